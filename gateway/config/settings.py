@@ -1,0 +1,112 @@
+"""The configuration after it was understood: everything resolved, validated and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.contract import (
+    DetectorPlugin,
+    Filter,
+    Machine,
+    RecordSpec,
+    SourcePlugin,
+    Tag,
+    UplinkPlugin,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Who we are in every event. Names are `[a-z0-9_-]`."""
+
+    enterprise: str
+    site: str
+    gateway: str
+    timezone: ZoneInfo
+
+    @property
+    def urn(self) -> str:
+        return f"urn:lineside:{self.enterprise}:{self.site}:{self.gateway}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """One machine's source. `options` is the plugin's own model, `tags` are rows of the tag table."""
+
+    machine: str
+    plugin: SourcePlugin
+    options: Any
+    tags: tuple[Tag, ...]
+    records: tuple[RecordSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchSettings:
+    """One detector. `only_when` is per machine because each machine has its own tags."""
+
+    name: str
+    plugin: DetectorPlugin
+    options: Any
+    tags: tuple[Tag, ...]
+    records: tuple[RecordSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationSettings:
+    name: str
+    plugin: UplinkPlugin
+    options: Any
+    when: Filter
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentSettings:
+    """Seconds; a watch's own `hold` and `clear_after` go first."""
+
+    hold: float = 0.0
+    clear_after: float = 300.0
+    before: float = 60.0
+    after: float = 30.0
+    evidence_kilobytes: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class BufferSettings:
+    max_megabytes: int = 512
+    keep_events_days: int = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """Where the local page listens; None: no page, no metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One valid configuration file.
+
+    tags        the tag table: `tags[i].index == i`, machines in the order of the file
+    secrets     names of all secrets the file refers to
+    state_dir   where the outbox and detector state live
+    """
+
+    path: Path
+    site: Site
+    machines: Mapping[str, Machine]
+    tags: tuple[Tag, ...]
+    sources: tuple[SourceSettings, ...]
+    watches: tuple[WatchSettings, ...]
+    destinations: tuple[DestinationSettings, ...]
+    incidents: IncidentSettings = field(default_factory=IncidentSettings)
+    buffer: BufferSettings = field(default_factory=BufferSettings)
+    web: WebSettings | None = field(default_factory=WebSettings)
+    log_level: str = "info"
+    state_dir: Path = Path("/var/lib/lineside")
+    secrets: tuple[str, ...] = ()

@@ -1,0 +1,79 @@
+"""What leaves the gateway, and what came of sending it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from gateway.contract.finding import Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One CloudEvent (1.0), frozen when it was accepted; `gateway.events` builds it, uplinks only read it.
+
+    id             derived from content: the same happening has the same id after a crash, a replay, a retry
+    type           ``io.lineside.<domain>.<past tense>.v<major>``
+    source         ``urn:lineside:<enterprise>:<site>:<gateway>``
+    subject        ``area/line/cell/machine[/point]``
+    time_ns        when it happened; recorded_ns when we wrote it
+    sequence       position in this gateway's stream, given by the outbox; 0 before
+    partitionkey   machine: what must stay in order
+    correlationid  incident id; empty for facts
+    dataschema     URL of the contract
+    data           JSON, UTF-8, already validated against the contract
+    """
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    time_ns: int
+    recorded_ns: int
+    severity: Severity
+    partitionkey: str
+    dataschema: str
+    data: bytes
+    correlationid: str = ""
+    traceparent: str = ""
+    sequence: int = 0
+
+
+class OutcomeKind(Enum):
+    """What an uplink says of one event."""
+
+    SENT = "sent"  # the receiver has it
+    DUPLICATE = "duplicate"  # the receiver had it already; as good as sent
+    RETRY = "retry"  # not now: busy, timed out, connection lost ("timeout" means unknown)
+    PARK = "park"  # never as it is: a dead letter with its reason
+    HOLD = "hold"  # nothing can be sent for a while: quota used up, credentials refused
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One per event, in the order of the events.
+
+    after_seconds   RETRY, HOLD: wait at least this long (from Retry-After); 0 = the sender's own back-off
+    reason          RETRY, PARK, HOLD: in the receiver's words, short, without secrets
+    """
+
+    kind: OutcomeKind
+    reason: str = ""
+    after_seconds: float = 0.0
+
+    @staticmethod
+    def retry(reason: str, after_seconds: float = 0.0) -> Outcome:
+        return Outcome(OutcomeKind.RETRY, reason, after_seconds)
+
+    @staticmethod
+    def park(reason: str) -> Outcome:
+        return Outcome(OutcomeKind.PARK, reason)
+
+    @staticmethod
+    def hold(reason: str, after_seconds: float = 0.0) -> Outcome:
+        return Outcome(OutcomeKind.HOLD, reason, after_seconds)
+
+
+SENT: Final = Outcome(OutcomeKind.SENT)
+DUPLICATE: Final = Outcome(OutcomeKind.DUPLICATE)

@@ -1,0 +1,134 @@
+"""Base models of everything a plant engineer writes in YAML.
+
+A plugin's own options subclass these. Unknown keys are errors, values are frozen, an option carries its unit
+in its name (`poll_seconds`) or is a `Duration` that is written with one (`30s`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def seconds(text: object) -> object:
+    """``"30s"`` is 30.0; also ms, m, h, d, w and sums (``"1h 30m"``). Anything else is left to pydantic to refuse.
+
+    >>> seconds("1h 30m"), seconds("250ms")
+    (5400.0, 0.25)
+    """
+    if not isinstance(text, str):
+        raise ValueError("write a duration with its unit, for example 30s, 5m or 2h")
+    found = _DURATION.findall(text)
+    if not found or _DURATION.sub("", text).strip():
+        raise ValueError("not a duration; write for example 250ms, 30s, 5m, 2h, 1d")
+    return sum(float(number) * _SECONDS[unit] for number, unit in found)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    Field(ge=0),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$", "examples": ["30s", "2h"]}),
+]
+"""Seconds as float; written ``30s``."""
+
+
+class StrictModel(BaseModel):
+    """Frozen, unknown keys refused, defaults validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
+
+
+class SecretRef(StrictModel):
+    """A secret is named, never written: ``password: {secret: cnc02_password}``."""
+
+    secret: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="name of a systemd credential, environment variable or file")
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] >= pair[1]:
+        raise ValueError(f"the lower end {pair[0]:g} must be below the upper end {pair[1]:g}")
+    return pair
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class SourceOptions(StrictModel):
+    """Common to every source. The plugin's name is also a field of its subclass: ``modbus: "tcp://10.1.4.7:502"``."""
+
+    when_full: Literal["drop_oldest", "block"] = Field(
+        "drop_oldest", description="when the gateway is too slow: drop the oldest readings and count them, or make the source wait"
+    )
+
+
+class TagOptions(StrictModel):
+    """Common to every tag; a driver adds where to find it (`at`, `node`, `topic`)."""
+
+    kind: Literal["gauge", "counter", "state", "waveform"] = "gauge"
+    unit: str = ""
+    scale: float = Field(1.0, description="value = raw * scale + offset")
+    offset: float = 0.0
+    range: Range | None = Field(None, description="physical range in engineering units; a value outside is bad, not an alarm")
+    deadband: float = Field(0.0, ge=0, description="changes smaller than this are not passed on, in engineering units")
+    heartbeat: Duration = Field("1m", description="an unchanged value is passed on at least this often")  # type: ignore[assignment]
+    stuck_after: Duration | None = Field(None, description="a value that has not moved at all for this long is bad")
+
+
+class RecordOptions(StrictModel):
+    """Common to every record (business message) of a source."""
+
+
+class WatchOptions(StrictModel):
+    """Common to every detector."""
+
+    on: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(
+        min_length=1, description="machine/tag, with * and ? as wildcards; one or a list"
+    )
+    name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="default: the detector's name and its number")
+    only_when: str | None = Field(None, description="look and learn only while this holds, for example: running == 1 and speed > 300")
+    settle: Duration = Field("0s", description="and for this long after it began to hold")  # type: ignore[assignment]
+    hold: Duration | None = Field(None, description="raise only after the condition held this long")
+    clear_after: Duration | None = Field(None, description="close the incident after the condition was over this long")
+
+
+class FrameWatchOptions(WatchOptions):
+    """For detectors that take a machine's tags side by side (`Frame`)."""
+
+    every: Duration = Field("1s", gt=0, description="the tick rows are aligned on")  # type: ignore[assignment]
+    valid_for: Duration = Field("1m", description="how long a last value stands for its tag; afterwards it is missing")  # type: ignore[assignment]
+
+
+class Filter(StrictModel):
+    """Which events a destination wants; all given parts must hold."""
+
+    severity: Literal[">=info", ">=warning", ">=error", ">=critical"] = ">=info"
+    types: list[str] = Field(default_factory=list, description="event types with * as wildcard; empty = all")
+
+
+class UplinkOptions(StrictModel):
+    """Common to every destination under ``deliver``."""
+
+    when: Filter | None = Field(None, description="which events go there; default all")
+    timeout: Duration = Field("10s", gt=0, description="how long a receiver may take before it counts as hung")  # type: ignore[assignment]
+    batch: int = Field(200, ge=1, le=10_000, description="events handed over at once, at most")
+
+
+class Bearing(StrictModel):
+    """A rolling bearing, by designation or by geometry, and where its shaft speed is known from."""
+
+    designation: str | None = Field(None, examples=["SKF 6205"])
+    balls: int | None = Field(None, ge=3, le=100)
+    ball_diameter: float | None = Field(None, gt=0, description="same unit as pitch_diameter")
+    pitch_diameter: float | None = Field(None, gt=0)
+    contact_angle: float = Field(0.0, ge=0, lt=90, description="degrees")
+    speed: str | float = Field(description="a tag of this machine in rpm, or a fixed number of rpm")

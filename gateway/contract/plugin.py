@@ -1,0 +1,236 @@
+"""The three protocols, what a plugin is given, and how it introduces itself.
+
+Rules for every plugin: the constructor does no I/O; a plugin never retries, never sleeps on an error and never logs
+what it raises. It says what happened (`errors.py`); one supervisor decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from gateway.contract.event import Event, Outcome
+from gateway.contract.finding import Finding
+from gateway.contract.items import Batch, Frame, Item, Record, Waveform
+from gateway.contract.options import (
+    Bearing,
+    RecordOptions,
+    SecretRef,
+    SourceOptions,
+    TagOptions,
+    UplinkOptions,
+    WatchOptions,
+)
+
+
+class Clock(Protocol):
+    """The only clock plugins use, so that tests can turn it."""
+
+    def now_ns(self) -> int:
+        """Wall time, nanoseconds UTC; may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; for every timer."""
+
+    async def sleep(self, seconds: float) -> None:
+        """At least `seconds` of monotonic time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One row of the tag table. `options` is the driver's own `TagOptions` subclass."""
+
+    index: int
+    machine: str
+    name: str
+    options: Any = field(default_factory=lambda: TagOptions())
+
+    @property
+    def path(self) -> str:
+        """``machine/tag``."""
+        return f"{self.machine}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpec:
+    """One kind of business message of a machine. `options` is the driver's own `RecordOptions` subclass."""
+
+    machine: str
+    name: str
+    options: Any
+
+    @property
+    def path(self) -> str:
+        """``machine/record``: what `Record.source` carries."""
+        return f"{self.machine}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine as events name it. `path` is area/line/cell, `asset` its id in the CRM."""
+
+    name: str
+    path: str = ""
+    asset: str = ""
+    bearing: Bearing | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceContext:
+    """What a source is given beside its options.
+
+    name        the machine it belongs to
+    tags        the tags to read; the source fills `Batch.tag` with their `index`
+    records     the business messages to take
+    state_dir   a folder of its own that survives restarts (certificates, learnt facts)
+    secret      resolves a `SecretRef` to text; raises ConfigError when it is not there
+    dropped     count what was lost before `read` could return it: `dropped("buffer_full", 12)`
+    """
+
+    name: str
+    tags: tuple[Tag, ...]
+    records: tuple[RecordSpec, ...]
+    clock: Clock
+    state_dir: Path
+    secret: Callable[[SecretRef], str]
+    dropped: Callable[[str, int], None]
+
+
+class Source(Protocol):
+    """Reads one machine. One task calls it, so it needs no locks: connect, read, read, ..., close; then perhaps again."""
+
+    async def connect(self) -> None:
+        """Open the connection. Called again after NotConnected, always after a `close`.
+
+        raises NotConnected   within ten seconds when the peer is not there or refuses
+        raises ConfigError    when the peer's answer shows that the configuration can never work
+        """
+
+    async def read(self) -> Item | list[Item]:
+        """Wait for the next values and return them; may be cancelled at any await.
+
+        Paces itself by its `poll_seconds`; a poll that is late is skipped, not queued. Calling `read` again is the
+        acknowledgement: everything returned before is accepted, and what its records caused is on disk. A source
+        whose peer waits for an acknowledgement (MQTT QoS 1) gives it at the start of `read`, never earlier.
+
+        raises NotConnected   when the peer is lost; what was not yet acknowledged stays with the peer
+        raises EndOfSource    when a recording is at its end
+        """
+
+    async def close(self) -> None:
+        """Release everything; leaves no task behind. Never raises; twice is fine, before connect is fine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorContext:
+    """What a detector is given beside its options.
+
+    name       the watch's name, unique
+    tags       the tags that `on` matched, in the order of the tag table
+    records    the business messages that `on` matched
+    machines   by name, every machine of those tags and records
+    timezone   of the plant, for shifts and hours of the day
+    """
+
+    name: str
+    tags: tuple[Tag, ...]
+    records: tuple[RecordSpec, ...] = ()
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Turns items into findings. Plain computing: no I/O, no clock, no randomness that is not seeded.
+
+    takes   the shapes `process` wants: any of Batch, Frame, Waveform, Record. A Batch holds only good readings of
+            the watched tags, at their own times: per-tag detectors take it. A Frame is one machine's rows.
+
+    The same input gives the same findings, however it is cut into items. Memory is O(1) per tag.
+    The first opinion on each condition after a start is always told, also when it is OVER: an incident
+    that was open before a crash is closed by it.
+    """
+
+    takes: ClassVar[frozenset[type]]
+
+    def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
+        """Score, then learn; findings in the order of their time. Readings that are late or repeated are tolerated."""
+
+    def dump(self) -> bytes:
+        """The state: versioned, bounded, not a pickle. The engine adds the checksum and writes the file."""
+
+    def load(self, state: bytes) -> None:
+        """Continue from `dump`; raises StateError, and is unchanged then, when the state does not fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UplinkContext:
+    """What an uplink is given beside its options: the destination's name, our CloudEvents source, clock, secrets."""
+
+    name: str
+    source: str
+    clock: Clock
+    state_dir: Path
+    secret: Callable[[SecretRef], str]
+
+
+class Uplink(Protocol):
+    """Delivers to one destination. One task calls it."""
+
+    async def connect(self) -> None:
+        """Open the connection; raises NotConnected (also for credentials that are refused)."""
+
+    async def send(self, events: Sequence[Event]) -> list[Outcome]:
+        """Send, and say for each event what came of it: one outcome per event, same order.
+
+        Never waits longer than the configured timeout. An event may have been sent before: the receiver knows it
+        by its id. Raises NotConnected only when nothing of the batch can have been taken.
+        """
+
+    async def close(self) -> None:
+        """Release everything; never raises; twice is fine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePlugin:
+    """How a driver introduces itself (entry point group ``gateway.sources``, same name).
+
+    `build` imports the protocol library; importing the plugin does not.
+    """
+
+    name: str
+    options: type[SourceOptions]
+    tag: type[TagOptions]
+    build: Callable[[Any, SourceContext], Source]
+    record: type[RecordOptions] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorPlugin:
+    """How a detector introduces itself (entry point group ``gateway.detectors``, same name).
+
+    domain   the part of the event type: ``io.lineside.<domain>.raised.v1``
+    slow     True: more than a millisecond per item; runs on the analysis thread, where being late drops its items
+             (counted), never anybody's readings
+    """
+
+    name: str
+    domain: str
+    options: type[WatchOptions]
+    build: Callable[[Any, DetectorContext], Detector]
+    slow: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class UplinkPlugin:
+    """How an uplink introduces itself (entry point group ``gateway.uplinks``, same name)."""
+
+    name: str
+    options: type[UplinkOptions]
+    build: Callable[[Any, UplinkContext], Uplink]
+
+
+Plugin: TypeAlias = SourcePlugin | DetectorPlugin | UplinkPlugin

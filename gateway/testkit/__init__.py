@@ -1,0 +1,1 @@
+"""Batteries, rigs and clocks for plugin authors; shipped, and used by our own tests."""

@@ -1,0 +1,1 @@
+"""Detectors shipped with Lineside, one folder each; each is found by its entry point."""
