@@ -1,7 +1,8 @@
 """What a plugin must bring so that the battery of its kind can run over it.
 
 A rig is a real peer on port 0 of loopback and the plugin configured for it. The batteries (`source_checks`,
-`detector_checks`, `uplink_checks`) are written against these protocols; each plugin's tests hold one rig.
+`detector_checks`, `uplink_checks`) are written against these protocols. The rig of plugin ``x`` is the class `Rig` in
+``gateway.testkit.rigs.x``; it finds the plugin by `gateway.registry`, as the gateway does.
 """
 
 from __future__ import annotations
