@@ -43,7 +43,8 @@ class Finding:
     explanation   JSON facts: value, limit, expected band, lines found ...
     evidence      bulky JSON (a spectrum), bounded by the detector; kept with the incident
     hold_seconds  overrides the watch's ``hold`` for this condition
-    key           what tells two facts of one instant apart (an order number)
+    key           for a fact: what tells two of one instant apart (an order number); for a condition: the diagnosis
+                  (``outer_race``), a change of which updates the incident
 
     Findings are levels, not edges: saying ACTIVE again changes nothing but severity, title, explanation and evidence.
     OVER of a condition nobody knows is ignored.

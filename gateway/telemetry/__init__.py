@@ -1,0 +1,1 @@
+"""Log, counters, link states: what the gateway tells about itself."""

@@ -1,0 +1,69 @@
+"""Which links are up, since when, and why not; a change of state is logged once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gateway.contract import Clock, NotConnected
+
+log = logging.getLogger("lineside")
+
+LinkState: TypeAlias = Literal["connecting", "up", "down", "ended"]
+
+
+@dataclass
+class Link:
+    """One source or destination. `since_ns` is wall time of the last change of state."""
+
+    kind: Literal["source", "destination"]
+    name: str
+    state: LinkState = "connecting"
+    since_ns: int = 0
+    why: str = ""
+    losses: int = 0
+
+
+class Status:
+    """The links of the gateway. Log once when lost, once when back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.links: dict[tuple[str, str], Link] = {}
+
+    def add(self, kind: Literal["source", "destination"], name: str) -> Link:
+        link = Link(kind, name, since_ns=self._clock.now_ns())
+        self.links[kind, name] = link
+        return link
+
+    def remove(self, link: Link) -> None:
+        self.links.pop((link.kind, link.name), None)
+
+    def up(self, link: Link) -> None:
+        if link.state == "up":
+            return
+        seconds = (self._clock.now_ns() - link.since_ns) / 1e9
+        verb = "back" if link.losses else "connected"
+        log.info(verb, extra={"fields": {link.kind: link.name, "after_seconds": round(seconds, 1)}})
+        self._change(link, "up", "")
+
+    def down(self, link: Link, error: BaseException, retry_seconds: float) -> None:
+        why = error.why if isinstance(error, NotConnected) else f"{type(error).__name__}: {error}"
+        if link.state == "down":
+            link.why = why
+            return
+        facts = {link.kind: link.name, "why": why, "retry_seconds": round(retry_seconds, 1)}
+        if isinstance(error, NotConnected):
+            log.warning("lost", extra={"fields": facts | {"peer": error.peer}})
+        else:
+            log.error("failed", extra={"fields": facts}, exc_info=error)
+        link.losses += 1
+        self._change(link, "down", why)
+
+    def ended(self, link: Link) -> None:
+        log.info("ended", extra={"fields": {link.kind: link.name}})
+        self._change(link, "ended", "")
+
+    def _change(self, link: Link, state: LinkState, why: str) -> None:
+        link.state, link.why, link.since_ns = state, why, self._clock.now_ns()
