@@ -50,7 +50,16 @@ class EventBuilder:
         return f"inc-{digest(self.source, machine, condition, since_ns)}"
 
     def of_incident(
-        self, *, incident: str, number: int, domain: str, machine: Machine, severity: Severity, time_ns: int, now_ns: int, data: dict[str, Json]
+        self,
+        *,
+        incident: str,
+        number: int,
+        domain: str,
+        machine: Machine,
+        severity: Severity,
+        time_ns: int,
+        now_ns: int,
+        data: dict[str, Json],
     ) -> Event:
         """The `number`-th event of an incident; raises ContractViolation."""
         type_ = event_type(domain, data["state"])

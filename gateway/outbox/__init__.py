@@ -1,0 +1,1 @@
+"""Events are durable from here on: store, delivery, retention, what was lost."""

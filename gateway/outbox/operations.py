@@ -1,0 +1,161 @@
+"""What the writer thread does to the file: plain functions of a connection, each inside the group's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.contract import Event, Outcome, OutcomeKind
+from gateway.outbox.rows import COLUMNS, INSERT, from_row, to_row
+
+READY, PARKED, QUARANTINED = 0, 1, 2
+_DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """An incident as it is stored; `body` is JSON of `gateway.incidents.Incident`."""
+
+    id: str
+    machine: str
+    condition: str
+    state: str
+    raised_ns: int
+    changed_ns: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """An event and the destinations that want it (may be none)."""
+
+    event: Event
+    destinations: tuple[str, ...]
+
+
+def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:
+    """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
+    if incidents:
+        connection.executemany(
+            "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?)",
+            [(i.id, i.machine, i.condition, i.state, i.raised_ns, i.changed_ns, i.body) for i in incidents],
+        )
+    if not events:
+        return 0
+    seq = next_sequence(connection)
+    stored: Counter[str] = Counter()
+    deliveries: list[tuple[int, str]] = []
+    new = 0
+    for entry in events:
+        if not entry.destinations:
+            continue
+        if connection.execute(INSERT, to_row(entry.event, seq)).rowcount:
+            deliveries += [(seq, destination) for destination in entry.destinations]
+            stored.update(entry.destinations)
+            seq, new = seq + 1, new + 1
+    connection.executemany("INSERT INTO delivery (seq, destination) VALUES (?,?)", deliveries)
+    tally(connection, "stored", stored)
+    return new
+
+
+def next_sequence(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='event'").fetchone()
+    return int(row[0]) + 1 if row else 1
+
+
+def tally(connection: sqlite3.Connection, what: str, counts: Counter[str]) -> None:
+    connection.executemany(
+        "INSERT INTO tally VALUES (?,?,?) ON CONFLICT (destination, what) DO UPDATE SET count = count + excluded.count",
+        [(destination, what, count) for destination, count in counts.items() if count],
+    )
+
+
+def lease(connection: sqlite3.Connection, destination: str, after: int, limit: int) -> list[Event]:
+    """The oldest ready events of a destination behind sequence `after`; damaged rows are quarantined on the way."""
+    columns = ",".join(f"e.{name}" for name in COLUMNS.split(","))
+    rows = connection.execute(
+        f"SELECT {columns} FROM delivery d JOIN event e USING (seq) "  # noqa: S608
+        "WHERE d.destination=? AND d.state=? AND d.seq>? ORDER BY d.seq LIMIT ?",
+        (destination, READY, after, limit),
+    ).fetchall()
+    events, damaged = [], []
+    for row in rows:
+        event = from_row(row)
+        if event is None:
+            damaged.append((QUARANTINED, "the stored row is damaged (checksum)", row[0]))
+        else:
+            events.append(event)
+    if damaged:
+        connection.executemany("UPDATE delivery SET state=?, reason=? WHERE seq=?", damaged)
+    return events
+
+
+def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> None:
+    """Write down what came of a batch: delivered rows go, parked ones stay with their reason, the others wait."""
+    done = [e.sequence for e, o in zip(events, outcomes, strict=True) if o.kind in _DONE]
+    parked = [(o.reason[:500], destination, e.sequence) for e, o in zip(events, outcomes, strict=True) if o.kind is OutcomeKind.PARK]
+    if parked:
+        connection.executemany("UPDATE delivery SET state=1, attempts=attempts+1, reason=? WHERE destination=? AND seq=?", parked)
+    if done:
+        remove(connection, destination, done)
+        tally(connection, "delivered", Counter({destination: len(done)}))
+
+
+def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
+    """Delete deliveries, and the events nobody waits for any more."""
+    first, last = sequences[0], sequences[-1]
+    if last - first + 1 == len(sequences):
+        connection.execute("DELETE FROM delivery WHERE seq BETWEEN ? AND ? AND destination=?", (first, last, destination))
+        connection.execute(
+            "DELETE FROM event WHERE seq BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq=event.seq)", (first, last)
+        )
+        return
+    connection.executemany("DELETE FROM delivery WHERE seq=? AND destination=?", [(seq, destination) for seq in sequences])
+    drop_orphans(connection, sequences)
+
+
+def drop_orphans(connection: sqlite3.Connection, sequences: Iterable[int]) -> None:
+    connection.executemany(
+        "DELETE FROM event WHERE seq=? AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq=event.seq)", [(seq,) for seq in sequences]
+    )
+
+
+def open_incidents(connection: sqlite3.Connection) -> list[bytes]:
+    return [row[0] for row in connection.execute("SELECT body FROM incident WHERE state IN ('pending','open') ORDER BY changed_ns")]
+
+
+def recent_incidents(connection: sqlite3.Connection, limit: int) -> list[bytes]:
+    order = "ORDER BY CASE state WHEN 'closed' THEN 1 ELSE 0 END, raised_ns DESC"
+    return [row[0] for row in connection.execute(f"SELECT body FROM incident WHERE state != 'pending' {order} LIMIT ?", (limit,))]  # noqa: S608
+
+
+def incident(connection: sqlite3.Connection, identity: str) -> bytes | None:
+    row = connection.execute("SELECT body FROM incident WHERE id=?", (identity,)).fetchone()
+    return row[0] if row else None
+
+
+def forget_incidents(connection: sqlite3.Connection, closed_before_ns: int) -> int:
+    return connection.execute("DELETE FROM incident WHERE state='closed' AND changed_ns<?", (closed_before_ns,)).rowcount
+
+
+def note_loss(
+    connection: sqlite3.Connection, *, what: str, name: str, from_ns: int, to_ns: int, count: int, reason: str, now_ns: int
+) -> None:
+    """One line in the loss ledger."""
+    connection.execute(
+        "INSERT INTO ledger (recorded_ns, what, name, from_ns, to_ns, count, reason) VALUES (?,?,?,?,?,?,?)",
+        (now_ns, what, name, from_ns, to_ns, count, reason),
+    )
+
+
+def backlog(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """Rows waiting by destination: ``{"crm": {"ready": 3, "parked": 1, "quarantined": 0, "stored": .., "delivered": ..}}``."""
+    found: dict[str, dict[str, int]] = {}
+    names = {READY: "ready", PARKED: "parked", QUARANTINED: "quarantined"}
+    for destination, what, count in connection.execute("SELECT destination, what, count FROM tally"):
+        found.setdefault(destination, {})[what] = count
+    for destination, state, count in connection.execute("SELECT destination, state, count(*) FROM delivery GROUP BY destination, state"):
+        found.setdefault(destination, {})[names[state]] = count
+    return found

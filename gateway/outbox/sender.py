@@ -1,0 +1,152 @@
+"""Moves events from the outbox to one destination. One task per destination; a hung receiver stops only its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Uplink
+from gateway.outbox.breaker import Breaker
+from gateway.outbox.store import Outbox
+from gateway.telemetry.counts import Counts
+from gateway.telemetry.status import Link, Status
+
+_IDLE_SECONDS = 5.0
+
+
+class Sender:
+    """Lease, send, settle, in order of sequence.
+
+    `build` makes the uplink; it is called again after the connection was lost, so no state of a broken
+    client survives. `grace` is added to the uplink's own timeout before the sender gives up on it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], Uplink],
+        outbox: Outbox,
+        *,
+        link: Link,
+        status: Status,
+        counts: Counts,
+        clock: Clock,
+        batch: int,
+        timeout: float,
+    ) -> None:
+        self.name, self._build, self._outbox = name, build, outbox
+        self._link, self._status, self._counts, self._clock = link, status, counts, clock
+        self._batch, self._deadline = batch, 3 * timeout + 5
+        self.breaker = Breaker(clock)
+        self._uplink: Uplink | None = None
+        self._cursor = 0
+        self._settling: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """For ever, until cancelled."""
+        self._wake = self._outbox.subscribe()
+        try:
+            while True:
+                events = await self._next()
+                if wait := self.breaker.wait_seconds():
+                    await self._clock.sleep(wait)
+                    continue
+                if self.breaker.state == "half-open":
+                    events = events[:1]
+                await self._deliver(events)
+        finally:
+            self._outbox.unsubscribe(self._wake)
+            await self._disconnect()
+
+    async def drain(self, deadline_seconds: float) -> None:
+        """The last send before a stop: try until empty, a failure, or the deadline."""
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                while not self.breaker.wait_seconds() and (events := await self._lease()):
+                    await self._deliver(events)
+        except TimeoutError:
+            return
+        finally:
+            await self._settled()
+            await self._disconnect()
+
+    async def _next(self) -> Sequence[Event]:
+        while True:
+            self._wake.clear()
+            events = await self._lease()
+            if events:
+                return events
+            await self._settled()
+            self._cursor = 0
+            if events := await self._lease():
+                return events
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _lease(self) -> Sequence[Event]:
+        return await self._outbox.lease(self.name, self._cursor, self._batch)
+
+    async def _deliver(self, events: Sequence[Event]) -> None:
+        outcomes = await self._send(events)
+        if outcomes is None:
+            return
+        kinds = {outcome.kind for outcome in outcomes}
+        for kind in kinds:
+            self._counts.add("deliveries", sum(o.kind is kind for o in outcomes), destination=self.name, outcome=kind.value)
+        await self._settled()
+        self._settling = self._outbox.settle(self.name, events, outcomes)
+        self._cursor = events[-1].sequence
+        if kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}:
+            await self._settled()
+            self._cursor = 0
+            self._back_off(outcomes)
+        else:
+            self.breaker.succeeded()
+
+    async def _send(self, events: Sequence[Event]) -> list[Outcome] | None:
+        """None: nothing was taken; the breaker knows."""
+        try:
+            uplink = await self._connected()
+            # The uplink keeps its own timeout; this is for the one that does not.
+            async with asyncio.timeout(self._deadline):
+                outcomes = await uplink.send(events)
+        except (NotConnected, TimeoutError, OSError) as exc:
+            self._status.down(self._link, exc, self.breaker.failed())
+            self._cursor = 0
+            await self._disconnect()
+            return None
+        if len(outcomes) != len(events):
+            raise RuntimeError(f"uplink {self.name} gave {len(outcomes)} outcomes for {len(events)} events")
+        self._status.up(self._link)
+        return outcomes
+
+    def _back_off(self, outcomes: Sequence[Outcome]) -> None:
+        waiting = [o for o in outcomes if o.kind in (OutcomeKind.RETRY, OutcomeKind.HOLD)]
+        worst = max(waiting, key=lambda o: (o.kind is OutcomeKind.HOLD, o.after_seconds))
+        pause = self.breaker.held if worst.kind is OutcomeKind.HOLD else self.breaker.failed
+        self._status.down(self._link, NotConnected(self.name, worst.reason), pause(worst.after_seconds))
+
+    async def _connected(self) -> Uplink:
+        if self._uplink is None:
+            uplink = self._build()
+            try:
+                async with asyncio.timeout(self._deadline):
+                    await uplink.connect()
+            except BaseException:
+                await uplink.close()
+                raise
+            self._uplink = uplink
+        return self._uplink
+
+    async def _settled(self) -> None:
+        if self._settling is not None:
+            settling, self._settling = self._settling, None
+            await settling
+
+    async def _disconnect(self) -> None:
+        if self._uplink is not None:
+            uplink, self._uplink = self._uplink, None
+            await uplink.close()

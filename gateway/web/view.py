@@ -1,0 +1,71 @@
+"""What the page asks of the gateway. The app implements it; this package knows no other part."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.contract import Json
+
+
+class View(Protocol):
+    """Read-only answers, called from the event loop about once a second per open page, so each takes a few milliseconds.
+
+    Any method may also be a coroutine function (an incident that lies in the database).
+
+    Values are JSON; numpy scalars and arrays are accepted, NaN and infinity leave as null.
+    Times are seconds since 1970-01-01 UTC as float, or RFC 3339 text; names ending in ``_ns`` are int nanoseconds;
+    null means not yet or never. Keys marked * may be left out. Names come from devices and are never trusted.
+    """
+
+    def status(self) -> Json:
+        """The gateway as a whole::
+
+        gateway       {name, site, enterprise, version, started, uptime_seconds, now*}
+        sources       [{name, kind, state: up|down|ended|connecting, since, why, tags, readings, bad}]
+        destinations  [{name, kind, state, since, why, breaker: closed|open|half_open, backlog, delivered, parked}]
+        outbox        {events, bytes, max_bytes, oldest_seconds}
+        pipeline      {queue, readings_per_second, last_progress_seconds}
+        incidents     {open}
+        counters      {name: count}
+        """
+
+    def machines(self) -> Json:
+        """``[{name, path, asset, state, tags: [...]}]``, in the order of the configuration. `state` is the source's.
+
+        A tag is ``{name, unit, kind: gauge|counter|state|waveform, value, quality, t_ns, age_seconds, limits*}``:
+        `value` null and `age_seconds` null before the first reading, `quality` as `contract.reason` names it,
+        `limits` the alarm limits a watch knows, ``[{name: "high", value: 70.0}]``. For a waveform `value` is its rms.
+        """
+
+    def history(self, machine: str, since_ns: int) -> Json | None:
+        """``{machine, tags: {name: {t: [seconds], v: [value or null]}}}``: readings later than `since_ns`, oldest first.
+
+        At most the newest few hundred per tag, so ``since_ns=0`` is always a fair question. None: no such machine.
+        """
+
+    def spectra(self) -> Json:
+        """The latest analysis of each waveform::
+
+        {"machine/tag": {t_ns, envelope_spectrum*: SPECTRUM, velocity_spectrum*: SPECTRUM}}
+        SPECTRUM = {hz_step, hz_start*, amplitudes: [float], unit*, lines*: [{name: "BPFO", hz}]}
+        """
+
+    def incidents(self, limit: int) -> Json:
+        """Newest first, open ones always among them::
+
+        [{id, machine, condition, title, severity: info|warning|error|critical, state: open|closed|pending,
+          since, raised, cleared, updates, events}]
+        """
+
+    def incident(self, incident_id: str) -> Json | None:
+        """The same keys and ``detector*, asset*, explanation: {...}, evidence: {...}``; None: no such incident.
+
+        In the evidence the page draws ``{t: [seconds], v: [value]}`` (also one level deeper, by tag) as a time
+        series and every SPECTRUM as a spectrum; the rest it shows as a table.
+        """
+
+    def metrics(self) -> bytes:
+        """Prometheus text format, UTF-8."""
+
+    def healthy(self) -> tuple[bool, dict[str, Json]]:
+        """Whether this process does its work, and why (not). A dead PLC or a dead uplink is not unhealthy."""
