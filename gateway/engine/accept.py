@@ -1,0 +1,206 @@
+"""From a change to disk: the event is built, checked, addressed, and committed with its incident in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+
+import msgspec
+
+from gateway.config.settings import DestinationSettings, IncidentSettings
+from gateway.contract import Clock, Event, Finding, Json, Machine, Severity
+from gateway.events.build import EventBuilder, rfc3339
+from gateway.events.catalogue import ContractViolation
+from gateway.incidents import Change, History, Phase, Rule
+from gateway.outbox.operations import Addressed, IncidentRow
+from gateway.outbox.store import Outbox
+from gateway.telemetry.counts import Counts
+
+log = logging.getLogger("lineside")
+_WAITING_MOST = 10_000
+_ROW_STATE = {
+    Phase.PENDING: "pending",
+    Phase.DROPPED: "closed",
+    Phase.RAISED: "open",
+    Phase.UPDATED: "open",
+    Phase.CLEARED: "closed",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A destination and what it wants."""
+
+    name: str
+    lowest: Severity
+    types: tuple[str, ...]
+
+    @staticmethod
+    def of(destination: DestinationSettings) -> Route:
+        return Route(destination.name, Severity[destination.when.severity.removeprefix(">=").upper()], tuple(destination.when.types))
+
+    def takes(self, event: Event) -> bool:
+        return event.severity >= self.lowest and (not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types))
+
+
+class Acceptance:
+    """Gathers what one commit will hold; `run` commits it, again and again.
+
+    What is added while a commit waits for the disk goes into the next one, so a burst costs a handful of commits.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        builder: EventBuilder,
+        *,
+        machines: Mapping[str, Machine],
+        history: History,
+        settings: IncidentSettings,
+        routes: Sequence[Route],
+        counts: Counts,
+        clock: Clock,
+    ) -> None:
+        self._outbox, self._builder, self._counts, self._clock = outbox, builder, counts, clock
+        self.machines, self.history, self.settings, self.routes = machines, history, settings, routes
+        self._rows: dict[str, IncidentRow] = {}
+        self._events: list[Addressed] = []
+        self._accepted: list[asyncio.Future[None]] = []
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def change(self, change: Change) -> None:
+        """An incident began, changed or ended."""
+        incident = change.incident
+        if change.phase in (Phase.RAISED, Phase.UPDATED, Phase.CLEARED):
+            self._event(partial(self._incident_event, change))
+        self._rows[incident.id] = IncidentRow(
+            incident.id,
+            incident.machine,
+            incident.condition,
+            _ROW_STATE[change.phase],
+            incident.raised_ns,
+            incident.changed_ns,
+            incident.dump(),
+        )
+        self._work.set()
+
+    def fact(self, finding: Finding, rule: Rule) -> None:
+        """Something happened that has no end."""
+        self._event(partial(self._fact_event, finding, rule))
+        self._work.set()
+
+    def event(self, event: Event) -> None:
+        """An event of the gateway itself."""
+        self._address(event)
+        self._work.set()
+
+    def acknowledge(self, accepted: asyncio.Future[None]) -> None:
+        """Resolve when everything added so far is on disk; at once if nothing waits."""
+        if self._events or self._rows:
+            self._accepted.append(accepted)
+        elif not accepted.done():
+            accepted.set_result(None)
+
+    async def room(self) -> None:
+        """Wait while too much waits for the disk: backpressure for the pipeline."""
+        await self._room.wait()
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commit what was added so far."""
+        rows, events, accepted = list(self._rows.values()), self._events, self._accepted
+        self._rows, self._events, self._accepted = {}, [], []
+        if rows or events:
+            await self._outbox.append(rows, events)
+        self._room.set()
+        for waiting in accepted:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def _event(self, build: Callable[[], Event]) -> None:
+        try:
+            event = build()
+        except ContractViolation as exc:
+            self._counts.add("contract_violations", 1, pointer=exc.pointer)
+            log.error("an event of ours breaks its contract and was not sent", extra={"fields": {"why": str(exc)}})
+            return
+        self._address(event)
+
+    def _address(self, event: Event) -> None:
+        wanted = tuple(route.name for route in self.routes if route.takes(event))
+        self._counts.add("events", 1, type=event.type)
+        if not wanted:
+            self._counts.add("events_unaddressed", 1, type=event.type)
+            return
+        self._events.append(Addressed(event, wanted))
+        if len(self._events) >= _WAITING_MOST:
+            self._room.clear()
+
+    def _fact_event(self, finding: Finding, rule: Rule) -> Event:
+        machine = self.machines.get(finding.machine, Machine(name=finding.machine))
+        return self._builder.of_fact(finding, detector=rule.detector, domain=rule.domain, machine=machine, now_ns=self._clock.now_ns())
+
+    def _incident_event(self, change: Change) -> Event:
+        incident = change.incident
+        machine = self.machines.get(incident.machine, Machine(name=incident.machine))
+        return self._builder.of_incident(
+            incident=incident.id,
+            number=incident.events,
+            domain=incident.domain,
+            machine=machine,
+            severity=incident.worst,
+            time_ns=change.t_ns,
+            now_ns=self._clock.now_ns(),
+            data=self._data(change, machine),
+        )
+
+    def _data(self, change: Change, machine: Machine) -> dict[str, Json]:
+        incident = change.incident
+        data: dict[str, Json] = {
+            "incident": incident.id,
+            "state": change.phase.value,
+            "machine": incident.machine,
+            "condition": incident.condition,
+            "title": incident.title,
+            "severity": Severity(incident.severity).name.lower(),
+            "detector": incident.detector,
+            "score": incident.score,
+            "since": rfc3339(incident.since_ns),
+            "raised": rfc3339(incident.raised_ns),
+            "occurrences": incident.occurrences,
+            "tags": incident.tags,
+            "explanation": incident.explanation,
+        }
+        if machine.asset:
+            data["asset"] = machine.asset
+        if change.reason:
+            data["reason"] = change.reason
+        if change.phase is Phase.CLEARED:
+            data["cleared"] = rfc3339(incident.cleared_ns)
+        elif not incident.from_record:
+            incident.evidence = data["evidence"] = self._evidence(change)
+        return data
+
+    def _evidence(self, change: Change) -> dict[str, Json]:
+        """The detector's own and the machine's readings around the beginning, within the byte cap."""
+        incident, limit = change.incident, self.settings.evidence_kilobytes * 1024
+        own = {name: value for name, value in incident.evidence.items() if name != "readings"}
+        used = len(msgspec.json.encode(own))
+        if used > limit:
+            return {"truncated": f"the detector's evidence is {used} bytes, the cap is {limit}"}
+        from_ns = incident.since_ns - int(self.settings.before * 1e9)
+        until_ns = max(change.t_ns, incident.raised_ns + int(self.settings.after * 1e9))
+        readings = self.history.evidence(incident.machine, incident.tags, from_ns, until_ns, limit - used)
+        return {**own, "readings": readings} if readings else own

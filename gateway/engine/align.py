@@ -1,0 +1,61 @@
+"""Brings one machine's tags side by side on a tick, for detectors that take frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.contract import Batch, Frame, Tag
+from gateway.engine.stages import rounds
+
+
+class Aligner:
+    """Last value per tag at the end of each tick, as long as it is valid; NaN otherwise, never invented.
+
+    every      tick in seconds; tick ends are multiples of it since 1970
+    valid_for  seconds a value stands for its tag (report by exception sends no repeats)
+
+    A tick is emitted when a reading of a later tick arrives. Readings older than the last tick are left out: they
+    would change the past. Ticks without any reading of the machine are not emitted.
+    """
+
+    def __init__(self, machine: str, tags: tuple[Tag, ...], *, every: float, valid_for: float) -> None:
+        self.machine = machine
+        self.names = tuple(tag.name for tag in tags)
+        self.tags = np.array([tag.index for tag in tags], dtype=np.int32)
+        self._column = np.full(int(self.tags.max()) + 1, -1, dtype=np.int32)
+        self._column[self.tags] = np.arange(len(tags), dtype=np.int32)
+        self._every_ns, self._valid_ns = int(every * 1e9), int(valid_for * 1e9)
+        self._value = np.full(len(tags), np.nan)
+        self._t_ns = np.full(len(tags), np.iinfo(np.int64).min // 2)
+        self._tick = -1
+
+    def add(self, batch: Batch) -> Frame | None:
+        """Readings of this machine in, finished ticks out."""
+        if not len(batch):
+            return None
+        order = np.argsort(batch.t_ns, kind="stable")
+        batch = batch.select(order)
+        ticks = batch.t_ns // self._every_ns
+        if self._tick < 0:
+            self._tick = int(ticks[0])
+        rows: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
+        ends: list[int] = []
+        for tick in np.unique(ticks[ticks >= self._tick]):
+            if tick > self._tick:
+                end = (self._tick + 1) * self._every_ns
+                rows.append(self._row(end))
+                ends.append(end)
+                self._tick = int(tick)
+            self._hold(batch.select(ticks == tick))
+        if not rows:
+            return None
+        return Frame(machine=self.machine, names=self.names, tags=self.tags, t_ns=np.array(ends, dtype=np.int64), x=np.array(rows))
+
+    def _hold(self, batch: Batch) -> None:
+        for piece in rounds(batch.tag):
+            column = self._column[batch.tag[piece]]
+            self._value[column] = batch.value[piece]
+            self._t_ns[column] = batch.t_ns[piece]
+
+    def _row(self, end_ns: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        return np.where(end_ns - self._t_ns <= self._valid_ns, self._value, np.nan)

@@ -1,0 +1,96 @@
+"""The bounded queue between one source and the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.contract import Batch, Item, Record, Waveform
+
+MAX_READINGS = 200_000
+MAX_WAVEFORM_SAMPLES = 4_000_000
+MAX_RECORDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """An item on its way; `accepted` resolves when what it caused is on disk (records only)."""
+
+    item: Item
+    accepted: asyncio.Future[None] | None = None
+
+
+class Inbox:
+    """Readings and blocks may be dropped, oldest first, or make the source wait; records always make it wait.
+
+    wake      called after something came in
+    dropped   (reason, number of readings or blocks)
+    """
+
+    def __init__(
+        self, when_full: Literal["drop_oldest", "block"], *, wake: Callable[[], None], dropped: Callable[[str, int], None]
+    ) -> None:
+        self._when_full, self._wake, self._dropped = when_full, wake, dropped
+        self._items: deque[Emitted] = deque()
+        self._room = asyncio.Event()
+        self.readings = self.samples = self.records = 0
+        self.received = 0
+
+    async def emit(self, items: list[Item]) -> None:
+        """Returns when the readings are queued and what the records caused is on disk."""
+        waiting = []
+        for item in items:
+            while self._full(item) and (self._when_full == "block" or isinstance(item, Record)):
+                self._room.clear()
+                await self._room.wait()
+            waiting.append(self._put(item))
+        if items:
+            self._wake()
+        for accepted in waiting:
+            if accepted is not None:
+                await accepted
+
+    def take(self) -> list[Emitted]:
+        """Everything queued."""
+        taken = list(self._items)
+        self._items.clear()
+        self.readings = self.samples = self.records = 0
+        self._room.set()
+        return taken
+
+    def _full(self, item: Item) -> bool:
+        if not self._items:
+            return False
+        if isinstance(item, Batch):
+            return self.readings + len(item) > MAX_READINGS
+        if isinstance(item, Waveform):
+            return self.samples + len(item.samples) > MAX_WAVEFORM_SAMPLES
+        return self.records >= MAX_RECORDS
+
+    def _put(self, item: Item) -> asyncio.Future[None] | None:
+        while self._full(item):
+            self._drop_oldest(type(item))
+        accepted = asyncio.get_running_loop().create_future() if isinstance(item, Record) else None
+        self._items.append(Emitted(item, accepted))
+        self._weigh(item, 1)
+        self.received += len(item) if isinstance(item, Batch) else 1
+        return accepted
+
+    def _drop_oldest(self, kind: type) -> None:
+        for position, entry in enumerate(self._items):
+            if type(entry.item) is kind:
+                del self._items[position]
+                self._weigh(entry.item, -1)
+                self._dropped("queue_full", len(entry.item) if isinstance(entry.item, Batch) else 1)
+                return
+
+    def _weigh(self, item: Item, sign: int) -> None:
+        if isinstance(item, Batch):
+            self.readings += sign * len(item)
+        elif isinstance(item, Waveform):
+            self.samples += sign * len(item.samples)
+        else:
+            self.records += sign

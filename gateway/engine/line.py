@@ -1,0 +1,76 @@
+"""What a configuration makes of the engine: tag table, history, watches. Rebuilt on reload, keeping what did not change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.config.settings import Settings, WatchSettings
+from gateway.contract import DetectorContext, Tag
+from gateway.engine.stages import Table
+from gateway.engine.watch import Watch, build_watch
+from gateway.incidents import History
+
+_PAGE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One configuration at work.
+
+    speed_tag   machine name -> index of the tag that tells its shaft speed in rpm
+    """
+
+    settings: Settings
+    table: Table
+    history: History
+    watches: tuple[Watch, ...]
+    speed_tag: dict[str, int]
+
+    @staticmethod
+    def of(settings: Settings, old: Line | None = None) -> Line:
+        """Compile; watches that did not change are the very objects of `old`, detector and all."""
+        table = Table.of(settings.tags)
+        if old is not None:
+            table.adopt(old.table)
+        incidents = settings.incidents
+        history = History(settings.tags, keep_seconds=max(_PAGE_SECONDS, incidents.before + incidents.after + 60))
+        return Line(
+            settings=settings,
+            table=table,
+            history=history,
+            watches=tuple(_watch(watch, settings, old) for watch in settings.watches),
+            speed_tag=_speed_tags(settings),
+        )
+
+
+def _watch(watch: WatchSettings, settings: Settings, old: Line | None) -> Watch:
+    if old is not None and len(old.settings.tags) == len(settings.tags) and old.settings.incidents == settings.incidents:
+        for known in old.watches:
+            if known.settings == watch:
+                return known
+    context = DetectorContext(
+        name=watch.name, tags=watch.tags, records=watch.records, machines=dict(settings.machines), timezone=settings.site.timezone
+    )
+    return build_watch(
+        watch,
+        tags=_tags_by_machine(settings.tags),
+        incidents=settings.incidents,
+        table_size=len(settings.tags),
+        context=context,
+    )
+
+
+def _tags_by_machine(tags: tuple[Tag, ...]) -> dict[str, dict[str, Tag]]:
+    found: dict[str, dict[str, Tag]] = {}
+    for tag in tags:
+        found.setdefault(tag.machine, {})[tag.name] = tag
+    return found
+
+
+def _speed_tags(settings: Settings) -> dict[str, int]:
+    by_machine = _tags_by_machine(settings.tags)
+    found = {}
+    for name, machine in settings.machines.items():
+        if machine.bearing is not None and isinstance(machine.bearing.speed, str):
+            found[name] = by_machine[name][machine.bearing.speed].index
+    return found

@@ -1,0 +1,154 @@
+"""The middle of the line: takes what the sources gave, and ends with changes handed to `Acceptance`.
+
+One task, one flush at a time. Idle, a reading is processed at once; under load, flushes wait about four times as long
+as the last one took, so that the fixed cost of a flush is shared by many readings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from gateway.contract import BAD, Batch, Clock, Finding, Record, State, Waveform, reason
+from gateway.engine.accept import Acceptance
+from gateway.engine.inbox import Emitted, Inbox
+from gateway.engine.line import Line
+from gateway.engine.stages import run
+from gateway.engine.watch import SlowLane, Watch
+from gateway.incidents import Incidents
+from gateway.telemetry.counts import Counts
+
+PACE = 4.0
+LONGEST_PAUSE = 0.02
+HOUSEKEEPING_SECONDS = 0.5
+_SPEED_VALID_NS = 60_000_000_000
+
+
+class Pipeline:
+    """stages → history → detectors → incidents → acceptance.
+
+    progress   called after each flush: feeds the watchdog, so a hung pipeline is noticed
+    """
+
+    def __init__(
+        self, line: Line, incidents: Incidents, acceptance: Acceptance, *, clock: Clock, counts: Counts, progress: Callable[[], None]
+    ) -> None:
+        self.line, self._incidents, self._acceptance = line, incidents, acceptance
+        self._clock, self._counts, self._progress = clock, counts, progress
+        self.inboxes: dict[str, Inbox] = {}
+        self.lanes: dict[str, SlowLane] = {}
+        self._work = asyncio.Event()
+        self.flushes = 0
+        self.last_progress = clock.monotonic()
+        self.latest_waveform: dict[int, Waveform] = {}
+
+    def wake(self) -> None:
+        self._work.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            timer = loop.call_later(self._patience(), self._work.set)
+            await self._work.wait()
+            timer.cancel()
+            self._work.clear()
+            started = time.perf_counter()
+            busy = self.flush()
+            spent = time.perf_counter() - started
+            await self._acceptance.room()
+            if busy:
+                await asyncio.sleep(min(LONGEST_PAUSE, PACE * spent))
+
+    def flush(self) -> bool:
+        """Process everything queued; True if there was anything."""
+        emitted = [entry for inbox in self.inboxes.values() for entry in inbox.take()]
+        if emitted:
+            self._process(emitted)
+        for change in self._incidents.tick():
+            self._acceptance.change(change)
+        self.flushes += 1
+        self.last_progress = self._clock.monotonic()
+        self._progress()
+        return bool(emitted)
+
+    def found(self, watch: Watch, findings: Iterable[Finding], *, from_record: bool = False) -> None:
+        """Findings of one detector become changes."""
+        for finding in findings:
+            self._counts.add("findings", 1, watch=watch.name, state=finding.state.value)
+            if finding.state is State.FACT:
+                self._acceptance.fact(finding, watch.rule)
+                continue
+            for change in self._incidents.apply(finding, watch.rule, from_record=from_record):
+                self._acceptance.change(change)
+
+    def _patience(self) -> float:
+        due = self._incidents.next_due()
+        return HOUSEKEEPING_SECONDS if due is None else min(HOUSEKEEPING_SECONDS, max(0.0, due - self._clock.monotonic()))
+
+    def _process(self, emitted: list[Emitted]) -> None:
+        batches = [entry.item for entry in emitted if isinstance(entry.item, Batch)]
+        if batches:
+            self._readings(Batch.concat(batches))
+        for entry in emitted:
+            if isinstance(entry.item, Waveform):
+                self._waveform(entry.item)
+            elif isinstance(entry.item, Record):
+                self._record(entry.item)
+                if entry.accepted is not None:
+                    self._acceptance.acknowledge(entry.accepted)
+
+    def _readings(self, batch: Batch) -> None:
+        line = self.line
+        everything, passed = run(batch, line.table, self._clock.now_ns())
+        self._counts.add("readings", len(everything))
+        if len(passed) < len(everything):
+            self._count_bad(everything)
+        line.history.add(everything)
+        if not len(passed):
+            return
+        for watch in line.watches:
+            lane = self.lanes.get(watch.name)
+            if watch.detector is None:
+                continue
+            for item in watch.items(passed, line.table):
+                if lane is not None:
+                    lane.put(item)
+                else:
+                    self.found(watch, watch.detector.process(item))
+
+    def _count_bad(self, batch: Batch) -> None:
+        for quality in {int(q) for q in batch.quality[batch.quality >= BAD]}:
+            self._counts.add("readings_bad", int((batch.quality == quality).sum()), reason=reason(quality))
+
+    def _waveform(self, block: Waveform) -> None:
+        self._counts.add("waveforms", 1)
+        if block.quality >= BAD:
+            self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
+            return
+        block = self._with_speed(block)
+        self.latest_waveform[block.tag] = block
+        for watch in self.line.watches:
+            if watch.detector is not None and watch.wants_waveform(block.tag, self.line.table):
+                lane = self.lanes.get(watch.name)
+                if lane is not None:
+                    lane.put(block)
+                else:
+                    self.found(watch, watch.detector.process(block))
+
+    def _with_speed(self, block: Waveform) -> Waveform:
+        """Join the machine's speed tag, if its last value is good and of the same minute."""
+        index = self.line.speed_tag.get(self.line.settings.tags[block.tag].machine)
+        if block.speed_rpm is not None or index is None:
+            return block
+        table = self.line.table
+        fresh = abs(block.t_ns - int(table.last_t_ns[index])) <= _SPEED_VALID_NS
+        return replace(block, speed_rpm=float(table.last_value[index])) if fresh and table.last_quality[index] < BAD else block
+
+    def _record(self, record: Record) -> None:
+        self._counts.add("records", 1, source=record.source)
+        for watch in self.line.watches:
+            if watch.detector is not None and not watch.slow and watch.wants_record(record):
+                self.found(watch, watch.detector.process(record), from_record=True)

@@ -1,0 +1,156 @@
+"""What happens to every reading before a detector sees it: pure functions on columns.
+
+Order: time, finite, scale, range, stuck, deadband. A stage marks (quality and NaN) or, the last one only, leaves out.
+Nothing is restamped and no value is invented.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.contract import BAD, Batch, Quality, Tag
+
+EARLIEST_NS = 1_420_070_400_000_000_000  # 2015-01-01: before that, no clock of a plant that runs today was right
+AHEAD_NS = 3_600_000_000_000  # a source may be an hour ahead of us, not more
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Table:
+    """The tag table as columns, and what the stages remember of each tag. All arrays are [number of tags]."""
+
+    scale: Floats
+    offset: Floats
+    low: Floats
+    high: Floats
+    deadband: Floats
+    heartbeat_ns: NDArray[np.int64]
+    stuck_ns: NDArray[np.int64]
+    has_scale: bool = False
+    has_range: bool = False
+    has_deadband: bool = False
+    has_stuck: bool = False
+    last_value: Floats = field(init=False)
+    last_t_ns: NDArray[np.int64] = field(init=False)
+    last_quality: NDArray[np.uint8] = field(init=False)
+    passed_value: Floats = field(init=False)
+    passed_t_ns: NDArray[np.int64] = field(init=False)
+    moved_value: Floats = field(init=False)
+    moved_t_ns: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.scale)
+        self.last_value, self.passed_value, self.moved_value = (np.full(n, np.nan) for _ in range(3))
+        self.last_t_ns, self.passed_t_ns, self.moved_t_ns = (np.zeros(n, np.int64) for _ in range(3))
+        self.last_quality = np.full(n, BAD, np.uint8)
+
+    @staticmethod
+    def of(tags: tuple[Tag, ...]) -> Table:
+        """Compile the tags' options once."""
+        options = [tag.options for tag in tags]
+        ranges = [o.range or (-np.inf, np.inf) for o in options]
+        table = Table(
+            scale=np.array([o.scale for o in options], dtype=np.float64),
+            offset=np.array([o.offset for o in options], dtype=np.float64),
+            low=np.array([r[0] for r in ranges], dtype=np.float64),
+            high=np.array([r[1] for r in ranges], dtype=np.float64),
+            deadband=np.array([o.deadband for o in options], dtype=np.float64),
+            heartbeat_ns=np.array([o.heartbeat * 1e9 for o in options]).astype(np.int64),
+            stuck_ns=np.array([(o.stuck_after or 0.0) * 1e9 for o in options]).astype(np.int64),
+        )
+        table.has_scale = bool(((table.scale != 1) | (table.offset != 0)).any())
+        table.has_range = bool((np.isfinite(table.low) | np.isfinite(table.high)).any())
+        table.has_deadband = bool((table.deadband > 0).any())
+        table.has_stuck = bool((table.stuck_ns > 0).any())
+        return table
+
+    def adopt(self, old: Table) -> None:
+        """After a reload: tags keep their index, so what was remembered of them stays."""
+        n = min(len(old.scale), len(self.scale))
+        for name in ("last_value", "last_t_ns", "last_quality", "passed_value", "passed_t_ns", "moved_value", "moved_t_ns"):
+            getattr(self, name)[:n] = getattr(old, name)[:n]
+
+
+def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
+    """(all readings in engineering units, those that go on to detectors).
+
+    The first part is what the page and the evidence show; the second has only good readings that moved or are due.
+    """
+    value, quality = batch.value, batch.quality.copy()
+    _mark(quality, (batch.t_ns < EARLIEST_NS) | (batch.t_ns > now_ns + AHEAD_NS), Quality.BAD_TIME)
+    _mark(quality, ~np.isfinite(value), Quality.BAD_NOT_FINITE)
+    if table.has_scale:
+        value = value * table.scale[batch.tag] + table.offset[batch.tag]
+    if table.has_range:
+        with np.errstate(invalid="ignore"):
+            _mark(quality, (value < table.low[batch.tag]) | (value > table.high[batch.tag]), Quality.BAD_RANGE)
+    if table.has_stuck:
+        _mark(quality, stuck(batch.tag, batch.t_ns, value, table), Quality.BAD_STUCK)
+    bad = quality >= BAD
+    if bad.any():
+        value = np.where(bad, np.nan, value)
+    everything = Batch(batch.tag, batch.t_ns, value, quality)
+    _remember(everything, table)
+    passed = everything.select(~bad) if bad.any() else everything
+    return everything, deadband(passed, table) if table.has_deadband else passed
+
+
+def _mark(quality: NDArray[np.uint8], where: Flags, reason: Quality) -> None:
+    """The first reason stays: what is bad already keeps its cause."""
+    quality[where & (quality < BAD)] = reason
+
+
+def _remember(batch: Batch, table: Table) -> None:
+    table.last_value[batch.tag] = batch.value
+    table.last_t_ns[batch.tag] = batch.t_ns
+    table.last_quality[batch.tag] = batch.quality
+
+
+def rounds(tag: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Positions split so that each piece holds a tag at most once and order per tag is kept.
+
+    >>> [piece.tolist() for piece in rounds(np.array([3, 5, 3, 3], dtype=np.int32))]
+    [[0, 1], [2], [3]]
+    """
+    n = len(tag)
+    if n <= 1:
+        return [np.arange(n)]
+    order = np.argsort(tag, kind="stable")
+    ordered = tag[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    if len(first) == n:
+        return [np.arange(n)]
+    nth = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
+    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
+
+
+def stuck(tag: NDArray[np.int32], t_ns: NDArray[np.int64], value: Floats, table: Table) -> Flags:
+    """bool[n]: the tag may not stand still this long, and it has not moved at all for longer."""
+    found = np.zeros(len(tag), dtype=bool)
+    for rows in rounds(tag):
+        tags, t, v = tag[rows], t_ns[rows], value[rows]
+        moved = (v != table.moved_value[tags]) & np.isfinite(v)
+        table.moved_value[tags[moved]] = v[moved]
+        table.moved_t_ns[tags[moved]] = t[moved]
+        limit = table.stuck_ns[tags]
+        found[rows] = (limit > 0) & ~moved & (table.moved_t_ns[tags] > 0) & (t - table.moved_t_ns[tags] > limit)
+    return found
+
+
+def deadband(batch: Batch, table: Table) -> Batch:
+    """Leave out readings that changed less than the tag's deadband since the last one passed on, until the heartbeat."""
+    keep = np.ones(len(batch), dtype=bool)
+    for rows in rounds(batch.tag):
+        tags, t, v = batch.tag[rows], batch.t_ns[rows], batch.value[rows]
+        band = table.deadband[tags]
+        small = np.abs(v - table.passed_value[tags]) < band  # NaN (nothing passed yet) compares False
+        due = t - table.passed_t_ns[tags] >= table.heartbeat_ns[tags]
+        keep[rows] = go = (band == 0) | ~small | due
+        table.passed_value[tags[go]] = v[go]
+        table.passed_t_ns[tags[go]] = t[go]
+    return batch if keep.all() else batch.select(keep)

@@ -1,0 +1,180 @@
+"""One detector at work: which readings it gets, when, and where it computes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.config.settings import IncidentSettings, WatchSettings
+from gateway.contract import Batch, Detector, DetectorContext, Finding, Frame, Record, StateError, Tag, Waveform
+from gateway.engine.align import Aligner
+from gateway.engine.gate import Gate
+from gateway.engine.snapshot import Snapshots
+from gateway.engine.stages import Table
+from gateway.expression import compile_expression
+from gateway.incidents import Rule
+
+log = logging.getLogger("lineside")
+QUEUE = 64
+"""Items a slow detector may be behind; beyond, its oldest are dropped and counted."""
+
+
+class Watch:
+    """A detector with its tags, gates and alignment.
+
+    detector     None until it is built (a slow one is built on the analysis thread, after the start)
+    table_size   rows of the tag table
+    """
+
+    def __init__(
+        self, settings: WatchSettings, context: DetectorContext, gates: dict[str, Gate], incidents: IncidentSettings, table_size: int
+    ) -> None:
+        self.settings, self.context, self._gates = settings, context, gates
+        self.name = settings.name
+        options = settings.options
+        self.rule = Rule(
+            settings.name,
+            settings.plugin.domain,
+            incidents.hold if options.hold is None else options.hold,
+            incidents.clear_after if options.clear_after is None else options.clear_after,
+        )
+        self.slow = settings.plugin.slow
+        self.detector: Detector | None = None
+        self._mask = np.zeros(table_size, dtype=bool)
+        self._mask[[tag.index for tag in settings.tags]] = True
+        self._all = bool(self._mask.all())
+        self._of_machine = {
+            machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
+            for machine in dict.fromkeys(tag.machine for tag in settings.tags)
+        }
+        self._machine_of = {tag.index: tag.machine for tag in settings.tags}
+        self.records = frozenset(record.path for record in settings.records)
+        self._aligners: dict[str, Aligner] = {}
+
+    def ready(self, detector: Detector) -> None:
+        """The detector was built: know what it takes."""
+        self.detector = detector
+        self.takes = detector.takes
+        if Frame in self.takes:
+            options = self.settings.options
+            for machine in self._of_machine:
+                tags = tuple(tag for tag in self.settings.tags if tag.machine == machine and tag.options.kind != "waveform")
+                if tags:
+                    self._aligners[machine] = Aligner(machine, tags, every=options.every, valid_for=options.valid_for)
+
+    def items(self, batch: Batch, table: Table) -> list[Batch | Frame]:
+        """What of a batch concerns this detector, in the shape it takes."""
+        allowed = self._open(table)
+        if allowed is None:
+            mine = batch
+        else:
+            rows = allowed[batch.tag]
+            if not rows.any():
+                return []
+            mine = batch if rows.all() else batch.select(rows)
+        found: list[Batch | Frame] = [mine] if Batch in self.takes else []
+        for aligner in self._aligners.values():
+            rows = np.isin(mine.tag, aligner.tags)
+            frame = aligner.add(mine.select(rows)) if rows.any() else None
+            if frame is not None:
+                found.append(frame)
+        return found
+
+    def wants_waveform(self, tag: int, table: Table) -> bool:
+        if Waveform not in self.takes or not self._mask[tag]:
+            return False
+        gate = self._gates.get(self._machine_of[tag])
+        return gate is None or gate.is_open(table)
+
+    def wants_record(self, record: Record) -> bool:
+        return Record in self.takes and record.source in self.records
+
+    def _open(self, table: Table) -> NDArray[np.bool_] | None:
+        """bool[tags] of what may be looked at now; None = everything."""
+        closed = [machine for machine, gate in self._gates.items() if not gate.is_open(table)]
+        if not closed:
+            return None if self._all else self._mask
+        allowed = self._mask.copy()
+        for machine in closed:
+            allowed[self._of_machine[machine]] = False
+        return allowed
+
+
+def build_watch(
+    settings: WatchSettings,
+    *,
+    tags: Mapping[str, Mapping[str, Tag]],
+    incidents: IncidentSettings,
+    table_size: int,
+    context: DetectorContext,
+) -> Watch:
+    """Compile the gates of a watch; raises nothing the configuration check did not already find."""
+    gates: dict[str, Gate] = {}
+    if settings.options.only_when:
+        expression = compile_expression(settings.options.only_when)
+        for machine in dict.fromkeys(tag.machine for tag in settings.tags):
+            gates[machine] = Gate(expression, tags[machine], settings.options.settle)
+    return Watch(settings, context, gates, incidents, table_size)
+
+
+def build_detector(watch: Watch, snapshots: Snapshots) -> Detector:
+    """Make the detector and give it its state back; runs on the analysis thread for slow ones."""
+    detector = watch.settings.plugin.build(watch.settings.options, watch.context)
+    state = snapshots.load(watch.name)
+    if state is not None:
+        try:
+            detector.load(state)
+        except StateError as exc:
+            log.warning("detector starts fresh", extra={"fields": {"watch": watch.name, "why": str(exc)}})
+    return detector
+
+
+class SlowLane:
+    """Runs one slow detector beside the pipeline, on the analysis thread, behind a short queue."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        executor: Executor,
+        *,
+        build: Callable[[], Detector],
+        found: Callable[[Watch, list[Finding]], None],
+        dropped: Callable[[str, str], None],
+    ) -> None:
+        self.watch, self._executor, self._build, self._found, self._dropped = watch, executor, build, found, dropped
+        self._queue: deque[Batch | Frame | Waveform] = deque()
+        self._work = asyncio.Event()
+
+    def put(self, item: Batch | Frame | Waveform) -> None:
+        if len(self._queue) >= QUEUE:
+            self._queue.popleft()
+            self._dropped(self.watch.name, type(item).__name__.lower())
+        self._queue.append(item)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Build the detector, then work until cancelled."""
+        loop = asyncio.get_running_loop()
+        if self.watch.detector is None:
+            self.watch.ready(await loop.run_in_executor(self._executor, self._build))
+        detector = self.watch.detector
+        assert detector is not None  # noqa: S101  `ready` set it
+        while True:
+            while self._queue:
+                findings = await loop.run_in_executor(self._executor, detector.process, self._queue.popleft())
+                if findings:
+                    self._found(self.watch, findings)
+            self._work.clear()
+            await self._work.wait()
+
+    async def dump(self) -> bytes | None:
+        """The detector's state, taken between two items."""
+        if self.watch.detector is None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self.watch.detector.dump)

@@ -1,0 +1,7 @@
+"""From findings to incidents: one machine fault, one incident."""
+
+from gateway.incidents.evidence import History
+from gateway.incidents.incident import Change, Incident, Phase
+from gateway.incidents.lifecycle import Incidents, Rule
+
+__all__ = ["Change", "History", "Incident", "Incidents", "Phase", "Rule"]

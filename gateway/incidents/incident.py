@@ -1,0 +1,89 @@
+"""An incident and the changes of it that matter to others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from gateway.contract import Finding, Json, Severity
+
+
+class Incident(msgspec.Struct, kw_only=True):
+    """One condition of one machine, from its beginning to its end. Stored as JSON in the outbox's database.
+
+    state      pending (active, not yet held long enough), open, closed
+    active     False while an open incident waits for `clear_after`
+    severity   of the condition now; `peak` the worst so far: it decides where the events go, so that whoever got the
+               opening gets the closing too
+    from_record  caused by a business message: also its pending state is stored, because the message was acknowledged
+    events     how many events it has caused; the next one's number is one more
+    """
+
+    id: str
+    machine: str
+    condition: str
+    detector: str
+    domain: str
+    state: str
+    active: bool
+    title: str
+    severity: int
+    peak: int
+    score: float | None
+    since_ns: int
+    changed_ns: int
+    raised_ns: int = 0
+    cleared_ns: int = 0
+    occurrences: int = 1
+    events: int = 0
+    key: str = ""
+    tags: list[str] = []
+    explanation: dict[str, Json] = {}
+    evidence: dict[str, Json] = {}
+    from_record: bool = False
+    hold_seconds: float = 0.0
+
+    def take(self, finding: Finding) -> None:
+        """What the detector says now."""
+        self.title, self.severity, self.score, self.key = finding.title[:255], int(finding.severity), finding.score, finding.key
+        self.peak = max(self.peak, self.severity)
+        self.tags = list(finding.tags[:50])
+        self.explanation = dict(finding.explanation)
+        self.evidence = {**self.evidence, **finding.evidence}
+
+    def dump(self) -> bytes:
+        return _encode(self)
+
+    @staticmethod
+    def load(body: bytes) -> Incident:
+        return _decode(body)
+
+    @property
+    def worst(self) -> Severity:
+        return Severity(self.peak)
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Incident).decode
+
+
+class Phase(Enum):
+    """What happened to the incident; PENDING and DROPPED are stored but nobody is told."""
+
+    PENDING = "pending"
+    DROPPED = "dropped"
+    RAISED = "raised"
+    UPDATED = "updated"
+    CLEARED = "cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that goes to disk; `t_ns` is when it happened, `reason` says why it was updated."""
+
+    phase: Phase
+    incident: Incident
+    t_ns: int
+    reason: str = ""

@@ -1,0 +1,184 @@
+"""The life cycle: pending → open (raised, updated) → closed, after ISA-18.2's on-delay and off-delay.
+
+Delays run on the gateway's monotonic clock, because a source's clock may be wrong or stand still; what has already
+passed between `since_ns` and the finding's own time counts. After a restart they run from wall time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import count
+
+from gateway.contract import Clock, Finding, State
+from gateway.incidents.incident import Change, Incident, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one watch's findings become incidents. Seconds."""
+
+    detector: str
+    domain: str
+    hold: float
+    clear_after: float
+
+
+@dataclass(slots=True)
+class _Track:
+    incident: Incident
+    rule: Rule
+    raise_at: float | None = None
+    clear_at: float | None = None
+    evidence_at: float | None = None
+
+
+class Incidents:
+    """All conditions that are not over. Pure state machine: it returns changes, others store and send them.
+
+    make_id            (machine, condition, since_ns) -> incident id
+    evidence_seconds   after raising, when the post-trigger evidence is complete
+    """
+
+    def __init__(self, clock: Clock, make_id: Callable[[str, str, int], str], *, evidence_seconds: float) -> None:
+        self._clock, self._make_id, self._evidence_seconds = clock, make_id, evidence_seconds
+        self._tracks: dict[tuple[str, str], _Track] = {}
+        self._timers: list[tuple[float, int, tuple[str, str]]] = []
+        self._ticket = count()
+
+    @property
+    def open(self) -> list[Incident]:
+        return [track.incident for track in self._tracks.values() if track.incident.state == "open"]
+
+    def restore(self, incidents: Iterable[Incident], rules: dict[str, Rule]) -> None:
+        """Continue with what was pending or open; the rule is the detector's of today, or a plain one if it is gone."""
+        now, now_ns = self._clock.monotonic(), self._clock.now_ns()
+        for incident in incidents:
+            rule = rules.get(incident.detector, Rule(incident.detector, incident.domain, 0.0, 0.0))
+            track = _Track(incident, rule)
+            key = (incident.machine, incident.condition)
+            self._tracks[key] = track
+            passed = max(0.0, (now_ns - incident.changed_ns) / 1e9)
+            if incident.state == "pending":
+                self._set(track, key, "raise_at", now + max(0.0, incident.hold_seconds - passed))
+            elif not incident.active:
+                self._set(track, key, "clear_at", now + max(0.0, rule.clear_after - passed))
+
+    def apply(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> list[Change]:
+        """One finding, ACTIVE or OVER (facts are not incidents)."""
+        key = (finding.machine, finding.condition)
+        track = self._tracks.get(key)
+        if finding.state is State.OVER:
+            return self._over(key, track, finding) if track else []
+        if track is None:
+            return self._begin(key, finding, rule, from_record)
+        return self._again(key, track, finding)
+
+    def tick(self) -> list[Change]:
+        """Whatever became due: raising after hold, closing after clear_after, completing the evidence."""
+        now, changes = self._clock.monotonic(), []
+        while self._timers and self._timers[0][0] <= now:
+            due, _, key = heapq.heappop(self._timers)
+            track = self._tracks.get(key)
+            if track is not None:
+                changes += self._due(key, track, due)
+        return changes
+
+    def next_due(self) -> float | None:
+        """Monotonic time of the next timer."""
+        return self._timers[0][0] if self._timers else None
+
+    def _begin(self, key: tuple[str, str], finding: Finding, rule: Rule, from_record: bool) -> list[Change]:
+        now_ns = self._clock.now_ns()
+        hold = rule.hold if finding.hold_seconds is None else finding.hold_seconds
+        incident = Incident(
+            id=self._make_id(finding.machine, finding.condition, finding.since_ns),
+            machine=finding.machine,
+            condition=finding.condition,
+            detector=rule.detector,
+            domain=rule.domain,
+            state="pending",
+            active=True,
+            title="",
+            severity=0,
+            peak=0,
+            score=None,
+            since_ns=finding.since_ns,
+            changed_ns=now_ns,
+            from_record=from_record,
+            hold_seconds=hold,
+        )
+        incident.take(finding)
+        track = self._tracks[key] = _Track(incident, rule)
+        left = hold - (finding.t_ns - finding.since_ns) / 1e9
+        if left <= 0:
+            return [self._raise(key, track, finding.t_ns)]
+        self._set(track, key, "raise_at", self._clock.monotonic() + left)
+        # A pending condition of a business message must survive a crash: its acknowledgement says so.
+        return [Change(Phase.PENDING, incident, finding.t_ns)] if from_record else []
+
+    def _raise(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
+        incident = track.incident
+        incident.state, incident.raised_ns, incident.changed_ns = "open", t_ns, self._clock.now_ns()
+        incident.events += 1
+        track.raise_at = None
+        if self._evidence_seconds > 0 and not incident.from_record:
+            self._set(track, key, "evidence_at", self._clock.monotonic() + self._evidence_seconds)
+        return Change(Phase.RAISED, incident, t_ns)
+
+    def _again(self, key: tuple[str, str], track: _Track, finding: Finding) -> list[Change]:
+        incident = track.incident
+        before_peak, before_key = incident.peak, incident.key
+        if not incident.active:
+            incident.active, track.clear_at = True, None
+            incident.occurrences += 1
+        incident.take(finding)
+        if incident.state != "open":
+            return []
+        if incident.peak > before_peak:
+            return [self._update(incident, finding.t_ns, "severity")]
+        if incident.key != before_key:
+            return [self._update(incident, finding.t_ns, "diagnosis")]
+        return []
+
+    def _update(self, incident: Incident, t_ns: int, reason: str) -> Change:
+        incident.events += 1
+        incident.changed_ns = self._clock.now_ns()
+        return Change(Phase.UPDATED, incident, t_ns, reason)
+
+    def _over(self, key: tuple[str, str], track: _Track, finding: Finding) -> list[Change]:
+        incident = track.incident
+        if incident.state == "pending":
+            del self._tracks[key]
+            return [Change(Phase.DROPPED, incident, finding.t_ns)] if incident.from_record else []
+        if not incident.active:
+            return []
+        incident.active = False
+        incident.changed_ns = self._clock.now_ns()
+        if track.rule.clear_after <= 0:
+            return [self._clear(key, track, finding.t_ns)]
+        self._set(track, key, "clear_at", self._clock.monotonic() + track.rule.clear_after)
+        return []
+
+    def _clear(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
+        incident = track.incident
+        incident.state, incident.cleared_ns, incident.changed_ns = "closed", t_ns, self._clock.now_ns()
+        incident.events += 1
+        del self._tracks[key]
+        return Change(Phase.CLEARED, incident, t_ns)
+
+    def _due(self, key: tuple[str, str], track: _Track, due: float) -> list[Change]:
+        now_ns = self._clock.now_ns()
+        if track.raise_at == due:
+            return [self._raise(key, track, now_ns)]
+        if track.clear_at == due:
+            return [self._clear(key, track, now_ns)]
+        if track.evidence_at == due:
+            track.evidence_at = None
+            return [self._update(track.incident, now_ns, "evidence")]
+        return []
+
+    def _set(self, track: _Track, key: tuple[str, str], timer: str, due: float) -> None:
+        setattr(track, timer, due)
+        heapq.heappush(self._timers, (due, next(self._ticket), key))
