@@ -1,0 +1,55 @@
+"""Secrets by reference: from systemd credentials, the environment, or a 0600 file beside the configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.contract import ConfigError, SecretRef
+
+
+class Secrets:
+    """Looks a secret up, in this order: ``$CREDENTIALS_DIRECTORY/NAME``, ``$LINESIDE_SECRET_NAME``, ``secrets/NAME``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "secrets"
+
+    def __call__(self, ref: SecretRef) -> str:
+        """Raises ConfigError, naming the places that were looked at, or the file's mode when it is too open."""
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        if credentials and (path := Path(credentials) / ref.secret).is_file():
+            return path.read_text(encoding="utf-8").strip()
+        variable = "LINESIDE_SECRET_" + re.sub(r"[-.]", "_", ref.secret).upper()
+        if (value := os.environ.get(variable)) is not None:
+            return value
+        path = self._folder / ref.secret
+        if not path.is_file():
+            raise ConfigError(f"secret {ref.secret!r} is nowhere: no systemd credential, no ${variable}, no file {path}")
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise ConfigError(f"{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}")
+        return path.read_text(encoding="utf-8").strip()
+
+
+def references(model: Any) -> Iterator[tuple[str, SecretRef]]:
+    """Every secret a validated options model refers to, with the option's name."""
+    if isinstance(model, BaseModel):
+        for name, info in type(model).model_fields.items():
+            value = getattr(model, name)
+            if isinstance(value, SecretRef):
+                yield info.alias or name, value
+            else:
+                for _, ref in references(value):
+                    yield info.alias or name, ref
+    elif isinstance(model, dict):
+        for value in model.values():
+            yield from references(value)
+    elif isinstance(model, list | tuple):
+        for value in model:
+            yield from references(value)
