@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, TextIO, TypeAlias
 
 import msgspec
+import numpy as np
 
 from gateway.contract import Json
 
@@ -40,9 +41,9 @@ QUIET_SECONDS: Final = 60.0
 _SECRET_WORDS = frozenset({"password", "passwd", "passphrase", "token", "secret", "key", "credentials", "authorization", "cookie"})
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s@/]+@", re.IGNORECASE)
 _PLAIN = re.compile(r"[^\s\"'=\\\x00-\x1f\x7f]+")
+_encode = msgspec.json.Encoder().encode
 # sd-daemon(3): what systemd reads from the start of a line
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def configure(level: str = "info", style: Style = "auto", *, stream: TextIO | None = None) -> None:
@@ -170,13 +171,14 @@ def _masked(name: str, value: Json) -> Json:
         return {str(key): _masked(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_masked("", inner) for inner in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return _clean(str(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if value is None or isinstance(value, bool | int | float) else _clean(str(value))
 
 
 def _clean(text: str) -> str:
-    return _USERINFO.sub(rf"\1:{MASK}@", text)
+    """Without passwords, and without the half characters that a wrongly decoded name brings."""
+    return _USERINFO.sub(rf"\1:{MASK}@", text).encode("utf-8", "backslashreplace").decode()
 
 
 def _text(record: logging.LogRecord, formatter: logging.Formatter) -> str:
@@ -197,12 +199,12 @@ def _words(record: logging.LogRecord) -> Iterator[str]:
 def _quoted(value: Json) -> str:
     """A bare word stays bare; everything else is JSON, so a newline or a quote cannot forge an entry."""
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else _encode(value).decode()
-    return f"{value:g}" if isinstance(value, float) else _encode(value).decode()
+        return value if _PLAIN.fullmatch(value) and value.isprintable() else _one_line(_encode(value).decode())
+    return f"{value:g}" if isinstance(value, float) else _one_line(_encode(value).decode())
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else _encode(c).decode().strip('"') for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _trace(record: logging.LogRecord, formatter: logging.Formatter) -> str:
