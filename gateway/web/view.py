@@ -60,8 +60,8 @@ class View(Protocol):
     def incident(self, incident_id: str) -> Json | None:
         """The same keys and ``detector*, asset*, explanation: {...}, evidence: {...}``; None: no such incident.
 
-        In the evidence the page draws ``{t: [seconds], v: [value]}`` (also one level deeper, by tag) as a time
-        series and every SPECTRUM as a spectrum; the rest it shows as a table.
+        In the evidence, at any depth, the page draws every ``{t: [seconds], v: [value or null]}`` as a time series
+        (`t` counts from a ``from_ns`` that stands beside or above it) and every SPECTRUM as a spectrum.
         """
 
     def metrics(self) -> bytes:

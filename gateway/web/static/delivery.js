@@ -1,0 +1,114 @@
+// Where events go, what waits, and the vital signs in the head of the page.
+
+import { byId, el, list, mark, show, text } from "./dom.js";
+import { bytes, duration, moment, number, plural, words } from "./format.js";
+
+const STATES = { up: "connected", down: "not connected", connecting: "connecting", ended: "ended" };
+
+export function drawStatus(status) {
+  const { gateway = {}, outbox = {}, pipeline = {}, destinations = [] } = status;
+  text(byId("gateway"), gateway.name ?? "Lineside");
+  text(byId("site"), [gateway.enterprise, gateway.site].filter(Boolean).join("  ·  "));
+  list(byId("vitals"), vitals(status), (vital) => vital.name, vitalPart);
+  drawOutbox(outbox);
+  text(byId("delivery-empty"), "No destination is configured: events stay here.");
+  show(byId("delivery-empty"), destinations.length === 0);
+  list(byId("destinations"), destinations, (each) => each.name, destinationRow);
+  for (const part of byId("destinations").parts.values()) part.age(status.now);
+  text(
+    byId("footer"),
+    [
+      `Lineside ${gateway.version ?? ""}`.trim(),
+      `up ${duration(gateway.uptime_seconds)}`,
+      typeof pipeline.readings_per_second === "number" ? `${number(Math.round(pipeline.readings_per_second), "counter")} readings/s` : null,
+      pipeline.queue ? `${pipeline.queue} in the queue` : null,
+    ]
+      .filter(Boolean)
+      .join("  ·  "),
+  );
+}
+
+function vitals({ sources = [], destinations = [], outbox = {}, incidents = {}, pipeline = {} }) {
+  const live = sources.filter((source) => source.state !== "ended");
+  const up = live.filter((source) => source.state === "up").length;
+  const away = destinations.filter((each) => each.state === "down" || (each.breaker && each.breaker !== "closed"));
+  const stalled = pipeline.last_progress_seconds > 10;
+  return [
+    { name: "health", value: stalled ? "stalled" : "running", level: stalled ? "error" : "good" },
+    { name: "machines", value: live.length ? `${up} of ${live.length}` : "none", note: live.length ? "connected" : "", level: up < live.length ? "warning" : null },
+    { name: "incidents", value: `${incidents.open ?? 0}`, note: "open", level: incidents.open ? "warning" : null },
+    {
+      name: "uplink",
+      value: destinations.length === 0 ? "none" : away.length === 0 ? "connected" : away.length < destinations.length ? `${away[0].name} away` : "away",
+      level: away.length ? "warning" : null,
+    },
+    {
+      name: "outbox",
+      value: number(outbox.events ?? 0, "counter"),
+      note: outbox.events ? `waiting, oldest ${duration(outbox.oldest_seconds)}` : "waiting",
+      level: outbox.max_bytes && outbox.bytes > 0.8 * outbox.max_bytes ? "error" : null,
+    },
+  ];
+}
+
+function vitalPart({ name }) {
+  const value = el("strong");
+  const note = el("span", { class: "quiet" });
+  const node = el("div", { class: "vital", "data-vital": name }, el("dt", {}, name), el("dd", {}, value, " ", note));
+  return {
+    node,
+    update(vital) {
+      text(value, vital.value);
+      text(note, vital.note ?? "");
+      mark(node, "data-level", vital.level);
+    },
+  };
+}
+
+function drawOutbox({ events = 0, bytes: used, max_bytes: most, oldest_seconds: oldest }) {
+  const host = byId("outbox");
+  if (!host.bar) {
+    host.line = el("p");
+    host.bar = el("progress", { "aria-label": "outbox, bytes used" });
+    host.append(host.line, host.bar);
+  }
+  const waiting = events ? `${plural(events, "event")} in the outbox, oldest ${duration(oldest)}` : "The outbox is empty";
+  text(host.line, most ? `${waiting}  ·  ${bytes(used ?? 0)} of ${bytes(most)}` : waiting);
+  show(host.bar, Boolean(most));
+  if (most) [host.bar.max, host.bar.value] = [most, used ?? 0];
+  mark(host, "data-level", most && used > 0.8 * most ? "error" : null);
+}
+
+function destinationRow() {
+  const name = el("span", { class: "title" });
+  const state = el("span", { class: "state" });
+  const facts = el("span", { class: "facts quiet" });
+  const why = el("span", { class: "why" });
+  const node = el("li", {}, el("div", { class: "row" }, state, name, facts, why));
+  let shown = null;
+  return {
+    node,
+    update(each) {
+      shown = each;
+      text(name, `${each.name}  ·  ${each.kind}`);
+      mark(node, "data-state", each.state);
+      text(
+        facts,
+        [
+          `${number(each.delivered ?? 0, "counter")} delivered`,
+          `${number(each.backlog ?? 0, "counter")} waiting`,
+          each.parked ? `${number(each.parked, "counter")} parked` : null,
+          each.breaker && each.breaker !== "closed" ? `breaker ${words(each.breaker)}` : null,
+        ]
+          .filter(Boolean)
+          .join("  ·  "),
+      );
+      show(why, Boolean(each.why));
+    },
+    age(now) {
+      const since = moment(shown.since);
+      text(state, STATES[shown.state] ?? shown.state);
+      if (shown.why) text(why, since === null ? shown.why : `${shown.why}, since ${duration(now - since)}`);
+    },
+  };
+}

@@ -1,0 +1,136 @@
+"""The page in a real browser: values, plots, incidents with hostile names, the inbox, and a gateway that goes away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from gateway.web import PageServer
+
+CASE = {
+    "incident": "inc-aaaaaaaaaaaaaaaa",
+    "title": "<b>Outer race</b> of pump-3",
+    "severity": "error",
+    "state": "open",
+    "machine": "pump-3",
+}
+CASE |= {"asset": "02i5e0000000PUMP3", "opened": "2026-07-01T10:00:00.123456789Z", "closed": None, "events": 3, "spectrum": True}
+PATIENCE_MS = 10_000
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("chromium is not installed")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def inbox() -> AsyncIterator[str]:
+    """The demo's CRM: one case, readable from every origin."""
+
+    async def cases(_: web.Request) -> web.Response:
+        return web.json_response([CASE | {"updated": time.time()}], headers={"Access-Control-Allow-Origin": "*"})
+
+    app = web.Application()
+    app.add_routes([web.get("/cases", cases)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+class Complaints(list[str]):
+    """What the console said that it should not have."""
+
+    def of(self, page: Page) -> None:
+        page.on("console", lambda message: self.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("dialog", lambda dialog: self.append(dialog.message))
+
+
+async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, page: str, inbox: str, view: Any) -> None:
+    tab = await browser.new_page(viewport={"width": 1440, "height": 1400})
+    tab.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    complaints = Complaints()
+    complaints.of(tab)
+    await tab.goto(f"{page}/?inbox={inbox}")
+
+    press = tab.locator("article.card", has_text="press-07")
+    await expect(press).to_contain_text("71.25 °C")
+    await expect(press).to_contain_text("above high 70")
+    await expect(press).to_contain_text("bad: stuck")
+    await expect(press.locator("canvas")).to_have_count(4)
+    pump = tab.locator("#cards article.card", has_text="pump-3")
+    await expect(pump).to_contain_text("mqtt: connection refused")
+    await expect(pump).to_contain_text("2 min 11 s old")
+    await expect(tab.locator("#spectrum-cards canvas")).to_have_count(1)
+    assert await ink(tab, "#spectrum-cards canvas") > 500
+
+    await expect(tab.locator("#vitals")).to_contain_text("plant away")
+    await expect(tab.locator("#delivery")).to_contain_text("breaker open")
+    await expect(tab.locator("#inbox-rows")).to_contain_text("<b>Outer race</b> of pump-3")
+    await expect(tab.locator("#inbox-rows")).to_contain_text("spectrum attached")
+
+    row = tab.locator("#incident-rows .row").first
+    await expect(row).to_contain_text(view.title)
+    await row.click()
+    detail = tab.locator("#detail")
+    await expect(detail.locator("h2")).to_have_text(view.title)
+    await expect(detail).to_contain_text("iso · zone")
+    await expect(detail.locator("canvas")).to_have_count(2)
+    await tab.keyboard.press("Escape")
+    await expect(detail).to_be_hidden()
+
+    assert await tab.locator("img").count() == 0
+    assert await tab.title() == "(1) dresden-press-01"
+    assert complaints == []
+    await tab.close()
+
+
+async def test_page_follows_says_when_nobody_answers_and_recovers(browser: Browser, view: Any) -> None:
+    server = PageServer(view, "127.0.0.1", 0)
+    port = await server.start()
+    tab = await browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    tab.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    await tab.goto(f"http://127.0.0.1:{port}/?inbox=http://evil.example/")
+    await expect(tab.locator("#cards")).to_contain_text("71.25")
+    await expect(tab.locator("#inbox")).to_be_hidden()
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
+    await tab.evaluate("document.querySelector('#cards article').dataset.kept = 'yes'")
+
+    await server.stop()
+    await expect(tab.locator("#lost")).to_contain_text("No answer from the gateway")
+    await expect(tab.locator("#cards")).to_contain_text("71.25")
+
+    view.title = "Inner race of pump-3"
+    server = PageServer(view, "127.0.0.1", port)
+    await server.start()
+    await expect(tab.locator("#incident-rows")).to_contain_text("Inner race")
+    await expect(tab.locator("#lost")).to_be_hidden()
+    assert await tab.locator("#cards article").first.get_attribute("data-kept") == "yes"
+    assert len([since for machine, since in view.asked if since == 0]) <= 2
+    await tab.close()
+    await server.stop()
+
+
+async def ink(tab: Page, selector: str) -> int:
+    """How many pixels of a canvas are drawn."""
+    count: int = await tab.locator(selector).first.evaluate(
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length"
+    )
+    return count
