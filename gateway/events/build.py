@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -28,7 +29,12 @@ def digest(*parts: object) -> str:
 def rfc3339(t_ns: int) -> str:
     """UTC with nanoseconds: ``2027-01-15T08:00:00.000000001Z``."""
     seconds, fraction = divmod(t_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    return f"{_to_the_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def traceparent(seed: str) -> str:
@@ -135,5 +141,5 @@ def subject(machine: Machine, point: str) -> str:
     >>> subject(Machine(name="pump-3", path="utilities/cooling"), "vibration_x")
     'utilities/cooling/_/pump-3/vibration_x'
     """
-    levels = ([level for level in machine.path.split("/") if level] + ["_", "_", "_"])[:3]
+    levels = [*filter(None, machine.path.split("/")), "_", "_", "_"][:3]
     return "/".join([*levels, machine.name] + ([point] if point else []))

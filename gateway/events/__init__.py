@@ -1,0 +1,1 @@
+"""What leaves the gateway: catalogue of contracts, building, CloudEvents codec."""

