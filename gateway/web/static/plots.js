@@ -62,13 +62,18 @@ function tick(value, splits) {
 }
 
 // Data with some air around it; a flat line gets a band, so that noise of the last bit does not fill the strip.
-export function valueRange(low, high, limits = []) {
+export function valueRange(low, high, limits = [], least = Math.abs(high) * 0.01) {
   if (!Number.isFinite(low) || !Number.isFinite(high)) return [0, 1];
   let [from, to] = [low, high];
   const nearest = [...limits].sort((a, b) => distance(a.value, low, high) - distance(b.value, low, high))[0];
   if (nearest) [from, to] = [Math.min(from, nearest.value), Math.max(to, nearest.value)];
-  const air = Math.max((to - from) * 0.12, Math.abs(to) * 0.01, 1e-6);
+  const air = Math.max((to - from) * 0.12, least, 1e-6);
   return [from - air, to + air];
+}
+
+function bounds(kind, low, high, limits) {
+  if (kind === "state") return valueRange(Math.min(0, low), Math.max(1, high));
+  return kind === "counter" ? valueRange(low, high, limits, 1) : valueRange(low, high, limits);
 }
 
 const distance = (limit, low, high) => (limit > high ? limit - high : limit < low ? low - limit : 0);
@@ -133,7 +138,7 @@ export function strip(host, { kind = "gauge", height = 64, withTime = true, mark
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6, fill: () => ink("--trace") } },
     scales: {
       x: { time: true, range: (_, low, high) => state.window ?? [low, high] },
-      y: { range: (_, low, high) => (kind === "state" ? valueRange(Math.min(0, low), Math.max(1, high)) : valueRange(low, high, state.limits)) },
+      y: { range: (_, low, high) => bounds(kind, low, high, state.limits) },
     },
     axes: [timeAxis(withTime), valueAxis(kind === "state" ? { space: 30 } : {})],
     series: [{}, line(kind)],
