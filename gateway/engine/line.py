@@ -44,10 +44,10 @@ class Line:
 
 
 def _watch(watch: WatchSettings, settings: Settings, old: Line | None) -> Watch:
-    if old is not None and len(old.settings.tags) == len(settings.tags) and old.settings.incidents == settings.incidents:
-        for known in old.watches:
-            if known.settings == watch:
-                return known
+    for known in old.watches if old is not None else ():
+        if known.settings == watch and _same_surroundings(watch, settings, old):
+            known.fit(len(settings.tags))
+            return known
     context = DetectorContext(
         name=watch.name, tags=watch.tags, records=watch.records, machines=dict(settings.machines), timezone=settings.site.timezone
     )
@@ -58,6 +58,13 @@ def _watch(watch: WatchSettings, settings: Settings, old: Line | None) -> Watch:
         table_size=len(settings.tags),
         context=context,
     )
+
+
+def _same_surroundings(watch: WatchSettings, settings: Settings, old: Line | None) -> bool:
+    if old is None or old.settings.incidents != settings.incidents or old.settings.site != settings.site:
+        return False
+    machines = {tag.machine for tag in watch.tags} | {record.machine for record in watch.records}
+    return all(old.settings.machines.get(name) == settings.machines.get(name) for name in machines)
 
 
 def _tags_by_machine(tags: tuple[Tag, ...]) -> dict[str, dict[str, Tag]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import Executor
 
 from gateway.contract import Clock, Source
 from gateway.engine.inbox import Inbox
@@ -23,6 +24,13 @@ async def pump(source: Source, inbox: Inbox, link: Link, status: Status) -> None
         await source.close()
 
 
-async def run_source(build: Callable[[], Source], inbox: Inbox, link: Link, *, clock: Clock, status: Status) -> None:
-    """The source for as long as the configuration names it."""
-    await supervise(link, partial(pump, build(), inbox, link, status), clock, status)
+async def run_source(build: Callable[[], Source], inbox: Inbox, link: Link, *, clock: Clock, status: Status, loading: Executor) -> None:
+    """The source for as long as the configuration names it. It is built in `loading`: its library may take seconds to import."""
+    built: list[Source] = []
+
+    async def one_life() -> None:
+        if not built:
+            built.append(await asyncio.get_running_loop().run_in_executor(loading, build))
+        await pump(built[0], inbox, link, status)
+
+    await supervise(link, one_life, clock, status)

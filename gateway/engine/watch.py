@@ -46,9 +46,7 @@ class Watch:
         )
         self.slow = settings.plugin.slow
         self.detector: Detector | None = None
-        self._mask = np.zeros(table_size, dtype=bool)
-        self._mask[[tag.index for tag in settings.tags]] = True
-        self._all = bool(self._mask.all())
+        self.fit(table_size)
         self._of_machine = {
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
             for machine in dict.fromkeys(tag.machine for tag in settings.tags)
@@ -56,6 +54,12 @@ class Watch:
         self._machine_of = {tag.index: tag.machine for tag in settings.tags}
         self.records = frozenset(record.path for record in settings.records)
         self._aligners: dict[str, Aligner] = {}
+
+    def fit(self, table_size: int) -> None:
+        """The tag table has this many rows now."""
+        self._mask = np.zeros(table_size, dtype=bool)
+        self._mask[[tag.index for tag in self.settings.tags]] = True
+        self._all = bool(self._mask.all())
 
     def ready(self, detector: Detector) -> None:
         """The detector was built: know what it takes."""

@@ -65,6 +65,22 @@ class Incidents:
             elif not incident.active:
                 self._set(track, key, "clear_at", now + max(0.0, rule.clear_after - passed))
 
+    def retire(self, rules: dict[str, Rule]) -> list[Change]:
+        """The configuration changed: nobody will tell the end of a condition whose watch is gone, so it ends now."""
+        changes = []
+        now_ns = self._clock.now_ns()
+        for key, track in list(self._tracks.items()):
+            rule = rules.get(track.incident.detector)
+            if rule is not None:
+                track.rule = rule
+            elif track.incident.state == "open":
+                track.incident.explanation["ended"] = "the configuration does not watch this any more"
+                changes.append(self._clear(key, track, now_ns))
+            else:
+                del self._tracks[key]
+                changes.append(Change(Phase.DROPPED, track.incident, now_ns))
+        return changes
+
     def apply(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> list[Change]:
         """One finding, ACTIVE or OVER (facts are not incidents)."""
         key = (finding.machine, finding.condition)

@@ -151,11 +151,24 @@ def note_loss(
 
 
 def backlog(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    """Rows waiting by destination: ``{"crm": {"ready": 3, "parked": 1, "quarantined": 0, "stored": .., "delivered": ..}}``."""
+    """By destination: stored, delivered, expired, dropped (since ever), parked, quarantined, ready (now).
+
+    `ready` follows from the conservation law, so that a million waiting rows need not be counted.
+    """
     found: dict[str, dict[str, int]] = {}
-    names = {READY: "ready", PARKED: "parked", QUARANTINED: "quarantined"}
     for destination, what, count in connection.execute("SELECT destination, what, count FROM tally"):
-        found.setdefault(destination, {})[what] = count
-    for destination, state, count in connection.execute("SELECT destination, state, count(*) FROM delivery GROUP BY destination, state"):
-        found.setdefault(destination, {})[names[state]] = count
+        found.setdefault(destination, dict.fromkeys(("stored", "delivered", "expired", "dropped", "parked", "quarantined"), 0))[what] = (
+            count
+        )
+    for destination, counts in found.items():
+        for state, name in ((PARKED, "parked"), (QUARANTINED, "quarantined")):
+            row = connection.execute("SELECT count(*) FROM delivery WHERE destination=? AND state=?", (destination, state)).fetchone()
+            counts[name] = row[0]
+        counts["ready"] = counts["stored"] - sum(counts[name] for name in ("delivered", "expired", "dropped", "parked", "quarantined"))
     return found
+
+
+def oldest_recorded_ns(connection: sqlite3.Connection) -> int | None:
+    """When the oldest waiting event was written."""
+    row = connection.execute("SELECT recorded_ns FROM event ORDER BY seq LIMIT 1").fetchone()
+    return row[0] if row else None

@@ -1,0 +1,210 @@
+"""What the page and the metrics see of a running gateway: the web's `View`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gateway import __version__
+from gateway.contract import BAD, Json, Severity, reason
+from gateway.incidents import Incident
+from gateway.outbox import operations, retention
+from gateway.telemetry.metrics import Gauge, Metrics
+
+if TYPE_CHECKING:
+    from gateway.app import App
+
+_MOST_POINTS = 600
+_CACHE_SECONDS = 1.0
+_HUNG_SECONDS = 10.0
+
+
+class Overview:
+    """Read-only; what lies in the database is asked for at most once a second."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._metrics = Metrics(app.counts, app.status, self._gauges)
+        self._started_ns = app.clock.now_ns()
+        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "oldest": None}
+        self._asked = -1e9
+        self._rate = (time.monotonic(), 0, 0.0)
+
+    async def status(self) -> Json:
+        await self._ask()
+        app, settings = self._app, self._app.settings
+        now_ns = app.clock.now_ns()
+        backlog, oldest = self._database["backlog"], self._database["oldest"]
+        return {
+            "gateway": {
+                "name": settings.site.gateway,
+                "site": settings.site.site,
+                "enterprise": settings.site.enterprise,
+                "version": __version__,
+                "started": self._started_ns / 1e9,
+                "uptime_seconds": (now_ns - self._started_ns) / 1e9,
+                "now": now_ns / 1e9,
+            },
+            "sources": [self._source(name) for name in app.edges.sources],
+            "destinations": [self._destination(name, backlog.get(name, {})) for name in app.edges.senders],
+            "outbox": {
+                "events": sum(counts["ready"] for counts in backlog.values()),
+                "bytes": self._database["bytes"],
+                "max_bytes": app.outbox.max_bytes,
+                "oldest_seconds": None if oldest is None else (now_ns - oldest) / 1e9,
+            },
+            "pipeline": {
+                "queue": sum(inbox.readings for inbox in app.pipeline.inboxes.values()),
+                "readings_per_second": self._readings_per_second(),
+                "last_progress_seconds": app.clock.monotonic() - app.pipeline.last_progress,
+            },
+            "incidents": {"open": len(app.incidents.open)},
+            "counters": app.counts.as_dict(),
+        }
+
+    def machines(self) -> Json:
+        app = self._app
+        links = {link.name: link.state for link in app.status.links.values() if link.kind == "source"}
+        by_machine: dict[str, list[Json]] = {}
+        for source in app.settings.sources:
+            by_machine[source.machine] = [self._tag(tag.index) for tag in source.tags]
+        return [
+            {"name": m.name, "path": m.path, "asset": m.asset, "state": links.get(m.name, "down"), "tags": by_machine.get(m.name, [])}
+            for m in app.settings.machines.values()
+        ]
+
+    def history(self, machine: str, since_ns: int) -> Json | None:
+        if machine not in self._app.settings.machines:
+            return None
+        points = self._app.pipeline.line.history.points(machine, since_ns)
+        tags = {name: {"t": t[-_MOST_POINTS:] / 1e9, "v": v[-_MOST_POINTS:]} for name, (t, v) in points.items()}
+        return {"machine": machine, "tags": tags}
+
+    def spectra(self) -> Json:
+        found: dict[str, Json] = {}
+        for watch in self._app.pipeline.line.watches:
+            latest = getattr(watch.detector, "latest", None)
+            if latest is not None:
+                found |= latest()
+        return found
+
+    async def incidents(self, limit: int) -> Json:
+        rows = await self._app.outbox.run(lambda connection: operations.recent_incidents(connection, limit))
+        return [_brief(Incident.load(row)) for row in rows]
+
+    async def incident(self, incident_id: str) -> Json | None:
+        row = await self._app.outbox.run(lambda connection: operations.incident(connection, incident_id))
+        if row is None:
+            return None
+        incident = Incident.load(row)
+        machine = self._app.settings.machines.get(incident.machine)
+        return _brief(incident) | {
+            "detector": incident.detector,
+            "asset": machine.asset if machine else "",
+            "explanation": incident.explanation,
+            "evidence": incident.evidence,
+        }
+
+    def metrics(self) -> bytes:
+        return self._metrics.render()
+
+    def healthy(self) -> tuple[bool, dict[str, Json]]:
+        silent = self._app.clock.monotonic() - self._app.pipeline.last_progress
+        return silent < _HUNG_SECONDS, {"pipeline_last_progress_seconds": round(silent, 1)}
+
+    async def _ask(self) -> None:
+        now = time.monotonic()
+        if now - self._asked < _CACHE_SECONDS:
+            return
+        self._asked = now
+        self._database = await self._app.outbox.run(
+            lambda connection: {
+                "backlog": operations.backlog(connection),
+                "bytes": retention.used_bytes(connection),
+                "oldest": operations.oldest_recorded_ns(connection),
+            }
+        )
+
+    def _source(self, name: str) -> Json:
+        source, _, link, inbox = self._app.edges.sources[name]
+        quality = self._app.pipeline.line.table.last_quality[[tag.index for tag in source.tags]] if source.tags else np.zeros(0)
+        return {
+            "name": name,
+            "kind": source.plugin.name,
+            "state": link.state,
+            "since": link.since_ns / 1e9,
+            "why": link.why,
+            "tags": len(source.tags),
+            "readings": inbox.received,
+            "bad": int((quality >= BAD).sum()),
+        }
+
+    def _destination(self, name: str, counts: dict[str, int]) -> Json:
+        destination, _, link, sender = self._app.edges.senders[name]
+        return {
+            "name": name,
+            "kind": destination.plugin.name,
+            "state": link.state,
+            "since": link.since_ns / 1e9,
+            "why": link.why,
+            "breaker": sender.breaker.state.replace("-", "_"),
+            "backlog": counts.get("ready", 0),
+            "delivered": counts.get("delivered", 0),
+            "parked": counts.get("parked", 0),
+        }
+
+    def _tag(self, index: int) -> Json:
+        pipeline = self._app.pipeline
+        table, tag = pipeline.line.table, pipeline.line.settings.tags[index]
+        value, t_ns, quality = float(table.last_value[index]), int(table.last_t_ns[index]), int(table.last_quality[index])
+        block = pipeline.latest_waveform.get(index)
+        if block is not None:
+            value, t_ns, quality = float(np.sqrt(np.mean(np.square(block.samples, dtype=np.float64)))), block.t_ns, block.quality
+        seen = t_ns > 0
+        return {
+            "name": tag.name,
+            "unit": tag.options.unit,
+            "kind": tag.options.kind,
+            "value": value if seen else None,
+            "quality": reason(quality) if seen else "good",
+            "t_ns": t_ns,
+            "age_seconds": (self._app.clock.now_ns() - t_ns) / 1e9 if seen else None,
+        }
+
+    def _readings_per_second(self) -> float:
+        then, before, rate = self._rate
+        now, total = time.monotonic(), self._app.counts.total("readings")
+        if now - then >= _CACHE_SECONDS:
+            rate = (total - before) / (now - then)
+            self._rate = (now, total, rate)
+        return round(rate, 1)
+
+    def _gauges(self) -> Iterator[Gauge]:
+        app = self._app
+        yield Gauge("incidents_open", "incidents open now", len(app.incidents.open))
+        yield Gauge("pipeline_queue", "readings waiting", sum(inbox.readings for inbox in app.pipeline.inboxes.values()))
+        yield Gauge("pipeline_idle_seconds", "since the last flush", app.clock.monotonic() - app.pipeline.last_progress)
+        yield Gauge("outbox_commits", "commits since the start", app.outbox.commits)
+        yield Gauge("outbox_bytes", "bytes in use", self._database["bytes"])
+        for destination, counts in self._database["backlog"].items():
+            for what, count in counts.items():
+                yield Gauge(f"outbox_{what}", "events by destination", count, (("destination", destination),))
+
+
+def _brief(incident: Incident) -> dict[str, Json]:
+    return {
+        "id": incident.id,
+        "machine": incident.machine,
+        "condition": incident.condition,
+        "title": incident.title,
+        "severity": Severity(incident.severity).name.lower(),
+        "state": incident.state,
+        "since": incident.since_ns / 1e9,
+        "raised": incident.raised_ns / 1e9 if incident.raised_ns else None,
+        "cleared": incident.cleared_ns / 1e9 if incident.cleared_ns else None,
+        "updates": max(0, incident.events - 1 - (incident.state == "closed")),
+        "events": incident.events,
+    }

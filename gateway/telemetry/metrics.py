@@ -1,0 +1,66 @@
+"""The gateway's numbers in Prometheus' text format; computed when asked, so that counting costs the hot path nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.telemetry.counts import Counts
+from gateway.telemetry.status import Status
+
+HELP = {
+    "readings": "readings taken from sources",
+    "readings_bad": "readings that are bad, by reason",
+    "readings_dropped": "readings lost in the gateway, by source and reason",
+    "records": "business messages taken",
+    "waveforms": "blocks of fast channels taken",
+    "waveforms_bad": "blocks that are bad, by reason",
+    "waveforms_dropped": "blocks a slow detector had no time for",
+    "findings": "what detectors said, by watch",
+    "events": "events built, by type",
+    "events_unaddressed": "events no destination wanted",
+    "deliveries": "what became of events sent, by destination and outcome",
+    "contract_violations": "events of ours that broke their contract and were not sent",
+}
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One value now. `labels` are pairs."""
+
+    name: str
+    help: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Metrics(Collector):
+    """Counters from `Counts`, link states from `Status`, everything else from `gauges`."""
+
+    def __init__(self, counts: Counts, status: Status, gauges: Callable[[], Iterable[Gauge]]) -> None:
+        self._counts, self._status, self._gauges = counts, status, gauges
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        text: bytes = generate_latest(self._registry)
+        return text
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for name, labels, value in self._counts:
+            keys = [key for key, _ in labels]
+            family = families.setdefault(name, CounterMetricFamily(f"lineside_{name}", HELP.get(name, name.replace("_", " ")), labels=keys))
+            family.add_metric([text for _, text in labels], value)
+        for link in self._status.links.values():
+            up = families.setdefault("link_up", GaugeMetricFamily("lineside_link_up", "1 = connected", labels=["kind", "name"]))
+            up.add_metric([link.kind, link.name], float(link.state == "up"))
+        for gauge in self._gauges():
+            keys = [key for key, _ in gauge.labels]
+            known = families.setdefault(gauge.name, GaugeMetricFamily(f"lineside_{gauge.name}", gauge.help, labels=keys))
+            known.add_metric([text for _, text in gauge.labels], gauge.value)
+        yield from families.values()
