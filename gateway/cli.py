@@ -1,0 +1,136 @@
+"""The command `lineside`. Each command imports what it needs when it runs, so that `check` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway import __version__
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+
+DEFAULT_CONFIG = "/etc/lineside/lineside.yaml"
+EXIT_CRASH, EXIT_CONFIG = 1, 2
+
+config_argument = click.argument("file", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+state_option = click.option(
+    "--state-dir", type=click.Path(path_type=Path), default=Path("/var/lib/lineside"), show_default=True, help="where the outbox lies"
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lineside")
+def main() -> None:
+    """Edge gateway of the factory floor: reads machines, notices faults, delivers one case each."""
+
+
+@main.command()
+@config_argument
+@click.option("--json", "as_json", is_flag=True, help="one JSON object per problem")
+def check(file: Path, as_json: bool) -> None:
+    """Say everything that is wrong with FILE; touches no network."""
+    from gateway.commands.check import check_file
+
+    sys.exit(check_file(file, as_json=as_json))
+
+
+@main.command()
+@click.option("--write", type=click.Path(path_type=Path), help="write to this file instead of printing")
+@click.option("--events", type=click.Path(path_type=Path), help="write the contracts of all event types into this folder")
+def schema(write: Path | None, events: Path | None) -> None:
+    """Print the JSON Schema of lineside.yaml, for editors."""
+    from gateway.commands.schema import write_contracts, write_schema
+
+    if events is not None:
+        write_contracts(events)
+    else:
+        write_schema(write)
+
+
+@main.command()
+@config_argument
+@click.option("--log", "style", type=click.Choice(["auto", "json", "journal", "console"]), default="auto", show_default=True)
+def run(file: Path, style: str) -> None:
+    """Run the gateway with FILE until SIGTERM; SIGHUP reloads it."""
+    from gateway.commands.run import run_gateway
+
+    sys.exit(run_gateway(load_or_exit(file), style))
+
+
+@main.group()
+def outbox() -> None:
+    """Look at the events that wait for delivery."""
+
+
+@outbox.command("list")
+@state_option
+@click.option("--limit", default=20, show_default=True)
+@click.option("--parked", is_flag=True, help="only dead letters, with their reason")
+def outbox_list(state_dir: Path, limit: int, parked: bool) -> None:
+    """The oldest waiting events."""
+    from gateway.commands.outbox import print_list
+
+    sys.exit(print_list(state_dir, limit, parked=parked))
+
+
+@outbox.command("show")
+@state_option
+@click.argument("event_id")
+def outbox_show(state_dir: Path, event_id: str) -> None:
+    """One event as the CloudEvent it will be sent as."""
+    from gateway.commands.outbox import print_event
+
+    sys.exit(print_event(state_dir, event_id))
+
+
+@outbox.command("stats")
+@state_option
+@click.option("--json", "as_json", is_flag=True)
+def outbox_stats(state_dir: Path, as_json: bool) -> None:
+    """Stored, delivered, waiting, parked and lost, per destination; exit 1 if the sum does not balance."""
+    from gateway.commands.outbox import print_stats
+
+    sys.exit(print_stats(state_dir, as_json=as_json))
+
+
+@outbox.command("ledger")
+@state_option
+def outbox_ledger(state_dir: Path) -> None:
+    """What was lost: from, to, how much and why."""
+    from gateway.commands.outbox import print_ledger
+
+    sys.exit(print_ledger(state_dir))
+
+
+@main.command()
+@click.option("--seconds", type=click.FloatRange(min=30), help="run the story in this time, unattended, then stop")
+@click.option("--json", "summary", type=click.Path(path_type=Path), help="write a summary to this file")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("demo-run"),
+    show_default=True,
+    help="where YAML and state are left to look at",
+)
+@click.option("--port", default=8080, show_default=True, help="of the local page; 0 = any")
+def demo(seconds: float | None, summary: Path | None, folder: Path, port: int) -> None:
+    """A simulated plant, the gateway and a CRM inbox, telling one story over real protocols."""
+    from gateway.demo.story import run_demo
+
+    sys.exit(run_demo(seconds=seconds, summary=summary, folder=folder, port=port))
+
+
+def load_or_exit(file: Path) -> Settings:
+    """Settings, or every problem on standard error and exit code 2."""
+    from gateway.config import ConfigErrors, load, render
+
+    try:
+        return load(file)
+    except ConfigErrors as exc:
+        click.echo(render(exc.problems), err=True)
+        click.echo(f"{len(exc.problems)} problem{'s' if len(exc.problems) != 1 else ''}; nothing was started", err=True)
+        sys.exit(EXIT_CONFIG)

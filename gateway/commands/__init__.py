@@ -1,0 +1,1 @@
+"""What the commands of `lineside` do, one file each."""

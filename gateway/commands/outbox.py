@@ -1,0 +1,113 @@
+"""`lineside outbox ...`: reads the file beside a running gateway."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.events.codec import structured
+from gateway.outbox import operations
+from gateway.outbox.database import FILE_NAME
+from gateway.outbox.rows import COLUMNS, from_row
+
+
+def print_list(state_dir: Path, limit: int, *, parked: bool) -> int:
+    def show(db: Any) -> int:
+        where = "WHERE d.state > 0" if parked else ""
+        rows = db.query(
+            "SELECT e.seq, e.id, e.type, e.subject, e.severity, d.destination, d.state, d.attempts, d.reason "
+            f"FROM delivery d JOIN event e USING (seq) {where} ORDER BY e.seq LIMIT ?",
+            (limit,),
+        )
+        states = {operations.READY: "waiting", operations.PARKED: "parked", operations.QUARANTINED: "damaged"}
+        count = 0
+        for row in rows:
+            reason = f"  {row['reason']}" if row["reason"] else ""
+            line = f"{row['seq']:>8}  {row['destination']:<12} {states[row['state']]:<8} {row['type']:<36} {row['subject']}  {row['id']}{reason}"
+            click.echo(line)
+            count += 1
+        if not count:
+            click.echo("nothing is parked" if parked else "nothing waits")
+        return 0
+
+    return _with_database(state_dir, show)
+
+
+def print_event(state_dir: Path, event_id: str) -> int:
+    def show(db: Any) -> int:
+        rows = list(db.query(f"SELECT {COLUMNS} FROM event WHERE id = ?", (event_id,)))  # noqa: S608
+        if not rows:
+            click.echo(f"no event {event_id!r} waits (delivered ones are not kept)", err=True)
+            return 1
+        event = from_row(tuple(rows[0].values()))
+        if event is None:
+            click.echo(f"event {event_id!r} is damaged on disk (checksum)", err=True)
+            return 1
+        click.echo(json.dumps(json.loads(structured(event)), indent=2, ensure_ascii=False))
+        return 0
+
+    return _with_database(state_dir, show)
+
+
+def print_stats(state_dir: Path, *, as_json: bool) -> int:
+    """Counts the rows themselves, so that a sum that does not balance is seen."""
+
+    def show(db: Any) -> int:
+        found = operations.backlog(db.conn)
+        balanced = True
+        for destination, counts in found.items():
+            rows = db.execute("SELECT count(*) FROM delivery WHERE destination=? AND state=0", (destination,)).fetchone()[0]
+            counts["balanced"] = int(rows == counts["ready"])
+            balanced &= bool(counts["balanced"])
+        if as_json:
+            click.echo(json.dumps(found, sort_keys=True))
+        else:
+            for destination, counts in found.items():
+                click.echo(f"{destination}: " + "  ".join(f"{name} {count}" for name, count in counts.items() if name != "balanced"))
+            click.echo("balanced: stored = delivered + waiting + parked + damaged + expired + dropped" if balanced else "NOT balanced")
+        return 0 if balanced else 1
+
+    return _with_database(state_dir, show)
+
+
+def print_ledger(state_dir: Path) -> int:
+    def show(db: Any) -> int:
+        rows = list(db.query("SELECT * FROM ledger ORDER BY id"))
+        for row in rows:
+            click.echo(
+                f"{_time(row['recorded_ns'])}  {row['count']} {row['what']} of {row['name']}, "
+                f"{_time(row['from_ns'])} to {_time(row['to_ns'])}: {row['reason']}"
+            )
+        if not rows:
+            click.echo("nothing was lost")
+        return 0
+
+    return _with_database(state_dir, show)
+
+
+def _with_database(state_dir: Path, show: Callable[[Any], int]) -> int:
+    from sqlite_utils import Database
+
+    path = state_dir / FILE_NAME
+    if not path.exists():
+        click.echo(f"there is no outbox in {state_dir}", err=True)
+        return 1
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return show(Database(connection))
+    except sqlite3.DatabaseError as exc:
+        click.echo(f"{path}: {exc}", err=True)
+        return 1
+    finally:
+        connection.close()
+
+
+def _time(t_ns: int) -> str:
+    from gateway.events.build import rfc3339
+
+    return rfc3339(t_ns)[:19] + "Z"

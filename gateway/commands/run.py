@@ -1,0 +1,59 @@
+"""`lineside run`: signals, loop, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import click
+
+from gateway.app import App
+from gateway.config import Settings
+from gateway.contract import ConfigError
+from gateway.telemetry.log import Style, configure
+
+_CONFIG = 2
+
+
+def run_gateway(settings: Settings, style: str) -> int:
+    """Exit code: 0 stopped in good order, 2 cannot run with this configuration; a crash is a traceback and exit code 1."""
+    # Small arrays on a small machine: threads of a linear algebra library would only fight for the core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    chosen: Style = style  # type: ignore[assignment]  # click has checked it
+    configure(settings.log_level, chosen)
+    try:
+        with _runner() as runner:
+            runner.run(_main(settings))
+    except ConfigError as exc:
+        click.echo(f"lineside: {exc}", err=True)
+        return _CONFIG
+    return 0
+
+
+async def _main(settings: Settings) -> None:
+    app = App(settings)
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[bool]] = set()
+
+    def reload() -> None:
+        if not reloads:
+            task = loop.create_task(app.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGTERM, app.stop)
+    loop.add_signal_handler(signal.SIGINT, app.stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    await app.run()
+
+
+def _runner() -> asyncio.Runner:
+    if sys.platform == "linux":
+        try:
+            import uvloop
+        except ImportError:
+            return asyncio.Runner()
+        return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    return asyncio.Runner()
