@@ -18,18 +18,17 @@ from gateway.outbox.rows import COLUMNS, from_row
 
 def print_list(state_dir: Path, limit: int, *, parked: bool) -> int:
     def show(db: Any) -> int:
-        where = "WHERE d.state > 0" if parked else ""
         rows = db.query(
             "SELECT e.seq, e.id, e.type, e.subject, e.severity, d.destination, d.state, d.attempts, d.reason "
-            f"FROM delivery d JOIN event e USING (seq) {where} ORDER BY e.seq LIMIT ?",
-            (limit,),
+            "FROM delivery d JOIN event e USING (seq) WHERE d.state >= ? ORDER BY e.seq LIMIT ?",
+            (operations.PARKED if parked else operations.READY, limit),
         )
         states = {operations.READY: "waiting", operations.PARKED: "parked", operations.QUARANTINED: "damaged"}
         count = 0
         for row in rows:
             reason = f"  {row['reason']}" if row["reason"] else ""
-            line = f"{row['seq']:>8}  {row['destination']:<12} {states[row['state']]:<8} {row['type']:<36} {row['subject']}  {row['id']}{reason}"
-            click.echo(line)
+            place = f"{row['seq']:>8}  {row['destination']:<12} {states[row['state']]:<8}"
+            click.echo(f"{place} {row['type']:<36} {row['subject']}  {row['id']}{reason}")
             count += 1
         if not count:
             click.echo("nothing is parked" if parked else "nothing waits")

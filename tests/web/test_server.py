@@ -165,9 +165,7 @@ async def test_an_open_address_answers_to_any_name(view: Any) -> None:
         await server.stop()
 
 
-async def test_a_failing_answer_is_500_and_logged_once(
-    client: aiohttp.ClientSession, view: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failing_answer_is_500_and_logged_once(client: aiohttp.ClientSession, view: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lineside")
     view.broken = True
     for _ in range(3):

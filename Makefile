@@ -1,0 +1,63 @@
+# Two commands for a stranger: `make demo` and `make test`. Everything lives in .venv; nothing else is touched.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench faults wheel lock clean
+
+help:
+	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
+	@echo "make test     set up .venv and run the tests"
+	@echo "make check    ruff, mypy --strict, import-linter, schema up to date"
+	@echo "make faults   the long fault tests: kill -9 again and again"
+	@echo "make bench    measure; writes benchmarks/RESULTS.md"
+	@echo "make wheel    build the wheel and try it in a venv of its own"
+	@echo "make lock     resolve the dependencies anew into locks/"
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/lineside demo $(ARGS)
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+faults: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/faults -m faults --timeout 900 $(ARGS)
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: $(VENV)/dev.stamp
+	$(BIN)/python tests/packaging/smoke.py
+
+# Hashes for every platform and Python; uv is only needed here. The files name no index.
+lock: $(VENV)/dev.stamp
+	$(PIP) install --quiet uv
+	for part in gateway demo dev; do \
+	  extras=$$(test $$part = gateway && echo "--extra speed" || echo "--extra speed --extra $$part"); \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    $$extras pyproject.toml -o locks/$$part.lock || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run
+
+$(VENV)/demo.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: locks/%.lock pyproject.toml | $(BIN)/python
+	@echo "installing what locks/$*.lock names into $(VENV) (once) ..."
+	@$(PIP) install --quiet --require-hashes -r locks/$*.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Lineside needs Python 3.11 or newer; install it: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "python3-venv is missing; install it: sudo apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

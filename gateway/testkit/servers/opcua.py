@@ -1,0 +1,94 @@
+"""An OPC UA server (asyncua) on loopback: None and Basic256Sha256, anonymous and user ``edge`` / ``s3cret``."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from asyncua import Node, Server, ua
+from asyncua.crypto.cert_gen import setup_self_signed_certificate
+from asyncua.crypto.permission_rules import User, UserRole
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from gateway.testkit.servers.ports import free_port
+
+NAMESPACE = "http://lineside.example/cnc"
+URI = "urn:lineside:testkit:opcua"
+
+
+class _Users:
+    def get_user(
+        self, iserver: object, username: str | None = None, password: str | None = None, certificate: object = None
+    ) -> User | None:
+        if username is None or (username, password) == ("edge", "s3cret"):
+            return User(role=UserRole.User, name=username or "anonymous")
+        return None
+
+
+class OpcuaServer:
+    """Variables by name under one object; `stop` and `start` keep port, nodes and certificate."""
+
+    def __init__(self, values: Mapping[str, object], *, encrypted: bool = False) -> None:
+        self.port = free_port()
+        self._values, self._encrypted = dict(values), encrypted
+        self._folder = Path(tempfile.mkdtemp(prefix="lineside-opcua-"))
+        self._server: Server | None = None
+        self._nodes: dict[str, Node] = {}
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}/lineside"
+
+    @staticmethod
+    def node(name: str) -> str:
+        """The node id as it is written in a configuration."""
+        return f"nsu={NAMESPACE};s={name}"
+
+    async def start(self) -> None:
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+        server = Server(user_manager=_Users())
+        await server.init()
+        server.set_endpoint(self.url)
+        await server.set_application_uri(URI)
+        policies = [ua.SecurityPolicyType.NoSecurity]
+        if self._encrypted:
+            policies.append(ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt)
+            policies.append(ua.SecurityPolicyType.Basic256Sha256_Sign)
+            key, certificate = self._folder / "server.pem", self._folder / "server.der"
+            usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+            await setup_self_signed_certificate(key, certificate, URI, "localhost", usage, {})
+            await server.load_certificate(str(certificate))
+            await server.load_private_key(str(key))
+        server.set_security_policy(policies)
+        server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken])
+        namespace = await server.register_namespace(NAMESPACE)
+        parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), "Machine")
+        for name, value in self._values.items():
+            self._nodes[name] = await parent.add_variable(ua.NodeId(name, namespace), name, value)
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+
+    async def __aenter__(self) -> OpcuaServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def set(self, name: str, value: object, *, status: int = 0, source_time: datetime | None = None) -> None:
+        """Write a value with its status code and source time (UTC, without a zone)."""
+        self._values[name] = value
+        data = ua.DataValue(ua.Variant(value), StatusCode_=ua.StatusCode(status), SourceTimestamp=source_time)
+        if source_time is None:
+            await self._nodes[name].write_value(value)
+        else:
+            assert self._server is not None
+            await self._server.write_attribute_value(self._nodes[name].nodeid, data)
