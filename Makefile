@@ -42,7 +42,7 @@ lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
 	for part in gateway demo dev; do \
 	  extras=$$(test $$part = gateway && echo "--extra speed" || echo "--extra speed --extra $$part"); \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    $$extras pyproject.toml -o locks/$$part.lock || exit 1; \
 	done
 
