@@ -1,0 +1,1 @@
+"""One file a scenario; each has `async def run() -> list[Result]`."""

@@ -1,0 +1,34 @@
+"""OPC UA: 2,000 items, 20,000 changes a second from two node-opcua processes."""
+
+from __future__ import annotations
+
+from benchmarks.gateway import Gateway
+from benchmarks.result import Result, Target
+from benchmarks.servers import opcua_server
+
+ITEMS, CHANGES = 1000, 10
+
+
+def machine(name: str, port: int) -> str:
+    tags = "".join(f'      v{i}: {{node: "nsu=urn:NodeOPCUA-Server-default;s=v{i}"}}\n' for i in range(ITEMS))
+    source = f'{{opcua: "opc.tcp://127.0.0.1:{port}/bench", publishing: 100ms, sampling: 50ms, queue: 20}}'
+    return f"  {name}:\n    source: {source}\n    tags:\n{tags}"
+
+
+async def run() -> list[Result]:
+    async with opcua_server(ITEMS, CHANGES) as first, opcua_server(ITEMS, CHANGES) as second:
+        config = "machines:\n" + machine("cnc-1", first) + machine("cnc-2", second) + 'watch:\n  - limit: {on: "cnc-*/*", high: 5000}\n'
+        async with Gateway(config) as gateway:
+            seen = await gateway.window(10, 30)
+    changes = seen.counters["readings"]
+    return [
+        Result(
+            "OPC UA, 2,000 items, 20,000 changes/s from node-opcua",
+            (
+                Target("changes/s", changes / seen.at, ">=", 19_800),
+                Target("CPU per 1,000", seen.cpu / changes * 1e6, "<=", 15, "ms"),
+                Target("dropped", seen.counters.get("readings_dropped", 0), "<=", 0),
+            ),
+            {"cpu_percent": round(seen.cpu / seen.at * 100), "bad": seen.counters.get("readings_bad", 0)},
+        )
+    ]
