@@ -86,7 +86,7 @@ class OpcuaServer:
     async def set(self, name: str, value: object, *, status: int = 0, source_time: datetime | None = None) -> None:
         """Write a value with its status code and source time (UTC, without a zone)."""
         self._values[name] = value
-        data = ua.DataValue(ua.Variant(value), StatusCode_=ua.StatusCode(status), SourceTimestamp=source_time)
+        data = ua.DataValue(ua.Variant(value), StatusCode=ua.StatusCode(status), SourceTimestamp=source_time)
         if source_time is None:
             await self._nodes[name].write_value(value)
         else:
