@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.config.problems import Problem, explain
+from gateway.config.explain import Explained, explain
+from gateway.config.problems import ConfigErrors, Problem, masked
 from gateway.config.yaml import Document, Path
-from gateway.contract import SecretRef
 
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Spot:
-    """Where the options of one model stand: at `base`, but single keys may come from elsewhere (a profile, a CSV line).
+class CsvLine:
+    """A line of a CSV file: its text, and the column (from 1) where each option's cell begins."""
 
-    csv   (file, line) when they come from a CSV
-    """
+    file: str
+    line: int
+    text: str = ""
+    columns: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where the options of one model stand: at `base`, but single keys may come from elsewhere (a profile), or all from a CSV line."""
 
     base: Path
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
-    csv: tuple[str, int] | None = None
+    csv: CsvLine | None = None
 
-    @staticmethod
-    def of(base: Path) -> Spot:
-        return Spot(base)
-
-    def path(self, loc: tuple[str | int, ...]) -> Path:
+    def path(self, loc: Path) -> Path:
         if loc and loc[0] in self.elsewhere:
             return (*self.elsewhere[str(loc[0])], *loc[1:])
         return (*self.base, *loc)
@@ -43,53 +46,64 @@ class Reader:
         self.file, self.document = file, document
         self.data: Any = document.data
         self._lines = text.splitlines()
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
         self.validated: list[tuple[BaseModel, Spot]] = []
-        self.secrets: list[tuple[str, Spot, SecretRef]] = []
-        for path, _, first in document.duplicates:
-            self.problem(path, f"given twice, first in line {first[0]}", duplicate=True)
+        for path, (line, column), first in document.duplicates:
+            self._problems.append(Problem(file, line, column, dotted(path), f"given twice, first in line {first[0]}"))
 
-    def problem(self, path: Path, message: str, hint: str = "", *, key: bool = False, duplicate: bool = False) -> None:
+    def problem(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
         """At the value of `path`, or at its key."""
-        if duplicate:
-            line, column = next(second for known, second, _ in self.document.duplicates if known == path)
-        else:
-            line, column = self.document.of_key(path) if key else self.document.of_value(path)
-        excerpt = self._lines[line - 1] if line <= len(self._lines) else ""
-        self.problems.append(Problem(self.file, line, column, dotted(path), message, hint, excerpt))
+        line, column = self.document.of_key(path) if key else self.document.of_value(path)
+        self._problems.append(Problem(self.file, line, column, dotted(path), message, hint))
 
-    def csv_problem(self, file: str, line: int, where: str, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(file, line, 1, where, message, hint))
+    def csv_problem(self, at: CsvLine, path: Path, message: str, hint: str = "", *, cell: str = "") -> None:
+        """In a line of a CSV file, at the option `cell`."""
+        self._problems.append(Problem(at.file, at.line, at.columns.get(cell, 1), dotted(path), message, hint, at.text))
+
+    def place(self, spot: Spot) -> str:
+        """``file:line`` of what stands at `spot`."""
+        return f"{spot.csv.file}:{spot.csv.line}" if spot.csv else f"{self.file}:{self.document.of_key(spot.base)[0]}"
+
+    @property
+    def errors(self) -> ConfigErrors:
+        """Everything found so far. Excerpts are made last, when all that must not be shown is known."""
+        found = [problem if problem.excerpt else replace(problem, excerpt=self._excerpt(problem)) for problem in self._problems]
+        return ConfigErrors(found)
+
+    def _excerpt(self, problem: Problem) -> str:
+        if problem.file != self.file or problem.line > len(self._lines):
+            return ""
+        text = self._lines[problem.line - 1]
+        return masked(text, self.document.hidden_in(problem.line, len(text)))
 
     def shape(self, model: type[M], data: Any, base: Path) -> M | None:
         """Validate without remembering: the parts are judged on their own."""
-        return self._validate(model, data, Spot.of(base))
+        return self._validate(model, data, Spot(base), None)
 
-    def validate(self, model: type[M], data: Any, spot: Spot) -> M | None:
-        """A valid model, or None and its problems noted."""
-        valid = self._validate(model, data, spot)
+    def validate(self, model: type[M], data: Any, spot: Spot, context: Mapping[str, Any] | None = None) -> M | None:
+        """A valid model, or None and its problems noted. `context` is for the model's own validators."""
+        valid = self._validate(model, data, spot, context)
         if valid is not None:
             self.validated.append((valid, spot))
         return valid
 
-    def _validate(self, model: type[M], data: Any, spot: Spot) -> M | None:
+    def _validate(self, model: type[M], data: Any, spot: Spot, context: Mapping[str, Any] | None) -> M | None:
         try:
-            return model.model_validate(data)
+            return model.model_validate(data, context=context)
         except ValidationError as exc:
-            for error in exc.errors(include_url=False):
-                message, hint = explain(error, model)
-                self._note(spot, error["loc"], message, hint, key=error["type"] == "extra_forbidden")
+            for found in explain(exc.errors(include_url=False), model, data):
+                self._note(spot, found)
         return None
 
-    def _note(self, spot: Spot, loc: tuple[str | int, ...], message: str, hint: str, *, key: bool) -> None:
-        clean = tuple(part for part in loc if part != "[key]")
+    def _note(self, spot: Spot, found: Explained) -> None:
         if spot.csv is not None:
-            self.csv_problem(*spot.csv, dotted((*spot.base, *clean)), message, hint)
+            cell = str(found.loc[0]) if found.loc else ""
+            self.csv_problem(spot.csv, (*spot.base, *found.loc), found.message, found.hint, cell=cell)
             return
-        path = spot.path(clean)
-        if path[: len(spot.base)] != spot.base:
-            message = f"{message} (for {dotted(spot.base)})"
-        self.problem(path, message, hint, key=key or loc != clean)
+        path = spot.path(found.loc)
+        if found.secret:
+            self.document.hide(path)
+        self.problem(path, found.message, found.hint, key=found.at_key)
 
 
 def dotted(path: Path) -> str:

@@ -11,7 +11,7 @@ from gateway.config.document import Reader, Spot
 from gateway.config.machines import read_machines
 from gateway.config.model import BufferModel, RootModel
 from gateway.config.plugins import pick_plugin
-from gateway.config.problems import ConfigErrors, Problem
+from gateway.config.problems import ConfigErrors, Problem, masked
 from gateway.config.secrets import Secrets, references
 from gateway.config.settings import (
     BufferSettings,
@@ -22,7 +22,7 @@ from gateway.config.settings import (
     WebSettings,
 )
 from gateway.config.watches import read_watches
-from gateway.config.yaml import NotYaml, parse
+from gateway.config.yaml import SECRET, NotYaml, parse
 from gateway.contract import ConfigError, Filter
 
 
@@ -32,25 +32,32 @@ def load(path: Path, *, secrets: bool = True) -> Settings:
     raises ConfigErrors
     """
     reader = _open(path)
-    root = reader.shape(RootModel, reader.document.data, ())
-    table = reader.data if isinstance(reader.data, Mapping) else {}
-    machines, sources, tags = read_machines(reader, path.parent)
-    records = tuple(record for source in sources for record in source.records)
-    watches = read_watches(reader, tags, records, machines)
-    destinations, buffer = _deliver(reader, table.get("deliver"))
+    root = reader.shape(RootModel, reader.data, ())
+    plant = read_machines(reader, path.parent)
+    watches = read_watches(reader, plant)
+    destinations, buffer = _deliver(reader, reader.data.get("deliver"))
     if secrets:
         _check_secrets(reader, path.parent)
-    if root is None or reader.problems:
-        raise ConfigErrors(reader.problems)
-    incidents, gateway = root.incidents, root.gateway
-    return Settings(
+    errors = reader.errors
+    if root is None or errors.problems:
+        raise errors
+    return _settings(
+        root,
         path=path,
-        site=Site(enterprise=root.site.enterprise, site=root.site.site, gateway=root.site.gateway, timezone=ZoneInfo(root.site.timezone)),
-        machines=machines,
-        tags=tags,
-        sources=sources,
+        machines=plant.machines,
+        tags=plant.tags,
+        sources=plant.sources,
         watches=watches,
         destinations=destinations,
+        buffer=BufferSettings(max_megabytes=buffer.max_megabytes, keep_events_days=buffer.keep_events_days),
+        secrets=tuple(sorted({ref.secret for model, _ in reader.validated for _, ref in references(model)})),
+    )
+
+
+def _settings(root: RootModel, **parts: Any) -> Settings:
+    site, incidents, gateway = root.site, root.incidents, root.gateway
+    return Settings(
+        site=Site(enterprise=site.enterprise, site=site.site, gateway=site.gateway, timezone=ZoneInfo(site.timezone)),
         incidents=IncidentSettings(
             hold=incidents.hold,
             clear_after=incidents.clear_after,
@@ -58,32 +65,40 @@ def load(path: Path, *, secrets: bool = True) -> Settings:
             after=incidents.evidence.after,
             evidence_kilobytes=incidents.evidence.max_kilobytes,
         ),
-        buffer=BufferSettings(max_megabytes=buffer.max_megabytes, keep_events_days=buffer.keep_events_days),
         web=None if gateway.page == "off" else WebSettings(host=gateway.page.host, port=gateway.page.port),
         log_level=gateway.log_level,
         state_dir=Path(gateway.state_dir),
-        secrets=tuple(sorted({ref.secret for _, _, ref in reader.secrets})),
+        **parts,
     )
 
 
 def _open(path: Path) -> Reader:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
     except FileNotFoundError as exc:
-        raise ConfigErrors([Problem(str(path), 1, 1, "", "there is no such file")]) from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigErrors([Problem(str(path), 1, 1, "", f"cannot be read: {exc}")]) from exc
+        raise _unusable(path, "there is no such file") from exc
+    except OSError as exc:
+        raise _unusable(path, f"cannot be read: {exc.strerror}") from exc
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise _unusable(path, "is not UTF-8", "save it as UTF-8", line=raw[: exc.start].count(b"\n") + 1) from exc
     try:
         document = parse(text)
     except NotYaml as exc:
         line, column = exc.position
         lines = text.splitlines()
-        excerpt = lines[line - 1] if line <= len(lines) else ""
+        excerpt = lines[line - 1] if line <= len(lines) and not SECRET.search(lines[line - 1]) else ""
         hint = "YAML wants spaces, not tabs" if "\t" in excerpt else ""
-        raise ConfigErrors([Problem(str(path), line, column, "", f"not YAML: {exc.problem}", hint, excerpt)]) from exc
+        raise ConfigErrors([Problem(str(path), line, column, "", f"not YAML: {exc.problem}", hint, masked(excerpt, ()))]) from exc
     if not isinstance(document.data, dict):
-        raise ConfigErrors([Problem(str(path), 1, 1, "", "must be a mapping that begins with version: 1")])
+        what = "is empty" if document.data is None else "must be a mapping of options"
+        raise _unusable(path, what, "begin with version: 1, then site: {enterprise: ..., site: ..., gateway: ...}")
     return Reader(str(path), text, document)
+
+
+def _unusable(path: Path, message: str, hint: str = "", *, line: int = 1) -> ConfigErrors:
+    return ConfigErrors([Problem(str(path), line, 1, "", message, hint)])
 
 
 def _deliver(reader: Reader, data: Any) -> tuple[tuple[DestinationSettings, ...], BufferModel]:
@@ -96,10 +111,10 @@ def _deliver(reader: Reader, data: Any) -> tuple[tuple[DestinationSettings, ...]
         picked = pick_plugin(reader, "uplinks", options, where)
         if picked is None:
             continue
-        model = reader.validate(picked.options, dict(options), Spot.of(where))
+        model = reader.validate(picked.options, dict(options), Spot(where))
         if model is not None:
             found.append(DestinationSettings(name=name, plugin=picked, options=model, when=model.when or Filter()))
-    buffer = reader.validate(BufferModel, given.get("buffer") or {}, Spot.of(("deliver", "buffer")))
+    buffer = reader.validate(BufferModel, given.get("buffer") or {}, Spot(("deliver", "buffer")))
     return tuple(found), buffer if isinstance(buffer, BufferModel) else BufferModel()
 
 
@@ -107,7 +122,6 @@ def _check_secrets(reader: Reader, folder: Path) -> None:
     lookup = Secrets(folder)
     for model, spot in reader.validated:
         for option, ref in references(model):
-            reader.secrets.append((option, spot, ref))
             try:
                 lookup(ref)
             except ConfigError as exc:

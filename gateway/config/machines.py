@@ -4,50 +4,81 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.config.document import Reader, Spot, dotted
+from gateway.config.document import Reader, Spot
+from gateway.config.explain import option_names
 from gateway.config.model import NAME, MachineModel
 from gateway.config.plugins import pick_plugin
 from gateway.config.problems import did_you_mean
 from gateway.config.settings import SourceSettings
-from gateway.config.tags_csv import BadCsv, read_tags
+from gateway.config.tags_csv import read_tags
 from gateway.config.yaml import Path as Place
 from gateway.contract import Bearing, Machine, RecordSpec, SourcePlugin, Tag
 from gateway.registry import names
 
-Table = tuple[dict[str, Machine], tuple[SourceSettings, ...], tuple[Tag, ...]]
+_OF_A_PROFILE = ("tags", "records", "bearing")
 
 
-def read_machines(reader: Reader, folder: Path) -> Table:
-    """Machines, sources, and the tag table in the order of the file; what is wrong is noted in `reader`."""
-    data = reader.data
-    profiles = data.get("profiles") if isinstance(data.get("profiles"), Mapping) else {}
-    given = data.get("machines") if isinstance(data.get("machines"), Mapping) else {}
+@dataclass(frozen=True)
+class Plant:
+    """What the file says of the machines.
+
+    tags       the tag table, in the order of the file
+    declared   ``machine/tag`` and ``machine/record`` of everything named, also of what has errors: whoever refers to
+               one of them is not wrong
+    unsure     machines whose list of tags could not be read to its end
+    """
+
+    machines: dict[str, Machine]
+    sources: tuple[SourceSettings, ...]
+    tags: tuple[Tag, ...]
+    declared: frozenset[str]
+    unsure: frozenset[str]
+
+    @property
+    def records(self) -> tuple[RecordSpec, ...]:
+        return tuple(record for source in self.sources for record in source.records)
+
+    def names(self, machine: str) -> set[str]:
+        """Of the machine's tags and records."""
+        return {path.split("/", 1)[1] for path in self.declared if path.split("/", 1)[0] == machine}
+
+
+def read_machines(reader: Reader, folder: Path) -> Plant:
+    """What is wrong is noted in `reader`."""
+    profiles, given = _mapping(reader.data, "profiles"), _mapping(reader.data, "machines")
     for name, profile in profiles.items():
         _check_profile(reader, name, profile)
     machines: dict[str, Machine] = {}
     sources: list[SourceSettings] = []
     tags: list[Tag] = []
+    declared: set[str] = set()
+    unsure: set[str] = set()
     for name, options in given.items():
-        one = _OneMachine(reader, folder, name, options or {}, profiles)
-        machines[name] = one.machine()
+        one = _OneMachine(reader, folder, name, {} if options is None else options, profiles)
         source = one.source(len(tags))
+        machines[name] = one.machine()
+        declared |= {f"{name}/{item}" for item in one.declared}
+        unsure |= set() if one.complete else {name}
         if source is not None:
             sources.append(source)
             tags += source.tags
-    return machines, tuple(sources), tuple(tags)
+    return Plant(machines, tuple(sources), tuple(tags), frozenset(declared), frozenset(unsure))
 
 
 def _check_profile(reader: Reader, name: str, profile: Any) -> None:
-    known = {"tags", "records", "bearing", *names("sources")}
+    known = {*_OF_A_PROFILE, *names("sources")}
     for key in profile if isinstance(profile, Mapping) else ():
         if key not in known:
             reader.problem(("profiles", name, key), "unknown option", did_you_mean(key, known), key=True)
 
 
 class _OneMachine:
+    """`declared` and `complete` are known after `source`."""
+
     def __init__(self, reader: Reader, folder: Path, name: str, options: Any, profiles: Mapping[str, Any]) -> None:
         self._reader, self._folder, self._name = reader, folder, name
         self._where: Place = ("machines", name)
@@ -56,113 +87,128 @@ class _OneMachine:
         wanted = self._options.get("profile")
         self._profile: Mapping[str, Any] = {}
         self._profile_where: Place = ("profiles", str(wanted))
+        self.complete = True
+        self.declared: set[str] = set()
         if isinstance(wanted, str):
-            if isinstance(profiles.get(wanted), Mapping):
-                self._profile = profiles[wanted]
-            else:
+            self._profile = _mapping(profiles, wanted)
+            if wanted not in profiles:
                 reader.problem((*self._where, "profile"), f"there is no profile {wanted!r}", did_you_mean(wanted, profiles))
+                self.complete = False
 
     def machine(self) -> Machine:
         model = self._model
         bearing = model.bearing if model else None
         if bearing is None and "bearing" in self._profile and "bearing" not in self._options:
-            bearing = self._reader.validate(Bearing, self._profile["bearing"], Spot.of((*self._profile_where, "bearing")))
+            bearing = self._reader.validate(Bearing, self._profile["bearing"], Spot((*self._profile_where, "bearing")))
+        self._check_bearing()
         return Machine(name=self._name, path=model.path if model else "", asset=model.asset if model else "", bearing=bearing)
 
     def source(self, first_index: int) -> SourceSettings | None:
         """The source with its part of the tag table, which begins at `first_index`."""
-        given = self._part(self._options, "source")
-        if not given:
-            if self._options.get("tags") or self._options.get("tags_from"):
-                self._reader.problem((*self._where, "tags"), "tags without a source", "add source: {modbus: ...}", key=True)
-            return None
-        plugin = pick_plugin(self._reader, "sources", given, (*self._where, "source"))
+        given = _mapping(self._options, "source")
+        plugin = pick_plugin(self._reader, "sources", given, (*self._where, "source")) if given else None
         if plugin is None:
+            self._without_source()
             return None
-        merged, spot = self._merge(self._part(self._profile, plugin.name), (*self._profile_where, plugin.name), given, "source")
+        merged, spot = self._merge(_mapping(self._profile, plugin.name), (*self._profile_where, plugin.name), given, "source")
         options = self._reader.validate(plugin.options, merged, spot)
-        tags = tuple(self._tags(plugin, first_index))
+        tags = tuple(self._tags(plugin, options, first_index))
         records = tuple(self._records(plugin))
-        self._check_bearing({tag.name for tag in tags})
         if options is None:
             return None
         return SourceSettings(machine=self._name, plugin=plugin, options=options, tags=tags, records=records)
+
+    def _without_source(self) -> None:
+        for part in ("tags", "records"):
+            self.declared |= {*_mapping(self._profile, part), *_mapping(self._options, part)}
+        self.complete = self.complete and "tags_from" not in self._options
+        if self._options.get("source", {}) != {}:
+            return  # it is there but unusable, which is reported already
+        for key in ("tags", "tags_from", "records", "profile"):
+            if self._options.get(key):
+                hint = "add for example source: {modbus: 'tcp://10.1.4.7:502'}"
+                self._reader.problem((*self._where, key), f"{key} without a source", hint, key=True)
+                return
 
     def _merge(self, defaults: Mapping[str, Any], from_where: Place, own: Mapping[str, Any], *at: str) -> tuple[dict[str, Any], Spot]:
         elsewhere = {key: (*from_where, key) for key in defaults if key not in own}
         return {**defaults, **own}, Spot((*self._where, *at), elsewhere)
 
-    def _tags(self, plugin: SourcePlugin, index: int) -> Iterator[Tag]:
-        seen: set[str] = set()
-        for name, merged, spot in self._tag_options():
+    def _tags(self, plugin: SourcePlugin, source: Any, index: int) -> Iterator[Tag]:
+        seen: dict[str, Spot] = {}
+        context = {"source": source} if source is not None else None
+        for name, merged, spot in (*self._both("tags"), *self._csv(plugin)):
             if name in seen:
-                self._twice(name, spot)
+                self._twice(name, spot, seen[name])
                 continue
-            seen.add(name)
-            options = self._reader.validate(plugin.tag, merged, spot)
+            seen[name] = spot
+            options = self._reader.validate(plugin.tag, merged, spot, context)
             if options is not None:
                 yield Tag(index, self._name, name, options)
                 index += 1
+        self.declared |= set(seen)
 
-    def _tag_options(self) -> Iterator[tuple[str, dict[str, Any], Spot]]:
-        defaults, own = self._part(self._profile, "tags"), self._part(self._options, "tags")
+    def _both(self, part: str) -> Iterator[tuple[str, dict[str, Any], Spot]]:
+        """Tags or records: of the profile, with what the machine adds to them, then the machine's own."""
+        defaults, own = _mapping(self._profile, part), _mapping(self._options, part)
         for name in [*defaults, *(name for name in own if name not in defaults)]:
-            merged, spot = self._merge(
-                self._part(defaults, name), (*self._profile_where, "tags", name), self._part(own, name), "tags", name
-            )
+            from_where = (*self._profile_where, part, name)
             if name not in own:
-                spot = Spot((*self._profile_where, "tags", name))
-            yield name, merged, spot
-        yield from self._csv()
+                yield name, dict(_mapping(defaults, name)), Spot(from_where)
+            else:
+                merged, spot = self._merge(_mapping(defaults, name), from_where, _mapping(own, name), part, name)
+                yield name, merged, spot
 
-    def _csv(self) -> Iterator[tuple[str, dict[str, Any], Spot]]:
+    def _csv(self, plugin: SourcePlugin) -> Iterator[tuple[str, dict[str, Any], Spot]]:
         file = self._options.get("tags_from")
         if not isinstance(file, str):
             return
-        path = self._folder / file
         try:
-            rows = read_tags(path)
+            rows, problems = read_tags(self._folder / file, option_names(plugin.tag))
         except OSError as exc:
-            self._reader.problem((*self._where, "tags_from"), f"{file} cannot be read: {exc.strerror}")
+            self._reader.problem((*self._where, "tags_from"), f"{file!r} cannot be read: {exc.strerror}")
+            self.complete = False
             return
-        except BadCsv as exc:
-            self._reader.csv_problem(str(path), exc.line, dotted(self._where), exc.problem)
-            return
+        for problem in problems:
+            self._reader.csv_problem(problem.at, self._where, problem.message, problem.hint, cell=problem.cell)
+        self.complete = self.complete and not problems
         for row in rows:
             where = (*self._where, "tags", row.name)
-            if not re.match(NAME, row.name):
-                self._reader.csv_problem(str(path), row.line, dotted(where), f"{row.name!r} is no tag name; use a-z, 0-9, _ and -")
-                continue
-            yield row.name, row.options, Spot(where, csv=(str(path), row.line))
+            if re.match(NAME, row.name):
+                yield row.name, row.options, Spot(where, csv=row.at)
+            elif row.name:
+                self._reader.csv_problem(row.at, self._where, f"{row.name!r} is no name of a tag", "use a-z, 0-9, - and _", cell="name")
+            else:
+                self._reader.csv_problem(row.at, self._where, "a tag without a name")
 
-    def _twice(self, name: str, spot: Spot) -> None:
-        message = f"a second tag named {name!r} in machine {self._name!r}"
+    def _twice(self, name: str, spot: Spot, first: Spot) -> None:
+        message = f"a second tag {name!r} in this machine, the first is in {self._reader.place(first)}"
         if spot.csv:
-            self._reader.csv_problem(*spot.csv, dotted(spot.base), message)
+            self._reader.csv_problem(spot.csv, spot.base, message, cell="name")
         else:
             self._reader.problem(spot.base, message, key=True)
 
     def _records(self, plugin: SourcePlugin) -> Iterator[RecordSpec]:
-        defaults, own = self._part(self._profile, "records"), self._part(self._options, "records")
-        if (defaults or own) and plugin.record is None:
-            self._reader.problem((*self._where, "records"), f"the driver {plugin.name} takes no records", key=True)
-            return
-        for name in [*defaults, *(name for name in own if name not in defaults)]:
-            merged, spot = self._merge(
-                self._part(defaults, name), (*self._profile_where, "records", name), self._part(own, name), "records", name
-            )
-            options = self._reader.validate(plugin.record, merged, spot) if plugin.record else None
+        for name, merged, spot in self._both("records"):
+            if plugin.record is None:
+                self._reader.problem(spot.base[:-1], f"the driver {plugin.name} takes no records", key=True)
+                return
+            if name in self.declared:
+                self._reader.problem(spot.base, f"a tag of this machine is named {name!r} too", key=True)
+            self.declared.add(name)
+            options = self._reader.validate(plugin.record, merged, spot)
             if options is not None:
                 yield RecordSpec(self._name, name, options)
 
-    def _check_bearing(self, tag_names: set[str]) -> None:
-        given = self._part(self._options, "bearing") or self._part(self._profile, "bearing")
-        speed = given.get("speed")
-        if isinstance(speed, str) and speed not in tag_names:
-            where = (*self._where, "bearing", "speed") if "bearing" in self._options else (*self._profile_where, "bearing", "speed")
-            self._reader.problem(where, f"machine {self._name!r} has no tag {speed!r}", did_you_mean(speed, tag_names))
+    def _check_bearing(self) -> None:
+        own = "bearing" in self._options
+        speed = _mapping(self._options if own else self._profile, "bearing").get("speed")
+        if isinstance(speed, str) and self.complete and speed not in self.declared:
+            where = (*(self._where if own else self._profile_where), "bearing", "speed")
+            self._reader.problem(where, f"machine {self._name!r} has no tag {speed!r}", did_you_mean(speed, self.declared))
 
-    @staticmethod
-    def _part(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-        part = options.get(key)
-        return part if isinstance(part, Mapping) else {}
+
+def _mapping(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A part that should be a mapping; what it is instead is reported where its shape is judged."""
+    part = options.get(key)
+    return part if isinstance(part, Mapping) else {}

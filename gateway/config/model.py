@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from gateway.contract import Bearing, Duration, StrictModel
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+PLACE = r"^([a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*){0,2})?$"
 Name = Annotated[str, Field(pattern=NAME)]
 
 
@@ -24,16 +25,16 @@ def _zone(name: str) -> str:
 class SiteModel(StrictModel):
     """Who the gateway is in every event."""
 
-    enterprise: Name
-    site: Name
-    gateway: Name
+    enterprise: Name = Field(description="the company, for example acme")
+    site: Name = Field(description="the plant, for example dresden")
+    gateway: Name = Field(description="this gateway, unique in the plant, for example dresden-press-01")
     timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="of the plant, for shifts and hours of the day")
 
 
 class MachineModel(StrictModel):
     """One machine: where it stands, what it is in the CRM, how it is read, what is read."""
 
-    path: str = Field("", pattern=r"^([a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*){0,2})?$", description="area/line/cell, as far as there are")
+    path: str = Field("", pattern=PLACE, description="area/line/cell, as far as there are")
     asset: str = Field("", max_length=80, description="id of the machine in the CRM")
     profile: str | None = Field(None, description="name of a profile whose source defaults, tags and records it takes")
     source: dict[str, Any] = Field(default_factory=dict, description="one driver, for example {modbus: 'tcp://10.1.4.7:502'}")
@@ -46,9 +47,9 @@ class MachineModel(StrictModel):
 class EvidenceModel(StrictModel):
     """How much of the time around a fault goes into the case."""
 
-    before: Duration = Field("60s")  # type: ignore[assignment]
-    after: Duration = Field("30s")  # type: ignore[assignment]
-    max_kilobytes: int = Field(64, ge=1, le=512)
+    before: Duration = Field("60s", description="readings of the time before the condition began")  # type: ignore[assignment]
+    after: Duration = Field("30s", description="and after it was raised")  # type: ignore[assignment]
+    max_kilobytes: int = Field(64, ge=1, le=512, description="of evidence in one event; beyond, readings are thinned out")
 
 
 class IncidentsModel(StrictModel):
@@ -63,32 +64,32 @@ class BufferModel(StrictModel):
     """The caps of the outbox."""
 
     max_megabytes: int = Field(512, ge=1, description="of disk for events; beyond, the least severe and oldest are given up and counted")
-    keep_events_days: int = Field(30, ge=1)
+    keep_events_days: int = Field(30, ge=1, description="what could not be delivered for so long is given up and counted")
 
 
 class PageModel(StrictModel):
     """The local page, API and metrics."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="0.0.0.0 = reachable from the network; it has no login and only reads")
     port: int = Field(8080, ge=0, le=65535, description="0 = any free port")
 
 
 class GatewayModel(StrictModel):
     """The gateway itself."""
 
-    page: PageModel | Literal["off"] = Field(default_factory=PageModel)
+    page: PageModel | Literal["off"] = Field(default_factory=PageModel, description="off = no page, no API, no metrics")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    state_dir: str = "/var/lib/lineside"
+    state_dir: str = Field("/var/lib/lineside", min_length=1, description="where the outbox and what was learnt live")
 
 
 class RootModel(StrictModel):
     """lineside.yaml"""
 
-    version: Literal[1]
-    site: SiteModel
-    profiles: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    machines: dict[Name, dict[str, Any] | None] = Field(default_factory=dict)
-    watch: list[dict[str, Any]] = Field(default_factory=list)
-    incidents: IncidentsModel = Field(default_factory=IncidentsModel)
-    deliver: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    gateway: GatewayModel = Field(default_factory=GatewayModel)
+    version: Literal[1] = Field(description="of this format: 1")
+    site: SiteModel = Field(description="who the gateway is, for example {enterprise: acme, site: dresden, gateway: dresden-press-01}")
+    profiles: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="what identical machines share")
+    machines: dict[Name, dict[str, Any] | None] = Field(default_factory=dict, description="what is read")
+    watch: list[dict[str, Any]] = Field(default_factory=list, description="what is noticed: one detector per entry")
+    incidents: IncidentsModel = Field(default_factory=IncidentsModel, description="from a condition to a case")
+    deliver: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="where events go; buffer: the caps of the outbox")
+    gateway: GatewayModel = Field(default_factory=GatewayModel, description="the gateway itself")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Literal, overload
 
 from gateway import registry
 from gateway.config.document import Reader
-from gateway.config.problems import did_you_mean
 from gateway.config.yaml import Path
 from gateway.contract import ConfigError, DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
 
-_WORDS = {"sources": "driver", "detectors": "detector", "uplinks": "uplink"}
+_WORDS = {"sources": "driver", "detectors": "detector", "uplinks": "kind of destination"}
 
 
 @overload
@@ -32,10 +32,22 @@ def pick_plugin(reader: Reader, kind: registry.Kind, options: Mapping[str, Any],
             return None
     word = _WORDS[kind]
     if named:
-        reader.problem((*where, named[1]), f"names two {word}s, {' and '.join(named)}", key=True)
-    elif options:
-        first = next(iter(options))
-        reader.problem((*where, first), f"names no {word}", did_you_mean(first, known), key=True)
+        reader.problem((*where, named[1]), f"a second {word} beside {named[0]}", "write one", key=True)
+        return None
+    meant = _meant(options, known)
+    if meant is not None:
+        reader.problem((*where, meant[0]), f"there is no {word} {meant[0]!r}", f"did you mean {meant[1]!r}?", key=True)
+    elif len(options) == 1:
+        only = next(iter(options))
+        reader.problem((*where, only), f"there is no {word} {only!r}", f"known are {', '.join(known)}", key=True)
     else:
-        reader.problem(where, f"names no {word}", did_you_mean("", known))
+        reader.problem(where, f"names no {word}", f"known are {', '.join(known)}")
+    return None
+
+
+def _meant(options: Iterable[str], known: list[str]) -> tuple[str, str] | None:
+    """The key that is most probably a plugin's name with a slip, and that name."""
+    for key in options:
+        if close := get_close_matches(key, known, n=1, cutoff=0.7):
+            return key, close[0]
     return None

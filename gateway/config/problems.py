@@ -1,18 +1,18 @@
-"""What is wrong with a configuration, in words for a plant engineer, with its place."""
+"""What is wrong with a configuration, with its place, and how it is printed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
-from pydantic import BaseModel
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One error. `where` is the path in the document, `excerpt` the line of the file."""
+    """One error. `where` is the path in the document, `excerpt` the line of the file without its secrets."""
 
     file: str
     line: int
@@ -42,8 +42,10 @@ def render(problems: Iterable[Problem]) -> str:
     for problem in problems:
         lines.append(str(problem))
         if problem.excerpt.strip():
+            # Tabs stay tabs, so that the caret stands below its place however wide they are shown.
+            margin = re.sub(r"[^\t]", " ", problem.excerpt[: problem.column - 1].ljust(problem.column - 1))
             lines.append(f"  {problem.line:5d} | {problem.excerpt}")
-            lines.append(f"        | {' ' * (problem.column - 1)}^")
+            lines.append(f"        | {margin}^")
     return "\n".join(lines)
 
 
@@ -59,49 +61,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(options)}" if 0 < len(options) <= 12 else ""
 
 
-def option_names(model: type[BaseModel]) -> list[str]:
-    """Names as they are written in YAML."""
-    return [info.alias or name for name, info in model.model_fields.items()]
+def without_credentials(text: str) -> str:
+    """
+    >>> without_credentials("'mqtt://me:s3cret@broker' is not supported")
+    "'mqtt://***@broker' is not supported"
+    """
+    return _CREDENTIALS.sub("***", text)
 
 
-def explain(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str, str]:
-    """(message, hint) for one of pydantic's errors; secrets are never repeated."""
-    kind, context, given = str(error["type"]), error.get("ctx") or {}, error.get("input")
-    if kind == "extra_forbidden":
-        known = option_names(model) if len(error["loc"]) == 1 else []
-        return "unknown option", did_you_mean(str(error["loc"][-1]), known)
-    if kind == "missing":
-        return "is missing", ""
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        if "SecretRef" in str(error["msg"]):
-            return "a secret is named here, never written", "write {secret: NAME} and store the value outside this file"
-        return f"must be a mapping of options, got {_show(given)}", ""
-    if kind == "literal_error":
-        known = [part.strip(" '") for part in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
-        return f"must be one of {', '.join(known)}, got {_show(given)}", did_you_mean(str(given), known) if isinstance(given, str) else ""
-    if kind == "value_error":
-        return str(context.get("error", error["msg"])), ""
-    return _simple(kind, context, given) or f"{str(error['msg']).replace('Input should', 'should')}, got {_show(given)}", ""
+def masked(line: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The line with `spans` (columns from 0) and credentials in addresses made unreadable; the columns behind stay.
 
-
-def _simple(kind: str, context: Mapping[str, Any], given: Any) -> str:
-    bounds = {"greater_than": ("greater than", "gt"), "greater_than_equal": ("at least", "ge"), "less_than": ("less than", "lt")}
-    bounds["less_than_equal"] = ("at most", "le")
-    if kind in bounds:
-        words, key = bounds[kind]
-        return f"must be {words} {context[key]:g}, got {_show(given)}"
-    for prefix, words in (("int", "a whole number"), ("float", "a number"), ("bool", "true or false"), ("list", "a list")):
-        if kind.startswith(prefix):
-            return f"must be {words}, got {_show(given)}"
-    if kind == "string_type":
-        return f"must be text, got {_show(given)} (put it in quotes)"
-    if kind == "string_pattern_mismatch":
-        return f"{_show(given)} is not allowed here; it must match {context.get('pattern')}"
-    if kind in ("too_short", "too_long"):
-        return f"has {context.get('actual_length')} entries"
-    return ""
-
-
-def _show(value: Any) -> str:
-    text = "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    >>> masked("password: hunter2  # ours", [(10, 17)])
+    'password: ***      # ours'
+    """
+    for start, end in [*spans, *(match.span() for match in _CREDENTIALS.finditer(line))]:
+        line = line[:start] + "***".ljust(end - start)[: max(3, end - start)] + line[end:]
+    return line.rstrip()

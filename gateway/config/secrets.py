@@ -24,9 +24,9 @@ class Secrets:
         """Raises ConfigError, naming the places that were looked at, or the file's mode when it is too open."""
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         if credentials and (path := Path(credentials) / ref.secret).is_file():
-            return path.read_text(encoding="utf-8").strip()
+            return _content(path)
         variable = "LINESIDE_SECRET_" + re.sub(r"[-.]", "_", ref.secret).upper()
-        if (value := os.environ.get(variable)) is not None:
+        if value := os.environ.get(variable):
             return value
         path = self._folder / ref.secret
         if not path.is_file():
@@ -34,7 +34,20 @@ class Secrets:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise ConfigError(f"{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}")
-        return path.read_text(encoding="utf-8").strip()
+        return _content(path)
+
+
+def _content(path: Path) -> str:
+    """Without white space around it; an editor leaves a line end behind."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{path} is not UTF-8 text") from exc
+    if not text:
+        raise ConfigError(f"{path} is empty")
+    return text
 
 
 def references(model: Any) -> Iterator[tuple[str, SecretRef]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,15 +15,24 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 Path: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]  # line and column, both from 1
 
+SECRET = re.compile(r"passw|token|credential|.secret|secret.|api.?key")
+_MOST_VALUES = 1_000_000
+
 
 @dataclass
 class Document:
-    """data: dicts, lists, scalars. `keys` and `values`: positions by path. `duplicates`: paths given twice, second place."""
+    """data: dicts, lists, scalars. `keys`, `values` and `ends` (behind the value): positions by path.
+
+    duplicates   path, its second place, its first place
+    hidden       from and to (behind the end) of what must not be shown: values of keys that are called like a secret
+    """
 
     data: Any = None
     keys: dict[Path, Position] = field(default_factory=dict)
     values: dict[Path, Position] = field(default_factory=dict)
+    ends: dict[Path, Position] = field(default_factory=dict)
     duplicates: list[tuple[Path, Position, Position]] = field(default_factory=list)
+    hidden: set[tuple[Position, Position]] = field(default_factory=set)
 
     def of_value(self, path: Path) -> Position:
         """Where the value stands; of something absent, where its nearest parent stands."""
@@ -33,6 +43,19 @@ class Document:
 
     def of_key(self, path: Path) -> Position:
         return self.keys.get(path) or self.of_value(path)
+
+    def hide(self, path: Path) -> None:
+        """The value at `path` must not be shown."""
+        if path in self.values:
+            self.hidden.add((self.values[path], self.ends[path]))
+
+    def hidden_in(self, line: int, length: int) -> Iterator[tuple[int, int]]:
+        """Spans, columns from 0, of the hidden values in a line of `length` characters."""
+        for (first, start), (last, end) in self.hidden:
+            if first <= line <= last:
+                span = (start - 1 if line == first else 0, end - 1 if line == last else length)
+                if span[0] < span[1]:
+                    yield span
 
 
 class NotYaml(Exception):
@@ -54,6 +77,8 @@ def parse(text: str) -> Document:
         raise NotYaml(position, str(exc.problem or exc.context or "not YAML")) from exc
     except ValueError as exc:  # characters YAML forbids
         raise NotYaml((1, 1), str(exc).splitlines()[0]) from exc
+    except RecursionError as exc:
+        raise NotYaml((1, 1), "nested too deep") from exc
     document = Document()
     if root is not None:
         document.data = _Walk(document, SafeConstructor(loader=reader)).visit(root, ())
@@ -63,9 +88,23 @@ def parse(text: str) -> Document:
 class _Walk:
     def __init__(self, document: Document, scalars: SafeConstructor) -> None:
         self._document, self._scalars = document, scalars
+        self._open: list[Node] = []
+        self._visited = 0
 
     def visit(self, node: Node, path: Path) -> Any:
-        self._document.values[path] = _start(node)
+        self._visited += 1
+        if node in self._open:
+            raise NotYaml(_start(node), "an alias that contains itself")
+        if self._visited > _MOST_VALUES:
+            raise NotYaml(_start(node), f"more than {_MOST_VALUES} values, counting what aliases repeat")
+        self._document.values[path], self._document.ends[path] = _start(node), _end(node)
+        self._open.append(node)
+        try:
+            return self._value(node, path)
+        finally:
+            self._open.pop()
+
+    def _value(self, node: Node, path: Path) -> Any:
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -79,10 +118,16 @@ class _Walk:
             here = (*path, key)
             if key in found:
                 self._document.duplicates.append((here, _start(key_node), self._document.keys[here]))
+                self._hide_if_secret(key, value_node)
                 continue
             self._document.keys[here] = _start(key_node)
+            self._hide_if_secret(key, value_node)
             found[key] = self.visit(value_node, here)
         return found
+
+    def _hide_if_secret(self, key: str, value: Node) -> None:
+        if isinstance(value, ScalarNode) and SECRET.search(key.lower()):
+            self._document.hidden.add((_start(value), _end(value)))
 
     def _scalar(self, node: Node) -> Any:
         tag = str(node.tag)
@@ -96,6 +141,10 @@ class _Walk:
 
 def _start(node: Node) -> Position:
     return (node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _end(node: Node) -> Position:
+    return (node.end_mark.line + 1, node.end_mark.column + 1)
 
 
 def _upwards(path: Path) -> Iterator[Path]:
