@@ -1,66 +1,49 @@
-"""From OPC UA data values to columns. One call per publish response."""
+"""What a value of OPC UA is to us: number, quality, time. Pure; the columns of `decode` follow the same rules."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.contract import BAD, GOOD, UNCERTAIN, Batch, Quality
+from gateway.contract import BAD, GOOD, UNCERTAIN, Quality
 
-_EPOCH = datetime(1970, 1, 1)  # asyncua's times are UTC without a zone
-_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
-_SEVERITY_SHIFT = 30  # Part 4, 7.39: the top two bits: 0 good, 1 uncertain, 2 bad
+EPOCH_TICKS = 116_444_736_000_000_000  # 1970-01-01 in ticks of 100 ns since 1601-01-01 (Part 6, 5.2.2.5)
+LONGEST_TICKS = 92_233_720_368_547_758  # beyond this many ticks from 1970, int64 nanoseconds overflow
+SEVERITY_SHIFT = 30  # Part 4, 7.39: the top two bits of a status: 0 good, 1 uncertain, 2 and 3 bad
+OVERFLOW_BITS = 0x480  # Part 4, 7.39: "data value" info with the overflow bit: the server's queue lost older values
 
-
-def to_batch(items: Sequence[Any], index_of: Mapping[int, int], now_ns: int) -> Batch:
-    """One Batch from the monitored items of a notification.
-
-    items      asyncua MonitoredItemNotification: ClientHandle, Value (DataValue)
-    index_of   client handle -> tag-table index; others are left out
-    now_ns     for values that carry no time at all
-    """
-    tags: list[int] = []
-    times: list[int] = []
-    values: list[float] = []
-    qualities: list[int] = []
-    for item in items:
-        index = index_of.get(item.ClientHandle)
-        if index is None or item.Value is None:
-            continue
-        value, quality = reading(item.Value)
-        tags.append(index)
-        times.append(_time_ns(item.Value, now_ns))
-        values.append(value)
-        qualities.append(quality)
-    return Batch.of(tags, times, values, qualities)
+_EPOCH_1601 = datetime(1601, 1, 1, tzinfo=UTC)
 
 
 def reading(data: Any) -> tuple[float, int]:
-    """(value, quality) of a DataValue; NaN where bad."""
-    variant = data.Value
-    raw: Any = None if variant is None else variant.Value
-    kind: type = type(raw)
-    status = data.StatusCode_.value if data.StatusCode_ is not None else 0
-    if status == 0 and kind is float:
-        return (raw, GOOD) if math.isfinite(raw) else (math.nan, Quality.BAD_NOT_FINITE)
-    severity = status >> _SEVERITY_SHIFT
+    """(value, quality) of an asyncua DataValue; NaN where bad. A missing status is good (Part 6, 5.2.2.17)."""
+    raw = None if data.Value is None else data.Value.Value
+    severity = status_of(data) >> SEVERITY_SHIFT
     if severity >= 2 or raw is None:
         return math.nan, BAD
-    good = GOOD if severity == 0 else UNCERTAIN
-    if kind is bool or kind is int:
-        return float(raw), good
-    if kind is float:
-        return (raw, good) if math.isfinite(raw) else (math.nan, Quality.BAD_NOT_FINITE)
-    return math.nan, Quality.BAD_TYPE
+    if not isinstance(raw, bool | int | float):
+        return math.nan, Quality.BAD_TYPE
+    value = float(raw)
+    if not math.isfinite(value):
+        return math.nan, Quality.BAD_NOT_FINITE
+    return value, UNCERTAIN if severity else GOOD
 
 
-def _time_ns(data: Any, now_ns: int) -> int:
-    """Source time, else server time, else ours; whole microseconds, because that is what the library keeps."""
-    moment = data.SourceTimestamp or data.ServerTimestamp
-    if moment is None:
-        return now_ns
-    delta = moment - (_EPOCH if moment.tzinfo is None else _EPOCH_UTC)
-    t_ns: int = ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
-    return t_ns
+def status_of(data: Any) -> int:
+    """Status code of an asyncua DataValue; 0 is good."""
+    return 0 if data.StatusCode is None else int(data.StatusCode.value)
+
+
+def time_ns(data: Any, now_ns: int) -> int:
+    """Source time, else server time, else ours. The year 1601 is how a server says it knows none.
+
+    asyncua keeps whole microseconds. A time outside int64 nanoseconds is cut to its ends (1677, 2262).
+    """
+    for moment in (data.SourceTimestamp, data.ServerTimestamp):
+        if moment is not None:
+            since_1601 = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH_1601
+            ticks = ((since_1601.days * 86_400 + since_1601.seconds) * 1_000_000 + since_1601.microseconds) * 10
+            if ticks > 0:
+                return int(min(max(ticks - EPOCH_TICKS, -LONGEST_TICKS), LONGEST_TICKS)) * 100
+    return now_ns

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncua import Node, Server, ua
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.crypto.permission_rules import User, UserRole
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -20,6 +22,8 @@ URI = "urn:lineside:testkit:opcua"
 
 
 class _Users:
+    """The server's user manager, as asyncua calls it."""
+
     def get_user(
         self, iserver: object, username: str | None = None, password: str | None = None, certificate: object = None
     ) -> User | None:
@@ -28,12 +32,22 @@ class _Users:
         return None
 
 
-class OpcuaServer:
-    """Variables by name under one object; `stop` and `start` keep port, nodes and certificate."""
+async def _refuse(certificate: object, description: object) -> None:
+    raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
 
-    def __init__(self, values: Mapping[str, object], *, encrypted: bool = False) -> None:
+
+class OpcuaServer:
+    """Variables by name under one object; `stop` and `start` keep port, nodes and certificate.
+
+    values      initial value of each variable, or an `asyncua.ua.Variant` that also says its type
+    encrypted   offers Basic256Sha256 beside None
+    anonymous   False: only the user may come in
+    trusting    False: refuses every client certificate, as a server does until somebody accepts it
+    """
+
+    def __init__(self, values: Mapping[str, object], *, encrypted: bool = False, anonymous: bool = True, trusting: bool = True) -> None:
         self.port = free_port()
-        self._values, self._encrypted = dict(values), encrypted
+        self._values, self._encrypted, self._anonymous, self._trusting = dict(values), encrypted, anonymous, trusting
         self._folder = Path(tempfile.mkdtemp(prefix="lineside-opcua-"))
         self._server: Server | None = None
         self._nodes: dict[str, Node] = {}
@@ -63,7 +77,9 @@ class OpcuaServer:
             await server.load_certificate(str(certificate))
             await server.load_private_key(str(key))
         server.set_security_policy(policies)
-        server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken])
+        server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken] if self._anonymous else [ua.UserNameIdentityToken])
+        if not self._trusting:
+            server.set_certificate_validator(_refuse)
         namespace = await server.register_namespace(NAMESPACE)
         parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), "Machine")
         for name, value in self._values.items():
@@ -82,13 +98,20 @@ class OpcuaServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def set(self, name: str, value: object, *, status: int = 0, source_time: datetime | None = None) -> None:
-        """Write a value with its status code and source time (UTC, without a zone)."""
+        """Write a value with its status code and source time (UTC); without one the time is now."""
+        assert self._server is not None, "the server does not run"
         self._values[name] = value
-        data = ua.DataValue(ua.Variant(value), StatusCode=ua.StatusCode(status), SourceTimestamp=source_time)
-        if source_time is None:
-            await self._nodes[name].write_value(value)
-        else:
-            assert self._server is not None
-            await self._server.write_attribute_value(self._nodes[name].nodeid, data)
+        variant = value if isinstance(value, ua.Variant) else ua.Variant(value)
+        data = ua.DataValue(variant, StatusCode=ua.StatusCode(status), SourceTimestamp=source_time or datetime.now(UTC))
+        await self._server.write_attribute_value(self._nodes[name].nodeid, data)
+
+    async def add(self, name: str, value: object) -> None:
+        """A variable that comes late."""
+        assert self._server is not None, "the server does not run"
+        self._values[name] = value
+        namespace = await self._server.get_namespace_index(NAMESPACE)
+        parent = self._server.get_node(ua.NodeId("Machine", namespace))
+        self._nodes[name] = await parent.add_variable(ua.NodeId(name, namespace), name, value)
