@@ -2,18 +2,28 @@
 
 A rig is a real peer on port 0 of loopback and the plugin configured for it. The batteries (`source_checks`,
 `detector_checks`, `uplink_checks`) are written against these protocols. The rig of plugin ``x`` is the class `Rig` in
-``gateway.testkit.rigs.x``; it finds the plugin by `gateway.registry`, as the gateway does.
+``gateway.testkit.rigs.x``; it finds the plugin by `gateway.registry`, as the gateway does. It leaves a check out with
+``exempt: dict[str, str]``, check to reason; the reason must stand in the plugin's README.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Collection
+from typing import Final, Protocol
 
 from gateway.contract import Detector, Event, Item, Source, Uplink
+
+LARGE_BYTES: Final = 200_000
+"""Data of an event every receiver must take."""
+POISON_BYTES: Final = 400_000
+"""Data of the event a receiver may refuse because of its size."""
 
 
 class SourceRig(Protocol):
     """A real server of the protocol and a source configured to read it."""
+
+    tags: int
+    """How many tags the source is configured with; their indices count from 0, and all of them are heard of."""
 
     can_be_dead: bool
     """False for sources without a peer (a file): the checks about lost peers are skipped, with this as the reason."""
@@ -35,7 +45,13 @@ class SourceRig(Protocol):
 
 
 class DetectorRig(Protocol):
-    """A detector and two streams for it."""
+    """A detector and three streams for it."""
+
+    machines: Collection[str]
+    """Names of the machines watched."""
+
+    tag_names: Collection[str]
+    """Names of the tags watched, without their machine."""
 
     def detector(self) -> Detector:
         """A fresh detector, always configured the same."""
@@ -66,7 +82,7 @@ class UplinkRig(Protocol):
         """End `hang`."""
 
     async def poison(self, event_id: str) -> None:
-        """Make it refuse this one event for ever."""
+        """Make it refuse this one event for ever. Its data is `POISON_BYTES` long, for receivers that refuse by size only."""
 
     def uplink(self) -> Uplink:
         """A fresh, unconnected uplink for this receiver with a timeout of at most one second."""

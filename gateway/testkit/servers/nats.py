@@ -7,7 +7,9 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 from gateway.testkit.servers.ports import free_port
 
@@ -85,8 +87,15 @@ class NatsServer:
             await process.wait()
 
     def freeze(self) -> None:
+        """Returns when every thread stands still, which the signal alone does not promise."""
         if self._process:
             self._process.send_signal(signal.SIGSTOP)
+            while not self._stands_still():
+                time.sleep(0.001)
+
+    def _stands_still(self) -> bool:
+        states = (stat.read_text().rsplit(")", 1)[1].split()[0] for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"))
+        return all(state in "TZX" for state in states)
 
     def thaw(self) -> None:
         if self._process:
@@ -124,12 +133,13 @@ class NatsServer:
         finally:
             await client.close()
 
-    async def create_stream(self, stream: str = "EVENTS", subjects: str = "evt.v1.>") -> None:
+    async def create_stream(self, stream: str = "EVENTS", subjects: str = "evt.v1.>", **options: Any) -> None:
+        """`options`: more of nats-py's StreamConfig, for example ``max_msgs=10``."""
         import nats
         from nats.js.api import StreamConfig
 
         client = await nats.connect(self.url)
         try:
-            await client.jetstream().add_stream(StreamConfig(name=stream, subjects=[subjects], duplicate_window=1800))
+            await client.jetstream().add_stream(StreamConfig(name=stream, subjects=[subjects], duplicate_window=1800, **options))
         finally:
             await client.close()

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import nats
 from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -19,11 +18,12 @@ from nats.js.errors import NotFoundError
 from gateway.contract import DUPLICATE, SENT, Event, NotConnected, Outcome, UplinkContext
 from gateway.events.codec import nats_header_block, nats_subject
 from gateway.uplink.nats.config import NatsOptions
-from gateway.uplink.nats.wire import hpub, send_raw
+from gateway.uplink.nats.wire import abort, hpub, send_raw
 
 DUPLICATE_WINDOW_SECONDS = 30 * 60
 _NO_RESPONDERS = "503"
 _WRONG_LAST_SEQUENCE = 10071
+_SEALED = 10109
 
 
 class _AckError(msgspec.Struct):
@@ -58,18 +58,22 @@ class NatsUplink:
         self._ticket = 0
         self._most = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._said: Exception | None = None
 
     async def connect(self) -> None:
         options, peer = self._options, self._options.nats
+        client = self._client = Client()  # kept from the start, so that `close` finds a half-open one
         try:
             async with asyncio.timeout(min(9.0, options.timeout)):
-                self._client = await nats.connect(**self._arguments())
-                await self._check_stream(self._client)
-                self._inbox = self._client.new_inbox()
-                await self._client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
+                await client.connect(**self._arguments())
+                await self._check_stream(client)
+                self._inbox = client.new_inbox()
+                await client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
         except TimeoutError as exc:
             raise NotConnected(peer, f"no answer within {min(9.0, options.timeout):g} s") from exc
-        except (NatsError, NoServersError, OSError, ssl.SSLError, ValueError) as exc:
+        except NoServersError as exc:
+            raise NotConnected(peer, _why(self._said or exc)) from exc
+        except (NatsError, OSError, ValueError) as exc:
             raise NotConnected(peer, _why(exc)) from exc
 
     async def send(self, events: Sequence[Event]) -> list[Outcome]:
@@ -102,10 +106,12 @@ class NatsUplink:
         client, self._client = self._client, None
         if client is None:
             return
+        # Nothing is flushed: what has no acknowledgement is sent again anyway, and a hung server would never take it.
+        abort(client)
         try:
             async with asyncio.timeout(2.0):
                 await client.close()
-        except (TimeoutError, NatsError, OSError):
+        except (TimeoutError, NatsError, OSError, AssertionError):  # the library asserts that it was connected
             return
 
     async def _publish(self, client: Client, first: int, events: Sequence[Event]) -> None:
@@ -133,12 +139,18 @@ class NatsUplink:
     async def _until(self, most: int) -> None:
         """Wait until at most `most` are unacknowledged; raises NatsError when the connection is lost meanwhile."""
         while len(self._wanted) > most:
+            if self._client is None or not self._client.is_connected:
+                raise NatsError("connection lost")
             self._most, self._waiter = most, asyncio.get_running_loop().create_future()
             await self._waiter
 
     async def _lost(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(NatsError("connection lost"))
+
+    async def _error(self, exc: Exception) -> None:
+        """The library's default prints a traceback for each."""
+        self._said = exc
 
     def _outcome(self, message: Msg) -> Outcome:
         if message.headers and message.headers.get("Status") == _NO_RESPONDERS:
@@ -151,6 +163,8 @@ class NatsUplink:
             return DUPLICATE if ack.duplicate else SENT
         if ack.error.err_code == _WRONG_LAST_SEQUENCE:
             return DUPLICATE
+        if ack.error.err_code == _SEALED:
+            return Outcome.hold(f"stream {self._options.stream} is sealed")
         if ack.error.code in (400, 413):
             return Outcome.park(f"refused by the stream: {ack.error.description}")
         return Outcome.retry(f"{ack.error.description} ({ack.error.err_code})")
@@ -174,12 +188,15 @@ class NatsUplink:
             "servers": options.servers,
             "name": f"lineside {self._context.source}",
             "allow_reconnect": False,
+            # Without these the library tries a dead server for two minutes before it says so.
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
             "connect_timeout": min(5.0, options.timeout),
             # The outbox is the buffer: what cannot be sent now must fail now.
             "pending_size": -1,
             "ping_interval": 5,
             "max_outstanding_pings": 2,
-            "error_cb": _quiet,
+            "error_cb": self._error,
             "disconnected_cb": self._lost,
             "closed_cb": self._lost,
         }
@@ -192,10 +209,6 @@ class NatsUplink:
         if options.ca or any(server.startswith("tls:") for server in options.servers):
             given["tls"] = ssl.create_default_context(cafile=options.ca)
         return given
-
-
-async def _quiet(_: Exception) -> None:
-    """The default prints a traceback for each; what matters comes back as an outcome."""
 
 
 def _why(exc: BaseException) -> str:

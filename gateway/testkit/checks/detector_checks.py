@@ -1,0 +1,234 @@
+"""The battery every detector goes through."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.contract import Batch, Detector, Finding, Frame, Record, State, StateError, Waveform
+from gateway.testkit.checks.cuts import CUTS, Piece, later, rows, span_ns
+from gateway.testkit.checks.findings import changes, same, well_formed
+from gateway.testkit.checks.states import GARBAGE, arrays, of_another_version, pickled
+from gateway.testkit.checks.watch import io_done
+from gateway.testkit.rigs import DetectorRig
+
+CONSTRUCT_SECONDS = 0.25
+LONG_ROWS, LONG_SECONDS = 20_000, 2.0
+STATE_BYTES = 16 << 20
+GROWTH_BYTES = 256 * 1024
+
+
+def run(detector: Detector, items: Sequence[Piece]) -> list[Finding]:
+    """All findings of a stream."""
+    return [finding for item in items for finding in detector.process(item)]
+
+
+def halves(items: Sequence[Piece]) -> tuple[Sequence[Piece], Sequence[Piece]]:
+    """Before and after the middle."""
+    return items[: len(items) // 2], items[len(items) // 2 :]
+
+
+def constructor_does_no_io_and_is_cheap(rig: DetectorRig) -> None:
+    rig.detector()  # late imports are done now
+    with io_done() as done:
+        began = time.perf_counter()
+        rig.detector()
+        took = time.perf_counter() - began
+    assert not done, f"the constructor does I/O: {done}"
+    assert took < CONSTRUCT_SECONDS, f"the constructor took {took:.3f} s"
+
+
+def takes_what_the_rig_gives(rig: DetectorRig) -> None:
+    takes = rig.detector().takes
+    assert takes, "takes nothing"
+    assert takes <= {Batch, Frame, Waveform, Record}, f"takes is {takes}"
+    given = {type(item) for item in [*rig.calm(), *rig.faulty(), *rig.damaged()]}
+    assert given <= takes, f"the rig gives {given}, the detector takes {takes}"
+
+
+def calm_input_is_silent(rig: DetectorRig) -> None:
+    told = [f for f in run(rig.detector(), rig.calm()) if f.state is not State.OVER]
+    assert not told, f"found in calm input: {told[0].title}"
+
+
+def faulty_input_is_found(rig: DetectorRig) -> None:
+    told = run(rig.detector(), rig.faulty())
+    assert any(f.state is State.ACTIVE for f in told), f"nothing became active; told: {[f.condition for f in told][:5]}"
+
+
+def findings_are_well_formed(rig: DetectorRig) -> None:
+    """Times, names, title, JSON: see `findings.well_formed`; in order of time within each item."""
+    for items in (rig.calm(), rig.faulty(), rig.damaged()):
+        detector = rig.detector()
+        for item in items:
+            found = detector.process(item)
+            times = [finding.t_ns for finding in found]
+            assert times == sorted(times), "findings of one item are not in order of time"
+            for finding in found:
+                well_formed(finding)
+
+
+def findings_are_of_the_machines_watched(rig: DetectorRig) -> None:
+    """Each machine and tag named is the one the context names; a fault of one machine is not told of another."""
+    machines, tags = set(rig.machines), set(rig.tag_names)
+    for finding in [*run(rig.detector(), rig.calm()), *run(rig.detector(), rig.faulty())]:
+        assert finding.machine in machines, f"{finding.machine!r} is none of {sorted(machines)}"
+        assert set(finding.tags) <= tags, f"{finding.tags} are not among {sorted(tags)}"
+
+
+def findings_are_the_same_however_the_input_is_cut(rig: DetectorRig) -> None:
+    for stream in (rig.calm(), rig.faulty(), rig.damaged()):
+        expected = run(rig.detector(), stream)
+        for name, cut in CUTS.items():
+            same(expected, run(rig.detector(), cut(stream)), f"cut into {name}")
+
+
+def findings_are_repeatable(rig: DetectorRig) -> None:
+    """Two detectors side by side: no chance, no clock, no state they share."""
+    one, other = rig.detector(), rig.detector()
+    first: list[Finding] = []
+    second: list[Finding] = []
+    for item in rig.faulty():
+        first += one.process(item)
+        second += other.process(item)
+    same(first, second, "a second detector")
+    same(first, run(rig.detector(), rig.faulty()), "a second run")
+
+
+def dump_and_load_in_the_middle_change_nothing(rig: DetectorRig) -> None:
+    """But for repetitions of what is known: an edge is told at the same reading, a fact once."""
+    items = rig.faulty()
+    expected = changes(run(rig.detector(), items))
+    for place in sorted({len(items) * k // 8 for k in range(1, 8)}):
+        first, second = rig.detector(), rig.detector()
+        told = run(first, items[:place])
+        second.load(first.dump())
+        told += run(second, items[place:])
+        assert changes(told) == expected, f"saved after item {place} of {len(items)}: {changes(told)} instead of {expected}"
+
+
+def dump_changes_nothing(rig: DetectorRig) -> None:
+    detector, told = rig.detector(), []
+    for item in rig.faulty():
+        told += detector.process(item)
+        detector.dump()
+    same(run(rig.detector(), rig.faulty()), told, "dumped after every item")
+
+
+def first_opinion_is_told_after_load(rig: DetectorRig) -> None:
+    """An incident may have been open before the crash: what is still active is told again, what is over too."""
+    before, after = halves(rig.calm())
+    detector, started = rig.detector(), rig.detector()
+    run(detector, before)
+    started.load(detector.dump())
+    told = run(started, [*after, *later(rig.calm(), span_ns(rig.calm()))])
+    assert any(f.state is State.OVER for f in told), "after a start in calm times it does not say that nothing is wrong"
+    _active_is_told_again(rig)
+
+
+def _active_is_told_again(rig: DetectorRig) -> None:
+    items, detector = rig.faulty(), rig.detector()
+    place, active = 0, set[str]()
+    while not active:
+        assert place < len(items), "nothing became active"
+        active = {f.condition for f in detector.process(items[place]) if f.state is State.ACTIVE}
+        place += 1
+    started = rig.detector()
+    started.load(detector.dump())
+    told = {f.condition for f in run(started, [*items[place:], *later(items, span_ns(items))])}
+    assert active <= told, f"active when saved and not told again after load: {sorted(active - told)}"
+
+
+def unusable_state_is_refused_and_changes_nothing(rig: DetectorRig) -> None:
+    before, after = halves(rig.faulty())
+    for state in _unusable(rig):
+        detector, untouched = rig.detector(), rig.detector()
+        run(detector, before)
+        run(untouched, before)
+        try:
+            detector.load(state)
+        except StateError:
+            same(run(untouched, after), run(detector, after), f"after refusing {state[:12]!r}")
+        except Exception as exc:
+            raise AssertionError(f"{state[:20]!r} ({len(state)} bytes): {exc!r} instead of StateError") from exc
+        else:
+            raise AssertionError(f"{state[:20]!r} ({len(state)} bytes) was taken for a state")
+
+
+def _unusable(rig: DetectorRig) -> list[bytes]:
+    """Garbage, another version, and a real state cut short at eight places."""
+    detector = rig.detector()
+    run(detector, halves(rig.faulty())[0])
+    state = detector.dump()
+    return [*GARBAGE, of_another_version(state), *(state[: len(state) * k // 8] for k in range(1, 8)), state[:-1]]
+
+
+def state_is_no_pickle(rig: DetectorRig) -> None:
+    for items in ([], rig.calm(), rig.faulty()):
+        detector = rig.detector()
+        run(detector, items)
+        state = detector.dump()
+        assert not pickled(state), "the state is a pickle, or holds one"
+        arrays(state)  # raises ValueError for an array of Python objects
+
+
+def damaged_input_is_survived(rig: DetectorRig) -> None:
+    """And the fault that comes afterwards is found."""
+    detector = rig.detector()
+    run(detector, rig.damaged())
+    rig.detector().load(detector.dump())
+    shift = max(0, _end(rig.damaged()) - _begin(rig.faulty())) + 10**9
+    assert any(f.state is State.ACTIVE for f in run(detector, later(rig.faulty(), shift))), "blind after damaged input"
+
+
+def _begin(items: Sequence[Piece]) -> int:
+    return min(int(min(item.t_ns)) if isinstance(item, Batch | Frame) else item.t_ns for item in items if rows([item]))
+
+
+def _end(items: Sequence[Piece]) -> int:
+    return max(int(max(item.t_ns)) if isinstance(item, Batch | Frame) else item.t_ns for item in items if rows([item]))
+
+
+def memory_is_bounded_over_a_long_stream(rig: DetectorRig) -> None:
+    """State and memory of a quarter of the stream are those of the whole."""
+    detector = rig.detector()
+    stream = [*rig.calm(), *later(rig.faulty(), max(0, _end(rig.calm()) - _begin(rig.faulty())) + 10**9)]
+    span = span_ns(stream)
+    began = time.perf_counter()
+    run(detector, stream)
+    rounds = int(min(LONG_ROWS / rows(stream), LONG_SECONDS / 2 / (time.perf_counter() - began)))
+    rounds = max(8, rounds)
+    sizes, memory = [], []
+    tracemalloc.start()
+    try:
+        for number in range(1, rounds + 1):
+            run(detector, later(stream, number * span))
+            if number in (rounds // 4, rounds):
+                sizes.append(len(detector.dump()))
+                memory.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[1] <= STATE_BYTES, f"the state is {sizes[1]} bytes"
+    assert sizes[1] <= 1.1 * sizes[0] + 4096, f"the state grew from {sizes[0]} to {sizes[1]} bytes"
+    assert memory[1] - memory[0] < GROWTH_BYTES, f"memory grew by {memory[1] - memory[0]} bytes over {rounds} rounds"
+
+
+CHECKS: Final = (
+    constructor_does_no_io_and_is_cheap,
+    takes_what_the_rig_gives,
+    calm_input_is_silent,
+    faulty_input_is_found,
+    findings_are_well_formed,
+    findings_are_of_the_machines_watched,
+    findings_are_the_same_however_the_input_is_cut,
+    findings_are_repeatable,
+    dump_and_load_in_the_middle_change_nothing,
+    dump_changes_nothing,
+    first_opinion_is_told_after_load,
+    unusable_state_is_refused_and_changes_nothing,
+    state_is_no_pickle,
+    damaged_input_is_survived,
+    memory_is_bounded_over_a_long_stream,
+)
