@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b32encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,7 +13,6 @@ import msgspec
 from gateway.contract import Event, Finding, Json, Machine, Severity
 from gateway.events.catalogue import check, dataschema, event_type
 
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -22,8 +22,7 @@ def digest(*parts: object) -> str:
     >>> digest("press-07", "oil_temperature_high", 1) == digest("press-07", "oil_temperature_high", 1)
     True
     """
-    number = int.from_bytes(blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest(), "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
+    return b32encode(blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest()).decode().lower()
 
 
 def rfc3339(t_ns: int) -> str:
@@ -37,6 +36,7 @@ def _to_the_second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
+@lru_cache(maxsize=4096)
 def traceparent(seed: str) -> str:
     """W3C trace context, the same for all events of one incident, so that a case can be followed end to end."""
     raw = blake2b(seed.encode(), digest_size=24).hexdigest()
@@ -141,5 +141,9 @@ def subject(machine: Machine, point: str) -> str:
     >>> subject(Machine(name="pump-3", path="utilities/cooling"), "vibration_x")
     'utilities/cooling/_/pump-3/vibration_x'
     """
-    levels = [*filter(None, machine.path.split("/")), "_", "_", "_"][:3]
-    return "/".join([*levels, machine.name] + ([point] if point else []))
+    return f"{_levels(machine.path)}/{machine.name}" + (f"/{point}" if point else "")
+
+
+@lru_cache(maxsize=4096)
+def _levels(path: str) -> str:
+    return "/".join([*filter(None, path.split("/")), "_", "_", "_"][:3])
