@@ -1,0 +1,109 @@
+"""Everything that is computed from one block, pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.vibration.bearing import Orders
+from models.vibration.diagnose import FEWEST_REVOLUTIONS, REVOLUTIONS, grid, highest_order, prominence
+from models.vibration.envelope import band_slice, envelope_spectrum, squared_envelope, whitened
+from models.vibration.spectrum import Bins, Samples, Spectrum, amplitudes, band_rms, integrated, transform, trimmed
+
+STANDARD_GRAVITY = 9.80665
+UNITS = {"g": STANDARD_GRAVITY, "m/s2": 1.0, "m/s²": 1.0, "m/s^2": 1.0, "mm/s": None}
+"""What a sample is times this is m/s²; None: it is a velocity in mm/s already."""
+
+FEWEST_SAMPLES = 1024
+_UPPER_HZ, _LOWER_HZ, _LOWER_HZ_SLOW, _SLOW_RPM = 1000.0, 10.0, 2.0, 600.0
+SHOWN_HZ = 1000.0
+"""Of the velocity, and of the envelope when the bearing is not known."""
+_FEWEST_BINS = 64  # of the demodulated band
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """A known bearing on a shaft of known speed."""
+
+    orders: Orders
+    shaft_hz: float
+
+    @property
+    def highest_hz(self) -> float:
+        """Up to where the envelope spectrum tells something about the bearing."""
+        return highest_order(self.orders) * self.shaft_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Of one block.
+
+    velocity    mm/s peak
+    band        Hz the overall value covers; None: the block is too short to tell one
+    rms         overall velocity, mm/s
+    envelope    of acceleration; None for velocity tags and where the band is beyond the sampling
+    prominence  float32[len(grid)], see `diagnose`; None without bearing, speed or enough revolutions
+    """
+
+    velocity: Spectrum
+    band: tuple[float, float] | None
+    rms: float
+    envelope: Spectrum | None
+    prominence: Samples | None
+
+
+def analyse(
+    samples: Samples, rate_hz: float, factor: float | None, rpm: float | None, turning: Turning | None, band: tuple[float, float] | None
+) -> Analysis:
+    """Severity and envelope of one block.
+
+    samples   float32[n], n >= FEWEST_SAMPLES, finite; cut to a length that is fast to transform
+    factor    see UNITS
+    rpm       shaft speed, > 0 if known
+    band      demodulated band in Hz; None = default
+    """
+    samples = trimmed(samples)
+    n = len(samples)
+    bins = transform(samples)
+    spectrum = Spectrum(rate_hz / n, amplitudes(bins, n))
+    velocity = spectrum if factor is None else _velocity(spectrum, factor)
+    covered = covered_band(rate_hz, n, rpm)
+    envelope = None if factor is None else _envelope(bins, n / rate_hz, turning, band)
+    height = None
+    if envelope is not None and turning is not None and turning.shaft_hz * n / rate_hz >= FEWEST_REVOLUTIONS:
+        height = prominence(envelope, turning.shaft_hz, grid(turning.orders))
+    return Analysis(velocity, covered, band_rms(velocity, *covered) if covered else 0.0, envelope, height)
+
+
+def _envelope(bins: Bins, seconds: float, turning: Turning | None, band: tuple[float, float] | None) -> Spectrum | None:
+    chosen = band_slice(len(bins), 1 / seconds, band)
+    if chosen.stop - chosen.start < _FEWEST_BINS:
+        return None
+    wanted = 1 if turning is None else int(turning.shaft_hz * seconds // REVOLUTIONS)
+    pieces = max(1, min(wanted, (chosen.stop - chosen.start) // _FEWEST_BINS))
+    highest = SHOWN_HZ if turning is None else turning.highest_hz
+    return envelope_spectrum(squared_envelope(whitened(bins, chosen)), seconds, pieces, highest)
+
+
+def covered_band(rate_hz: float, n: int, rpm: float | None) -> tuple[float, float] | None:
+    """10-1000 Hz, from 2 Hz for shafts below 600 rpm (ISO 20816-1); None for a block too short to resolve 10 Hz.
+
+    >>> covered_band(12000.0, 12000, 1480.0), covered_band(12000.0, 12000, 300.0), covered_band(12000.0, 1024, 1480.0)
+    ((10.0, 1000.0), (2.0, 1000.0), None)
+    """
+    resolved = 2 * rate_hz / n
+    if resolved > _LOWER_HZ:
+        return None
+    lower = _LOWER_HZ_SLOW if rpm is not None and rpm < _SLOW_RPM else _LOWER_HZ
+    return max(lower, resolved), min(_UPPER_HZ, rate_hz / 2)
+
+
+def usable(samples: Samples) -> bool:
+    """Long enough, and no NaN or infinity in it."""
+    return len(samples) >= FEWEST_SAMPLES and bool(np.isfinite(samples).all())
+
+
+def _velocity(acceleration: Spectrum, factor: float) -> Spectrum:
+    found = integrated(acceleration)
+    return Spectrum(found.hz_step, found.amplitude * np.float32(factor * 1000))

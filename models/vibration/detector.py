@@ -1,0 +1,135 @@
+"""Severity and bearing diagnosis of waveforms."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gateway.contract import Batch, Bearing, ConfigError, DetectorContext, Finding, Frame, Json, Record, Tag, Waveform
+from models.vibration import severity, state
+from models.vibration.analysis import UNITS, Turning, analyse, usable
+from models.vibration.bearing import Orders, orders_of
+from models.vibration.config import VibrationOptions
+from models.vibration.diagnose import diagnose, grid
+from models.vibration.findings import Block, bearing_finding, spectra, velocity_finding
+from models.vibration.opinion import NOTHING
+from models.vibration.state import VERDICTS, Channel
+
+_STANDSTILL_RPM = 30.0
+
+
+class Vibration:
+    """Two conditions per tag: ``<tag>_velocity`` (zone of ISO 20816-3) and ``<tag>_bearing`` (which part is damaged).
+
+    waveform   float32[n], n >= 1024, in g, m/s2 or mm/s; shorter, late, repeated or not finite blocks are left out
+    returns    a Finding when what the last `confirm` blocks agree on changes; velocity: WARNING in zone C, CRITICAL in
+               zone D; bearing: WARNING, ERROR once the velocity is beyond zone B; its key names the damaged part
+    score      velocity: mm/s rms; bearing: mean ln of line height over noise floor
+    state      per tag: the last `average` prominence spectra (some 10 kB each) and the last `confirm` opinions
+    Raises     ConfigError: no waveform tag, another unit, an unknown bearing or machine
+    """
+
+    takes: ClassVar[frozenset[type]] = frozenset({Waveform})
+
+    def __init__(self, options: VibrationOptions, context: DetectorContext) -> None:
+        self._options = options
+        self._zones = _zones(options)
+        waveforms = [tag for tag in context.tags if tag.options.kind == "waveform"]
+        if not waveforms:
+            raise ConfigError(f"{context.name}: none of its tags is of kind waveform")
+        self._tags = {tag.index: tag for tag in waveforms}
+        self._factor = {tag.index: _factor(tag) for tag in waveforms}
+        self._bearing = {tag.index: _bearing(options, context, tag) for tag in waveforms}
+        self._orders = {index: None if bearing is None else orders_of(bearing) for index, bearing in self._bearing.items()}
+        self._channels = {tag.path: self._channel(self._orders[tag.index]) for tag in waveforms}
+        self._latest: dict[str, Json] = {}
+
+    def _channel(self, orders: Orders | None) -> Channel:
+        return Channel(0 if orders is None else len(grid(orders)), self._options.confirm, self._options.average)
+
+    def latest(self) -> dict[str, Json]:
+        """``{"machine/tag": {t_ns, envelope_spectrum, velocity_spectrum}}`` of each tag's last block; from any thread."""
+        return self._latest
+
+    def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
+        assert isinstance(item, Waveform)  # noqa: S101  `takes` says so
+        tag = self._tags.get(item.tag)
+        if tag is None or not usable(item.samples):
+            return []
+        channel = self._channels[tag.path]
+        if item.t_ns <= channel.last_t_ns:
+            return []
+        channel.last_t_ns = item.t_ns
+        block = self._block(tag, item)
+        shown = spectra(block)
+        # One reference is swapped and nothing changed in place: the page reads it from another thread.
+        self._latest = {**self._latest, tag.path: {"t_ns": item.t_ns, **shown}}
+        return [
+            *self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"]),
+            *self._diagnosis(channel, item.t_ns, block),
+        ]
+
+    def _block(self, tag: Tag, item: Waveform) -> Block:
+        bearing, orders = self._bearing[tag.index], self._orders[tag.index]
+        rpm = _speed(item, bearing)
+        turning = None if orders is None or rpm is None else Turning(orders, rpm / 60)
+        analysis = analyse(item.samples, item.rate_hz, self._factor[tag.index], rpm, turning, self._options.band)
+        end_ns = item.t_ns + round(len(item.samples) / item.rate_hz * 1e9)
+        return Block(tag, end_ns, rpm, bearing, turning, analysis)
+
+    def _velocity(self, channel: Channel, t_ns: int, block: Block, velocity_spectrum: Json) -> list[Finding]:
+        if block.analysis.band is None:
+            return []
+        opinion, hysteresis = channel.velocity, self._options.hysteresis
+        opinion.add(t_ns, self._zones.level(block.analysis.rms, opinion.value, hysteresis))
+        return [velocity_finding(block, opinion, self._zones, hysteresis, velocity_spectrum)] if opinion.news() else []
+
+    def _diagnosis(self, channel: Channel, t_ns: int, block: Block) -> list[Finding]:
+        prominence, turning, opinion = block.analysis.prominence, block.turning, channel.bearing
+        if prominence is None or turning is None:
+            return []
+        diagnosis = diagnose(channel.averaged(prominence), turning.orders, self._options.level)
+        opinion.add(t_ns, VERDICTS.index(diagnosis.fault))
+        damaging = opinion.value > NOTHING and channel.velocity.value > severity.GOOD
+        if not opinion.news(damaging):
+            return []
+        return [bearing_finding(block, turning, opinion, diagnosis, self._options.level, damaging=damaging)]
+
+    def dump(self) -> bytes:
+        return state.dump(self._channels)
+
+    def load(self, state_: bytes) -> None:
+        self._channels = state.load(state_, self._channels)
+
+
+def _zones(options: VibrationOptions) -> severity.Zones:
+    if options.zones is not None:
+        return severity.Zones(options.zones, "the watch's zones")
+    return severity.iso_zones(options.iso.group, options.iso.support)
+
+
+def _factor(tag: Tag) -> float | None:
+    unit = tag.options.unit
+    if unit not in UNITS:
+        raise ConfigError(f"{tag.path}: vibration needs unit g, m/s2 or mm/s, not {unit!r}")
+    return UNITS[unit]
+
+
+def _bearing(options: VibrationOptions, context: DetectorContext, tag: Tag) -> Bearing | None:
+    """The bearing of the machine the watch names, else that of the tag's machine, if it has one."""
+    machine = context.machines.get(options.bearing or tag.machine)
+    if options.bearing is None:
+        return machine.bearing if machine else None
+    if machine is None:
+        known = ", ".join(context.machines)
+        raise ConfigError(f"{context.name}: bearing names {options.bearing!r}, which is none of the machines ({known})")
+    if machine.bearing is None:
+        raise ConfigError(f"{context.name}: machine {options.bearing!r} has no bearing")
+    return machine.bearing
+
+
+def _speed(item: Waveform, bearing: Bearing | None) -> float | None:
+    """Shaft speed in rpm, if it is known and the shaft turns."""
+    rpm = item.speed_rpm
+    if rpm is None and bearing is not None and not isinstance(bearing.speed, str):
+        rpm = bearing.speed
+    return abs(rpm) if rpm is not None and abs(rpm) >= _STANDSTILL_RPM else None

@@ -1,0 +1,65 @@
+"""Squared envelope of a frequency band and its spectrum, pure.
+
+A defect makes short bursts that ring at resonances far above its own repetition rate; the spectrum of the band's
+envelope shows the rate (Randall & Antoni 2011, Rolling element bearing diagnostics - a tutorial, MSSP 25(2)).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import fft
+
+from models.vibration.spectrum import Bins, Samples, Spectrum
+
+_WIDTH = 0.01  # of all bins: wider than a line, narrower than a resonance
+_TINY = 1e-30
+
+
+def band_slice(bins: int, hz_step: float, band: tuple[float, float] | None) -> slice:
+    """Bins of the band in Hz; default 0.2 to 0.8 of what there is. Empty when the band lies beyond."""
+    if band is None:
+        return slice(int(0.2 * bins), int(0.8 * bins))
+    return slice(min(bins, int(band[0] / hz_step)), min(bins, int(band[1] / hz_step) + 1))
+
+
+def whitened(bins: Bins, band: slice) -> Bins:
+    """The band's bins divided by the rms of their neighbourhood (1 % of all bins wide).
+
+    Gear meshes and other strong lines then weigh no more than the noise a defect modulates. Milder than cepstrum
+    pre-whitening (Borghesani et al. 2013, MSSP 36(2)), which sets every bin to 1.
+    """
+    power = np.square(bins.real, dtype=np.float64) + np.square(bins.imag, dtype=np.float64)
+    total = np.concatenate(([0.0], np.cumsum(power)))
+    half = max(4, int(_WIDTH * len(bins)) // 2)
+    at = np.arange(band.start, band.stop)
+    first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(bins))
+    rms = np.sqrt(np.maximum(total[last] - total[first], 0.0) / (last - first))
+    found: Bins = (bins[band] / np.maximum(rms, _TINY)).astype(np.complex64)
+    return found
+
+
+def squared_envelope(band: Bins) -> Samples:
+    """float32[m], mean 1: squared magnitude of the analytic signal of these bins, shifted to 0 Hz.
+
+    m is about the number of bins: m samples stand for the whole block. All zero if the band is.
+    """
+    signal = fft.ifft(band, fft.next_fast_len(len(band)))
+    power = np.square(signal.real) + np.square(signal.imag)
+    found: Samples = (power / max(float(power.mean(dtype=np.float64)), _TINY)).astype(np.float32)
+    return found
+
+
+def envelope_spectrum(envelope: Samples, seconds: float, pieces: int, highest: float) -> Spectrum:
+    """Spectrum of the envelope up to `highest` Hz, as depth of modulation: 1 + m cos(wt) shows m.
+
+    seconds   that the envelope stands for
+    pieces    the powers of 2 * pieces - 1 pieces that overlap by half are averaged (Welch 1967, IEEE AU-15(2))
+    """
+    length = fft.prev_fast_len(len(envelope) // pieces, real=True)
+    hz_step = len(envelope) / seconds / length
+    starts = np.linspace(0, len(envelope) - length, 2 * pieces - 1).astype(int)
+    parts = envelope[starts[:, None] + np.arange(length)] - np.float32(1)
+    window = (0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))).astype(np.float32)
+    bins = fft.rfft(parts * window, axis=1)[:, : int(highest / hz_step) + 2]
+    power = np.mean(np.square(bins.real) + np.square(bins.imag), axis=0)
+    return Spectrum(hz_step, np.sqrt(power).astype(np.float32) * np.float32(4 / length))
