@@ -91,6 +91,8 @@ class Framer:
             at = topic_end
             mid = b""
             if command & (QOS1 | QOS2):
+                if command & QOS1 and command & QOS2:
+                    raise Malformed("a message of QoS 3")
                 at += 2
                 mid = data[topic_end:at]
             properties = b""

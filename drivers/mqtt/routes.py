@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from drivers.mqtt.decode import BAD_DEVICE, Decoder, Gathered, compile_decoders
 from drivers.mqtt.framing import RETAIN, Publish
-from drivers.mqtt.topics import covers, fewest, matches
+from drivers.mqtt.topics import covers, fewest, is_wide, matches
 from gateway.contract import Batch, RecordSpec, Tag
 
 MAX_TOPICS = 10_000
 
 
 class Routes:
-    """Tags and records by topic; remembers at most `MAX_TOPICS` topics and begins anew beyond."""
+    """Tags and records by topic; remembers at most `MAX_TOPICS` topics and begins anew beyond.
+
+    of_tags, of_records   topic filters to subscribe to; none covers another
+    """
 
     def __init__(self, tags: Sequence[Tag], records: Sequence[RecordSpec]) -> None:
-        self._tags, self._records = tags, records
+        self._tags = tags
+        self._rows: defaultdict[str, list[Tag | RecordSpec]] = defaultdict(list)
+        rows: list[Tag | RecordSpec] = [*tags, *records]
+        for row in rows:
+            self._rows[row.options.topic].append(row)
+        self._wide = [pattern for pattern in self._rows if is_wide(pattern)]
         self._known: dict[bytes, Sequence[Decoder]] = {}
-
-    def filters(self) -> tuple[list[str], list[str]]:
-        """(filters of tags, filters of records) to subscribe to; none covers another."""
-        needed = fewest([row.options.topic for row in (*self._records, *self._tags)])
-        of_records = {record.options.topic for record in self._records}
-        return [f for f in needed if f not in of_records], [f for f in needed if f in of_records]
+        asked = {record.options.topic for record in records}
+        needed = fewest(self._rows)
+        self.of_tags = [pattern for pattern in needed if pattern not in asked]
+        self.of_records = [pattern for pattern in needed if pattern in asked]
 
     def decode(self, messages: Iterable[Publish], now_ns: int) -> Gathered:
         """What the messages say, in their order."""
@@ -51,9 +58,11 @@ class Routes:
         if len(self._known) >= MAX_TOPICS:
             self._known.clear()
         name = topic.decode(errors="replace")
-        decoders = compile_decoders(
-            [tag for tag in self._tags if matches(tag.options.topic, name)],
-            [record for record in self._records if matches(record.options.topic, name)],
-        )
+        rows = list(self._rows.get(name, ()))
+        for pattern in self._wide:
+            if matches(pattern, name):
+                rows += self._rows[pattern]
+        tags = sorted([row for row in rows if isinstance(row, Tag)], key=lambda tag: tag.index)
+        decoders = compile_decoders(tags, [row for row in rows if isinstance(row, RecordSpec)])
         self._known[topic] = decoders
         return decoders

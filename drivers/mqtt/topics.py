@@ -50,7 +50,13 @@ def fewest(filters: Iterable[str]) -> list[str]:
     ['a/+', 'c']
     """
     distinct = list(dict.fromkeys(filters))
-    return [one for one in distinct if not any(other != one and covers(other, one) for other in distinct)]
+    wide = [one for one in distinct if is_wide(one)]
+    return [one for one in distinct if not any(other != one and covers(other, one) for other in wide)]
+
+
+def is_wide(pattern: str) -> bool:
+    """True if the filter stands for more than one topic, or shares it."""
+    return "+" in pattern or "#" in pattern or pattern.startswith("$share/")
 
 
 def _levels(pattern: str) -> list[str]:

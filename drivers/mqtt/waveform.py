@@ -7,7 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import MQTTException, Properties
+from paho.mqtt.properties import MQTTException, Properties, VariableByteIntegers
 
 from drivers.mqtt.config import Format, MqttTag
 from drivers.mqtt.decode import Gathered
@@ -39,7 +39,7 @@ def user_time(properties: bytes) -> int | None:
         return None
     found = Properties(PacketTypes.PUBLISH)
     try:
-        found.unpack(_length(len(properties)) + properties)
+        found.unpack(VariableByteIntegers.encode(len(properties)) + properties)
     except (MQTTException, ValueError, IndexError, KeyError, struct.error):
         return None
     return next((to_ns(text, "ns") for name, text in getattr(found, "UserProperty", []) if name == "t_ns"), None)
@@ -64,13 +64,3 @@ class WaveformDecoder:
         samples, quality = samples_of(payload, self._format, self._length, self._scale, self._offset)
         t_ns = now_ns - round(len(samples) / self._rate_hz * 1e9) if told is None else told
         into.blocks.append(Waveform(tag=self._index, t_ns=t_ns, rate_hz=self._rate_hz, samples=samples, quality=quality))
-
-
-def _length(size: int) -> bytes:
-    """A variable byte integer, MQTT 5.0 section 1.5.5."""
-    out = bytearray()
-    while True:
-        size, low = divmod(size, 128)
-        out.append(low | 128 if size else low)
-        if not size:
-            return bytes(out)

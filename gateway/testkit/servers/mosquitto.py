@@ -115,8 +115,9 @@ class Mosquitto:
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
+            if how is not signal.SIGKILL:
+                process.send_signal(signal.SIGCONT)
             process.send_signal(how)
-            process.send_signal(signal.SIGCONT)
             await process.wait()
 
     def _lines(self) -> list[str]:

@@ -1,0 +1,146 @@
+"""The control packets of MQTT 3.1.1 and 5 that a subscriber sends and gets. Pure; PUBLISH is cut by `framing`.
+
+Properties, reason codes and subscription options are paho-mqtt's; the numbers of sections are those of MQTT 5.0.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import MQTTException, Properties, VariableByteIntegers
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from drivers.mqtt.framing import Malformed
+
+CONNACK, PUBREL, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 0x20, 0x62, 0x90, 0xB0, 0xD0, 0xE0
+PUBACK, PUBREC, PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
+PINGREQ, GOODBYE = b"\xc0\x00", b"\xe0\x00"
+REFUSED = 0x80
+
+_OLD_REASONS = {  # of 3.1.1, section 3.2.2.3; an old broker answers a client of version 5 with them too
+    1: "Unsupported protocol version",
+    2: "Client identifier not valid",
+    3: "Server unavailable",
+    4: "Bad user name or password",
+    5: "Not authorized",
+}
+
+
+class Connack(NamedTuple):
+    """The broker's answer to CONNECT. `refusal`: in its words, empty if it takes us; `keepalive`: the one it imposes, in seconds."""
+
+    refusal: str
+    session_present: bool
+    keepalive: int | None
+
+
+def connect(
+    client_id: str,
+    *,
+    version5: bool,
+    clean: bool,
+    keepalive: int,
+    session_expiry: int,
+    receive_maximum: int,
+    user: str | None,
+    password: str | None,
+) -> bytes:
+    """CONNECT, section 3.1, without a will. `session_expiry` in seconds and `receive_maximum` exist in version 5 only."""
+    flags = 0x02 * clean | 0x80 * (user is not None) | 0x40 * (password is not None)
+    body = _text("MQTT") + struct.pack("!BBH", 5 if version5 else 4, flags, keepalive)
+    if version5:
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = session_expiry
+        properties.ReceiveMaximum = receive_maximum
+        body += properties.pack()
+    return _packet(0x10, body + b"".join(_text(text) for text in (client_id, user, password) if text is not None))
+
+
+def subscribe(mid: int, filters: Iterable[tuple[str, int, bool]], *, version5: bool) -> bytes:
+    """SUBSCRIBE, section 3.8. `filters`: (topic filter, QoS, True if retained messages are wanted once only: version 5)."""
+    parts = [_mid(mid, version5=version5, kind=PacketTypes.SUBSCRIBE)]
+    for topic, qos, once in filters:
+        options = SubscribeOptions(qos=qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB if once else 0)
+        parts += [_text(topic), options.pack() if version5 else bytes([qos])]
+    return _packet(0x82, b"".join(parts))
+
+
+def unsubscribe(mid: int, filters: Iterable[str], *, version5: bool) -> bytes:
+    """UNSUBSCRIBE, section 3.10."""
+    return _packet(0xA2, _mid(mid, version5=version5, kind=PacketTypes.UNSUBSCRIBE) + b"".join(map(_text, filters)))
+
+
+def acknowledge(head: bytes, mids: Sequence[bytes]) -> bytes:
+    """PUBACK, PUBREC or PUBCOMP for each of `mids`, section 3.4: success, which needs no reason code."""
+    return head + head.join(mids) if mids else b""
+
+
+def read_connack(body: bytes, *, version5: bool) -> Connack:
+    """Section 3.2; raises Malformed."""
+    if len(body) < 2:
+        raise Malformed("an answer to CONNECT of less than two bytes")
+    code = body[1]
+    if not version5 or code in _OLD_REASONS or len(body) == 2:
+        return Connack(_OLD_REASONS.get(code, f"code {code}") if code else "", bool(body[0] & 1), None)
+    properties = _properties(PacketTypes.CONNACK, body[2:])
+    refusal = _words(PacketTypes.CONNACK, code, properties) if code >= REFUSED else ""
+    return Connack(refusal, bool(body[0] & 1), getattr(properties, "ServerKeepAlive", None))
+
+
+def read_suback(body: bytes, *, version5: bool) -> list[bool]:
+    """For each filter whether it is granted, section 3.9; raises Malformed."""
+    if len(body) < 3:
+        raise Malformed("an answer to SUBSCRIBE of less than three bytes")
+    return [code < REFUSED for code in body[2 + _end_of_properties(body[2:]) if version5 else 2 :]]
+
+
+def read_disconnect(body: bytes) -> str:
+    """Why the broker of version 5 ends it, section 3.14; raises Malformed."""
+    code = body[0] if body else 0
+    return _words(PacketTypes.DISCONNECT, code, _properties(PacketTypes.DISCONNECT, body[1:] or b"\0"))
+
+
+def _words(kind: int, code: int, properties: Properties) -> str:
+    told = getattr(properties, "ReasonString", "")
+    return f"{_name(kind, code)}: {told}" if told else _name(kind, code)
+
+
+def _name(kind: int, code: int) -> str:
+    try:
+        return str(ReasonCode(kind, identifier=code))
+    except KeyError:
+        return f"reason code {code}"
+
+
+def _properties(kind: int, data: bytes) -> Properties:
+    found = Properties(kind)
+    try:
+        found.unpack(data)
+    except (MQTTException, ValueError, IndexError, KeyError, struct.error) as exc:
+        raise Malformed(f"properties that are none: {exc}") from exc
+    return found
+
+
+def _end_of_properties(data: bytes) -> int:
+    try:
+        length, used = VariableByteIntegers.decode(data)
+    except (MQTTException, IndexError) as exc:
+        raise Malformed(f"properties that are none: {exc}") from exc
+    return int(length + used)
+
+
+def _packet(command: int, body: bytes) -> bytes:
+    return bytes([command]) + bytes(VariableByteIntegers.encode(len(body))) + body
+
+
+def _mid(mid: int, *, version5: bool, kind: int) -> bytes:
+    return mid.to_bytes(2) + (bytes(Properties(kind).pack()) if version5 else b"")
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode()
+    return len(raw).to_bytes(2) + raw
