@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -81,7 +82,8 @@ def _check_number(node: ast.expr) -> None:
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         _check_number(node.operand)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return
+        if abs(node.value) > sys.float_info.max:
+            raise ValueError("holds a number that is too large")
     elif not isinstance(node, ast.Name):
         raise ValueError(
             f"{ast.unparse(node)!r} is not allowed; tags, numbers, + - * / and comparisons are (a tag's name may not hold a '-')"

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+from unicodedata import normalize
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.config.model import NAME, PLACE
-from gateway.config.problems import did_you_mean, without_credentials
+from gateway.config.problems import close_to, did_you_mean, without_credentials
 from gateway.config.yaml import Path
 from gateway.contract import SecretRef
 
 Error = Mapping[str, Any]
+_MISSING = "is missing"
 _BOUNDS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -38,13 +40,19 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class Explained:
-    """One problem. `at_key`: the key is wrong, not its value. `secret`: what stands there must not be shown."""
+    """One problem.
+
+    at_key   the key is wrong, not its value
+    secret   what stands there must not be shown
+    meant    the key that was probably meant
+    """
 
     loc: Path
     message: str
     hint: str = ""
     at_key: bool = False
     secret: bool = False
+    meant: str = ""
 
 
 def explain(errors: Sequence[Error], model: type[BaseModel], data: Any) -> list[Explained]:
@@ -59,7 +67,9 @@ def explain(errors: Sequence[Error], model: type[BaseModel], data: Any) -> list[
             unions.setdefault(loc[:fork], []).append((error, loc))
     for prefix, group in unions.items():
         found += _union(prefix, group, model)
-    return found
+    # A slip in a key is one problem, not also the one that the right key is missing.
+    meant = {(*problem.loc[:-1], problem.meant) for problem in found if problem.meant}
+    return [problem for problem in found if not (problem.message == _MISSING and problem.loc in meant)]
 
 
 def option_names(model: type[BaseModel]) -> list[str]:
@@ -108,20 +118,26 @@ def _one(error: Error, loc: Path, model: type[BaseModel]) -> Explained:
     if SecretRef in owners or (error.get("ctx") or {}).get("class_name") == "SecretRef":
         return _secret(kind, loc)
     if kind == "extra_forbidden":
-        known = [name for owner in owners for name in option_names(owner)]
-        return Explained(loc, "unknown option", did_you_mean(str(loc[-1]), known), at_key=True)
+        return _unknown(loc, owners)
     if kind == "missing":
-        return Explained(loc, "is missing", next((d for owner in owners if (d := _description(owner, loc[-1]))), ""))
+        return Explained(loc, _MISSING, next((d for owner in owners if (d := _description(owner, loc[-1]))), ""))
     message, hint = _words(kind, error)
     return Explained(loc, without_credentials(message), hint, at_key="[key]" in error["loc"])
+
+
+def _unknown(loc: Path, owners: list[type[BaseModel]]) -> Explained:
+    known = {name: info for owner in owners for name, info in zip(option_names(owner), owner.model_fields.values(), strict=True)}
+    meant = close_to(str(loc[-1]), known)
+    secret = meant in known and SecretRef in _branches(known[meant].annotation)
+    return Explained(loc, "unknown option", did_you_mean(str(loc[-1]), known), at_key=True, secret=secret, meant=meant)
 
 
 def _secret(kind: str, loc: Path) -> Explained:
     """Whatever stands there may be the secret itself, so it is not repeated."""
     if kind == "extra_forbidden":
-        return Explained(loc, "unknown option", "write {secret: NAME}", at_key=True, secret=True)
+        return Explained(loc, "unknown option", "write {secret: NAME}", at_key=True, secret=True, meant="secret")
     if kind == "missing":
-        return Explained(loc, "is missing", "write {secret: NAME}")
+        return Explained(loc, _MISSING, "write {secret: NAME}")
     if kind == "string_pattern_mismatch":
         return Explained(loc, "is no name of a secret", "use letters, digits, _ . and -; the value is stored elsewhere", secret=True)
     return Explained(loc, "a secret is named here, never written", "write {secret: NAME} and store the value elsewhere", secret=True)
@@ -134,21 +150,23 @@ def _words(kind: str, error: Error) -> tuple[str, str]:
     if kind == "literal_error":
         known = _expected(error)
         many = f"one of {', '.join(known)}" if len(known) > 1 else known[0]
-        return f"must be {many}, got {_show(given)}", did_you_mean(given, known) if isinstance(given, str) and len(known) > 1 else ""
+        close = close_to(given, known) if isinstance(given, str) else ""
+        return f"must be {many}, got {_show(given)}", f"did you mean {close!r}?" if close else ""
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
         return f"must be {words} {context[key]:g}, got {_show(given)}", ""
     if kind == "string_pattern_mismatch":
         return _pattern(str(given), str(context.get("pattern")))
-    if kind in ("string_too_long", "string_too_short"):
-        return f"must have at {'most' if 'long' in kind else 'least'} {context[_length(kind)]} characters", ""
-    if kind in ("too_short", "too_long"):
-        return f"must have at {'least' if kind == 'too_short' else 'most'} {context.get(_length(kind))} entries", ""
+    if kind.endswith(("too_short", "too_long")):
+        return _size(kind, context), ""
     return _type(kind, error, given)
 
 
-def _length(kind: str) -> str:
-    return "min_length" if kind.endswith("short") else "max_length"
+def _size(kind: str, context: Mapping[str, Any]) -> str:
+    unit = "characters" if kind.startswith("string") else "entries"
+    if kind.endswith("too_long"):
+        return f"must have at most {context['max_length']} {unit}"
+    return "must not be empty" if context["min_length"] == 1 else f"must have at least {context['min_length']} {unit}"
 
 
 def _type(kind: str, error: Error, given: Any) -> tuple[str, str]:
@@ -157,17 +175,28 @@ def _type(kind: str, error: Error, given: Any) -> tuple[str, str]:
         if kind.startswith(start):
             if words == "text" and given is not None:
                 hint = "put it in quotes"
+            if words == "a list" and isinstance(given, Mapping):
+                hint = "begin each entry with -"
             return f"must be {words}, got {_show(given)}", hint
     return f"{str(error['msg']).replace('Input should', 'should')}, got {_show(given)}", hint
 
 
 def _pattern(given: str, pattern: str) -> tuple[str, str]:
     if pattern == NAME:
-        slug = re.sub(r"[^a-z0-9_-]+", "-", given.lower()).strip("-_")[:63]
-        return f"{given!r} is no name", "use a-z, 0-9, - and _" + (f", for example {slug!r}" if slug else "")
+        return f"{given!r} is no name", name_like(given)
     if pattern == PLACE:
         return f"{given!r} is no place in the plant", "write area/line/cell in small letters, for example press-shop/line-2/cell-1"
     return f"{_show(given)} is not allowed here; it must match {pattern}", ""
+
+
+def name_like(given: str) -> str:
+    """
+    >>> name_like("Öl Temperatur")
+    "use a-z, 0-9, - and _, for example 'ol-temperatur'"
+    """
+    plain = normalize("NFKD", given).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")[:63]
+    return "use a-z, 0-9, - and _" + (f", for example {slug!r}" if slug else "")
 
 
 def _expected(error: Error) -> list[str]:

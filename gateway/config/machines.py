@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.document import Reader, Spot
-from gateway.config.explain import option_names
+from gateway.config.explain import name_like, option_names
 from gateway.config.model import NAME, MachineModel
 from gateway.config.plugins import pick_plugin
 from gateway.config.problems import did_you_mean
@@ -142,6 +142,8 @@ class _OneMachine:
                 self._twice(name, spot, seen[name])
                 continue
             seen[name] = spot
+            if spot.csv is None and not isinstance(_mapping(self._options, "tags").get(name, {}), Mapping | None):
+                continue  # no mapping: its shape is reported already
             options = self._reader.validate(plugin.tag, merged, spot, context)
             if options is not None:
                 yield Tag(index, self._name, name, options)
@@ -177,7 +179,7 @@ class _OneMachine:
             if re.match(NAME, row.name):
                 yield row.name, row.options, Spot(where, csv=row.at)
             elif row.name:
-                self._reader.csv_problem(row.at, self._where, f"{row.name!r} is no name of a tag", "use a-z, 0-9, - and _", cell="name")
+                self._reader.csv_problem(row.at, self._where, f"{row.name!r} is no name", name_like(row.name), cell="name")
             else:
                 self._reader.csv_problem(row.at, self._where, "a tag without a name")
 

@@ -55,10 +55,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     "did you mean 'type'?"
     """
     options = sorted(set(known))
-    close = get_close_matches(word, options, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    if close := close_to(word, options):
+        return f"did you mean {close!r}?"
     return f"known are {', '.join(options)}" if 0 < len(options) <= 12 else ""
+
+
+def close_to(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant; empty if there is none."""
+    return next(iter(get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)), "")
 
 
 def without_credentials(text: str) -> str:

@@ -12,7 +12,7 @@ from gateway.config.plugins import pick_plugin
 from gateway.config.problems import did_you_mean
 from gateway.config.settings import WatchSettings
 from gateway.config.yaml import Path
-from gateway.contract import DetectorPlugin, WatchOptions
+from gateway.contract import DetectorPlugin
 from gateway.expression import compile_expression
 
 
@@ -39,17 +39,20 @@ def read_watches(reader: Reader, plant: Plant) -> tuple[WatchSettings, ...]:
 
 
 def _one(reader: Reader, plugin: DetectorPlugin, data: Any, where: Path, number: int, plant: Plant) -> WatchSettings | None:
+    given: Any = data if isinstance(data, Mapping) else {}
     options = reader.validate(plugin.options, data if data is not None else {}, Spot(where))
-    if not isinstance(options, WatchOptions):
-        return None
+    on, only_when = (options.on, options.only_when) if options else (_patterns(given.get("on")), given.get("only_when"))
     chosen: set[str] = set()
-    for i, pattern in enumerate(options.on):
+    for i, pattern in enumerate(on):
         matched = _matching(pattern, plant.declared)
         if not matched and not any(fnmatchcase(machine, pattern.split("/")[0]) for machine in plant.unsure):
             place = (*where, "on", i) if (*where, "on", i) in reader.document.values else (*where, "on")
             reader.problem(place, f"{pattern!r} matches no tag and no record", did_you_mean(pattern, [*plant.declared, *plant.machines]))
         chosen |= matched
-    _check_gate(reader, options, where, {path.split("/")[0] for path in chosen} - plant.unsure, plant)
+    if isinstance(only_when, str):
+        _check_gate(reader, only_when, (*where, "only_when"), {path.split("/")[0] for path in chosen} - plant.unsure, plant)
+    if options is None:
+        return None
     return WatchSettings(
         name=options.name or f"{plugin.name}-{number}",
         plugin=plugin,
@@ -64,18 +67,23 @@ def _matching(pattern: str, known: frozenset[str]) -> set[str]:
     return {path for path in known if fnmatchcase(path, full)}
 
 
-def _check_gate(reader: Reader, options: WatchOptions, where: Path, machines: set[str], plant: Plant) -> None:
-    if options.only_when is None:
-        return
-    place = (*where, "only_when")
+def _patterns(given: Any) -> list[str]:
+    """Of a watch whose options are not valid, so that its patterns are judged all the same."""
+    return [pattern for pattern in (given if isinstance(given, list) else [given]) if isinstance(pattern, str)]
+
+
+def _check_gate(reader: Reader, text: str, place: Path, machines: set[str], plant: Plant) -> None:
     try:
-        expression = compile_expression(options.only_when)
+        expression = compile_expression(text)
     except ValueError as exc:
         reader.problem(place, str(exc))
         return
     for machine in sorted(machines):
         names = plant.names(machine)
-        dashed = [name for name in sorted(names) if "-" in name and name in options.only_when]
-        for name in sorted(expression.names - names):
-            hint = f"a '-' means minus here: rename {dashed[0]!r} with a _" if dashed else did_you_mean(name, names)
-            reader.problem(place, f"machine {machine!r} has no tag {name!r}", hint)
+        unknown = sorted(expression.names - names)
+        dashed = [name for name in sorted(names) if "-" in name and name in text]
+        if unknown and dashed:
+            reader.problem(place, f"a '-' means minus here, so {dashed[0]!r} is not read as a tag", "rename the tag with a _")
+            continue
+        for name in unknown:
+            reader.problem(place, f"machine {machine!r} has no tag {name!r}", did_you_mean(name, names))

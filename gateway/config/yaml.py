@@ -15,7 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 Path: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]  # line and column, both from 1
 
-SECRET = re.compile(r"passw|token|credential|.secret|secret.|api.?key")
+SECRET = re.compile(r"pas+w|pwd|token|credential|.secret|secret.|api.?key")
 _MOST_VALUES = 1_000_000
 
 
@@ -74,7 +74,10 @@ def parse(text: str) -> Document:
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise NotYaml(position, str(exc.problem or exc.context or "not YAML")) from exc
+        problem = str(exc.problem or exc.context or "not YAML")
+        if exc.context and exc.context_mark and exc.context_mark.line + 1 < position[0]:
+            problem += f", {exc.context} that begins in line {exc.context_mark.line + 1}"
+        raise NotYaml(position, problem) from exc
     except ValueError as exc:  # characters YAML forbids
         raise NotYaml((1, 1), str(exc).splitlines()[0]) from exc
     except RecursionError as exc:
@@ -123,6 +126,8 @@ class _Walk:
             self._document.keys[here] = _start(key_node)
             self._hide_if_secret(key, value_node)
             found[key] = self.visit(value_node, here)
+            if found[key] is None:  # where nothing stands, the parser points at what comes next
+                self._document.values[here] = self._document.ends[here] = _start(key_node)
         return found
 
     def _hide_if_secret(self, key: str, value: Node) -> None:
