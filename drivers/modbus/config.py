@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.contract import Duration, SourceOptions, TagOptions
 
@@ -59,11 +59,14 @@ class ModbusTag(TagOptions):
     bit: int | None = Field(None, ge=0, le=15, description="one bit of a register, 0 = least significant")
 
     @model_validator(mode="after")
-    def _sensible(self) -> Self:
+    def _sensible(self, info: ValidationInfo) -> Self:
         if self.bit is not None and self.as_ not in (None, "bool"):
             raise ValueError(f"bit {self.bit} of a register is a bool, not {self.as_}")
         if self.kind == "waveform":
             raise ValueError("Modbus carries no waveforms")
+        source = (info.context or {}).get("source")
+        if isinstance(source, ModbusOptions):  # the loader knows it, so that a bad address is found before the start
+            address(self, source.numbering)
         return self
 
 
@@ -86,7 +89,7 @@ def address(tag: ModbusTag, numbering: str) -> tuple[Table, int]:
     if not 0 <= number <= 65535:
         raise ValueError(f"{tag.at} is outside 65536 addresses")
     if table in ("coil", "discrete") and tag.as_ not in (None, "bool"):
-        raise ValueError(f"a {table} is a bool, not {tag.as_}")
+        raise ValueError(f"a {'coil' if table == 'coil' else 'discrete input'} is a bool, not {tag.as_}")
     if table in ("input", "holding") and tag.as_ == "bool" and tag.bit is None:
         raise ValueError("a bool in a register needs bit: 0..15")
     return table, number
