@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LONGEST = 10 * 366 * 86400.0
 
 
 def seconds(text: object) -> object:
@@ -26,7 +27,10 @@ def seconds(text: object) -> object:
     found = _DURATION.findall(text)
     if not found or _DURATION.sub("", text).strip():
         raise ValueError("not a duration; write for example 250ms, 30s, 5m, 2h, 1d")
-    return sum(float(number) * _SECONDS[unit] for number, unit in found)
+    total = sum(float(number) * _SECONDS[unit] for number, unit in found)
+    if total > _LONGEST:
+        raise ValueError("longer than ten years")
+    return total
 
 
 Duration = Annotated[
@@ -39,9 +43,9 @@ Duration = Annotated[
 
 
 class StrictModel(BaseModel):
-    """Frozen, unknown keys refused, defaults validated."""
+    """Frozen, unknown keys refused, defaults validated; no number is NaN or infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class SecretRef(StrictModel):
