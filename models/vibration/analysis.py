@@ -16,9 +16,10 @@ UNITS = {"g": STANDARD_GRAVITY, "m/s2": 1.0, "m/s²": 1.0, "m/s^2": 1.0, "mm/s":
 """What a sample is times this is m/s²; None: it is a velocity in mm/s already."""
 
 FEWEST_SAMPLES = 1024
-_UPPER_HZ, _LOWER_HZ, _LOWER_HZ_SLOW, _SLOW_RPM = 1000.0, 10.0, 2.0, 600.0
+_LARGEST = 1e9
+_LOWER_HZ, _LOWER_HZ_SLOW, _SLOW_RPM = 10.0, 2.0, 600.0
 SHOWN_HZ = 1000.0
-"""Of the velocity, and of the envelope when the bearing is not known."""
+"""Upper end of the velocity (ISO 20816-1), and of the envelope when the bearing is not known."""
 _FEWEST_BINS = 64  # of the demodulated band
 
 
@@ -66,7 +67,7 @@ def analyse(
     samples = trimmed(samples)
     n = len(samples)
     bins = transform(samples)
-    spectrum = Spectrum(rate_hz / n, amplitudes(bins, n))
+    spectrum = Spectrum(rate_hz / n, amplitudes(bins, n, int(SHOWN_HZ * n / rate_hz) + 2))
     velocity = spectrum if factor is None else _velocity(spectrum, factor)
     covered = covered_band(rate_hz, n, rpm)
     envelope = None if factor is None else _envelope(bins, n / rate_hz, turning, band)
@@ -96,12 +97,13 @@ def covered_band(rate_hz: float, n: int, rpm: float | None) -> tuple[float, floa
     if resolved > _LOWER_HZ:
         return None
     lower = _LOWER_HZ_SLOW if rpm is not None and rpm < _SLOW_RPM else _LOWER_HZ
-    return max(lower, resolved), min(_UPPER_HZ, rate_hz / 2)
+    return max(lower, resolved), min(SHOWN_HZ, rate_hz / 2)
 
 
 def usable(samples: Samples) -> bool:
-    """Long enough, and no NaN or infinity in it."""
-    return len(samples) >= FEWEST_SAMPLES and bool(np.isfinite(samples).all())
+    """Long enough, and no NaN, infinity or damaged number in it."""
+    # NaN is not below anything; what is beyond would overflow float32 when squared and is no vibration.
+    return len(samples) >= FEWEST_SAMPLES and float(np.abs(samples).max()) < _LARGEST
 
 
 def _velocity(acceleration: Spectrum, factor: float) -> Spectrum:

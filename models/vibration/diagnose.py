@@ -9,6 +9,7 @@ that blocks of different speeds can be averaged.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -25,6 +26,7 @@ FEWEST_REVOLUTIONS = 10.0
 """Below, neighbouring families cannot be told apart."""
 
 _STEP = 1 / 64
+_TINY = 1e-12
 _HIGHEST = 3.0  # ln 20: one giant line that belongs to something else must not make a family
 _SIDEBAND_WEIGHT = 0.25
 _SIDEBAND_NOISE = 0.35
@@ -91,7 +93,7 @@ def _floor(amplitude: NDArray[np.float64], cell: int) -> NDArray[np.float64]:
     centre = (np.arange(cells) + 0.5) * cell
     median = np.median(amplitude[: cells * cell].reshape(cells, -1), axis=1)
     wide = np.median(np.stack([np.r_[median[:1], median[:-1]], median, np.r_[median[1:], median[-1:]]]), axis=0)
-    found: NDArray[np.float64] = np.maximum(np.interp(np.arange(len(amplitude)), centre, wide), 1e-12)
+    found: NDArray[np.float64] = np.maximum(np.interp(np.arange(len(amplitude)), centre, wide), _TINY)
     return found
 
 
@@ -102,44 +104,58 @@ def diagnose(power: NDArray[np.float32], orders: Orders, level: float) -> Diagno
     level   score from which a fault is claimed
     """
     mean = np.sqrt(power.mean(axis=0, dtype=np.float64))
-    height = mean / max(float(np.median(mean)), 1e-12)
-    found = {fault: _family(height, orders, fault) for fault in FAULTS}
+    height = _best_of_three(mean / max(float(np.median(mean)), _TINY))
+    rise = np.minimum(np.log(height), _HIGHEST)
+    found = {fault: _family(rise, orders, fault) for fault in FAULTS}
     scores = {fault: score for fault, (score, _) in found.items()}
     first, second = sorted(scores, key=lambda fault: -scores[fault])[:2]
     fault = ""
     if scores[first] > level:
         fault = first if scores[first] - scores[second] > _CLEAR else UNSURE
-    return Diagnosis(fault, scores[first], scores, found[first][1], len(power))
+    lines = tuple(Line(_name(first, k), float(point * _STEP), float(height[point])) for k, point in enumerate(found[first][1], 1))
+    return Diagnosis(fault, scores[first], scores, lines, len(power))
 
 
-def _family(height: NDArray[np.float64], orders: Orders, fault: str) -> tuple[float, tuple[Line, ...]]:
-    """Score and lines of one family at the slip that suits it best."""
-    order = family_order(orders, fault)
-    harmonic = np.arange(1, HARMONICS + 1)
-    slips = np.arange(-SLIP, SLIP + 1e-9, max(_STEP / (order * HARMONICS) / 2, 1e-4))
-    at = order * (1 + slips)[:, None] * harmonic
-    stands = _peak(height, at)
-    score = np.clip(np.log(stands), None, _HIGHEST).mean(axis=1)
-    best = int(score.argmax())
-    name = LINES[fault]
-    lines = tuple(
-        Line(name if k == 1 else f"{k}x{name}" if fault != "ball" else f"{2 * k}xBSF", float(at[best, k - 1]), float(stands[best, k - 1]))
-        for k in harmonic
-    )
-    return float(score[best]) + _sidebands(height, orders, fault, at[best, :2]) - (_CAGE_HANDICAP if fault == "cage" else 0.0), lines
+def _family(rise: NDArray[np.float64], orders: Orders, fault: str) -> tuple[float, NDArray[np.intp]]:
+    """Score of one family, and its lines' grid points, at the slip that suits it best."""
+    points = _candidates(family_order(orders, fault))
+    scores = rise[points].mean(axis=1)
+    best = points[int(scores.argmax())]
+    handicap = _CAGE_HANDICAP if fault == "cage" else 0.0
+    return float(scores.max()) + _sidebands(rise, orders, fault, best[:2]) - handicap, best
 
 
-def _sidebands(height: NDArray[np.float64], orders: Orders, fault: str, at: NDArray[np.float64]) -> float:
+@lru_cache(maxsize=256)
+def _candidates(order: float) -> NDArray[np.intp]:
+    """intp[slips, HARMONICS]: grid points of a family's lines for every slip that makes a difference."""
+    slip = np.arange(-SLIP, SLIP + 1e-9, max(_STEP / (order * HARMONICS) / 2, 1e-4))
+    points = np.rint(order * (1 + slip)[:, None] * np.arange(1, HARMONICS + 1) / _STEP).astype(np.intp)
+    points.setflags(write=False)
+    return points
+
+
+def _sidebands(rise: NDArray[np.float64], orders: Orders, fault: str, points: NDArray[np.intp]) -> float:
     """What the sidebands add: a defect that turns through the load zone is modulated by its own turning."""
     spacing = {"inner_race": 1.0, "ball": orders.ftf}.get(fault)
     if spacing is None:
         return 0.0
-    around = np.clip(np.log(_peak(height, np.concatenate([at - spacing, at + spacing]))), None, _HIGHEST)
-    return _SIDEBAND_WEIGHT * max(0.0, float(around.mean()) - _SIDEBAND_NOISE)
+    apart = round(spacing / _STEP)
+    around = float(np.concatenate([rise[points - apart], rise[points + apart]]).mean())
+    return _SIDEBAND_WEIGHT * max(0.0, around - _SIDEBAND_NOISE)
 
 
-def _peak(height: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Height at these orders, the best of three neighbouring points; never 0."""
-    point = np.clip(np.rint(at / _STEP).astype(int), 1, len(height) - 2)
-    found: NDArray[np.float64] = np.maximum(np.maximum(np.maximum(height[point - 1], height[point]), height[point + 1]), 1e-3)
+def _best_of_three(height: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest of each point and its neighbours; never 0."""
+    padded = np.pad(height, 1, mode="edge")
+    found: NDArray[np.float64] = np.maximum(np.maximum(padded[:-2], padded[1:-1]), np.maximum(padded[2:], 1e-3))
     return found
+
+
+def _name(fault: str, k: int) -> str:
+    """
+    >>> _name("outer_race", 1), _name("inner_race", 2), _name("ball", 2)
+    ('BPFO', '2xBPFI', '4xBSF')
+    """
+    if fault == "ball":
+        return f"{2 * k}xBSF"
+    return LINES[fault] if k == 1 else f"{k}x{LINES[fault]}"

@@ -6,6 +6,8 @@ envelope shows the rate (Randall & Antoni 2011, Rolling element bearing diagnost
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import fft
 
@@ -28,13 +30,14 @@ def whitened(bins: Bins, band: slice) -> Bins:
     Gear meshes and other strong lines then weigh no more than the noise a defect modulates. Milder than cepstrum
     pre-whitening (Borghesani et al. 2013, MSSP 36(2)), which sets every bin to 1.
     """
-    power = np.square(bins.real, dtype=np.float64) + np.square(bins.imag, dtype=np.float64)
-    total = np.concatenate(([0.0], np.cumsum(power)))
-    half = max(4, int(_WIDTH * len(bins)) // 2)
-    at = np.arange(band.start, band.stop)
-    first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(bins))
-    rms = np.sqrt(np.maximum(total[last] - total[first], 0.0) / (last - first))
-    found: Bins = (bins[band] / np.maximum(rms, _TINY)).astype(np.complex64)
+    part = bins[band]
+    power = np.square(part.real) + np.square(part.imag)
+    cell = max(3, int(_WIDTH * len(bins) / 3))
+    cells = max(1, len(part) // cell)
+    mean = power[: cells * cell].reshape(cells, -1).mean(axis=1)
+    around = np.pad(mean, 1, mode="edge")
+    rms = np.sqrt((around[:-2] + around[1:-1] + around[2:]) / 3)
+    found: Bins = part / np.maximum(rms, _TINY)[np.minimum(np.arange(len(part)) // cell, cells - 1)]
     return found
 
 
@@ -58,8 +61,15 @@ def envelope_spectrum(envelope: Samples, seconds: float, pieces: int, highest: f
     length = fft.prev_fast_len(len(envelope) // pieces, real=True)
     hz_step = len(envelope) / seconds / length
     starts = np.linspace(0, len(envelope) - length, 2 * pieces - 1).astype(int)
-    parts = envelope[starts[:, None] + np.arange(length)] - np.float32(1)
-    window = (0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))).astype(np.float32)
-    bins = fft.rfft(parts * window, axis=1)[:, : int(highest / hz_step) + 2]
+    parts = np.stack([envelope[start : start + length] for start in starts]) - np.float32(1)
+    bins = fft.rfft(parts * _hann(length), axis=1)[:, : int(highest / hz_step) + 2]
     power = np.mean(np.square(bins.real) + np.square(bins.imag), axis=0)
-    return Spectrum(hz_step, np.sqrt(power).astype(np.float32) * np.float32(4 / length))
+    return Spectrum(hz_step, np.sqrt(power) * np.float32(4 / length))
+
+
+@lru_cache(maxsize=8)
+def _hann(length: int) -> Samples:
+    """Periodic; kept, because blocks of a tag are of one length."""
+    found: Samples = (0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))).astype(np.float32)
+    found.setflags(write=False)
+    return found

@@ -38,13 +38,14 @@ def transform(samples: Samples) -> Bins:
     return found
 
 
-def amplitudes(bins: Bins, n: int) -> Samples:
-    """float32[n // 2 + 1]: peak amplitudes under a Hann window, applied to the bins of n samples.
+def amplitudes(bins: Bins, n: int, count: int) -> Samples:
+    """float32[count]: first peak amplitudes under a Hann window, applied to the bins of n samples.
 
     A product in time is a convolution in frequency, and the Hann window has three bins: -1/4, 1/2, -1/4.
     """
+    count = min(count, len(bins))
     beyond = bins[-2] if n % 2 == 0 else bins[-1]
-    padded = np.concatenate(([np.conj(bins[1])], bins, [np.conj(beyond)]))
+    padded = np.concatenate(([np.conj(bins[1])], bins[: count + 1], [np.conj(beyond)]))[: count + 2]
     windowed = padded[1:-1] / 2 - (padded[:-2] + padded[2:]) / 4
     found = np.abs(windowed) * np.float32(4 / n)
     return found.astype(np.float32)
