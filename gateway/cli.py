@@ -39,21 +39,27 @@ def check(file: Path, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--write", type=click.Path(path_type=Path), help="write to this file instead of printing")
-@click.option("--events", type=click.Path(path_type=Path), help="write the contracts of all event types into this folder")
+@click.option("--write", type=click.Path(path_type=Path), metavar="FILE", help="write to this file instead of printing")
+@click.option("--events", type=click.Path(path_type=Path), metavar="FOLDER", help="write the contracts of all event types into this folder")
 def schema(write: Path | None, events: Path | None) -> None:
     """Print the JSON Schema of lineside.yaml, for editors."""
     from gateway.commands.schema import write_contracts, write_schema
 
-    if events is not None:
-        write_contracts(events)
-    else:
-        write_schema(write)
+    if events is not None and write is not None:
+        raise click.UsageError("give --write FILE or --events FOLDER, not both")
+    sys.exit(write_schema(write) if events is None else write_contracts(events))
 
 
 @main.command()
 @config_argument
-@click.option("--log", "style", type=click.Choice(["auto", "json", "journal", "console"]), default="auto", show_default=True)
+@click.option(
+    "--log",
+    "style",
+    type=click.Choice(["auto", "json", "journal", "console"]),
+    default="auto",
+    show_default=True,
+    help="how the log is written",
+)
 def run(file: Path, style: str) -> None:
     """Run the gateway with FILE until SIGTERM; SIGHUP reloads it."""
     from gateway.commands.run import run_gateway
@@ -68,7 +74,7 @@ def outbox() -> None:
 
 @outbox.command("list")
 @state_option
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="how many")
 @click.option("--parked", is_flag=True, help="only dead letters, with their reason")
 def outbox_list(state_dir: Path, limit: int, parked: bool) -> None:
     """The oldest waiting events."""
@@ -89,7 +95,7 @@ def outbox_show(state_dir: Path, event_id: str) -> None:
 
 @outbox.command("stats")
 @state_option
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="as one JSON object")
 def outbox_stats(state_dir: Path, as_json: bool) -> None:
     """Stored, delivered, waiting, parked and lost, per destination; exit 1 if the sum does not balance."""
     from gateway.commands.outbox import print_stats

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.config import ConfigErrors, Settings, load, render
+from gateway.config.settings import SourceSettings
 
 
 def check_file(file: Path, *, as_json: bool) -> int:
@@ -23,7 +23,7 @@ def check_file(file: Path, *, as_json: bool) -> int:
                 click.echo(json.dumps(asdict(problem)))
         else:
             click.echo(render(exc.problems), err=True)
-            click.echo(f"{len(exc.problems)} problem{'s' if len(exc.problems) != 1 else ''}", err=True)
+            click.echo(_count(len(exc.problems), "problem"), err=True)
         return 2
     for warning in warnings(settings):
         click.echo(f"warning: {warning}", err=True)
@@ -33,14 +33,26 @@ def check_file(file: Path, *, as_json: bool) -> int:
 
 
 def summary(settings: Settings) -> str:
-    kinds = Counter(source.plugin.name for source in settings.sources)
-    tags = Counter[str]()
+    """What was understood, in four lines."""
+    sources = [
+        f"{len(group)} {kind} ({_count(sum(len(s.tags) for s in group), 'tag')}, {_count(sum(len(s.records) for s in group), 'record')})"
+        for kind, group in _by_driver(settings).items()
+    ]
+    watches = [f"{watch.name} ({len(watch.tags) + len(watch.records)})" for watch in settings.watches]
+    destinations = [f"{destination.name} ({destination.plugin.name})" for destination in settings.destinations]
+    lines = {"sources": sources, "watches": watches, "destinations": destinations}
+    return "\n".join([f"{settings.path}: fine", *(f"  {name:<13} {', '.join(items) or 'none'}" for name, items in lines.items())])
+
+
+def _by_driver(settings: Settings) -> dict[str, list[SourceSettings]]:
+    found: dict[str, list[SourceSettings]] = {}
     for source in settings.sources:
-        tags[source.plugin.name] += len(source.tags) + len(source.records)
-    sources = ", ".join(f"{count} {kind} with {tags[kind]} tags and records" for kind, count in kinds.items()) or "none"
-    watches = ", ".join(f"{watch.name} ({len(watch.tags) + len(watch.records)})" for watch in settings.watches) or "none"
-    destinations = ", ".join(f"{d.name} ({d.plugin.name})" for d in settings.destinations) or "none"
-    return f"{settings.path}: fine\n  sources       {sources}\n  watches       {watches}\n  destinations  {destinations}"
+        found.setdefault(source.plugin.name, []).append(source)
+    return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -48,6 +60,8 @@ def warnings(settings: Settings) -> list[str]:
     found = []
     watched = {tag.machine for watch in settings.watches for tag in watch.tags}
     watched |= {record.machine for watch in settings.watches for record in watch.records}
+    read = {source.machine for source in settings.sources}
+    found += [f"machine {name!r} has no source: nothing is read" for name in settings.machines if name not in read]
     found += [f"nothing watches machine {source.machine!r}" for source in settings.sources if source.machine not in watched]
     if not settings.destinations:
         found.append("there is no destination: incidents stay on this gateway")

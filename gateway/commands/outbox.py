@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +95,16 @@ def _with_database(state_dir: Path, show: Callable[[Any], int]) -> int:
 
     path = state_dir / FILE_NAME
     if not path.exists():
-        click.echo(f"there is no outbox in {state_dir}", err=True)
+        click.echo(f"there is no outbox in {state_dir}; name the state folder with --state-dir", err=True)
         return 1
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return show(Database(connection))
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return show(Database(connection))
+    except sqlite3.OperationalError as exc:
+        click.echo(f"{path} cannot be read: {exc}", err=True)
     except sqlite3.DatabaseError as exc:
-        click.echo(f"{path}: {exc}", err=True)
-        return 1
-    finally:
-        connection.close()
+        click.echo(f"{path} is damaged: {exc}; the gateway sets it aside at its next start and begins a new one", err=True)
+    return 1
 
 
 def _time(t_ns: int) -> str:

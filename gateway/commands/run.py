@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -23,29 +24,31 @@ def run_gateway(settings: Settings, style: str) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     chosen: Style = style  # type: ignore[assignment]  # click has checked it
     configure(settings.log_level, chosen)
+    code = 0
     try:
         with _runner() as runner:
             runner.run(_main(settings))
-    except ConfigError as exc:
-        click.echo(f"lineside: {exc}", err=True)
-        return _CONFIG
-    return 0
+    except* ConfigError as group:
+        for exc in _leaves(group):
+            click.echo(f"lineside: {exc}", err=True)
+        code = _CONFIG
+    return code
+
+
+def _leaves(group: BaseExceptionGroup[ConfigError]) -> Iterator[BaseException]:
+    for exc in group.exceptions:
+        if isinstance(exc, BaseExceptionGroup):
+            yield from _leaves(exc)
+        else:
+            yield exc
 
 
 async def _main(settings: Settings) -> None:
     app = App(settings)
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[bool]] = set()
-
-    def reload() -> None:
-        if not reloads:
-            task = loop.create_task(app.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
     loop.add_signal_handler(signal.SIGTERM, app.stop)
     loop.add_signal_handler(signal.SIGINT, app.stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, app.ask_reload)
     await app.run()
 
 

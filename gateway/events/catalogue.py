@@ -44,6 +44,12 @@ def dataschema(type_: str) -> str:
     return f"{_REGISTRY_URL}/{type_.rsplit('.', 1)[0]}/{MAJOR}.{MINOR}.json"
 
 
+def own_types() -> list[str]:
+    """Types that have a contract file of their own."""
+    stems = [file.name.removesuffix(".schema.json") for file in _folder().iterdir() if file.name.endswith(".schema.json")]
+    return sorted(event_type(*stem.split(".")) for stem in stems if "." in stem)
+
+
 @cache
 def schema(type_: str) -> dict[str, Json]:
     """The JSON Schema of a type, with its own `$id` and with `state` narrowed to the type's."""
@@ -70,9 +76,13 @@ def _validator(type_: str) -> Callable[[Json], Json]:
     return compiled
 
 
+def _folder() -> Any:
+    return files("gateway.events") / "contracts"
+
+
 def _file(type_: str) -> Any:
     domain, happening = type_.split(".")[-3:-1]
-    folder = files("gateway.events") / "contracts"
+    folder = _folder()
     own = folder / f"{domain}.{happening}.schema.json"
     if own.is_file():
         return own

@@ -83,7 +83,9 @@ def nats_header_block(event: Event) -> bytes:
     """`nats_headers` as they stand on the wire; built in one piece because it is made for every event sent."""
     lines = [f"ce-{name}: {value}" for name, value in attributes(event).items()]
     text = "\r\n".join(lines)
-    if text.count(" ") != len(lines) or _UNSAFE_IN_BLOCK.search(text):
+    ends = len(lines) - 1
+    unsafe = text.count(" ") != len(lines) or text.count("\r") != ends or text.count("\n") != ends
+    if unsafe or _UNSAFE_IN_BLOCK.search(text):
         text = "\r\n".join(f"ce-{name}: {escape(value)}" for name, value in attributes(event).items())
     return f"NATS/1.0\r\n{text}\r\nce-datacontenttype: {JSON}\r\nNats-Msg-Id: {event.id}\r\n\r\n".encode()
 
