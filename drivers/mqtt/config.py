@@ -23,7 +23,10 @@ def _path(text: str) -> str:
 
 JsonPath = Annotated[str, AfterValidator(_path)]
 Topic = Annotated[str, AfterValidator(check_filter)]
-Version = Annotated[Literal["3.1.1", "5"], BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
+Version = Annotated[
+    Literal["3.1.1", "5"],
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value, json_schema_input_type=Literal["3.1.1", "5", 5]),
+]
 
 
 class MqttOptions(SourceOptions):

@@ -95,7 +95,7 @@ class RecordOptions(StrictModel):
 class WatchOptions(StrictModel):
     """Common to every detector."""
 
-    on: Annotated[list[str], BeforeValidator(_one_or_many)] = Field(
+    on: Annotated[list[str], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])] = Field(
         min_length=1, description="machine/tag, with * and ? as wildcards; one or a list"
     )
     name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="default: the detector's name and its number")
