@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import IO
 
 from gateway.clock import SystemClock
 from gateway.config import ConfigErrors, Settings, load, render
 from gateway.config.retable import keep_indices
 from gateway.config.secrets import Secrets
-from gateway.contract import Clock, ConfigError, Severity
+from gateway.contract import Clock, ConfigError
 from gateway.edges import Edges
 from gateway.engine.accept import Acceptance, Route
+from gateway.engine.lane import Lanes
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
+from gateway.engine.restore import restore
 from gateway.engine.snapshot import Snapshots
-from gateway.engine.watch import SlowLane, Watch, build_detector
-from gateway.events.build import EventBuilder, rfc3339
-from gateway.incidents import Incident, Incidents
-from gateway.outbox import operations
+from gateway.events.build import EventBuilder
+from gateway.incidents import Incidents
 from gateway.outbox.database import Replaced
+from gateway.outbox.lock import state_lock
+from gateway.outbox.losses import Losses
 from gateway.outbox.store import Outbox
 from gateway.overview import Overview
 from gateway.sdnotify import Notifier
 from gateway.telemetry.counts import Counts
+from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.web import PageServer
 
@@ -47,36 +46,37 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.counts = Counts()
         self.status = Status(self.clock)
-        self.outbox = Outbox(
-            settings.state_dir, self.clock, max_bytes=settings.buffer.max_megabytes << 20, keep_days=settings.buffer.keep_events_days
-        )
+        buffer = settings.buffer
+        self.outbox = Outbox(settings.state_dir, self.clock, max_bytes=buffer.max_megabytes << 20, keep_days=buffer.keep_events_days)
         self._builder = EventBuilder(settings.site.urn)
         self.incidents = Incidents(self.clock, self._builder.incident_id, evidence_seconds=settings.incidents.after)
-        self._snapshots = Snapshots(settings.state_dir / "detectors")
+        self._losses = Losses(self.clock)
         self._notifier = notifier or Notifier()
         self._fed = 0.0
         self._stop = asyncio.Event()
-        self._analysis = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._reload = asyncio.Event()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
-        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._page: PageServer | None = None
         self.page_port = 0
 
     def stop(self) -> None:
         """SIGTERM: end in good order."""
         self._stop.set()
 
+    def ask_reload(self) -> None:
+        """SIGHUP: reload as soon as the gateway runs; asked again meanwhile, once more."""
+        self._reload.set()
+
     async def run(self) -> None:
-        lock = self._lock()
-        try:
-            replaced = self.outbox.open()
+        with state_lock(self.settings.state_dir):
             try:
-                await self._run(replaced)
+                replaced = self.outbox.open()
+                try:
+                    await self._run(replaced)
+                finally:
+                    await self.outbox.close()
             finally:
-                await self.outbox.close()
-        finally:
-            lock.close()
-            self._analysis.shutdown(wait=False, cancel_futures=True)
-            self._files.shutdown(wait=False, cancel_futures=True)
+                self._files.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, replaced: Replaced | None) -> None:
         line = Line.of(self.settings)
@@ -91,143 +91,138 @@ class App:
             clock=self.clock,
         )
         self.pipeline = Pipeline(line, self.incidents, self._acceptance, clock=self.clock, counts=self.counts, progress=self._progress)
-        await self._restore(replaced)
+        await restore(self.outbox, self.incidents, line.rules, forgot=replaced is not None, clock=self.clock)
+        if replaced is not None:
+            self._acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=self.clock.now_ns()))
+        self._retire(line)
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self.edges = Edges(
-                tasks,
-                self.pipeline,
-                self.outbox,
-                clock=self.clock,
-                status=self.status,
-                counts=self.counts,
-                secret=Secrets(self.settings.path.parent),
-                loading=self._files,
-            )
-            core = [
-                tasks.create_task(self.pipeline.run(), name="pipeline"),
-                tasks.create_task(self._acceptance.run(), name="acceptance"),
-                tasks.create_task(self._housekeeping(), name="housekeeping"),
-            ]
-            self._start_watches()
-            await self.edges.apply(self.settings)
-            page = await self._start_page()
-            self._tell_ready()
-            await self._stop.wait()
-            await self._shut_down(core)
-            if page is not None:
-                await page.stop()
+            self._put_together(tasks)
+            try:
+                await self._work(tasks)
+            finally:
+                self._lanes.close()
+
+    def _put_together(self, tasks: asyncio.TaskGroup) -> None:
+        snapshots = Snapshots(self.settings.state_dir / "detectors")
+        self._lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files)
+        self.pipeline.lane = self._lanes.get
+        self.edges = Edges(
+            tasks,
+            self.pipeline,
+            self.outbox,
+            clock=self.clock,
+            status=self.status,
+            counts=self.counts,
+            losses=self._losses,
+            secret=Secrets(self.settings.path.parent),
+            loading=self._files,
+        )
+
+    async def _work(self, tasks: asyncio.TaskGroup) -> None:
+        watches = self.pipeline.line.watches
+        self._lanes.build(watches)
+        accepting = tasks.create_task(self._acceptance.run(), name="acceptance")
+        core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(self._housekeeping(), name="housekeeping")]
+        await self._lanes.start(watches)
+        await self.edges.apply(self.settings)
+        await self._open_page()
+        self._tell_ready()
+        core.append(tasks.create_task(self._reloads(), name="reloads"))
+        await self._stop.wait()
+        await self._shut_down(core, accepting)
 
     async def reload(self) -> bool:
-        """SIGHUP: validate, then change only what changed. False: the file has errors, and the running one stays."""
+        """Validate, then change only what changed. False: refused, with the reason in the log; what runs stays as it is."""
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
+        await self._lanes.save(self.pipeline.line.watches)
         try:
-            settings = await asyncio.get_running_loop().run_in_executor(self._files, load, self.settings.path)
-        except ConfigErrors as exc:
-            log.error("reload refused", extra={"fields": {"errors": len(exc.problems), "details": render(exc.problems)}})
-            self._notifier.send("READY=1", f"STATUS=reload refused: {len(exc.problems)} errors in the configuration")
+            settings = await self._load()
+            line = Line.of(settings, self.pipeline.line)
+            self._lanes.build(line.watches)
+        except (ConfigErrors, ConfigError) as exc:
+            why = {"errors": len(exc.problems), "details": render(exc.problems)} if isinstance(exc, ConfigErrors) else {"why": str(exc)}
+            log.error("reload refused", extra={"fields": why})
+            self._notifier.send("READY=1", "STATUS=reload refused, the configuration from before runs on; see the log")
             return False
-        settings = keep_indices(settings, self.settings)
-        await self.save_snapshots()
-        line = Line.of(settings, self.pipeline.line)
-        for watch in self.pipeline.line.watches:
-            if watch not in line.watches and watch.name in self._lanes:
-                self._lanes.pop(watch.name).cancel()
-                self.pipeline.lanes.pop(watch.name, None)
-        self.settings, self.pipeline.line = settings, line
-        self._acceptance.machines, self._acceptance.history = settings.machines, line.history
-        self._acceptance.settings = settings.incidents
-        self._acceptance.routes = [Route.of(destination) for destination in settings.destinations]
-        self._start_watches()
-        for change in self.incidents.retire({watch.name: watch.rule for watch in line.watches}):
-            self._acceptance.change(change)
+        old, self.settings, self.pipeline.line = self.settings, settings, line
+        self._adopt(settings, line)
+        await self._lanes.start(line.watches)
+        self._retire(line)
         await self.edges.apply(settings)
+        if settings.web != old.web:
+            await self._open_page()
         log.info("reloaded", extra={"fields": {"file": str(settings.path)}})
         self._tell_ready()
         return True
 
-    async def save_snapshots(self) -> None:
-        """Every detector's state to disk."""
-        loop = asyncio.get_running_loop()
-        for watch in self.pipeline.line.watches:
-            lane = self.pipeline.lanes.get(watch.name)
-            state = await lane.dump() if lane else watch.detector.dump() if watch.detector else None
-            if state is not None:
-                await loop.run_in_executor(self._files, self._snapshots.save, watch.name, state)
+    async def _load(self) -> Settings:
+        new = await asyncio.get_running_loop().run_in_executor(self._files, load, self.settings.path)
+        if (new.site, new.state_dir) != (self.settings.site, self.settings.state_dir):
+            raise ConfigError("site and state_dir stand in every event and file of a running gateway; restart it to change them")
+        return keep_indices(new, self.settings)
 
-    def _start_watches(self) -> None:
-        for watch in self.pipeline.line.watches:
-            if watch.slow and watch.name not in self._lanes:
-                self._start_lane(watch)
-            elif not watch.slow and watch.detector is None:
-                watch.ready(build_detector(watch, self._snapshots))
+    def _adopt(self, settings: Settings, line: Line) -> None:
+        """What is not a source, a watch or a destination."""
+        logging.getLogger(OURS).setLevel(settings.log_level.upper())
+        self.outbox.max_bytes, self.outbox.keep_days = settings.buffer.max_megabytes << 20, settings.buffer.keep_events_days
+        self.incidents.evidence_seconds = settings.incidents.after
+        self._acceptance.machines, self._acceptance.history = settings.machines, line.history
+        self._acceptance.settings = settings.incidents
+        self._acceptance.routes = [Route.of(destination) for destination in settings.destinations]
 
-    def _start_lane(self, watch: Watch) -> None:
-        lane = SlowLane(
-            watch,
-            self._analysis,
-            build=partial(build_detector, watch, self._snapshots),
-            found=self.pipeline.found,
-            dropped=lambda name, shape: self.counts.add("analysis_dropped", 1, watch=name, shape=shape),
-        )
-        self.pipeline.lanes[watch.name] = lane
-        self._lanes[watch.name] = self._tasks.create_task(lane.run(), name=f"watch {watch.name}")
-
-    async def _restore(self, replaced: Replaced | None) -> None:
-        rows = await self.outbox.run(operations.open_incidents)
-        rules = {watch.name: watch.rule for watch in self.pipeline.line.watches}
-        self.incidents.restore([Incident.load(row) for row in rows], rules)
-        for change in self.incidents.retire(rules):
+    def _retire(self, line: Line) -> None:
+        for change in self.incidents.retire(line.rules):
             self._acceptance.change(change)
-        if replaced is not None:
-            log.error("outbox damaged, set aside", extra={"fields": {"file": replaced.set_aside, "why": replaced.problem}})
-            now_ns = self.clock.now_ns()
-            facts = {
-                "title": f"{self.settings.site.gateway}: the outbox was damaged and replaced",
-                "at": rfc3339(now_ns),
-                "set_aside": replaced.set_aside,
-                "problem": replaced.problem[:1000],
-            }
-            self._acceptance.event(self._builder.of_gateway("outbox_replaced", facts, severity=Severity.ERROR, now_ns=now_ns))
 
-    async def _start_page(self) -> PageServer | None:
+    async def _reloads(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            await self.reload()
+
+    async def _open_page(self) -> None:
+        """The page as the configuration wants it now. The line goes on without its window."""
+        if self._page is not None:
+            await self._page.stop()
+            self._page = None
         web = self.settings.web
         if web is None:
-            return None
+            return
         page = PageServer(Overview(self), web.host, web.port)
         try:
             self.page_port = await page.start()
         except OSError as exc:
-            # The line goes on without its window.
             log.error("page cannot listen", extra={"fields": {"host": web.host, "port": web.port, "why": exc.strerror}})
-            return None
+            return
+        self._page = page
         log.info("page", extra={"fields": {"url": f"http://{web.host}:{self.page_port}/"}})
-        return page
 
     async def _housekeeping(self) -> None:
         while True:
             await self.clock.sleep(SNAPSHOT_SECONDS)
-            await self.save_snapshots()
-            await self.outbox.enforce_retention()
-            before = self.clock.now_ns() - _KEEP_CLOSED_NS
-            await self.outbox.run(partial(operations.forget_incidents, closed_before_ns=before))
+            await self._lanes.save(self.pipeline.line.watches)
+            await self.outbox.tidy(self._losses, self.clock.now_ns() - _KEEP_CLOSED_NS)
 
-    async def _shut_down(self, core: list[asyncio.Task[None]]) -> None:
+    async def _shut_down(self, core: list[asyncio.Task[None]], accepting: asyncio.Task[None]) -> None:
         """Sources stop, the queue drains, what was found is committed, states are saved, then a last send."""
         self._notifier.send("STOPPING=1", "STATUS=stopping")
         log.info("stopping")
+        for task in core:
+            task.cancel()
+        await asyncio.wait(core)
+        await self.edges.stop_sources(list(self.edges.sources))
+        await self._lanes.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                await self.edges.stop_sources()
+                await self._acceptance.commit()
+                await self.outbox.tidy(self._losses, 0)
         except TimeoutError:
-            log.warning("sources did not stop in time")
-        for task in (*core, *self._lanes.values()):
-            task.cancel()
-        await asyncio.wait([*core, *self._lanes.values()])
-        self.pipeline.flush()
-        await self._acceptance.commit()
-        await self.save_snapshots()
-        await self.edges.stop_senders(LAST_SEND_SECONDS)
+            log.error("the last findings were not written", extra={"fields": {"why": self.outbox.refused or "no time"}})
+        accepting.cancel()
+        await self._lanes.save(self.pipeline.line.watches)
+        await self.edges.last_send(LAST_SEND_SECONDS)
+        if self._page is not None:
+            await self._page.stop()
         log.info("stopped")
 
     def _progress(self) -> None:
@@ -235,28 +230,9 @@ class App:
         every, now = self._notifier.watchdog_seconds, self.clock.monotonic()
         if every is not None and now - self._fed >= every:
             self._fed = now
-            self._notifier.send("WATCHDOG=1")
+            self._notifier.send("WATCHDOG=1", f"STATUS={self.status.summary()}")
 
     def _tell_ready(self) -> None:
         tags = sum(len(source.tags) for source in self.settings.sources)
-        text = f"{len(self.settings.sources)} sources, {tags} tags, {len(self.settings.watches)} watches"
         log.info("ready", extra={"fields": {"gateway": self.settings.site.gateway, "sources": len(self.settings.sources), "tags": tags}})
-        self._notifier.send("READY=1", f"STATUS={text}")
-
-    def _lock(self) -> IO[str]:
-        """One gateway per state folder; raises ConfigError when another one holds it."""
-        folder = self.settings.state_dir
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = (folder / "lock").open("a+")
-        except OSError as exc:
-            raise ConfigError(f"the state folder {folder} cannot be used: {exc.strerror}") from exc
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            file.close()
-            raise ConfigError(f"another gateway runs with the state folder {folder}") from exc
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        return file
+        self._notifier.send("READY=1", f"STATUS={self.status.summary()}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,15 @@ from gateway.contract import Clock, SecretRef, Source, SourceContext, Uplink, Up
 from gateway.engine.inbox import Inbox
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
+from gateway.outbox.losses import Losses
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
 from gateway.supervisor import supervise
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, Status
+
+log = logging.getLogger("lineside")
+_PATIENCE_SECONDS = 3.0
 
 
 class Edges:
@@ -35,11 +40,13 @@ class Edges:
         clock: Clock,
         status: Status,
         counts: Counts,
+        losses: Losses,
         secret: Callable[[SecretRef], str],
         loading: Executor,
     ) -> None:
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
-        self._clock, self._status, self._counts, self._secret, self._loading = clock, status, counts, secret, loading
+        self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
+        self._secret, self._loading = secret, loading
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
 
@@ -47,10 +54,8 @@ class Edges:
         """Stop what is gone or changed, start what is new; the rest is not touched."""
         sources = {source.machine: source for source in settings.sources}
         destinations = {destination.name: destination for destination in settings.destinations}
-        for name in [name for name, running in self.sources.items() if sources.get(name) != running[0]]:
-            await self.stop_source(name)
-        for name in [name for name, running in self.senders.items() if destinations.get(name) != running[0]]:
-            await self.stop_sender(name)
+        await self.stop_sources([name for name, running in self.sources.items() if sources.get(name) != running[0]])
+        await self.stop_senders([name for name, running in self.senders.items() if destinations.get(name) != running[0]])
         for source in settings.sources:
             if source.machine not in self.sources:
                 self._start_source(source, settings.state_dir)
@@ -58,38 +63,42 @@ class Edges:
             if destination.name not in self.senders:
                 self._start_sender(destination, settings)
 
-    async def stop_sources(self) -> None:
-        for name in list(self.sources):
-            await self.stop_source(name)
-
-    async def stop_senders(self, deadline_seconds: float) -> None:
-        """Stop, then one last send for what is still waiting."""
-        senders = [running[3] for running in self.senders.values()]
-        for name in list(self.senders):
-            await self.stop_sender(name)
-        await asyncio.gather(*(sender.drain(deadline_seconds) for sender in senders))
-
-    async def stop_source(self, name: str) -> None:
-        _, task, link, inbox = self.sources.pop(name)
-        await _ended(task)
+    async def stop_sources(self, names: Iterable[str]) -> None:
+        """End them side by side; what they have already given is processed."""
+        stopped = {name: self.sources.pop(name) for name in names}
+        await _end([task for _, task, _, _ in stopped.values()])
         self._pipeline.flush()
-        if self._pipeline.inboxes.get(name) is inbox:
+        for name, (_, _, link, _) in stopped.items():
             del self._pipeline.inboxes[name]
-        self._status.remove(link)
+            self._status.remove(link)
 
-    async def stop_sender(self, name: str) -> None:
-        _, task, link, _ = self.senders.pop(name)
-        await _ended(task)
-        self._status.remove(link)
+    async def stop_senders(self, names: Iterable[str]) -> list[Sender]:
+        """End them side by side; returns what they were."""
+        stopped = [self.senders.pop(name) for name in names]
+        await _end([task for _, task, _, _ in stopped])
+        for _, _, link, _ in stopped:
+            self._status.remove(link)
+        return [sender for _, _, _, sender in stopped]
+
+    async def last_send(self, deadline_seconds: float) -> None:
+        """End all senders, then try once more to deliver what still waits."""
+        senders = await self.stop_senders(list(self.senders))
+        for result in await asyncio.gather(*(sender.drain(deadline_seconds) for sender in senders), return_exceptions=True):
+            if isinstance(result, Exception):
+                log.error("last send failed", extra={"fields": {"why": str(result)}}, exc_info=result)
 
     def _start_source(self, source: SourceSettings, state_dir: Path) -> None:
         name = source.machine
         link = self._status.add("source", name)
 
-        def dropped(reason: str, count: int) -> None:
-            self._counts.add("readings_dropped", count, source=name, reason=reason)
+        def dropped(what: str, reason: str, count: int) -> None:
+            self._counts.add(f"{what}_dropped", count, source=name, reason=reason)
+            self._losses.add(what, name, reason, count)
 
-        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, dropped=dropped)
+        def took(count: int) -> None:
+            self._counts.add("readings_received", count, source=name)
+
+        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped)
         self._pipeline.inboxes[name] = inbox
         context = SourceContext(
             name=name,
@@ -98,7 +107,7 @@ class Edges:
             clock=self._clock,
             state_dir=state_dir / "sources" / name,
             secret=self._secret,
-            dropped=dropped,
+            dropped=partial(dropped, "readings"),
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
@@ -126,6 +135,12 @@ class Edges:
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel, and again whoever hangs in its own tidying up."""
+    waiting: Iterable[asyncio.Task[None]] = tasks
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=_PATIENCE_SECONDS)
+        for task in waiting:
+            log.warning("does not end", extra={"fields": {"task": task.get_name(), "waited_seconds": _PATIENCE_SECONDS}})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from gateway import __version__
 from gateway.contract import BAD, Json, Severity, reason
 from gateway.incidents import Incident
+from gateway.outbox import incidents as stored
 from gateway.outbox import operations, retention
 from gateway.telemetry.metrics import Gauge, Metrics
 
@@ -92,11 +95,11 @@ class Overview:
         return found
 
     async def incidents(self, limit: int) -> Json:
-        rows = await self._app.outbox.run(lambda connection: operations.recent_incidents(connection, limit))
+        rows = await self._app.outbox.run(lambda connection: stored.recent(connection, limit))
         return [_brief(Incident.load(row)) for row in rows]
 
     async def incident(self, incident_id: str) -> Json | None:
-        row = await self._app.outbox.run(lambda connection: operations.incident(connection, incident_id))
+        row = await self._app.outbox.run(lambda connection: stored.one(connection, incident_id))
         if row is None:
             return None
         incident = Incident.load(row)
@@ -108,25 +111,29 @@ class Overview:
             "evidence": incident.evidence,
         }
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
+        await self._ask()
         return self._metrics.render()
 
     def healthy(self) -> tuple[bool, dict[str, Json]]:
-        silent = self._app.clock.monotonic() - self._app.pipeline.last_progress
-        return silent < _HUNG_SECONDS, {"pipeline_last_progress_seconds": round(silent, 1)}
+        """The line moves and the disk takes what it finds. Links that are down are the plant's affair."""
+        silent, refused = self._app.clock.monotonic() - self._app.pipeline.last_progress, self._app.outbox.refused
+        return silent < _HUNG_SECONDS and not refused, {"pipeline_last_progress_seconds": round(silent, 1), "outbox": refused or "writes"}
 
     async def _ask(self) -> None:
         now = time.monotonic()
         if now - self._asked < _CACHE_SECONDS:
             return
         self._asked = now
-        self._database = await self._app.outbox.run(
-            lambda connection: {
-                "backlog": operations.backlog(connection),
-                "bytes": retention.used_bytes(connection),
-                "oldest": operations.oldest_recorded_ns(connection),
-            }
-        )
+        # A disk that refuses is told elsewhere; the figures of before are better than none.
+        with suppress(sqlite3.OperationalError):
+            self._database = await self._app.outbox.run(
+                lambda connection: {
+                    "backlog": operations.backlog(connection),
+                    "bytes": retention.used_bytes(connection),
+                    "oldest": operations.oldest_recorded_ns(connection),
+                }
+            )
 
     def _source(self, name: str) -> Json:
         source, _, link, inbox = self._app.edges.sources[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -15,20 +16,13 @@ from gateway.config.settings import DestinationSettings, IncidentSettings
 from gateway.contract import Clock, Event, Finding, Json, Machine, Severity
 from gateway.events.build import EventBuilder, rfc3339
 from gateway.events.catalogue import ContractViolation
-from gateway.incidents import Change, History, Phase, Rule
+from gateway.incidents import Change, History, Incident, Phase, Rule
 from gateway.outbox.operations import Addressed, IncidentRow
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
 _WAITING_MOST = 10_000
-_ROW_STATE = {
-    Phase.PENDING: "pending",
-    Phase.DROPPED: "closed",
-    Phase.RAISED: "open",
-    Phase.UPDATED: "open",
-    Phase.CLEARED: "closed",
-}
 
 
 @dataclass(frozen=True)
@@ -73,43 +67,44 @@ class Acceptance:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._committing = asyncio.Lock()
 
     def change(self, change: Change) -> None:
         """An incident began, changed or ended."""
         incident = change.incident
         if change.phase in (Phase.RAISED, Phase.UPDATED, Phase.CLEARED):
             self._event(partial(self._incident_event, change))
-        self._rows[incident.id] = IncidentRow(
-            incident.id,
-            incident.machine,
-            incident.condition,
-            _ROW_STATE[change.phase],
-            incident.raised_ns,
-            incident.changed_ns,
-            incident.dump(),
-        )
-        self._work.set()
+        self._rows[incident.id] = _row(incident, "closed" if change.phase is Phase.DROPPED else incident.state)
+        self._added()
 
     def fact(self, finding: Finding, rule: Rule) -> None:
         """Something happened that has no end."""
         self._event(partial(self._fact_event, finding, rule))
-        self._work.set()
+        self._added()
 
     def event(self, event: Event) -> None:
         """An event of the gateway itself."""
         self._address(event)
-        self._work.set()
+        self._added()
 
     def acknowledge(self, accepted: asyncio.Future[None]) -> None:
-        """Resolve when everything added so far is on disk; at once if nothing waits."""
-        if self._events or self._rows:
+        """Resolve when everything added so far is on disk; at once if nothing waits.
+
+        A message that caused nothing still waits for a commit under way: it may be the repetition of one whose events
+        are in it.
+        """
+        if self._events or self._rows or self._committing.locked():
             self._accepted.append(accepted)
+            self._work.set()
         elif not accepted.done():
             accepted.set_result(None)
 
-    async def room(self) -> None:
-        """Wait while too much waits for the disk: backpressure for the pipeline."""
-        await self._room.wait()
+    async def room(self, seconds: float) -> bool:
+        """Wait, at most so long, while too much waits for the disk: backpressure for the pipeline. True: there is room."""
+        if not self._room.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), seconds)
+        return self._room.is_set()
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -119,15 +114,21 @@ class Acceptance:
             await self.commit()
 
     async def commit(self) -> None:
-        """Commit what was added so far."""
-        rows, events, accepted = list(self._rows.values()), self._events, self._accepted
-        self._rows, self._events, self._accepted = {}, [], []
-        if rows or events:
-            await self._outbox.append(rows, events)
-        self._room.set()
-        for waiting in accepted:
-            if not waiting.done():
-                waiting.set_result(None)
+        """Commit what was added so far, after a commit that is under way."""
+        async with self._committing:
+            rows, events, accepted = self._rows, self._events, self._accepted
+            self._rows, self._events, self._accepted = {}, [], []
+            if rows or events:
+                await self._outbox.append(list(rows.values()), events)
+            self._room.set()
+            for waiting in accepted:
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    def _added(self) -> None:
+        self._work.set()
+        if len(self._events) + len(self._rows) >= _WAITING_MOST:
+            self._room.clear()
 
     def _event(self, build: Callable[[], Event]) -> None:
         try:
@@ -145,8 +146,6 @@ class Acceptance:
             self._counts.add("events_unaddressed", 1, type=event.type)
             return
         self._events.append(Addressed(event, wanted))
-        if len(self._events) >= _WAITING_MOST:
-            self._room.clear()
 
     def _fact_event(self, finding: Finding, rule: Rule) -> Event:
         machine = self.machines.get(finding.machine, Machine(name=finding.machine))
@@ -204,3 +203,16 @@ class Acceptance:
         until_ns = max(change.t_ns, incident.raised_ns + int(self.settings.after * 1e9))
         readings = self.history.evidence(incident.machine, incident.tags, from_ns, until_ns, limit - used)
         return {**own, "readings": readings} if readings else own
+
+
+def _row(incident: Incident, state: str) -> IncidentRow:
+    return IncidentRow(
+        incident.id,
+        incident.machine,
+        incident.condition,
+        state,
+        incident.since_ns,
+        incident.raised_ns,
+        incident.changed_ns,
+        incident.dump(),
+    )

@@ -12,7 +12,8 @@ class Aligner:
     """Last value per tag at the end of each tick, as long as it is valid; NaN otherwise, never invented.
 
     every      tick in seconds; tick ends are multiples of it since 1970
-    valid_for  seconds a value stands for its tag (report by exception sends no repeats)
+    valid_for  seconds a value stands for its tag (report by exception sends no repeats); for a tag with a deadband its
+               heartbeat is added, because the deadband keeps repeats back that long
 
     A tick is emitted when a reading of a later tick arrives. Readings older than the last tick are left out: they
     would change the past. Ticks without any reading of the machine are not emitted.
@@ -24,7 +25,9 @@ class Aligner:
         self.tags = np.array([tag.index for tag in tags], dtype=np.int32)
         self._column = np.full(int(self.tags.max()) + 1, -1, dtype=np.int32)
         self._column[self.tags] = np.arange(len(tags), dtype=np.int32)
-        self._every_ns, self._valid_ns = int(every * 1e9), int(valid_for * 1e9)
+        self._every_ns = int(every * 1e9)
+        held_back = [tag.options.heartbeat if tag.options.deadband > 0 else 0.0 for tag in tags]
+        self._valid_ns = np.array([int((valid_for + seconds) * 1e9) for seconds in held_back], dtype=np.int64)
         self._value = np.full(len(tags), np.nan)
         self._t_ns = np.full(len(tags), np.iinfo(np.int64).min // 2)
         self._tick = -1
@@ -54,8 +57,9 @@ class Aligner:
     def _hold(self, batch: Batch) -> None:
         for piece in rounds(batch.tag):
             column = self._column[batch.tag[piece]]
-            self._value[column] = batch.value[piece]
-            self._t_ns[column] = batch.t_ns[piece]
+            newer = batch.t_ns[piece] >= self._t_ns[column]
+            self._value[column[newer]] = batch.value[piece][newer]
+            self._t_ns[column[newer]] = batch.t_ns[piece][newer]
 
     def _row(self, end_ns: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         return np.where(end_ns - self._t_ns <= self._valid_ns, self._value, np.nan)

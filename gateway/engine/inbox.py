@@ -27,17 +27,24 @@ class Inbox:
     """Readings and blocks may be dropped, oldest first, or make the source wait; records always make it wait.
 
     wake      called after something came in
-    dropped   (reason, number of readings or blocks)
+    took      number of readings that came in
+    dropped   (what: ``readings`` or ``waveforms``, reason, how many)
     """
 
     def __init__(
-        self, when_full: Literal["drop_oldest", "block"], *, wake: Callable[[], None], dropped: Callable[[str, int], None]
+        self,
+        when_full: Literal["drop_oldest", "block"],
+        *,
+        wake: Callable[[], None],
+        took: Callable[[int], None],
+        dropped: Callable[[str, str, int], None],
     ) -> None:
-        self._when_full, self._wake, self._dropped = when_full, wake, dropped
+        self._when_full, self._wake, self._took, self._dropped = when_full, wake, took, dropped
         self._items: deque[Emitted] = deque()
         self._room = asyncio.Event()
         self.readings = self.samples = self.records = 0
         self.received = 0
+        """Readings, blocks and messages since the source was started."""
 
     async def emit(self, items: list[Item]) -> None:
         """Returns when the readings are queued and what the records caused is on disk."""
@@ -45,6 +52,7 @@ class Inbox:
         for item in items:
             while self._full(item) and (self._when_full == "block" or isinstance(item, Record)):
                 self._room.clear()
+                self._wake()
                 await self._room.wait()
             waiting.append(self._put(item))
         if items:
@@ -62,12 +70,11 @@ class Inbox:
         return taken
 
     def _full(self, item: Item) -> bool:
-        if not self._items:
-            return False
+        """What is larger than the whole queue fits when nothing of its kind is in it."""
         if isinstance(item, Batch):
-            return self.readings + len(item) > MAX_READINGS
+            return self.readings > 0 and self.readings + len(item) > MAX_READINGS
         if isinstance(item, Waveform):
-            return self.samples + len(item.samples) > MAX_WAVEFORM_SAMPLES
+            return self.samples > 0 and self.samples + len(item.samples) > MAX_WAVEFORM_SAMPLES
         return self.records >= MAX_RECORDS
 
     def _put(self, item: Item) -> asyncio.Future[None] | None:
@@ -77,6 +84,8 @@ class Inbox:
         self._items.append(Emitted(item, accepted))
         self._weigh(item, 1)
         self.received += len(item) if isinstance(item, Batch) else 1
+        if isinstance(item, Batch):
+            self._took(len(item))
         return accepted
 
     def _drop_oldest(self, kind: type) -> None:
@@ -84,7 +93,10 @@ class Inbox:
             if type(entry.item) is kind:
                 del self._items[position]
                 self._weigh(entry.item, -1)
-                self._dropped("queue_full", len(entry.item) if isinstance(entry.item, Batch) else 1)
+                if isinstance(entry.item, Batch):
+                    self._dropped("readings", "queue_full", len(entry.item))
+                else:
+                    self._dropped("waveforms", "queue_full", 1)
                 return
 
     def _weigh(self, item: Item, sign: int) -> None:

@@ -8,7 +8,7 @@ from gateway.config.settings import Settings, WatchSettings
 from gateway.contract import DetectorContext, Tag
 from gateway.engine.stages import Table
 from gateway.engine.watch import Watch, build_watch
-from gateway.incidents import History
+from gateway.incidents import History, Rule
 
 _PAGE_SECONDS = 300.0
 
@@ -26,6 +26,11 @@ class Line:
     watches: tuple[Watch, ...]
     speed_tag: dict[str, int]
 
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """How findings become incidents, by watch."""
+        return {watch.name: watch.rule for watch in self.watches}
+
     @staticmethod
     def of(settings: Settings, old: Line | None = None) -> Line:
         """Compile; watches that did not change are the very objects of `old`, detector and all."""
@@ -34,6 +39,8 @@ class Line:
             table.adopt(old.table)
         incidents = settings.incidents
         history = History(settings.tags, keep_seconds=max(_PAGE_SECONDS, incidents.before + incidents.after + 60))
+        if old is not None:
+            history.adopt(old.history)
         return Line(
             settings=settings,
             table=table,

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gateway.contract import BAD, Batch, Clock, Finding, Record, State, Waveform, reason
+from gateway.contract import BAD, Batch, Clock, Finding, Frame, Record, State, Waveform, reason
 from gateway.engine.accept import Acceptance
 from gateway.engine.inbox import Emitted, Inbox
+from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
 from gateway.engine.stages import run
-from gateway.engine.watch import SlowLane, Watch
+from gateway.engine.watch import Watch
 from gateway.incidents import Incidents
 from gateway.telemetry.counts import Counts
 
@@ -38,7 +39,8 @@ class Pipeline:
         self.line, self._incidents, self._acceptance = line, incidents, acceptance
         self._clock, self._counts, self._progress = clock, counts, progress
         self.inboxes: dict[str, Inbox] = {}
-        self.lanes: dict[str, SlowLane] = {}
+        self.lane: Callable[[str], SlowLane | None] = lambda name: None
+        """The lane of a slow watch by name."""
         self._work = asyncio.Event()
         self.flushes = 0
         self.last_progress = clock.monotonic()
@@ -58,9 +60,14 @@ class Pipeline:
             started = time.perf_counter()
             busy = self.flush()
             spent = time.perf_counter() - started
-            await self._acceptance.room()
+            await self._room()
             if busy:
                 await asyncio.sleep(min(LONGEST_PAUSE, PACE * spent))
+
+    async def _room(self) -> None:
+        """Wait while the disk takes nothing and too much waits for it: known, told, and no reason for the watchdog."""
+        while not await self._acceptance.room(HOUSEKEEPING_SECONDS):
+            self._progress()
 
     def flush(self) -> bool:
         """Process everything queued; True if there was anything."""
@@ -110,14 +117,16 @@ class Pipeline:
         if not len(passed):
             return
         for watch in line.watches:
-            lane = self.lanes.get(watch.name)
-            if watch.detector is None:
-                continue
-            for item in watch.items(passed, line.table):
-                if lane is not None:
-                    lane.put(item)
-                else:
-                    self.found(watch, watch.detector.process(item))
+            if watch.detector is not None:
+                for item in watch.items(passed, line.table):
+                    self._look(watch, item)
+
+    def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:
+        lane = self.lane(watch.name) if watch.slow else None
+        if lane is not None:
+            lane.put(item)
+        else:
+            self.found(watch, watch.process(item))
 
     def _count_bad(self, batch: Batch) -> None:
         for quality in {int(q) for q in batch.quality[batch.quality >= BAD]}:
@@ -131,12 +140,8 @@ class Pipeline:
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:
-            if watch.detector is not None and watch.wants_waveform(block.tag, self.line.table):
-                lane = self.lanes.get(watch.name)
-                if lane is not None:
-                    lane.put(block)
-                else:
-                    self.found(watch, watch.detector.process(block))
+            if watch.detector is not None and watch.wants_waveform(block, self.line.table):
+                self._look(watch, block)
 
     def _with_speed(self, block: Waveform) -> Waveform:
         """Join the machine's speed tag, if its last value is good and of the same minute."""
@@ -151,4 +156,4 @@ class Pipeline:
         self._counts.add("records", 1, source=record.source)
         for watch in self.line.watches:
             if watch.detector is not None and not watch.slow and watch.wants_record(record):
-                self.found(watch, watch.detector.process(record), from_record=True)
+                self.found(watch, watch.process(record), from_record=True)

@@ -9,6 +9,7 @@ from zlib import crc32
 
 log = logging.getLogger("lineside")
 _MAGIC = b"LSSTATE1"
+_HEADER = len(_MAGIC) + 4
 
 
 class Snapshots:
@@ -19,17 +20,24 @@ class Snapshots:
 
     def load(self, name: str) -> bytes | None:
         path = self._path(name)
+        problem: str | None
         try:
             raw = path.read_bytes()
+            problem = _problem(raw)
         except FileNotFoundError:
             return None
-        if raw[:8] != _MAGIC or crc32(raw[12:]) != int.from_bytes(raw[8:12], "big"):
-            log.warning("detector state damaged, starting fresh", extra={"fields": {"watch": name, "file": path.name}})
-            return None
-        return raw[12:]
+        except OSError as exc:
+            problem = exc.strerror
+        if problem is None:
+            return raw[_HEADER:]
+        log.warning("detector state damaged, starting fresh", extra={"fields": {"watch": name, "file": path.name, "why": problem}})
+        return None
 
     def save(self, name: str, state: bytes) -> None:
-        """Temp file, fsync, rename, fsync of the folder: after a power cut either the old or the new state is there."""
+        """Temp file, fsync, rename, fsync of the folder: after a power cut either the old or the new state is there.
+
+        raises OSError   the disk is full or refuses; the old state is untouched
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(name)
         temporary = path.with_suffix(".new")
@@ -46,3 +54,9 @@ class Snapshots:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.state"
+
+
+def _problem(raw: bytes) -> str | None:
+    if raw[: len(_MAGIC)] != _MAGIC or len(raw) < _HEADER:
+        return "not a state file"
+    return None if crc32(raw[_HEADER:]) == int.from_bytes(raw[len(_MAGIC) : _HEADER], "big") else "checksum"

@@ -1,6 +1,6 @@
 """What happens to every reading before a detector sees it: pure functions on columns.
 
-Order: time, finite, scale, range, stuck, deadband. A stage marks (quality and NaN) or, the last one only, leaves out.
+Order: time, scale, finite, range, stuck, deadband. A stage marks (quality and NaN) or, the last one only, leaves out.
 Nothing is restamped and no value is invented.
 """
 
@@ -83,14 +83,16 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
     """
     value, quality = batch.value, batch.quality.copy()
     _mark(quality, (batch.t_ns < EARLIEST_NS) | (batch.t_ns > now_ns + AHEAD_NS), Quality.BAD_TIME)
-    _mark(quality, ~np.isfinite(value), Quality.BAD_NOT_FINITE)
     if table.has_scale:
-        value = value * table.scale[batch.tag] + table.offset[batch.tag]
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = value * table.scale[batch.tag] + table.offset[batch.tag]
+    _mark(quality, ~np.isfinite(value), Quality.BAD_NOT_FINITE)
     if table.has_range:
         with np.errstate(invalid="ignore"):
             _mark(quality, (value < table.low[batch.tag]) | (value > table.high[batch.tag]), Quality.BAD_RANGE)
     if table.has_stuck:
-        _mark(quality, stuck(batch.tag, batch.t_ns, value, table), Quality.BAD_STUCK)
+        sound = np.flatnonzero(quality < BAD)
+        quality[sound[stuck(batch.tag[sound], batch.t_ns[sound], value[sound], table)]] = Quality.BAD_STUCK
     bad = quality >= BAD
     if bad.any():
         value = np.where(bad, np.nan, value)
@@ -130,13 +132,13 @@ def rounds(tag: NDArray[np.int32]) -> list[NDArray[np.intp]]:
 
 
 def stuck(tag: NDArray[np.int32], t_ns: NDArray[np.int64], value: Floats, table: Table) -> Flags:
-    """bool[n]: the tag may not stand still this long, and it has not moved at all for longer."""
+    """bool[n]: the tag may not stand still this long, and it has not moved at all for longer. Only sound readings count."""
     found = np.zeros(len(tag), dtype=bool)
     for rows in rounds(tag):
         tags, t, v = tag[rows], t_ns[rows], value[rows]
-        moved = (v != table.moved_value[tags]) & np.isfinite(v)
+        moved = v != table.moved_value[tags]
         table.moved_value[tags[moved]] = v[moved]
-        table.moved_t_ns[tags[moved]] = t[moved]
+        table.moved_t_ns[tags[moved]] = np.maximum(t[moved], table.moved_t_ns[tags[moved]])
         limit = table.stuck_ns[tags]
         found[rows] = (limit > 0) & ~moved & (table.moved_t_ns[tags] > 0) & (t - table.moved_t_ns[tags] > limit)
     return found

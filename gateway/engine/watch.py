@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +18,6 @@ from gateway.expression import compile_expression
 from gateway.incidents import Rule
 
 log = logging.getLogger("lineside")
-QUEUE = 64
-"""Items a slow detector may be behind; beyond, its oldest are dropped and counted."""
 
 
 class Watch:
@@ -43,6 +38,7 @@ class Watch:
             settings.plugin.domain,
             incidents.hold if options.hold is None else options.hold,
             incidents.clear_after if options.clear_after is None else options.clear_after,
+            frozenset([tag.path for tag in settings.tags] + [record.path for record in settings.records]),
         )
         self.slow = settings.plugin.slow
         self.detector: Detector | None = None
@@ -90,11 +86,20 @@ class Watch:
                 found.append(frame)
         return found
 
-    def wants_waveform(self, tag: int, table: Table) -> bool:
-        if Waveform not in self.takes or not self._mask[tag]:
+    def wants_waveform(self, block: Waveform, table: Table) -> bool:
+        if Waveform not in self.takes or not self._mask[block.tag]:
             return False
-        gate = self._gates.get(self._machine_of[tag])
-        return gate is None or gate.is_open(table)
+        gate = self._gates.get(self._machine_of[block.tag])
+        return gate is None or gate.is_open(table, block.t_ns)
+
+    def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
+        """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it."""
+        assert self.detector is not None  # noqa: S101  whoever asks has looked
+        try:
+            return self.detector.process(item)
+        except Exception as exc:
+            exc.add_note(f"watch {self.name} ({self.settings.plugin.name}) looking at a {type(item).__name__}")
+            raise
 
     def wants_record(self, record: Record) -> bool:
         return Record in self.takes and record.source in self.records
@@ -137,48 +142,3 @@ def build_detector(watch: Watch, snapshots: Snapshots) -> Detector:
         except StateError as exc:
             log.warning("detector starts fresh", extra={"fields": {"watch": watch.name, "why": str(exc)}})
     return detector
-
-
-class SlowLane:
-    """Runs one slow detector beside the pipeline, on the analysis thread, behind a short queue."""
-
-    def __init__(
-        self,
-        watch: Watch,
-        executor: Executor,
-        *,
-        build: Callable[[], Detector],
-        found: Callable[[Watch, list[Finding]], None],
-        dropped: Callable[[str, str], None],
-    ) -> None:
-        self.watch, self._executor, self._build, self._found, self._dropped = watch, executor, build, found, dropped
-        self._queue: deque[Batch | Frame | Waveform] = deque()
-        self._work = asyncio.Event()
-
-    def put(self, item: Batch | Frame | Waveform) -> None:
-        if len(self._queue) >= QUEUE:
-            self._queue.popleft()
-            self._dropped(self.watch.name, type(item).__name__.lower())
-        self._queue.append(item)
-        self._work.set()
-
-    async def run(self) -> None:
-        """Build the detector, then work until cancelled."""
-        loop = asyncio.get_running_loop()
-        if self.watch.detector is None:
-            self.watch.ready(await loop.run_in_executor(self._executor, self._build))
-        detector = self.watch.detector
-        assert detector is not None  # noqa: S101  `ready` set it
-        while True:
-            while self._queue:
-                findings = await loop.run_in_executor(self._executor, detector.process, self._queue.popleft())
-                if findings:
-                    self._found(self.watch, findings)
-            self._work.clear()
-            await self._work.wait()
-
-    async def dump(self) -> bytes | None:
-        """The detector's state, taken between two items."""
-        if self.watch.detector is None:
-            return None
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self.watch.detector.dump)

@@ -115,6 +115,16 @@ class EventBuilder:
             traceparent=traceparent(identity),
         )
 
+    def of_replaced_outbox(self, set_aside: str, problem: str, *, now_ns: int) -> Event:
+        """The outbox's file was damaged and set aside under a new name."""
+        data = {
+            "title": f"{self.source.rsplit(':', 1)[-1]}: the outbox was damaged and replaced",
+            "at": rfc3339(now_ns),
+            "set_aside": set_aside,
+            "problem": problem[:1000],
+        }
+        return self.of_gateway("outbox_replaced", data, severity=Severity.ERROR, now_ns=now_ns)
+
     def of_gateway(self, happening: str, data: dict[str, Json], *, severity: Severity, now_ns: int) -> Event:
         """Something about the gateway itself; raises ContractViolation."""
         type_ = event_type("gateway", happening)

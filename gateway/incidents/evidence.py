@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import BAD, Batch, Json, Tag
+from gateway.contract import BAD, Batch, Json, Quality, Tag
 
-_POINT_BYTES = 26  # JSON of one point: offset and value with their commas
+_POINT_BYTES = 28  # JSON of one point, at most: offset and value with their commas
+_TAG_BYTES = 24  # JSON around one tag: name not counted
+_FRAME_BYTES = 64  # JSON around them all
+_LEAST_POINTS = 8
 _MAX_TAGS = 12
 _CHUNK_BYTES = 21  # tag, time, value, quality
 
 
 @dataclass(slots=True)
 class _Ring:
-    chunks: deque[Batch] = field(default_factory=deque)
+    """Chunks with the time of their newest reading."""
+
+    chunks: deque[tuple[int, Batch]] = field(default_factory=deque)
     readings: int = 0
 
 
@@ -38,8 +43,17 @@ class History:
         self._keep_ns = int(keep_seconds * 1e9)
         self._max_readings = max(1000, max_bytes // _CHUNK_BYTES // max(1, len(machines)))
 
+    def adopt(self, old: History) -> None:
+        """After a reload: tags keep their index, so what is remembered of a machine stays."""
+        for machine, ring in old._rings.items():
+            if machine in self._rings:
+                self._rings[machine] = ring
+
     def add(self, batch: Batch) -> None:
-        """Remember; rows of one machine stay together."""
+        """Remember; rows of one machine stay together. A reading of a time no clock shows has no place among the others."""
+        timed = batch.quality != Quality.BAD_TIME
+        if not timed.all():
+            batch = batch.select(timed)
         if not len(batch):
             return
         owner = self._machine_of[batch.tag]
@@ -51,11 +65,12 @@ class History:
 
     def _push(self, machine: str, batch: Batch) -> None:
         ring = self._rings[machine]
-        ring.chunks.append(batch)
+        newest = int(batch.t_ns.max())
+        ring.chunks.append((newest, batch))
         ring.readings += len(batch)
-        oldest = int(batch.t_ns[-1]) - self._keep_ns
-        while len(ring.chunks) > 1 and (ring.readings > self._max_readings or int(ring.chunks[0].t_ns[-1]) < oldest):
-            ring.readings -= len(ring.chunks.popleft())
+        oldest = newest - self._keep_ns
+        while len(ring.chunks) > 1 and (ring.readings > self._max_readings or ring.chunks[0][0] < oldest):
+            ring.readings -= len(ring.chunks.popleft()[1])
         if len(ring.chunks) > 256:
             self._merge(ring)
 
@@ -63,14 +78,14 @@ class History:
     def _merge(ring: _Ring) -> None:
         # Small batches (one MQTT message each) would make a chunk cost more than its readings.
         small = [ring.chunks.popleft() for _ in range(128)]
-        ring.chunks.appendleft(Batch.concat(small))
+        ring.chunks.appendleft((max(newest for newest, _ in small), Batch.concat([chunk for _, chunk in small])))
 
     def points(self, machine: str, since_ns: int, until_ns: int | None = None) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Per tag name: times and values (NaN where bad) after `since_ns` and up to `until_ns`."""
         ring = self._rings.get(machine)
         if ring is None or not ring.chunks:
             return {}
-        recent = [chunk for chunk in ring.chunks if int(chunk.t_ns[-1]) >= since_ns]
+        recent = [chunk for newest, chunk in ring.chunks if newest >= since_ns]
         if not recent:
             return {}
         whole = Batch.concat(recent)
@@ -90,10 +105,10 @@ class History:
         """
         points = self.points(machine, since_ns, until_ns)
         order = [name for name in concerned if name in points] + [name for name in points if name not in concerned]
-        order = order[:_MAX_TAGS]
+        order = _affordable(order[:_MAX_TAGS], max_bytes)
         if not order:
             return {}
-        most = max(8, max_bytes // _POINT_BYTES // len(order))
+        most = _points(order, max_bytes)
         series = {}
         for name in order:
             t_ns, value = thin(*points[name], most)
@@ -104,12 +119,26 @@ class History:
         return {"from_ns": since_ns, "tags": series}
 
 
+def _affordable(names: list[str], max_bytes: int) -> list[str]:
+    """The first of them, as many as get a few points each."""
+    while names and _points(names, max_bytes) < _LEAST_POINTS:
+        names = names[:-1]
+    return names
+
+
+def _points(names: list[str], max_bytes: int) -> int:
+    """Points per tag that fit."""
+    frame = _FRAME_BYTES + sum(len(name.encode()) + _TAG_BYTES for name in names)
+    return (max_bytes - frame) // _POINT_BYTES // len(names)
+
+
 def thin(t_ns: NDArray[np.int64], value: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """At most `most` points: of each equal piece its smallest and largest, in order of time, so that no peak is lost."""
     n = len(t_ns)
     if n <= most:
         return t_ns, value
     pieces = np.array_split(np.arange(n), max(1, most // 2))
-    filled = np.where(np.isnan(value), 0.0, value)
-    rows = np.unique([row for piece in pieces for row in (piece[np.argmin(filled[piece])], piece[np.argmax(filled[piece])])])
+    missing = np.isnan(value)
+    low, high = np.where(missing, np.inf, value), np.where(missing, -np.inf, value)
+    rows = np.unique([row for piece in pieces for row in (piece[np.argmin(low[piece])], piece[np.argmax(high[piece])])])
     return t_ns[rows], value[rows]

@@ -17,7 +17,7 @@ class Incident(msgspec.Struct, kw_only=True):
     active     False while an open incident waits for `clear_after`
     severity   of the condition now; `peak` the worst so far: it decides where the events go, so that whoever got the
                opening gets the closing too
-    from_record  caused by a business message: also its pending state is stored, because the message was acknowledged
+    from_record  caused by a business message: every change of it is stored, because the message was acknowledged
     events     how many events it has caused; the next one's number is one more
     """
 
@@ -70,9 +70,9 @@ _decode = msgspec.json.Decoder(Incident).decode
 
 
 class Phase(Enum):
-    """What happened to the incident; PENDING and DROPPED are stored but nobody is told."""
+    """What happened to the incident; NOTED and DROPPED (a pending one came to nothing) are stored but nobody is told."""
 
-    PENDING = "pending"
+    NOTED = "noted"
     DROPPED = "dropped"
     RAISED = "raised"
     UPDATED = "updated"

@@ -7,7 +7,7 @@ passed between `since_ns` and the finding's own time counts. After a restart the
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -23,6 +23,16 @@ class Rule:
     domain: str
     hold: float
     clear_after: float
+    watched: frozenset[str] | None = None
+    """``machine/tag`` and ``machine/record`` of the watch; None: whatever it says."""
+
+    def covers(self, incident: Incident) -> bool:
+        """The watch still looks at what the incident is about."""
+        if self.watched is None:
+            return True
+        if not incident.tags:
+            return any(path.startswith(f"{incident.machine}/") for path in self.watched)
+        return any(f"{incident.machine}/{tag}" in self.watched for tag in incident.tags)
 
 
 @dataclass(slots=True)
@@ -42,17 +52,32 @@ class Incidents:
     """
 
     def __init__(self, clock: Clock, make_id: Callable[[str, str, int], str], *, evidence_seconds: float) -> None:
-        self._clock, self._make_id, self._evidence_seconds = clock, make_id, evidence_seconds
+        self._clock, self._make_id, self.evidence_seconds = clock, make_id, evidence_seconds
         self._tracks: dict[tuple[str, str], _Track] = {}
         self._timers: list[tuple[float, int, tuple[str, str]]] = []
         self._ticket = count()
+        self._last_since: dict[tuple[str, str], int] = {}
+        self._forgot = False
 
     @property
     def open(self) -> list[Incident]:
         return [track.incident for track in self._tracks.values() if track.incident.state == "open"]
 
-    def restore(self, incidents: Iterable[Incident], rules: dict[str, Rule]) -> None:
-        """Continue with what was pending or open; the rule is the detector's of today, or a plain one if it is gone."""
+    def restore(
+        self,
+        incidents: Iterable[Incident],
+        rules: Mapping[str, Rule],
+        *,
+        last_since: Mapping[tuple[str, str], int] | None = None,
+        forgot: bool = False,
+    ) -> None:
+        """Continue with what was pending or open; the rule is the detector's of today, or a plain one if it is gone.
+
+        last_since   per machine and condition, when its last incident that is over began
+        forgot       what was over is not known (the outbox was replaced)
+        """
+        self._last_since |= last_since or {}
+        self._forgot = forgot
         now, now_ns = self._clock.monotonic(), self._clock.now_ns()
         for incident in incidents:
             rule = rules.get(incident.detector, Rule(incident.detector, incident.domain, 0.0, 0.0))
@@ -65,14 +90,17 @@ class Incidents:
             elif not incident.active:
                 self._set(track, key, "clear_at", now + max(0.0, rule.clear_after - passed))
 
-    def retire(self, rules: dict[str, Rule]) -> list[Change]:
-        """The configuration changed: nobody will tell the end of a condition whose watch is gone, so it ends now."""
+    def retire(self, rules: Mapping[str, Rule]) -> list[Change]:
+        """The configuration changed: nobody will tell the end of a condition that no watch covers, so it ends now.
+
+        A watch that only got another name (unnamed ones are numbered) takes over what its like began.
+        """
         changes = []
         now_ns = self._clock.now_ns()
         for key, track in list(self._tracks.items()):
-            rule = rules.get(track.incident.detector)
+            rule = _successor(track.incident, rules)
             if rule is not None:
-                track.rule = rule
+                track.rule, track.incident.detector = rule, rule.detector
             elif track.incident.state == "open":
                 track.incident.explanation["ended"] = "the configuration does not watch this any more"
                 changes.append(self._clear(key, track, now_ns))
@@ -85,11 +113,14 @@ class Incidents:
         """One finding, ACTIVE or OVER (facts are not incidents)."""
         key = (finding.machine, finding.condition)
         track = self._tracks.get(key)
-        if finding.state is State.OVER:
-            return self._over(key, track, finding) if track else []
+        if finding.state is State.OVER and (track is None or track.rule.detector != rule.detector):
+            return []  # nobody knows it, or another watch still says that it is active
         if track is None:
             return self._begin(key, finding, rule, from_record)
-        return self._again(key, track, finding)
+        changes = self._over(key, track, finding) if finding.state is State.OVER else self._again(key, track, finding)
+        if from_record and not changes:
+            return [Change(Phase.NOTED, track.incident, finding.t_ns)]
+        return changes
 
     def tick(self) -> list[Change]:
         """Whatever became due: raising after hold, closing after clear_after, completing the evidence."""
@@ -108,8 +139,9 @@ class Incidents:
     def _begin(self, key: tuple[str, str], finding: Finding, rule: Rule, from_record: bool) -> list[Change]:
         now_ns = self._clock.now_ns()
         hold = rule.hold if finding.hold_seconds is None else finding.hold_seconds
+        since_ns = self._since(key, finding)
         incident = Incident(
-            id=self._make_id(finding.machine, finding.condition, finding.since_ns),
+            id=self._make_id(finding.machine, finding.condition, since_ns),
             machine=finding.machine,
             condition=finding.condition,
             detector=rule.detector,
@@ -120,27 +152,34 @@ class Incidents:
             severity=0,
             peak=0,
             score=None,
-            since_ns=finding.since_ns,
+            since_ns=since_ns,
             changed_ns=now_ns,
             from_record=from_record,
             hold_seconds=hold,
         )
         incident.take(finding)
         track = self._tracks[key] = _Track(incident, rule)
-        left = hold - (finding.t_ns - finding.since_ns) / 1e9
+        left = hold - (finding.t_ns - since_ns) / 1e9
         if left <= 0:
             return [self._raise(key, track, finding.t_ns)]
         self._set(track, key, "raise_at", self._clock.monotonic() + left)
         # A pending condition of a business message must survive a crash: its acknowledgement says so.
-        return [Change(Phase.PENDING, incident, finding.t_ns)] if from_record else []
+        return [Change(Phase.NOTED, incident, finding.t_ns)] if from_record else []
+
+    def _since(self, key: tuple[str, str], finding: Finding) -> int:
+        """When it began. A detector whose state is older than the last incident's end (a crash) may still believe in the
+        beginning of that one, or of one before; an id made from it would be the id of a case that is closed.
+        """
+        last = self._last_since.get(key, finding.since_ns if self._forgot else None)
+        return finding.t_ns if last is not None and finding.since_ns <= last < finding.t_ns else finding.since_ns
 
     def _raise(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
         incident = track.incident
         incident.state, incident.raised_ns, incident.changed_ns = "open", t_ns, self._clock.now_ns()
         incident.events += 1
         track.raise_at = None
-        if self._evidence_seconds > 0 and not incident.from_record:
-            self._set(track, key, "evidence_at", self._clock.monotonic() + self._evidence_seconds)
+        if self.evidence_seconds > 0 and not incident.from_record:
+            self._set(track, key, "evidence_at", self._clock.monotonic() + self.evidence_seconds)
         return Change(Phase.RAISED, incident, t_ns)
 
     def _again(self, key: tuple[str, str], track: _Track, finding: Finding) -> list[Change]:
@@ -182,6 +221,7 @@ class Incidents:
         incident.state, incident.cleared_ns, incident.changed_ns = "closed", t_ns, self._clock.now_ns()
         incident.events += 1
         del self._tracks[key]
+        self._last_since[key] = max(incident.since_ns, self._last_since.get(key, 0))
         return Change(Phase.CLEARED, incident, t_ns)
 
     def _due(self, key: tuple[str, str], track: _Track, due: float) -> list[Change]:
@@ -198,3 +238,11 @@ class Incidents:
     def _set(self, track: _Track, key: tuple[str, str], timer: str, due: float) -> None:
         setattr(track, timer, due)
         heapq.heappush(self._timers, (due, next(self._ticket), key))
+
+
+def _successor(incident: Incident, rules: Mapping[str, Rule]) -> Rule | None:
+    """The watch that answers for the incident from now on: the same one, else another of its kind that covers it."""
+    own = rules.get(incident.detector)
+    likely = [own] if own is not None else []
+    likely += [rule for rule in rules.values() if rule.domain == incident.domain]
+    return next((rule for rule in likely if rule.covers(incident)), None)

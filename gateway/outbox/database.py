@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+from gateway.contract import ConfigError
+
 SCHEMA_VERSION = 1
 FILE_NAME = "outbox.db"
 
@@ -24,6 +26,7 @@ def open_database(folder: Path) -> tuple[sqlite3.Connection, Replaced | None]:
     """The connection for the writer thread, and what had to be replaced, if anything.
 
     raises sqlite3.OperationalError   the folder cannot be written or the disk is full
+    raises ConfigError                the file was written by a newer version: it is sound, so it stays where it is
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
@@ -45,7 +48,7 @@ def damage(path: Path) -> str | None:
             return "; ".join(rows)[:900]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            return f"written by a newer version (schema {version})"
+            raise ConfigError(f"{path} was written by a newer lineside (schema {version}, this one knows {SCHEMA_VERSION})")
         if version == SCHEMA_VERSION:
             connection.execute("SELECT count(*) FROM tally").fetchone()
     except sqlite3.DatabaseError as exc:
@@ -74,6 +77,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA busy_timeout=5000")
     connection.execute("PRAGMA cache_size=-4096")
+    connection.execute("PRAGMA journal_size_limit=16777216")
     if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
         _migrate(connection)
     return connection
@@ -87,7 +91,23 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
     @migrations()
     def m001_first_release(db: Database) -> None:
-        db.executescript((files("gateway.outbox") / "schema.sql").read_text(encoding="utf-8"))
+        for statement in statements((files("gateway.outbox") / "schema.sql").read_text(encoding="utf-8")):
+            db.execute(statement)
+        db.execute("PRAGMA user_version=1")
 
     migrations.apply(Database(connection))
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
+def statements(script: str) -> list[str]:
+    """A script as single statements: `executescript` would commit the migration's transaction half way.
+
+    >>> statements("CREATE TABLE a (x); CREATE TABLE b (y); -- not; a third")
+    ['CREATE TABLE a (x);', ' CREATE TABLE b (y);']
+    """
+    found, begun = [], ""
+    for piece in script.split(";")[:-1]:
+        begun += piece + ";"
+        if sqlite3.complete_statement(begun):
+            found.append(begun)
+            begun = ""
+    return found

@@ -6,12 +6,19 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from zlib import crc32
 
 from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox.rows import COLUMNS, INSERT, from_row, to_row
 
 READY, PARKED, QUARANTINED = 0, 1, 2
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
+_LEASE = (
+    f"SELECT {','.join(f'e.{name}' for name in COLUMNS.split(','))} FROM delivery d JOIN event e USING (seq) "  # noqa: S608
+    "WHERE d.destination=? AND d.state=? AND d.seq>? ORDER BY d.seq LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,7 @@ class IncidentRow:
     machine: str
     condition: str
     state: str
+    since_ns: int
     raised_ns: int
     changed_ns: int
     body: bytes
@@ -39,8 +47,8 @@ def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], eve
     """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
     if incidents:
         connection.executemany(
-            "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?)",
-            [(i.id, i.machine, i.condition, i.state, i.raised_ns, i.changed_ns, i.body) for i in incidents],
+            "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?,?,?)",
+            [(i.id, i.machine, i.condition, i.state, i.since_ns, i.raised_ns, i.changed_ns, i.body, crc32(i.body)) for i in incidents],
         )
     if not events:
         return 0
@@ -74,12 +82,7 @@ def tally(connection: sqlite3.Connection, what: str, counts: Counter[str]) -> No
 
 def lease(connection: sqlite3.Connection, destination: str, after: int, limit: int) -> list[Event]:
     """The oldest ready events of a destination behind sequence `after`; damaged rows are quarantined on the way."""
-    columns = ",".join(f"e.{name}" for name in COLUMNS.split(","))
-    rows = connection.execute(
-        f"SELECT {columns} FROM delivery d JOIN event e USING (seq) "  # noqa: S608
-        "WHERE d.destination=? AND d.state=? AND d.seq>? ORDER BY d.seq LIMIT ?",
-        (destination, READY, after, limit),
-    ).fetchall()
+    rows = _rows(connection, _LEASE, (destination, READY, after, limit))
     events, damaged = [], []
     for row in rows:
         event = from_row(row)
@@ -92,52 +95,56 @@ def lease(connection: sqlite3.Connection, destination: str, after: int, limit: i
     return events
 
 
+def _rows(connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+    """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as exc:
+        if "decode" not in str(exc).lower():
+            raise
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    finally:
+        connection.text_factory = str
+
+
 def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> None:
-    """Write down what came of a batch: delivered rows go, parked ones stay with their reason, the others wait."""
+    """Write down what came of a batch: delivered rows go, parked ones stay with their reason, the others wait.
+
+    Doing it twice is the same as once: what counts as delivered is the rows that were still there.
+    """
     done = [e.sequence for e, o in zip(events, outcomes, strict=True) if o.kind in _DONE]
-    parked = [(o.reason[:500], destination, e.sequence) for e, o in zip(events, outcomes, strict=True) if o.kind is OutcomeKind.PARK]
-    if parked:
-        connection.executemany("UPDATE delivery SET state=1, attempts=attempts+1, reason=? WHERE destination=? AND seq=?", parked)
+    failed = [
+        (PARKED if o.kind is OutcomeKind.PARK else READY, o.reason[:500], destination, e.sequence, READY)
+        for e, o in zip(events, outcomes, strict=True)
+        if o.kind not in _DONE
+    ]
+    if failed:
+        statement = "UPDATE delivery SET state=?, attempts=attempts+1, reason=? WHERE destination=? AND seq=? AND state=?"
+        connection.executemany(statement, failed)
     if done:
-        remove(connection, destination, done)
-        tally(connection, "delivered", Counter({destination: len(done)}))
+        tally(connection, "delivered", Counter({destination: remove(connection, destination, done)}))
 
 
-def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
-    """Delete deliveries, and the events nobody waits for any more."""
+def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> int:
+    """Delete deliveries, and the events nobody waits for any more; returns how many deliveries there were."""
     first, last = sequences[0], sequences[-1]
     if last - first + 1 == len(sequences):
-        connection.execute("DELETE FROM delivery WHERE seq BETWEEN ? AND ? AND destination=?", (first, last, destination))
+        found = connection.execute("DELETE FROM delivery WHERE seq BETWEEN ? AND ? AND destination=?", (first, last, destination))
         connection.execute(
             "DELETE FROM event WHERE seq BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq=event.seq)", (first, last)
         )
-        return
-    connection.executemany("DELETE FROM delivery WHERE seq=? AND destination=?", [(seq, destination) for seq in sequences])
+        return found.rowcount
+    found = connection.executemany("DELETE FROM delivery WHERE seq=? AND destination=?", [(seq, destination) for seq in sequences])
     drop_orphans(connection, sequences)
+    return found.rowcount
 
 
 def drop_orphans(connection: sqlite3.Connection, sequences: Iterable[int]) -> None:
     connection.executemany(
         "DELETE FROM event WHERE seq=? AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq=event.seq)", [(seq,) for seq in sequences]
     )
-
-
-def open_incidents(connection: sqlite3.Connection) -> list[bytes]:
-    return [row[0] for row in connection.execute("SELECT body FROM incident WHERE state IN ('pending','open') ORDER BY changed_ns")]
-
-
-def recent_incidents(connection: sqlite3.Connection, limit: int) -> list[bytes]:
-    order = "ORDER BY CASE state WHEN 'closed' THEN 1 ELSE 0 END, raised_ns DESC"
-    return [row[0] for row in connection.execute(f"SELECT body FROM incident WHERE state != 'pending' {order} LIMIT ?", (limit,))]  # noqa: S608
-
-
-def incident(connection: sqlite3.Connection, identity: str) -> bytes | None:
-    row = connection.execute("SELECT body FROM incident WHERE id=?", (identity,)).fetchone()
-    return row[0] if row else None
-
-
-def forget_incidents(connection: sqlite3.Connection, closed_before_ns: int) -> int:
-    return connection.execute("DELETE FROM incident WHERE state='closed' AND changed_ns<?", (closed_before_ns,)).rowcount
 
 
 def note_loss(

@@ -7,11 +7,14 @@ been delivered, and a case that nobody closes is worse than a case that came lat
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections import Counter
 
 from gateway.outbox.operations import READY, drop_orphans, note_loss, tally
 
 CHUNK = 500
+EARLIEST_NS = 1_420_070_400_000_000_000
+"""2015-01-01: an event recorded before was recorded before the clock was set; its age is not known."""
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -22,13 +25,21 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 def enforce(connection: sqlite3.Connection, *, max_bytes: int, keep_ns: int, now_ns: int) -> int:
     """Bring the outbox under its caps; returns the number of deliveries given up."""
-    given_up = _give_up(connection, "expired", "older than keep_events_days", "e.recorded_ns < ?", (now_ns - keep_ns,), None, now_ns)
+    given_up = _expire(connection, now_ns - keep_ns, now_ns)
     while used_bytes(connection) > max_bytes:
         count = _give_up(connection, "dropped", "max_megabytes", "e.type NOT LIKE '%.cleared.v%'", (), CHUNK, now_ns)
         if not count:
             break
         given_up += count
     return given_up
+
+
+def _expire(connection: sqlite3.Connection, before_ns: int, now_ns: int) -> int:
+    """Looks at the old end only: a million events that are young enough cost nothing."""
+    young = connection.execute("SELECT seq FROM event WHERE recorded_ns >= ? ORDER BY seq LIMIT 1", (before_ns,)).fetchone()
+    where = "e.recorded_ns BETWEEN ? AND ? AND d.seq < ?"
+    bounds = (EARLIEST_NS, before_ns - 1, young[0] if young else sys.maxsize)
+    return _give_up(connection, "expired", "older than keep_events_days", where, bounds, None, now_ns)
 
 
 def _give_up(

@@ -8,15 +8,17 @@ from zlib import crc32
 from gateway.contract import Event, Severity
 
 COLUMNS = "seq,id,type,source,subject,time_ns,recorded_ns,severity,partitionkey,dataschema,correlationid,traceparent,data,crc"
-INSERT = f"INSERT OR IGNORE INTO event ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608  no outside text
+# Not OR IGNORE: that would also swallow a row that breaks another rule of the table.
+INSERT = f"INSERT INTO event ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"  # noqa: S608  no outside text
 
 
-def checksum(identity: str, type_: str, subject: str, time_ns: int, data: bytes) -> int:
-    return crc32(data, crc32(f"{identity}\n{type_}\n{subject}\n{time_ns}".encode()))
+def checksum(fields: tuple[Any, ...], data: bytes) -> int:
+    """CRC-32 over everything that is sent: `fields` are the columns before `data`."""
+    return crc32(data, crc32("\n".join(map(str, fields)).encode("utf-8", "surrogateescape")))
 
 
 def to_row(event: Event, seq: int) -> tuple[Any, ...]:
-    return (
+    fields = (
         seq,
         event.id,
         event.type,
@@ -29,16 +31,16 @@ def to_row(event: Event, seq: int) -> tuple[Any, ...]:
         event.dataschema,
         event.correlationid,
         event.traceparent,
-        event.data,
-        checksum(event.id, event.type, event.subject, event.time_ns, event.data),
     )
+    return (*fields, event.data, checksum(fields, event.data))
 
 
 def from_row(row: tuple[Any, ...]) -> Event | None:
     """None: the row was damaged on disk and must not be sent as good."""
-    seq, identity, type_, source, subject, time_ns, recorded_ns, severity, key, schema, correlation, trace, data, crc = row
-    if checksum(identity, type_, subject, time_ns, data) != crc:
+    *fields, data, crc = row
+    if not isinstance(data, bytes) or checksum(tuple(fields), data) != crc:
         return None
+    seq, identity, type_, source, subject, time_ns, recorded_ns, severity, key, schema, correlation, trace = fields
     return Event(
         id=identity,
         type=type_,

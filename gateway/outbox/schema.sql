@@ -14,8 +14,10 @@ CREATE TABLE event (
     correlationid TEXT    NOT NULL,
     traceparent   TEXT    NOT NULL,
     data          BLOB    NOT NULL,
-    crc           INTEGER NOT NULL                     -- over id, type, subject, time_ns, data: SQLite misses most bit flips
+    crc           INTEGER NOT NULL                     -- over all the columns before it: SQLite misses most bit flips
 ) STRICT;
+
+CREATE INDEX event_severity ON event (severity);       -- order of sacrifice when the cap is reached
 
 -- One row per event and destination until it is delivered. state: 0 ready, 1 parked (dead letter), 2 quarantined (damaged)
 CREATE TABLE delivery (
@@ -42,10 +44,12 @@ CREATE TABLE incident (
     id         TEXT    PRIMARY KEY,
     machine    TEXT    NOT NULL,
     condition  TEXT    NOT NULL,
-    state      TEXT    NOT NULL,                       -- pending, open, closed
+    state      TEXT    NOT NULL,                       -- pending, open, closed, damaged
+    since_ns   INTEGER NOT NULL,
     raised_ns  INTEGER NOT NULL,
     changed_ns INTEGER NOT NULL,
-    body       BLOB    NOT NULL                        -- JSON: gateway.incidents.Incident
+    body       BLOB    NOT NULL,                       -- JSON: gateway.incidents.Incident
+    crc        INTEGER NOT NULL                        -- over the body
 ) STRICT;
 
 CREATE INDEX incident_state ON incident (state, changed_ns);
@@ -54,7 +58,7 @@ CREATE INDEX incident_state ON incident (state, changed_ns);
 CREATE TABLE ledger (
     id          INTEGER PRIMARY KEY,
     recorded_ns INTEGER NOT NULL,
-    what        TEXT    NOT NULL,                      -- events, readings, records
+    what        TEXT    NOT NULL,                      -- events, readings, waveforms, incidents
     name        TEXT    NOT NULL,                      -- destination or source
     from_ns     INTEGER NOT NULL,
     to_ns       INTEGER NOT NULL,

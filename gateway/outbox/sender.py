@@ -40,11 +40,12 @@ class Sender:
         self.breaker = Breaker(clock)
         self._uplink: Uplink | None = None
         self._cursor = 0
-        self._settling: asyncio.Future[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """For ever, until cancelled."""
         self._wake = self._outbox.subscribe()
+        self._cursor = 0
         try:
             while True:
                 events = await self._next()
@@ -76,8 +77,7 @@ class Sender:
             events = await self._lease()
             if events:
                 return events
-            await self._settled()
-            self._cursor = 0
+            await self._again()
             if events := await self._lease():
                 return events
             try:
@@ -97,14 +97,20 @@ class Sender:
         for kind in kinds:
             self._counts.add("deliveries", sum(o.kind is kind for o in outcomes), destination=self.name, outcome=kind.value)
         await self._settled()
-        self._settling = self._outbox.settle(self.name, events, outcomes)
+        # The next batch is sent while this one's outcome goes to disk; if that is lost, the same ids are sent again.
+        self._settling = asyncio.create_task(self._outbox.settle(self.name, events, outcomes))
         self._cursor = events[-1].sequence
         if kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}:
-            await self._settled()
-            self._cursor = 0
+            await self._again()
             self._back_off(outcomes)
         else:
+            self._status.up(self._link)
             self.breaker.succeeded()
+
+    async def _again(self) -> None:
+        """From the oldest on."""
+        await self._settled()
+        self._cursor = 0
 
     async def _send(self, events: Sequence[Event]) -> list[Outcome] | None:
         """None: nothing was taken; the breaker knows."""
@@ -115,12 +121,11 @@ class Sender:
                 outcomes = await uplink.send(events)
         except (NotConnected, TimeoutError, OSError) as exc:
             self._status.down(self._link, exc, self.breaker.failed())
-            self._cursor = 0
             await self._disconnect()
+            await self._again()
             return None
         if len(outcomes) != len(events):
             raise RuntimeError(f"uplink {self.name} gave {len(outcomes)} outcomes for {len(events)} events")
-        self._status.up(self._link)
         return outcomes
 
     def _back_off(self, outcomes: Sequence[Outcome]) -> None:

@@ -10,15 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from gateway.contract import Clock, Event, Outcome
-from gateway.outbox import operations, retention
+from gateway.outbox import incidents, operations, retention
 from gateway.outbox.database import Replaced, open_database
+from gateway.outbox.losses import Losses, write
 from gateway.outbox.operations import Addressed, IncidentRow
 from gateway.outbox.writer import Operation, T, Writer
 
 log = logging.getLogger("lineside")
 _DAY_NS = 86_400_000_000_000
 _ENFORCE_EVERY = 500
-_FULL_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 
 
 class Outbox:
@@ -29,15 +30,20 @@ class Outbox:
 
     def __init__(self, folder: Path, clock: Clock, *, max_bytes: int = 512 << 20, keep_days: int = 30) -> None:
         self._folder, self._clock = folder, clock
-        self.max_bytes, self._keep_ns = max_bytes, keep_days * _DAY_NS
+        self.max_bytes, self.keep_days = max_bytes, keep_days
         self._since_enforced = 0
-        self._full = False
+        self.refused = ""
+        """Why the disk does not take anything now; empty while it does."""
         self._waiting: list[asyncio.Event] = []
         self.accepted = 0
         """Events stored since the start."""
 
     def open(self) -> Replaced | None:
-        """Open or create the file; raises sqlite3.OperationalError when the folder cannot be written."""
+        """Open or create the file.
+
+        raises sqlite3.OperationalError   the folder cannot be written
+        raises ConfigError                the file is of a newer version
+        """
         connection, replaced = open_database(self._folder)
         self._writer = Writer(connection)
         return replaced
@@ -59,28 +65,31 @@ class Outbox:
         return self._writer.commits
 
     async def run(self, operation: Operation[T]) -> T:
-        """Any operation in the writer's next transaction."""
+        """Any operation in the writer's next transaction; raises sqlite3.OperationalError when the disk refuses."""
         return await self._writer.submit(operation)
 
-    async def append(self, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> None:
-        """Returns when all of it is on disk, in one transaction.
+    async def append(self, changed: Sequence[IncidentRow], events: Sequence[Addressed]) -> None:
+        """Returns when all of it is on disk, in one transaction; waits as long as the disk is full or refuses.
 
-        A disk that is full or refuses is waited for: the caller holds what it has, nothing accepted is lost, and
-        doing the same again is harmless because ids decide.
+        The caller holds what it has meanwhile; nothing accepted is lost.
         """
+        self._stored(await self._insist(lambda connection: operations.append(connection, changed, events)))
+
+    async def _insist(self, operation: Operation[T]) -> T:
+        """Again until it is on disk. Every operation here may be done twice: ids and the rows' states decide."""
         while True:
             try:
-                new = await self._writer.submit(lambda connection: operations.append(connection, incidents, events))
-                break
+                result = await self._writer.submit(operation)
             except sqlite3.OperationalError as exc:
-                if not self._full:
-                    log.error("outbox cannot write", extra={"fields": {"why": str(exc), "retry_seconds": _FULL_RETRY_SECONDS}})
-                self._full = True
-                await self._clock.sleep(_FULL_RETRY_SECONDS)
-        if self._full:
-            log.info("outbox writes again")
-            self._full = False
-        self._stored(new)
+                if not self.refused:
+                    log.error("outbox cannot write", extra={"fields": {"why": str(exc), "retry_seconds": _RETRY_SECONDS}})
+                self.refused = str(exc)
+                await self._clock.sleep(_RETRY_SECONDS)
+                continue
+            if self.refused:
+                log.info("outbox writes again")
+                self.refused = ""
+            return result
 
     def _stored(self, new: int) -> None:
         if not new:
@@ -93,19 +102,27 @@ class Outbox:
             self._since_enforced = 0
             self._writer.submit(self._retention()).add_done_callback(_report_retention)
 
-    async def enforce_retention(self) -> int:
-        return await self._writer.submit(self._retention())
+    async def tidy(self, losses: Losses, closed_before_ns: int) -> None:
+        """Write down what was lost elsewhere, keep to the caps, forget incidents that are closed since long."""
+        taken, retention_ = losses.take(), self._retention()
+
+        def operation(connection: sqlite3.Connection) -> int:
+            write(connection, taken, self._clock.now_ns())
+            incidents.forget(connection, closed_before_ns)
+            return retention_(connection)
+
+        _tell(await self._insist(operation))
 
     def _retention(self) -> Operation[int]:
-        return partial(retention.enforce, max_bytes=self.max_bytes, keep_ns=self._keep_ns, now_ns=self._clock.now_ns())
+        return partial(retention.enforce, max_bytes=self.max_bytes, keep_ns=self.keep_days * _DAY_NS, now_ns=self._clock.now_ns())
 
     async def lease(self, destination: str, after: int, limit: int) -> list[Event]:
         """The oldest `limit` ready events behind `after`, in order."""
-        return await self._writer.submit(lambda connection: operations.lease(connection, destination, after, limit))
+        return await self._insist(lambda connection: operations.lease(connection, destination, after, limit))
 
-    def settle(self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> asyncio.Future[None]:
-        """Resolves when the outcomes are on disk."""
-        return self._writer.submit(lambda connection: operations.settle(connection, destination, events, outcomes))
+    async def settle(self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> None:
+        """Returns when the outcomes are on disk."""
+        await self._insist(lambda connection: operations.settle(connection, destination, events, outcomes))
 
 
 def _report_retention(done: asyncio.Future[int]) -> None:
@@ -113,5 +130,10 @@ def _report_retention(done: asyncio.Future[int]) -> None:
         return
     if error := done.exception():
         log.error("retention failed", extra={"fields": {"why": str(error)}})
-    elif given_up := done.result():
+    else:
+        _tell(done.result())
+
+
+def _tell(given_up: int) -> None:
+    if given_up:
         log.warning("outbox full, events given up", extra={"fields": {"events": given_up, "ledger": "lineside outbox ledger"}})

@@ -26,7 +26,7 @@ class Writer:
     """Runs operations on the connection, many per transaction.
 
     An operation that raises is undone alone (savepoint) and its future gets the error; the others are committed.
-    A commit that fails gives its error to all of them: *unknown*, never *stored*.
+    An error of the file (full, unreadable) or a commit that fails is the error of all of them: *unknown*, never *stored*.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -34,16 +34,20 @@ class Writer:
         self._queue: SimpleQueue[tuple[Operation[Any], asyncio.Future[Any]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self.commits = 0
+        self._closed = False
         self._thread.start()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Queue `operation`; the future resolves after its transaction is on disk."""
+        """Queue `operation`; the future resolves after its transaction is on disk. After `close` it raises RuntimeError."""
+        if self._closed:
+            raise RuntimeError("the outbox is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put((operation, future))
         return future
 
     async def close(self) -> None:
         """Finish what is queued, then close the file."""
+        self._closed = True
         self._queue.put(None)
         while self._thread.is_alive():  # noqa: ASYNC110  the thread cannot set an asyncio event after the loop's last use
             await asyncio.sleep(0.005)
@@ -88,13 +92,19 @@ class Writer:
         self._connection.execute("SAVEPOINT operation")
         try:
             result = operation(self._connection)
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, KeyError) as exc:
-            self._connection.execute("ROLLBACK TO operation")
-            return None, exc
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("RELEASE operation")
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as exc:
+            return self._undone(exc)
+        except sqlite3.Error:
+            raise
+        except Exception as exc:  # noqa: BLE001  whoever submitted it gets it; the thread serves the others
+            return self._undone(exc)
+        self._connection.execute("RELEASE operation")
         return result, None
+
+    def _undone(self, error: Exception) -> tuple[None, Exception]:
+        self._connection.execute("ROLLBACK TO operation")
+        self._connection.execute("RELEASE operation")
+        return None, error
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:

@@ -13,13 +13,15 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Status
 
 HELP = {
-    "readings": "readings taken from sources",
+    "readings_received": "readings taken from sources, by source",
+    "readings": "readings processed",
     "readings_bad": "readings that are bad, by reason",
     "readings_dropped": "readings lost in the gateway, by source and reason",
     "records": "business messages taken",
-    "waveforms": "blocks of fast channels taken",
+    "waveforms": "blocks of fast channels processed",
     "waveforms_bad": "blocks that are bad, by reason",
-    "waveforms_dropped": "blocks a slow detector had no time for",
+    "waveforms_dropped": "blocks lost in the gateway, by source and reason",
+    "analysis_dropped": "items a slow detector had no time for, by watch and shape",
     "findings": "what detectors said, by watch",
     "events": "events built, by type",
     "events_unaddressed": "events no destination wanted",

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from gateway.contract import Clock, NotConnected
+from gateway.contract import Clock, LinesideError, NotConnected
 
 log = logging.getLogger("lineside")
 
@@ -49,7 +49,7 @@ class Status:
         self._change(link, "up", "")
 
     def down(self, link: Link, error: BaseException, retry_seconds: float) -> None:
-        why = error.why if isinstance(error, NotConnected) else f"{type(error).__name__}: {error}"
+        why = error.why if isinstance(error, NotConnected) else str(error) if isinstance(error, LinesideError) else _bug(error)
         if link.state == "down":
             link.why = why
             return
@@ -57,9 +57,18 @@ class Status:
         if isinstance(error, NotConnected):
             log.warning("lost", extra={"fields": facts | {"peer": error.peer}})
         else:
-            log.error("failed", extra={"fields": facts}, exc_info=error)
+            # A traceback only for what nobody foresaw.
+            log.error("failed", extra={"fields": facts}, exc_info=None if isinstance(error, LinesideError) else error)
         link.losses += 1
         self._change(link, "down", why)
+
+    def summary(self) -> str:
+        """For `systemctl status`: ``3 of 4 sources and 1 of 1 destinations are up``."""
+        words = []
+        for kind in ("source", "destination"):
+            states = [link.state for link in self.links.values() if link.kind == kind]
+            words.append(f"{states.count('up')} of {len(states)} {kind}s")
+        return f"{' and '.join(words)} are up"
 
     def ended(self, link: Link) -> None:
         log.info("ended", extra={"fields": {link.kind: link.name}})
@@ -67,3 +76,7 @@ class Status:
 
     def _change(self, link: Link, state: LinkState, why: str) -> None:
         link.state, link.why, link.since_ns = state, why, self._clock.now_ns()
+
+
+def _bug(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from gateway.contract import Json
@@ -64,7 +65,7 @@ class View(Protocol):
         (`t` counts from a ``from_ns`` that stands beside or above it) and every SPECTRUM as a spectrum.
         """
 
-    def metrics(self) -> bytes:
+    def metrics(self) -> bytes | Awaitable[bytes]:
         """Prometheus text format, UTF-8."""
 
     def healthy(self) -> tuple[bool, dict[str, Json]]:

@@ -1,0 +1,144 @@
+"""Slow detectors compute beside the pipeline; all watches are started, saved and ended from here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+
+from gateway.contract import Batch, Detector, Finding, Frame, Waveform
+from gateway.engine.snapshot import Snapshots
+from gateway.engine.watch import Watch, build_detector
+from gateway.telemetry.counts import Counts
+
+log = logging.getLogger("lineside")
+QUEUE = 64
+"""Items a slow detector may be behind; beyond, its oldest are dropped and counted."""
+
+
+class SlowLane:
+    """Runs one slow detector beside the pipeline, on the analysis thread, behind a short queue."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        executor: Executor,
+        *,
+        build: Callable[[], Detector],
+        found: Callable[[Watch, list[Finding]], None],
+        dropped: Callable[[str, str], None],
+    ) -> None:
+        self.watch, self._executor, self._build, self._found, self._dropped = watch, executor, build, found, dropped
+        self._queue: deque[Batch | Frame | Waveform] = deque()
+        self._work = asyncio.Event()
+
+    def put(self, item: Batch | Frame | Waveform) -> None:
+        if len(self._queue) >= QUEUE:
+            self._queue.popleft()
+            self._dropped(self.watch.name, type(item).__name__.lower())
+        self._queue.append(item)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Build the detector, then work until cancelled."""
+        loop = asyncio.get_running_loop()
+        if self.watch.detector is None:
+            self.watch.ready(await loop.run_in_executor(self._executor, self._build))
+        while True:
+            while self._queue:
+                findings = await loop.run_in_executor(self._executor, self.watch.process, self._queue.popleft())
+                if findings:
+                    self._found(self.watch, findings)
+            self._work.clear()
+            await self._work.wait()
+
+    async def dump(self) -> bytes | None:
+        """The detector's state, taken between two items."""
+        if self.watch.detector is None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self.watch.detector.dump)
+
+
+class Lanes:
+    """The watches of the running configuration: builds their detectors, runs the slow ones, keeps their states on disk.
+
+    found   what a slow detector noticed, called in the loop
+    files   executor for the disk
+    """
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        snapshots: Snapshots,
+        *,
+        found: Callable[[Watch, list[Finding]], None],
+        counts: Counts,
+        files: Executor,
+    ) -> None:
+        self._tasks, self._snapshots, self._found, self._counts, self._files = tasks, snapshots, found, counts, files
+        self._analysis = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._running: dict[str, tuple[SlowLane, asyncio.Task[None]]] = {}
+        self._refused = False
+
+    def get(self, name: str) -> SlowLane | None:
+        """The lane of a slow watch."""
+        running = self._running.get(name)
+        return running[0] if running else None
+
+    def build(self, watches: Iterable[Watch]) -> None:
+        """Detectors of fast watches that have none yet; raises ConfigError when one cannot be built."""
+        for watch in watches:
+            if not watch.slow and watch.detector is None:
+                watch.ready(build_detector(watch, self._snapshots))
+
+    async def start(self, watches: Iterable[Watch]) -> None:
+        """Lanes of slow watches: those that are not among `watches` any more end, new ones begin."""
+        wanted = {watch.name: watch for watch in watches if watch.slow}
+        await self._end([name for name, (lane, _) in self._running.items() if wanted.get(name) is not lane.watch])
+        for name, watch in wanted.items():
+            if name not in self._running:
+                build = partial(build_detector, watch, self._snapshots)
+                lane = SlowLane(watch, self._analysis, build=build, found=self._found, dropped=self._dropped)
+                self._running[name] = lane, self._tasks.create_task(lane.run(), name=f"watch {name}")
+
+    async def save(self, watches: Iterable[Watch]) -> None:
+        """Every detector's state to disk. A disk that refuses keeps the old states; it is told once."""
+        loop = asyncio.get_running_loop()
+        for watch in watches:
+            lane = self.get(watch.name)
+            state = await lane.dump() if lane else watch.detector.dump() if watch.detector else None
+            if state is None:
+                continue
+            try:
+                await loop.run_in_executor(self._files, self._snapshots.save, watch.name, state)
+            except OSError as exc:
+                if not self._refused:
+                    log.error("detector states cannot be saved", extra={"fields": {"why": exc.strerror, "watch": watch.name}})
+                self._refused = True
+                return
+        self._refused = False
+
+    async def stop(self) -> None:
+        """End the slow ones; what they were behind is not looked at."""
+        tasks = [task for _, task in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def close(self) -> None:
+        """End the analysis thread; called last."""
+        self._analysis.shutdown(wait=False, cancel_futures=True)
+
+    async def _end(self, names: list[str]) -> None:
+        ended = [self._running.pop(name)[1] for name in names]
+        for task in ended:
+            task.cancel()
+        if ended:
+            await asyncio.wait(ended)
+
+    def _dropped(self, name: str, shape: str) -> None:
+        self._counts.add("analysis_dropped", 1, watch=name, shape=shape)

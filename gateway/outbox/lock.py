@@ -1,0 +1,35 @@
+"""One gateway per state folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gateway.contract import ConfigError
+
+
+@contextmanager
+def state_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the kernel lets it go with the process. Raises ConfigError when it cannot be had."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("a+")
+    except OSError as exc:
+        raise ConfigError(f"the state folder {folder} cannot be used: {exc.strerror}") from exc
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise ConfigError(f"another gateway runs with the state folder {folder}") from exc
+        _write_pid(file.fileno())
+        yield
+
+
+def _write_pid(descriptor: int) -> None:
+    """For people; a full disk is no reason not to start."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
