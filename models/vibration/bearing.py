@@ -6,9 +6,9 @@ import csv
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from math import cos, radians
 from pathlib import Path
+from typing import Final
 
 from gateway.contract import Bearing, ConfigError
 
@@ -72,19 +72,17 @@ def look_up(designation: str) -> Orders:
     >>> look_up("SKF 6205-2RS") == look_up("fag 6205.C3") == look_up("6205")
     True
     """
-    table = _table()
     text = designation.upper()
-    for known, found in table.items():
+    for known, found in _TABLE.items():
         if re.search(rf"(?<!\d){re.escape(known)}(?!\d)", text):
             return found
     core = re.search(r"\d{3,}", text)
-    near = get_close_matches(core.group() if core else text, table, n=1, cutoff=0.5)
+    near = get_close_matches(core.group() if core else text, _TABLE, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"bearing {designation!r} is not in the table{hint} Give balls, ball_diameter and pitch_diameter instead")
 
 
-@cache
-def _table() -> dict[str, Orders]:
+def _read_table() -> dict[str, Orders]:
     with Path(__file__).with_name("bearings.csv").open(encoding="utf-8", newline="") as file:
         return {
             row["designation"]: orders(
@@ -92,3 +90,6 @@ def _table() -> dict[str, Orders]:
             )
             for row in csv.DictReader(file)
         }
+
+
+_TABLE: Final = _read_table()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 GOOD, ZONE_C, ZONE_D = 0, 1, 2
 
@@ -38,9 +39,16 @@ class Zones:
 
 def iso_zones(group: int, support: str) -> Zones:
     """Row of ``iso20816_3.toml``; raises KeyError if someone removed it."""
+    return _TABLE[group, support]
+
+
+def _read_table() -> dict[tuple[int, str], Zones]:
     table = tomllib.loads(Path(__file__).with_name("iso20816_3.toml").read_text(encoding="utf-8"))
+    found = {}
     for row in table["zone"]:
-        if row["group"] == group and row["support"] == support:
-            low, middle, high = map(float, row["limits"])
-            return Zones((low, middle, high), f"{table['source']} group {group} {support}")
-    raise KeyError(f"group {group} {support}")
+        low, middle, high = map(float, row["limits"])
+        found[row["group"], row["support"]] = Zones((low, middle, high), f"{table['source']} group {row['group']} {row['support']}")
+    return found
+
+
+_TABLE: Final = _read_table()

@@ -51,6 +51,9 @@ def block(number: int, samples: NDArray[np.float32], *, rpm: float | None = RPM,
 class Rig:
     """See `gateway.testkit.rigs.DetectorRig`."""
 
+    machines = ("pump-3",)
+    tag_names = ("vibration_x",)
+
     def detector(self) -> Detector:
         plugin = registry.detector("vibration")
         machine = Machine(name="pump-3", bearing=Bearing(designation="SKF 6205", speed="speed"))
