@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import floor
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.modbus.config import ModbusOptions
 from drivers.modbus.decode import Decoder
-from drivers.modbus.plan import Block, items_of, plan
+from drivers.modbus.plan import Block, Learnt, halves, items_of, plan
 from drivers.modbus.wire import Refused, Wire
 from gateway.contract import GOOD, Batch, Quality, SourceContext
 
-ILLEGAL_ADDRESS, BUSY = 2, (5, 6)
-RETRY_REFUSED_SECONDS = 60.0
+OF_THE_ADDRESS = (1, 2, 3)  # illegal function, address, value; all other exceptions are the state the device is in
+ASK_REFUSED_SECONDS = 60.0
+_Answer: TypeAlias = tuple[NDArray[np.float64], NDArray[np.uint8]]
 
 
 class ModbusSource:
@@ -24,10 +25,10 @@ class ModbusSource:
     def __init__(self, options: ModbusOptions, context: SourceContext) -> None:
         self._options, self._context = options, context
         self._items = items_of(context.tags, options)
-        self._refused: frozenset[int] = frozenset()
-        self._ask_refused_at = 0.0
+        self._learnt = Learnt()
         self._wire = Wire(options)
         self._next_poll = 0.0
+        self._ask_refused_at = 0.0
         self._replan()
 
     async def connect(self) -> None:
@@ -36,29 +37,22 @@ class ModbusSource:
 
     async def read(self) -> Batch:
         await self._pace()
-        clock = self._context.clock
-        tags: list[NDArray[np.int32]] = []
-        times: list[int] = []
-        values: list[NDArray[np.float64]] = []
-        qualities: list[NDArray[np.uint8]] = []
         due = self._due()
-        refused: set[int] = set(self._refused) if due is self._blocks else set()
+        refused: set[int] = set(self._learnt.refused) if due is self._blocks else set()
+        cuts: set[int] = set(self._learnt.cuts)
+        times: list[int] = []
+        answers: list[_Answer] = []
         for block, decoder in due:
-            value, quality = await self._read(block, decoder, refused)
-            tags.append(decoder.tag)
-            times.append(clock.now_ns())
-            values.append(value)
-            qualities.append(quality)
-        if refused != self._refused:
-            self._refused = frozenset(refused)
-            self._replan()
-        if not tags:
+            answers.append(await self._ask(block, decoder, refused, cuts))
+            times.append(self._context.clock.now_ns())
+        self._learn(refused, cuts)
+        if not answers:
             return Batch.of([], [], [])
         return Batch(
-            np.concatenate(tags),
-            np.repeat(np.array(times, dtype=np.int64), [len(tag) for tag in tags]),
-            np.concatenate(values),
-            np.concatenate(qualities),
+            np.concatenate([decoder.tag for _, decoder in due]),
+            np.repeat(np.array(times, dtype=np.int64), [len(decoder.tag) for _, decoder in due]),
+            np.concatenate([value for value, _ in answers]),
+            np.concatenate([quality for _, quality in answers]),
         )
 
     async def close(self) -> None:
@@ -66,7 +60,9 @@ class ModbusSource:
 
     async def _pace(self) -> None:
         """Wait for the next point of the poll grid; points that have passed are skipped and counted."""
-        period, clock = self._options.poll_seconds, self._context.clock
+        clock = self._context.clock
+        # With nothing to ask for, as fast as the device answers would be a loop without a pause.
+        period = self._options.poll_seconds or (0.0 if self._blocks else 1.0)
         if period <= 0:
             return
         late = clock.monotonic() - self._next_poll
@@ -77,44 +73,47 @@ class ModbusSource:
         await clock.sleep(self._next_poll - clock.monotonic())
         self._next_poll += period
 
-    def _replan(self) -> None:
-        blocks = [(block, Decoder(block)) for block in plan(self._items, self._options, self._refused)]
-        self._blocks = [entry for entry in blocks if entry[0].items[0].index not in self._refused]
-        self._alone = [entry for entry in blocks if entry[0].items[0].index in self._refused]
-        self._ask_refused_at = self._context.clock.monotonic() + RETRY_REFUSED_SECONDS
-
     def _due(self) -> list[tuple[Block, Decoder]]:
         """All blocks; what the device refuses is asked again once a minute, not at every poll."""
         if self._alone and self._context.clock.monotonic() >= self._ask_refused_at:
-            self._ask_refused_at = self._context.clock.monotonic() + RETRY_REFUSED_SECONDS
+            self._ask_refused_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS
             return [*self._blocks, *self._alone]
         return self._blocks
 
-    async def _read(self, block: Block, decoder: Decoder, refused: set[int]) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """Values and qualities in the order of the block's items; halves the block to find the address it is refused for."""
+    def _learn(self, refused: set[int], cuts: set[int]) -> None:
+        learnt = Learnt(frozenset(refused), frozenset(cuts))
+        if learnt != self._learnt:
+            self._learnt = learnt
+            self._replan()
+
+    def _replan(self) -> None:
+        blocks = [(block, Decoder(block)) for block in plan(self._items, self._options, self._learnt)]
+        self._blocks = [entry for entry in blocks if entry[0].items[0].index not in self._learnt.refused]
+        self._alone = [entry for entry in blocks if entry[0].items[0].index in self._learnt.refused]
+        self._ask_refused_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS
+
+    async def _ask(self, block: Block, decoder: Decoder, refused: set[int], cuts: set[int]) -> _Answer:
+        """Values and qualities in the order of the block's items. What is refused for its address is halved until it is alone."""
         if self._options.pause:
             await self._context.clock.sleep(self._options.pause)
         try:
             value = decoder.decode(await self._wire.read(block))
         except Refused as exc:
-            n = len(block.items)
-            if exc.code not in BUSY and n > 1:
-                first, second = self._halves(block)
-                parts = [await self._read(half, Decoder(half), refused) for half in (first, second)]
-                return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-            if exc.code not in BUSY:
+            if exc.code in OF_THE_ADDRESS and len(block.items) > 1:
+                return await self._ask_halves(block, refused, cuts)
+            if exc.code in OF_THE_ADDRESS:
                 refused.add(block.items[0].index)
+            n = len(block.items)
             return np.full(n, np.nan), np.full(n, Quality.BAD_DEVICE, dtype=np.uint8)
         finite = np.isfinite(value)
         if finite.all():
             return value, np.full(len(value), GOOD, dtype=np.uint8)
         return np.where(finite, value, np.nan), np.where(finite, GOOD, Quality.BAD_NOT_FINITE).astype(np.uint8)
 
-    @staticmethod
-    def _halves(block: Block) -> tuple[Block, Block]:
-        middle = len(block.items) // 2
-        halves = []
-        for items in (block.items[:middle], block.items[middle:]):
-            start = items[0].start
-            halves.append(replace(block, start=start, count=max(i.start + i.count for i in items) - start, items=items))
-        return halves[0], halves[1]
+    async def _ask_halves(self, block: Block, refused: set[int], cuts: set[int]) -> _Answer:
+        known = len(refused) + len(cuts)
+        parts = halves(block)
+        answers = [await self._ask(part, Decoder(part), refused, cuts) for part in parts]
+        if len(refused) + len(cuts) == known:  # neither half is to blame: it is the gap between them
+            cuts.add(parts[1].items[0].index)
+        return np.concatenate([value for value, _ in answers]), np.concatenate([quality for _, quality in answers])

@@ -30,6 +30,7 @@ class Plc:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str:
@@ -64,6 +65,7 @@ class Plc:
             for writer in list(self._writers):
                 writer.transport.abort()
             await self._server.wait_closed()
+            await asyncio.gather(*self._serving, return_exceptions=True)
             self._server = None
 
     async def __aenter__(self) -> Plc:
@@ -74,7 +76,11 @@ class Plc:
         await self.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         self._writers.add(writer)
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             while True:
                 transaction, _, length, unit = struct.unpack(">HHHB", await reader.readexactly(7))
