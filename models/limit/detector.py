@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from typing import Any, ClassVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +131,7 @@ class Limit:
                     raise StateError(f"state is of version {int(saved['version'])}")
                 old = {str(path): i for i, path in enumerate(saved["paths"])}
                 columns = {name: saved[name] for name in saved.files if name not in ("version", "paths")}
-        except (ValueError, OSError, KeyError, EOFError) as exc:
+        except (ValueError, OSError, KeyError, EOFError, BadZipFile) as exc:
             raise StateError(f"state cannot be read: {exc}") from exc
         mine = [(row, old[tag.path]) for row, tag in enumerate(self._tags) if tag.path in old]
         if not mine or any(len(column) != len(old) for column in columns.values()):
