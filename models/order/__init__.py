@@ -1,0 +1,15 @@
+"""Order steps from an MES or ERP: milestones, and orders that stand still."""
+
+from __future__ import annotations
+
+from gateway.contract import Detector, DetectorContext, DetectorPlugin
+from models.order.config import OrderOptions
+
+
+def build(options: OrderOptions, context: DetectorContext) -> Detector:
+    from models.order.detector import Order
+
+    return Order(options, context)
+
+
+plugin = DetectorPlugin(name="order", domain="order", options=OrderOptions, build=build)

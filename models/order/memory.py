@@ -1,0 +1,67 @@
+"""What is remembered of orders: bounded, and saved as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+
+from gateway.contract import Json, StateError
+
+_VERSION = 1
+_MOST_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """Where an order stands: time of its last step, and the steps of that very time, the last one last."""
+
+    t_ns: int
+    steps: tuple[str, ...]
+
+    def then(self, t_ns: int, step: str) -> Last:
+        """After one more step."""
+        return Last(t_ns, (*self.steps, step)[-_MOST_AT_ONCE:] if t_ns == self.t_ns else (step,))
+
+
+class Memory:
+    """The last step of the `most` orders seen last; an order is a (machine, number)."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._last: dict[tuple[str, str], Last] = {}
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def get(self, order: tuple[str, str]) -> Last | None:
+        return self._last.get(order)
+
+    def put(self, order: tuple[str, str], last: Last) -> list[tuple[tuple[str, str], Last]]:
+        """Remember; returns the orders that are forgotten for it."""
+        self._last.pop(order, None)
+        self._last[order] = last
+        too_many = max(0, len(self._last) - self._most)
+        return [(oldest, self._last.pop(oldest)) for oldest in list(islice(self._last, too_many))]
+
+    def dump(self) -> bytes:
+        rows = [[machine, number, last.t_ns, list(last.steps)] for (machine, number), last in self._last.items()]
+        return json.dumps({"version": _VERSION, "orders": rows}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def load(self, state: bytes) -> None:
+        """Raises StateError, and is unchanged then."""
+        try:
+            found = json.loads(state)
+            if found["version"] != _VERSION:
+                raise StateError(f"state is of version {found['version']}")
+            rows = dict(_row(row) for row in found["orders"])
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StateError(f"state cannot be read: {exc!r}") from exc
+        self._last = dict(list(rows.items())[-self._most :])
+
+
+def _row(row: Json) -> tuple[tuple[str, str], Last]:
+    machine, number, t_ns, steps = row
+    if not (isinstance(t_ns, int) and steps and all(isinstance(text, str) for text in (machine, number, *steps))):
+        raise ValueError(f"no order: {row!r}")
+    return (machine, number), Last(t_ns, tuple(steps))
