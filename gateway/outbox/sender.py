@@ -98,7 +98,7 @@ class Sender:
             self._counts.add("deliveries", sum(o.kind is kind for o in outcomes), destination=self.name, outcome=kind.value)
         await self._settled()
         # The next batch is sent while this one's outcome goes to disk; if that is lost, the same ids are sent again.
-        self._settling = asyncio.create_task(self._outbox.settle(self.name, events, outcomes))
+        self._settling = self._outbox.settle(self.name, events, outcomes)
         self._cursor = events[-1].sequence
         if kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}:
             await self._again()

@@ -75,15 +75,16 @@ class Outbox:
         """
         self._stored(await self._insist(lambda connection: operations.append(connection, changed, events)))
 
-    async def _insist(self, operation: Operation[T]) -> T:
+    async def _insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None) -> T:
         """Again until it is on disk. Every operation here may be done twice: ids and the rows' states decide."""
         while True:
             try:
-                result = await self._writer.submit(operation)
+                result = await (submitted or self._writer.submit(operation))
             except sqlite3.OperationalError as exc:
                 if not self.refused:
                     log.error("outbox cannot write", extra={"fields": {"why": str(exc), "retry_seconds": _RETRY_SECONDS}})
                 self.refused = str(exc)
+                submitted = None
                 await self._clock.sleep(_RETRY_SECONDS)
                 continue
             if self.refused:
@@ -120,9 +121,13 @@ class Outbox:
         """The oldest `limit` ready events behind `after`, in order."""
         return await self._insist(lambda connection: operations.lease(connection, destination, after, limit))
 
-    async def settle(self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> None:
-        """Returns when the outcomes are on disk."""
-        await self._insist(lambda connection: operations.settle(connection, destination, events, outcomes))
+    def settle(self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> asyncio.Task[None]:
+        """Done when the outcomes are on disk. They are on their way when this returns, whoever is cancelled then."""
+
+        def operation(connection: sqlite3.Connection) -> None:
+            operations.settle(connection, destination, events, outcomes)
+
+        return asyncio.create_task(self._insist(operation, self._writer.submit(operation)))
 
 
 def _report_retention(done: asyncio.Future[int]) -> None:

@@ -1,0 +1,38 @@
+"""Losses before the outbox: gathered, then one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.outbox import losses as module
+from gateway.outbox.losses import Losses, write
+from gateway.outbox.store import Outbox
+from gateway.testkit.clock import FakeClock
+
+
+async def test_a_flood_is_one_line_with_from_to_count_and_reason(outbox: Outbox, clock: FakeClock) -> None:
+    losses = Losses(clock)
+    start = clock.now_ns()
+    for _ in range(1000):
+        losses.add("readings", "press-07", "queue_full", 50)
+        await clock.advance(0.001)
+    losses.add("waveforms", "pump-3", "queue_full", 2)
+    await outbox.tidy(losses, 0)
+    rows = await outbox.run(lambda c: c.execute("SELECT what, name, from_ns, to_ns, count, reason FROM ledger ORDER BY what").fetchall())
+    assert rows == [
+        ("readings", "press-07", start, start + 999_000_000, 50_000, "queue_full"),
+        ("waveforms", "pump-3", start + 1_000_000_000, start + 1_000_000_000, 2, "queue_full"),
+    ]
+    assert losses.take() == {}
+
+
+async def test_the_ledger_keeps_its_newest_lines(tmp_path: Path, outbox: Outbox, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LINES", 3)
+    for n in range(6):
+        losses = Losses(clock)
+        losses.add("readings", f"m{n}", "late_poll", 1)
+        taken = losses.take()
+        await outbox.run(lambda c, taken=taken: write(c, taken, clock.now_ns()))
+    assert await outbox.run(lambda c: c.execute("SELECT name FROM ledger").fetchall()) == [("m3",), ("m4",), ("m5",)]

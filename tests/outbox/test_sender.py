@@ -1,0 +1,263 @@
+"""One task per destination: in order, patient, and never in another one's way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.contract import SENT, Event, NotConnected, Outcome
+from gateway.outbox import operations
+from gateway.outbox.breaker import OPENS_AFTER, Breaker
+from gateway.outbox.operations import Addressed
+from gateway.outbox.sender import Sender
+from gateway.outbox.store import Outbox
+from gateway.telemetry.counts import Counts
+from gateway.telemetry.status import Status
+from gateway.testkit.clock import FakeClock
+from gateway.testkit.rigs import event
+
+
+class Receiver:
+    """The contract's `Uplink` with a script: `answer` says what comes of each event."""
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+        self.calls: list[list[str]] = []
+        self.answer: Callable[[Event], Outcome] = lambda event: SENT
+        self.reachable = True
+        self.hangs = False
+        self.open = 0
+
+    async def connect(self) -> None:
+        if not self.reachable:
+            raise NotConnected("crm.example", "connection refused")
+        self.open += 1
+
+    async def send(self, events: Sequence[Event]) -> list[Outcome]:
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.calls.append([event.id for event in events])
+        outcomes = [self.answer(event) for event in events]
+        self.got += [e.id for e, o in zip(events, outcomes, strict=True) if o == SENT]
+        return outcomes
+
+    async def close(self) -> None:
+        self.open -= 1
+
+
+class Bench:
+    """Senders on one outbox."""
+
+    def __init__(self, outbox: Outbox, clock: FakeClock) -> None:
+        self.outbox, self.clock = outbox, clock
+        self.status, self.counts = Status(clock), Counts()
+
+    @asynccontextmanager
+    async def sending(self, name: str, receiver: Receiver, *, batch: int = 10, timeout: float = 1.0) -> AsyncIterator[Sender]:
+        link = self.status.add("destination", name)
+        sender = Sender(
+            name,
+            lambda: receiver,
+            self.outbox,
+            link=link,
+            status=self.status,
+            counts=self.counts,
+            clock=self.clock,
+            batch=batch,
+            timeout=timeout,
+        )
+        task = asyncio.create_task(sender.run())
+        yield sender
+        if task.done():
+            task.result()
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def append(self, *numbers: int, to: tuple[str, ...] = ("crm",)) -> None:
+        await self.outbox.append([], [Addressed(event(n), to) for n in numbers])
+
+    async def until(self, condition: Callable[[], bool], *, tick: float = 0.0) -> None:
+        """Let the tasks run, and the clock by `tick` seconds each time, until it is so."""
+        async with asyncio.timeout(5):
+            while not condition():
+                await self.clock.advance(tick)
+                await asyncio.sleep(0.002)
+
+    async def backlog(self, destination: str = "crm") -> dict[str, int]:
+        return (await self.outbox.run(operations.backlog))[destination]
+
+
+@pytest.fixture
+def bench(outbox: Outbox, clock: FakeClock) -> Bench:
+    return Bench(outbox, clock)
+
+
+def ids(*numbers: int) -> list[str]:
+    return [event(n).id for n in numbers]
+
+
+async def test_everything_is_delivered_once_and_in_order(bench: Bench) -> None:
+    receiver = Receiver()
+    await bench.append(*range(35))
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: len(receiver.got) == 35)
+        await bench.append(*range(35, 60))
+        await bench.until(lambda: len(receiver.got) == 60)
+    assert receiver.got == ids(*range(60))
+    assert (await bench.backlog())["delivered"] == 60
+    assert receiver.open == 0
+
+
+async def test_a_refused_event_is_parked_with_its_reason_and_the_others_pass(bench: Bench) -> None:
+    receiver = Receiver()
+    receiver.answer = lambda e: Outcome.park("422: no such asset") if e.id == event(3).id else SENT
+    await bench.append(*range(6))
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: len(receiver.got) == 5)
+    found = await bench.backlog()
+    assert (found["delivered"], found["parked"], found["ready"]) == (5, 1, 0)
+    assert bench.counts.total("deliveries", destination="crm", outcome="park") == 1
+
+
+async def test_retry_waits_at_least_as_long_as_told_and_then_goes_on_in_order(bench: Bench) -> None:
+    receiver, times = Receiver(), []
+
+    def busy(e: Event) -> Outcome:
+        times.append(bench.clock.monotonic())
+        return Outcome.retry("429", after_seconds=7.0) if len(times) <= 3 else SENT
+
+    receiver.answer = busy
+    await bench.append(1, 2, 3)
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: len(receiver.got) == 3, tick=0.5)
+    assert receiver.got == ids(1, 2, 3)
+    assert times[3] - times[0] >= 7.0
+    assert bench.counts.total("deliveries", outcome="retry") == 3
+
+
+async def test_five_failures_open_the_breaker_and_one_event_probes_it(bench: Bench) -> None:
+    receiver = Receiver()
+    receiver.answer = lambda e: Outcome.retry("503")
+    await bench.append(*range(8))
+    async with bench.sending("crm", receiver) as sender:
+        await bench.until(lambda: len(receiver.calls) == OPENS_AFTER, tick=0.5)
+        await bench.until(lambda: sender.breaker.state == "open")
+        receiver.answer = lambda e: SENT
+        await bench.until(lambda: len(receiver.got) == 8, tick=0.5)
+        assert sender.breaker.state == "closed"
+    assert [len(call) for call in receiver.calls] == [8] * OPENS_AFTER + [1, 7]
+
+
+async def test_hold_pauses_for_a_minute_unless_told_otherwise(bench: Bench) -> None:
+    receiver, times = Receiver(), []
+
+    def refused(e: Event) -> Outcome:
+        times.append(bench.clock.monotonic())
+        return Outcome.hold("401: bad token") if len(times) == 1 else SENT
+
+    receiver.answer = refused
+    await bench.append(1)
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: len(receiver.got) == 1, tick=1.0)
+    assert times[1] - times[0] >= 60.0
+
+
+async def test_a_dead_and_a_hung_destination_never_delay_another(bench: Bench) -> None:
+    dead, hung, fine = Receiver(), Receiver(), Receiver()
+    dead.reachable, hung.hangs = False, True
+    async with bench.sending("dead", dead), bench.sending("hung", hung), bench.sending("crm", fine):
+        for n in range(20):
+            await bench.append(n, to=("dead", "hung", "crm"))
+            await bench.until(lambda n=n: fine.got == ids(*range(n + 1)))
+    assert (await bench.backlog("dead"))["ready"] == 20
+    assert (await bench.backlog("hung"))["ready"] == 20
+
+
+async def test_lost_and_back_are_told_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lineside")
+    receiver = Receiver()
+    receiver.answer = lambda e: Outcome.retry("503")
+    await bench.append(1)
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: len(receiver.calls) >= 3, tick=0.5)
+        receiver.reachable = False
+        await bench.until(lambda: len(receiver.calls) >= 4, tick=0.5)
+        receiver.answer, receiver.reachable = lambda e: SENT, True
+        await bench.until(lambda: len(receiver.got) == 1, tick=0.5)
+        await bench.until(lambda: len(caplog.records) >= 2)
+    assert [record.getMessage() for record in caplog.records] == ["lost", "back"]
+
+
+async def test_an_outcome_that_was_not_written_down_means_the_same_id_again(bench: Bench) -> None:
+    """Killed between the receiver's answer and the commit: a repeat, never another id, never a gap."""
+    receiver = Receiver()
+    await bench.append(1, 2)
+    first = await bench.outbox.lease("crm", 0, 10)
+    await receiver.send(first)
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: len(receiver.got) == 4)
+    assert receiver.got == ids(1, 2, 1, 2)
+    assert (await bench.backlog())["delivered"] == 2
+
+
+async def test_the_last_send_empties_what_can_be_sent_and_gives_up_in_time(bench: Bench) -> None:
+    fine, hung = Receiver(), Receiver()
+    async with bench.sending("crm", fine) as sender:
+        await bench.until(lambda: fine.open == 0)
+    await bench.append(1, 2, to=("crm", "hung"))
+    await sender.drain(2.0)
+    assert fine.got == ids(1, 2)
+    assert (await bench.backlog())["ready"] == 0
+    hung.hangs = True
+    async with bench.sending("hung", hung) as stuck:
+        pass
+    await asyncio.wait_for(stuck.drain(0.05), 2.0)
+    assert (await bench.backlog("hung"))["ready"] == 2
+
+
+async def test_an_uplink_that_answers_for_too_few_is_a_bug_and_nothing_is_lost(bench: Bench) -> None:
+    class Wrong(Receiver):
+        async def send(self, events: Sequence[Event]) -> list[Outcome]:
+            return []
+
+    await bench.append(1)
+    sender = Sender(
+        "crm",
+        Wrong,
+        bench.outbox,
+        link=bench.status.add("destination", "crm"),
+        status=bench.status,
+        counts=bench.counts,
+        clock=bench.clock,
+        batch=10,
+        timeout=1.0,
+    )
+    with pytest.raises(RuntimeError, match="0 outcomes for 1 events"):
+        await sender.run()
+    assert (await bench.backlog())["ready"] == 1
+
+
+class TestBreaker:
+    def test_waits_grow_and_stay_within_a_minute(self) -> None:
+        breaker = Breaker(FakeClock())
+        waits = [breaker.failed() for _ in range(12)]
+        assert all(0.05 * 2**n <= wait <= 0.5 * 2**n for n, wait in enumerate(waits[:7]))
+        assert max(waits) <= 60.0
+
+    async def test_closed_open_half_open_closed(self) -> None:
+        clock = FakeClock()
+        breaker = Breaker(clock)
+        for _ in range(OPENS_AFTER - 1):
+            breaker.failed()
+        assert breaker.state == "closed"
+        wait = breaker.failed()
+        assert breaker.state == "open"
+        await clock.advance(wait)
+        assert breaker.state == "half-open"
+        breaker.succeeded()
+        assert breaker.state == "closed"
+        assert breaker.wait_seconds() == 0.0
