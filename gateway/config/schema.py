@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from gateway import registry
-from gateway.config.model import BufferModel, MachineModel, RootModel
+from gateway.config.model import NAME, BufferModel, MachineModel, RootModel
 from gateway.contract import Bearing, ConfigError
 
 Schema: TypeAlias = dict[str, Any]
@@ -34,8 +34,8 @@ def config_schema() -> Schema:
     machine = defs["machine"]
     machine["properties"]["source"] = _one_of_them({name: _ref(f"{name}_source") for name in sources}, "one driver with its address")
     machine["allOf"] = [_machine_of(defs, name, has_profile) for name in sources for has_profile in (False, True)]
-    root["properties"]["machines"]["additionalProperties"] = _or_nothing(_ref("machine"))
-    root["properties"]["profiles"]["additionalProperties"] = _ref("profile")
+    root["properties"]["machines"] |= _named(_or_nothing(_ref("machine")))
+    root["properties"]["profiles"] |= _named(_ref("profile"))
     root["properties"]["watch"]["items"] = _watch(defs)
     root["properties"]["deliver"] |= _deliver(defs)
     schema: Schema = _draft_7({**root, "$schema": "http://json-schema.org/draft-07/schema#", "title": "lineside.yaml"})
@@ -50,7 +50,7 @@ def _machine_of(defs: Schema, driver: str, has_profile: bool) -> Schema:
     for part, name in (("tags", f"{driver}_tag"), ("records", f"{driver}_record")):
         if name in defs:
             options = _or_nothing(_ref(_without_required(defs, name))) if has_profile else _ref(name)
-            parts[part] = {"additionalProperties": options}
+            parts[part] = _named(options)
     return {"if": {"allOf": [which, profile if has_profile else {"not": profile}]}, "then": {"properties": parts}}
 
 
@@ -59,8 +59,8 @@ def _profile(defs: Schema, drivers: list[str]) -> Schema:
     tags = [_ref(_without_required(defs, f"{driver}_tag")) for driver in drivers]
     records = [_ref(_without_required(defs, f"{driver}_record")) for driver in drivers if f"{driver}_record" in defs]
     properties: Schema = {driver: _ref(_without_required(defs, f"{driver}_source")) for driver in drivers}
-    properties["tags"] = {"type": "object", "additionalProperties": {"anyOf": tags}}
-    properties["records"] = {"type": "object", "additionalProperties": {"anyOf": records}}
+    properties["tags"] = _named({"anyOf": tags})
+    properties["records"] = _named({"anyOf": records})
     properties["bearing"] = _ref("bearing")
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
@@ -72,10 +72,9 @@ def _watch(defs: Schema) -> Schema:
 
 def _deliver(defs: Schema) -> Schema:
     uplinks = {name: _define(defs, f"{name}_destination", registry.uplink(name).options) for name in _loadable("uplinks")}
-    return {
-        "properties": {"buffer": _define(defs, "buffer", BufferModel)},
-        "additionalProperties": _one_of_them(uplinks, "one kind of destination with its address"),
-    }
+    destination = _one_of_them(uplinks, "one kind of destination with its address")
+    buffer = {"buffer": _define(defs, "buffer", BufferModel)}
+    return {"properties": buffer, **_named(destination, f"^(?!buffer$){NAME.removeprefix('^')}")}
 
 
 def _one_of_them(options: Mapping[str, Schema], description: str) -> Schema:
@@ -105,6 +104,10 @@ def _without_required(defs: Schema, name: str) -> str:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
+
+
+def _named(schema: Schema, pattern: str = NAME) -> Schema:
+    return {"type": "object", "patternProperties": {pattern: schema}, "additionalProperties": False}
 
 
 def _or_nothing(schema: Schema) -> Schema:

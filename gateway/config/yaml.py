@@ -11,12 +11,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 Path: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]  # line and column, both from 1
 
 SECRET = re.compile(r"pas+w|pwd|token|credential|.secret|secret.|api.?key")
-_MOST_VALUES = 1_000_000
+_MOST_VALUES = 300_000  # ten thousand tags with all their options, and some
 
 
 @dataclass
@@ -78,8 +79,10 @@ def parse(text: str) -> Document:
         if exc.context and exc.context_mark and exc.context_mark.line + 1 < position[0]:
             problem += f", {exc.context} that begins in line {exc.context_mark.line + 1}"
         raise NotYaml(position, problem) from exc
-    except ValueError as exc:  # characters YAML forbids
-        raise NotYaml((1, 1), str(exc).splitlines()[0]) from exc
+    except ReaderError as exc:
+        before = text[: exc.position]
+        position = (before.count("\n") + 1, exc.position - (before.rfind("\n") + 1) + 1)
+        raise NotYaml(position, f"the character U+{exc.character:04X} is not allowed") from exc
     except RecursionError as exc:
         raise NotYaml((1, 1), "nested too deep") from exc
     document = Document()

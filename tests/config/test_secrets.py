@@ -1,0 +1,55 @@
+"""Secrets are looked up in three places, the safest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.secrets import Secrets
+from gateway.contract import ConfigError, SecretRef
+
+REF = SecretRef(secret="nats.hub-creds")
+
+
+@pytest.fixture
+def secret_file(folder: Path) -> Path:
+    file = folder / "secrets" / REF.secret
+    file.parent.mkdir()
+    file.write_text("from the file\n", encoding="utf-8")
+    file.chmod(0o600)
+    return file
+
+
+def test_a_systemd_credential_goes_before_the_environment_and_that_before_a_file(
+    folder: Path, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = Secrets(folder)
+    assert secrets(REF) == "from the file"
+    monkeypatch.setenv("LINESIDE_SECRET_NATS_HUB_CREDS", "from the environment")
+    assert secrets(REF) == "from the environment"
+    credentials = folder / "credentials"
+    credentials.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert secrets(REF) == "from the environment"
+    (credentials / REF.secret).write_text("from systemd\n", encoding="utf-8")
+    assert secrets(REF) == "from systemd"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
+def test_a_file_that_others_can_read_or_write_is_refused(folder: Path, secret_file: Path, mode: int) -> None:
+    secret_file.chmod(mode)
+    with pytest.raises(ConfigError, match=f"mode {mode:04o}.*run: chmod 600"):
+        Secrets(folder)(REF)
+
+
+def test_a_file_that_is_no_text_is_a_clear_error(folder: Path, secret_file: Path) -> None:
+    secret_file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        Secrets(folder)(REF)
+
+
+def test_an_empty_variable_is_no_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINESIDE_SECRET_NATS_HUB_CREDS", "")
+    with pytest.raises(ConfigError, match=r"is nowhere: .*\$LINESIDE_SECRET_NATS_HUB_CREDS"):
+        Secrets(folder)(REF)
