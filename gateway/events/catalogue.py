@@ -24,7 +24,7 @@ _REGISTRY_URL = "https://lineside.example/contracts"
 
 
 class ContractViolation(Exception):
-    """An event does not fit its contract; `pointer` is the JSON pointer of the place."""
+    """An event does not fit its contract; `pointer` is the JSON pointer (RFC 6901) of the place, empty for the whole."""
 
     def __init__(self, type_: str, pointer: str, problem: str) -> None:
         super().__init__(f"{type_}: {pointer}: {problem}")
@@ -66,7 +66,7 @@ def check(type_: str, data: Json) -> None:
     try:
         _validator(type_)(data)
     except fastjsonschema.JsonSchemaValueException as exc:
-        pointer = "/" + "/".join(exc.path[1:])
+        pointer = "".join(f"/{part}" for part in exc.path[1:])
         raise ContractViolation(type_, pointer, exc.message) from exc
 
 
