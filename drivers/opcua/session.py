@@ -37,6 +37,10 @@ FAILURES = (uaerrors.UaError, OSError, ValueError)
 """What the library raises for a peer that is gone or refuses; TimeoutError and ConnectionError are OSErrors."""
 
 
+class ChannelRefused(ConnectionError):
+    """The server answered the request for a secure channel with a fault; which one, the library does not tell."""
+
+
 class Session:
     """Secure channel and session, opened step by step: the library's own `connect` would start tasks that poll the
     server once a second and call it dead when it takes a second to answer.
@@ -56,7 +60,7 @@ class Session:
             await self._secure(options.security.partition("/")[2])
         await client.connect_socket()
         await client.send_hello()
-        await client.open_secure_channel()
+        await self._channel(renew=False)
         await client.create_session()
         await client.activate_session(username=options.user, password=self._password)
 
@@ -67,7 +71,7 @@ class Session:
 
     async def renew(self) -> None:
         """New keys for the channel. Raises one of `FAILURES`."""
-        await self.client.open_secure_channel(renew=True)
+        await self._channel(renew=True)
         self.client.uaclient.revolve_security_token()
 
     async def close(self) -> None:
@@ -79,6 +83,12 @@ class Session:
             pass
         finally:
             self.client.disconnect_socket()
+
+    async def _channel(self, *, renew: bool) -> None:
+        try:
+            await self.client.open_secure_channel(renew=renew)
+        except AssertionError as exc:  # how the library meets a fault in place of the response
+            raise ChannelRefused from exc
 
     async def _secure(self, mode: str) -> None:
         wanted = getattr(ua.MessageSecurityMode, mode)
@@ -109,6 +119,8 @@ def why(exc: BaseException, options: OpcuaOptions, folder: Path, *, opening: boo
         return _name(exc)
     if isinstance(exc, TimeoutError):
         return f"no answer within {options.timeout:g} s"
+    if isinstance(exc, ChannelRefused):
+        return f"the server refused a secure channel; does it trust our certificate {folder / CERTIFICATE}?"
     if isinstance(exc, ConnectionResetError | ConnectionAbortedError) or type(exc) is ConnectionError:
         hint = f"; does the server trust our certificate {folder / CERTIFICATE}?" if opening and options.security != "None" else ""
         return f"connection lost{hint}"

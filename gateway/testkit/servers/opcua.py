@@ -50,6 +50,8 @@ class OpcuaServer:
         self._values, self._encrypted, self._anonymous, self._trusting = dict(values), encrypted, anonymous, trusting
         self._folder = Path(tempfile.mkdtemp(prefix="lineside-opcua-"))
         self._server: Server | None = None
+        self._running = False
+        self._parent: Node | None = None
         self._nodes: dict[str, Node] = {}
 
     @property
@@ -62,35 +64,43 @@ class OpcuaServer:
         return f"nsu={NAMESPACE};s={name}"
 
     async def start(self) -> None:
+        """The first time takes a second or two, for the address space of the standard."""
+        if self._server is None:
+            self._server = await self._build()
+        await self._server.start()
+        self._running = True
+
+    async def stop(self) -> None:
+        """Cuts every connection."""
+        if self._server is not None and self._running:
+            self._running = False
+            await self._server.stop()
+
+    async def _build(self) -> Server:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
         server = Server(user_manager=_Users())
         await server.init()
         server.set_endpoint(self.url)
         await server.set_application_uri(URI)
-        policies = [ua.SecurityPolicyType.NoSecurity]
         if self._encrypted:
-            policies.append(ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt)
-            policies.append(ua.SecurityPolicyType.Basic256Sha256_Sign)
-            key, certificate = self._folder / "server.pem", self._folder / "server.der"
-            usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-            await setup_self_signed_certificate(key, certificate, URI, "localhost", usage, {})
-            await server.load_certificate(str(certificate))
-            await server.load_private_key(str(key))
-        server.set_security_policy(policies)
+            await self._load_certificate(server)
+        secured = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt, ua.SecurityPolicyType.Basic256Sha256_Sign]
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity, *(secured if self._encrypted else [])])
         server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken] if self._anonymous else [ua.UserNameIdentityToken])
         if not self._trusting:
             server.set_certificate_validator(_refuse)
         namespace = await server.register_namespace(NAMESPACE)
-        parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), "Machine")
+        self._parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), "Machine")
         for name, value in self._values.items():
-            self._nodes[name] = await parent.add_variable(ua.NodeId(name, namespace), name, value)
-        await server.start()
-        self._server = server
+            await self.add(name, value)
+        return server
 
-    async def stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop()
+    async def _load_certificate(self, server: Server) -> None:
+        key, certificate = self._folder / "server.pem", self._folder / "server.der"
+        usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        await setup_self_signed_certificate(key, certificate, URI, "localhost", usage, {})
+        await server.load_certificate(str(certificate))
+        await server.load_private_key(str(key))
 
     async def __aenter__(self) -> OpcuaServer:
         await self.start()
@@ -102,16 +112,13 @@ class OpcuaServer:
 
     async def set(self, name: str, value: object, *, status: int = 0, source_time: datetime | None = None) -> None:
         """Write a value with its status code and source time (UTC); without one the time is now."""
-        assert self._server is not None, "the server does not run"
-        self._values[name] = value
+        assert self._server is not None, "the server was never started"
         variant = value if isinstance(value, ua.Variant) else ua.Variant(value)
         data = ua.DataValue(variant, StatusCode=ua.StatusCode(status), SourceTimestamp=source_time or datetime.now(UTC))
         await self._server.write_attribute_value(self._nodes[name].nodeid, data)
 
     async def add(self, name: str, value: object) -> None:
-        """A variable that comes late."""
-        assert self._server is not None, "the server does not run"
-        self._values[name] = value
-        namespace = await self._server.get_namespace_index(NAMESPACE)
-        parent = self._server.get_node(ua.NodeId("Machine", namespace))
-        self._nodes[name] = await parent.add_variable(ua.NodeId(name, namespace), name, value)
+        """One more variable, also while the server runs."""
+        assert self._parent is not None, "the server was never started"
+        node = ua.NodeId(name, self._parent.nodeid.NamespaceIndex)
+        self._nodes[name] = await self._parent.add_variable(node, name, value)

@@ -1,0 +1,102 @@
+"""Who may come in, and what the engineer is told when we may not."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.opcua.session import Session
+from gateway.contract import NotConnected
+from gateway.testkit.servers.opcua import OpcuaServer
+from gateway.testkit.servers.ports import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+ENCRYPTED = "Basic256Sha256/SignAndEncrypt"
+
+
+@pytest.mark.parametrize("user", [None, "edge"])
+@pytest.mark.parametrize("security", ["None", "Basic256Sha256/Sign", ENCRYPTED])
+async def test_every_way_in(server: OpcuaServer, probe: Any, security: str, user: str | None) -> None:
+    who: dict[str, Any] = {"user": user, "password": {"secret": "good"}} if user else {}
+    async with probe(server.url, {"speed": server.node("speed")}, security=security, **who) as reader:
+        assert (await reader.each(1)).value.tolist() == [1500.0]
+        policy = reader.source._session.client.uaclient.protocol._connection.security_policy
+        assert (policy.URI.rpartition("#")[2], policy.Mode.name.rstrip("_")) == tuple((security + "/None").split("/")[:2])
+
+
+@pytest.mark.parametrize("security", ["None", ENCRYPTED])
+async def test_a_wrong_password_is_said_so(server: OpcuaServer, probe: Any, security: str) -> None:
+    source = probe(server.url, {"speed": server.node("speed")}, security=security, user="edge", password={"secret": "bad"}).source
+    with pytest.raises(NotConnected, match="user edge or its password refused") as caught:
+        await source.connect()
+    assert "guess" not in str(caught.value)
+    await source.close()
+
+
+async def test_a_server_that_wants_a_user_or_an_accepted_certificate_says_so(probe: Any, tmp_path: Path) -> None:
+    async with OpcuaServer({"load": 1.0}, encrypted=True, anonymous=False, trusting=False) as strict:
+        nodes = {"load": strict.node("load")}
+        nobody, stranger = probe(strict.url, nodes).source, probe(strict.url, nodes, security=ENCRYPTED).source
+        with pytest.raises(NotConnected, match="the server wants a user and a password"):
+            await nobody.connect()
+        with pytest.raises(NotConnected, match=f"does not trust our certificate; accept {tmp_path}/pki/own.der there"):
+            await stranger.connect()
+        await nobody.close()
+        await stranger.close()
+
+
+async def test_an_endpoint_that_is_not_offered_names_what_is(probe: Any) -> None:
+    async with OpcuaServer({"load": 1.0}) as plain:
+        source = probe(plain.url, {"load": plain.node("load")}, security=ENCRYPTED).source
+        with pytest.raises(NotConnected, match=f"does not offer {ENCRYPTED}, only None/None"):
+            await source.connect()
+        await source.close()
+
+
+async def test_a_port_nobody_listens_on_is_refused(probe: Any) -> None:
+    source = probe(f"opc.tcp://127.0.0.1:{free_port()}", {"load": "i=85"}).source
+    with pytest.raises(NotConnected, match="connection refused"):
+        await source.connect()
+    await source.close()
+
+
+async def test_a_host_that_accepts_and_never_answers_is_given_up(probe: Any) -> None:
+    callers: list[asyncio.StreamWriter] = []
+    mute = await asyncio.start_server(lambda reader, writer: callers.append(writer), "127.0.0.1", 0)
+    port = mute.sockets[0].getsockname()[1]
+    source = probe(f"opc.tcp://127.0.0.1:{port}", {"load": "i=85"}, timeout="300ms").source
+    began = time.monotonic()
+    with pytest.raises(NotConnected, match="no answer"):
+        await source.connect()
+    assert time.monotonic() - began < 5
+    await source.close()
+    for caller in callers:
+        caller.transport.abort()
+    mute.close()
+
+
+async def test_the_certificate_is_made_once_with_our_uri(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
+    nodes = {"speed": server.node("speed")}
+    async with probe(server.url, nodes, security=ENCRYPTED) as first:
+        made = (tmp_path / "pki/own.der").read_bytes()
+        assert first.source._session.client.application_uri.encode() in made
+    async with probe(server.url, nodes, security=ENCRYPTED):
+        assert (tmp_path / "pki/own.der").read_bytes() == made
+    assert stat.S_IMODE((tmp_path / "pki/own.key.pem").stat().st_mode) == 0o600
+
+
+async def test_no_encryption_makes_no_certificate(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
+    async with probe(server.url, {"speed": server.node("speed")}):
+        assert not (tmp_path / "pki").exists()
+
+
+async def test_a_session_that_we_lost_is_not_held_for_an_hour(server: OpcuaServer, tmp_path: Path) -> None:
+    from drivers.opcua import plugin
+
+    session = Session(plugin.options.model_validate({"opcua": server.url}), "", tmp_path)
+    assert session.client.session_timeout == 60_000
