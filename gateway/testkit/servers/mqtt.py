@@ -70,25 +70,18 @@ class Publisher:
     def __init__(
         self, url: str, *, version: str = "3.1.1", user: str | None = None, password: str | None = None, ca: Path | None = None
     ) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or 1883
-        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5 if version == "5" else MQTTv311)
-        if user is not None:
-            client.username_pw_set(user, password)
-        if parts.scheme == "mqtts":
-            client.tls_set(ca_certs=None if ca is None else str(ca))
-        client.reconnect_delay_set(0.1, 1)
-        client.on_connect, client.on_publish = self._on_connect, self._on_publish
-        self._client = client
+        self._url, self._version, self._user, self._password, self._ca = urlsplit(url), version, user, password, ca
+        self._client: Client | None = None
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
     async def connect(self) -> None:
         """Raises ConnectionError when the broker refuses us, OSError when there is none."""
         self._loop = asyncio.get_running_loop()
         self._connected: asyncio.Future[None] = self._loop.create_future()
-        await asyncio.to_thread(self._client.connect, self._host, self._port, 30)
-        self._client.loop_start()
+        client = self._client = self._make()
         try:
+            await asyncio.to_thread(client.connect, self._url.hostname, self._url.port or 1883, 30)
+            client.loop_start()
             await asyncio.wait_for(self._connected, 10)
         except BaseException:
             await self.close()
@@ -98,6 +91,7 @@ class Publisher:
         self, topic: str, payload: bytes, qos: int = 0, *, retain: bool = False, properties: Mapping[str, str] | None = None
     ) -> None:
         """Returns when it is on its way (QoS 0) or when the broker has it (QoS 1, 2). `properties`: user properties of MQTT 5."""
+        assert self._client is not None, "not connected"
         given = None
         if properties:
             given = Properties(PacketTypes.PUBLISH)
@@ -108,8 +102,10 @@ class Publisher:
             await done
 
     async def close(self) -> None:
-        self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()
+            await asyncio.to_thread(client.loop_stop)
 
     async def __aenter__(self) -> Publisher:
         await self.connect()
@@ -117,6 +113,16 @@ class Publisher:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def _make(self) -> Client:
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5 if self._version == "5" else MQTTv311)
+        if self._user is not None:
+            client.username_pw_set(self._user, self._password)
+        if self._url.scheme == "mqtts":
+            client.tls_set(ca_certs=None if self._ca is None else str(self._ca))
+        client.reconnect_delay_set(0.1, 1)
+        client.on_connect, client.on_publish = self._on_connect, self._on_publish
+        return client
 
     # Called by the library's thread; what they start runs on the loop, so after `publish` has noted its message.
 
