@@ -62,7 +62,7 @@ def test_unbalance_alone_is_no_bearing_damage(n: int) -> None:
 def test_noise_modulated_by_the_shaft_is_no_bearing_damage() -> None:
     """Looseness and cavitation make lines at whole orders; those of a 6203 lie next to 3, 4 and 5."""
     t = np.arange(12_000) / RATE_HZ
-    modulation = np.exp(2 * np.cos(2 * np.pi * RPM / 60 * t))
+    modulation = 10 * np.exp(15 * (np.cos(2 * np.pi * RPM / 60 * t) - 1))
     found = diagnosis([(noise(seed) * modulation).astype(np.float32) for seed in range(3)], orders=look_up("6203"))
     assert found.fault == ""
 
@@ -94,6 +94,16 @@ def test_one_giant_line_makes_no_family() -> None:
     power = np.random.default_rng(1).exponential(1.0, (4, len(grid(ORDERS)))).astype(np.float32)
     power[:, round(BPFO * 64)] = 1e8
     assert diagnose(power, ORDERS, LEVEL).fault == ""
+
+
+@pytest.mark.parametrize(("fault", "order", "apart"), [("inner_race", ORDERS.bpfi, 1.0), ("ball", 2 * ORDERS.bsf, ORDERS.ftf)])
+def test_sidebands_speak_for_a_defect_that_turns(fault: str, order: float, apart: float) -> None:
+    power = np.ones((1, len(grid(ORDERS))), dtype=np.float32)
+    power[0, [round(k * order * 64) for k in (1, 2, 3, 4)]] = 9
+    plain = diagnose(power, ORDERS, LEVEL).scores[fault]
+    power[0, [round((k * order + side) * 64) for k in (1, 2) for side in (-apart, apart)]] = 9
+    assert plain == pytest.approx(np.log(3), abs=0.01)
+    assert diagnose(power, ORDERS, LEVEL).scores[fault] - plain == pytest.approx(0.25 * (np.log(3) - 0.35), abs=0.01)
 
 
 @pytest.mark.parametrize("rpm", [500.0, 599.0])
