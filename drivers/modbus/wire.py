@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from pymodbus.exceptions import ModbusException, ModbusIOException
 from pymodbus.framer import FramerSocket
@@ -71,8 +71,8 @@ class _Link(asyncio.Protocol):
         self.lost = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  tells mypy
-        self._transport = transport
+        # Not asserted: uvloop's transports are no subclass of asyncio.Transport.
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = self.lost or (reason(exc) if exc else "connection closed by the device")
