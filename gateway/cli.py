@@ -97,7 +97,10 @@ def outbox_show(state_dir: Path, event_id: str) -> None:
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="as one JSON object")
 def outbox_stats(state_dir: Path, as_json: bool) -> None:
-    """Stored, delivered, waiting, parked and lost, per destination; exit 1 if the sum does not balance."""
+    """Stored, delivered, waiting and lost, by destination.
+
+    Exit code 1 if the sum does not balance.
+    """
     from gateway.commands.outbox import print_stats
 
     sys.exit(print_stats(state_dir, as_json=as_json))
@@ -124,7 +127,10 @@ def outbox_ledger(state_dir: Path) -> None:
 )
 @click.option("--port", default=8080, show_default=True, help="of the local page; 0 = any")
 def demo(seconds: float | None, summary: Path | None, folder: Path, port: int) -> None:
-    """A simulated plant, the gateway and a CRM inbox, telling one story over real protocols."""
+    """Tell one story: a plant, a fault, one case in a CRM.
+
+    A simulated plant behind real protocol servers, the gateway, and a receiver of its events.
+    """
     from gateway.demo.story import run_demo
 
     sys.exit(run_demo(seconds=seconds, summary=summary, folder=folder, port=port))

@@ -16,6 +16,16 @@ from gateway.outbox import operations
 from gateway.outbox.database import FILE_NAME
 from gateway.outbox.rows import COLUMNS, from_row
 
+_WORDS = {
+    "stored": "stored",
+    "delivered": "delivered",
+    "ready": "waiting",
+    "parked": "parked",
+    "quarantined": "damaged",
+    "expired": "expired",
+    "dropped": "dropped",
+}
+
 
 def print_list(state_dir: Path, limit: int, *, parked: bool) -> int:
     def show(db: Any) -> int:
@@ -27,7 +37,7 @@ def print_list(state_dir: Path, limit: int, *, parked: bool) -> int:
         states = {operations.READY: "waiting", operations.PARKED: "parked", operations.QUARANTINED: "damaged"}
         count = 0
         for row in rows:
-            reason = f"  {row['reason']}" if row["reason"] else ""
+            reason = f"  {_printable(row['reason'])}" if row["reason"] else ""
             place = f"{row['seq']:>8}  {row['destination']:<12} {states[row['state']]:<8}"
             click.echo(f"{place} {row['type']:<36} {row['subject']}  {row['id']}{reason}")
             count += 1
@@ -68,8 +78,9 @@ def print_stats(state_dir: Path, *, as_json: bool) -> int:
             click.echo(json.dumps(found, sort_keys=True))
         else:
             for destination, counts in found.items():
-                click.echo(f"{destination}: " + "  ".join(f"{name} {count}" for name, count in counts.items() if name != "balanced"))
-            click.echo("balanced: stored = delivered + waiting + parked + damaged + expired + dropped" if balanced else "NOT balanced")
+                click.echo(f"{destination}: " + "  ".join(f"{words} {counts[name]}" for name, words in _WORDS.items()))
+            law = "stored = " + " + ".join(list(_WORDS.values())[1:])
+            click.echo("nothing was stored yet" if not found else f"balanced: {law}" if balanced else f"NOT balanced: {law}")
         return 0 if balanced else 1
 
     return _with_database(state_dir, show)
@@ -81,7 +92,7 @@ def print_ledger(state_dir: Path) -> int:
         for row in rows:
             click.echo(
                 f"{_time(row['recorded_ns'])}  {row['count']} {row['what']} of {row['name']}, "
-                f"{_time(row['from_ns'])} to {_time(row['to_ns'])}: {row['reason']}"
+                f"{_time(row['from_ns'])} to {_time(row['to_ns'])}: {_printable(row['reason'])}"
             )
         if not rows:
             click.echo("nothing was lost")
@@ -105,6 +116,11 @@ def _with_database(state_dir: Path, show: Callable[[Any], int]) -> int:
     except sqlite3.DatabaseError as exc:
         click.echo(f"{path} is damaged: {exc}; the gateway sets it aside at its next start and begins a new one", err=True)
     return 1
+
+
+def _printable(text: str) -> str:
+    """On one line and without what a terminal would obey: a receiver's words are not ours."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _time(t_ns: int) -> str:

@@ -1,0 +1,71 @@
+"""`lineside check` on a file that is fine, and its form for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import Result
+
+Lineside = Callable[..., Result]
+Config = Callable[[str], str]
+
+
+def test_a_fine_file_is_summed_up(lineside: Lineside, config: Config, tmp_path: Path) -> None:
+    result = lineside("check", config("state"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        "lineside.yaml: fine\n  sources       1 modbus (1 tag, 0 records)\n  watches       limit-1 (1)\n  destinations  crm (https)\n"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_probably_not_meant_is_a_warning(lineside: Lineside, tmp_path: Path) -> None:
+    text = """
+version: 1
+site: {enterprise: acme, site: dresden, gateway: dresden-press-01}
+machines:
+  press-07: {source: {modbus: "tcp://10.1.4.7"}, tags: {running: {at: 10003}}}
+  press-08: {path: press-shop}
+"""
+    (tmp_path / "lineside.yaml").write_text(text, encoding="utf-8")
+    result = lineside("check", "lineside.yaml")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "warning: machine 'press-08' has no source: nothing is read",
+        "warning: nothing watches machine 'press-07'",
+        "warning: there is no destination: incidents stay on this gateway",
+    ]
+    assert result.stdout.splitlines()[1:] == [
+        "  sources       1 modbus (1 tag, 0 records)",
+        "  watches       none",
+        "  destinations  none",
+    ]
+
+
+def test_json_is_one_object_for_each_problem(lineside: Lineside, config: Config, tmp_path: Path) -> None:
+    assert lineside("check", "--json", config("state")).stdout == ""
+    (tmp_path / "lineside.yaml").write_text("version: 1\nsite: {enterprise: acme, site: dresden, gateway: Ä}\nwach: []\n", encoding="utf-8")
+    result = lineside("check", "--json", "lineside.yaml")
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {
+            "file": "lineside.yaml",
+            "line": 2,
+            "column": 50,
+            "where": "site.gateway",
+            "message": "'Ä' is no name",
+            "hint": "use a-z, 0-9, - and _, for example 'a'",
+            "excerpt": "site: {enterprise: acme, site: dresden, gateway: Ä}",
+        },
+        {
+            "file": "lineside.yaml",
+            "line": 3,
+            "column": 1,
+            "where": "wach",
+            "message": "unknown option",
+            "hint": "did you mean 'watch'?",
+            "excerpt": "wach: []",
+        },
+    ]

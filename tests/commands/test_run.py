@@ -1,0 +1,38 @@
+"""`lineside run` that cannot run says why in one sentence, with exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.outbox.lock import state_lock
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+Config = Callable[[str], str]
+
+
+def test_every_problem_of_a_bad_file_is_told(process: Process, tmp_path: Path) -> None:
+    (tmp_path / "lineside.yaml").write_text("version: 2\nsite: {enterprise: acme, site: dresden}\nwach: []\n", encoding="utf-8")
+    result = process("run", "lineside.yaml")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    places = [line.split(": ")[0] for line in result.stderr.splitlines() if line.startswith("lineside.yaml:")]
+    assert places == ["lineside.yaml:1:10", "lineside.yaml:2:7", "lineside.yaml:3:1"]
+    assert result.stderr.endswith("\n3 problems; nothing was started\n")
+
+
+@pytest.mark.parametrize(("state_dir", "why"), [("/proc/lineside", "No such file or directory"), ("lineside.yaml", "File exists")])
+def test_a_state_folder_that_cannot_be_used(process: Process, config: Config, state_dir: str, why: str) -> None:
+    result = process("run", config(state_dir))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"lineside: the state folder {state_dir} cannot be used: {why}\n"
+
+
+def test_a_second_gateway_on_the_same_state_folder(process: Process, config: Config, tmp_path: Path) -> None:
+    with state_lock(tmp_path / "state"):
+        result = process("run", config("state"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "lineside: another gateway runs with the state folder state\n"
