@@ -103,7 +103,8 @@ class Acceptance:
         """Wait, at most so long, while too much waits for the disk: backpressure for the pipeline. True: there is room."""
         if not self._room.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._room.wait()
         return self._room.is_set()
 
     async def run(self) -> None:
