@@ -1,8 +1,8 @@
 """Which part of a bearing is damaged: searches an envelope spectrum for the four families of lines. Pure.
 
 A family's score is the mean logarithm of how far its lines stand above the noise floor, at the slip that suits it best:
-1.0 means e times the floor on average. White noise alone reaches 0.6 +- 0.1 in one block of 30 revolutions (the largest
-of 2,400 was 0.92) and 0.35 +- 0.06 in four. Frequencies are orders (multiples of the shaft frequency), so
+1.0 means e times the floor on average. White noise alone reaches about 0.6 in one block of 30 revolutions, seldom 0.9,
+and 0.35 in four. Frequencies are orders (multiples of the shaft frequency), so
 that blocks of different speeds can be averaged.
 """
 
