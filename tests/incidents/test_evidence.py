@@ -1,0 +1,120 @@
+"""Pre- and post-trigger evidence: the right stretch, bounded in bytes, peaks kept."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.contract import Batch, Quality, Tag
+from gateway.incidents import History
+from gateway.incidents.evidence import thin
+
+START = 1_800_000_000_000_000_000
+SECOND = 1_000_000_000
+TAGS = tuple(Tag(i, machine, name) for i, (machine, name) in enumerate([("m1", "a"), ("m1", "b"), ("m2", "a")]))
+
+
+def at(tag: int, *points: tuple[float, float], quality: int = 0) -> Batch:
+    return Batch.of([tag] * len(points), [START + int(t * SECOND) for t, _ in points], [v for _, v in points], [quality] * len(points))
+
+
+def test_the_stretch_around_the_beginning_concerned_tags_first() -> None:
+    history = History(TAGS, keep_seconds=100)
+    for second in range(50):
+        history.add(Batch.concat([at(0, (second, float(second))), at(1, (second, 100.0 + second)), at(2, (second, 0.0))]))
+    found = history.evidence("m1", ["b"], START + 10 * SECOND, START + 13 * SECOND, 10_000)
+    assert list(found["tags"]) == ["b", "a"]
+    assert found["from_ns"] == START + 10 * SECOND
+    assert found["tags"]["b"] == {"t": [1.0, 2.0, 3.0], "v": [111.0, 112.0, 113.0]}
+
+
+def test_a_bad_reading_is_a_gap() -> None:
+    history = History(TAGS, keep_seconds=100)
+    history.add(at(0, (1, 5.0)))
+    history.add(at(0, (2, float("nan")), quality=Quality.BAD_DEVICE))
+    assert history.evidence("m1", [], START, START + 5 * SECOND, 1000)["tags"]["a"]["v"] == [5.0, None]
+
+
+def test_old_readings_are_forgotten_by_time() -> None:
+    history = History(TAGS, keep_seconds=10)
+    for second in range(100):
+        history.add(at(0, (second, 1.0)))
+    (times, _) = history.points("m1", 0)["a"]
+    assert times.min() >= START + 88 * SECOND
+
+
+def test_a_reading_of_a_wrong_time_neither_stays_nor_drives_others_out() -> None:
+    history = History(TAGS, keep_seconds=10)
+    history.add(at(0, (0, 1.0)))
+    for year in ("2100", "2000"):
+        wrong = int(np.datetime64(f"{year}-01-01", "ns").astype(np.int64))
+        history.add(Batch.of([0], [wrong], [float("nan")], [Quality.BAD_TIME]))
+    history.add(at(0, (1, 2.0)))
+    assert history.points("m1", 0)["a"][1].tolist() == [1.0, 2.0]
+
+
+def test_a_flood_shortens_the_history_of_its_own_machine_only() -> None:
+    history = History(TAGS, keep_seconds=1e6, max_bytes=21 * 4000)
+    history.add(at(2, (0, 1.0)))
+    for n in range(300):
+        history.add(at(0, *[(n + k / 100, 1.0) for k in range(50)]))
+    assert len(history.points("m1", 0)["a"][0]) <= 2050
+    assert len(history.points("m2", 0)["a"][0]) == 1
+
+
+def test_thousands_of_single_readings_are_kept_in_order() -> None:
+    history = History(TAGS, keep_seconds=1e6)
+    for n in range(3000):
+        history.add(at(0, (n, float(n))))
+    assert history.points("m1", 0)["a"][1].tolist() == [float(n) for n in range(3000)]
+
+
+def test_columns_out_of_order_are_found_all_the_same() -> None:
+    """A recording gives tag after tag: its last reading is not its newest."""
+    history = History(TAGS, keep_seconds=100)
+    history.add(Batch.concat([at(0, (50, 1.0)), at(1, (1, 2.0))]))
+    assert "a" in history.points("m1", START + 40 * SECOND)
+
+
+def test_an_unknown_machine_has_none() -> None:
+    assert History(TAGS, keep_seconds=10).evidence("gone", [], 0, START, 1000) == {}
+
+
+values = st.floats(-1e9, 1e9).map(lambda v: float(f"{v:.9g}"))
+
+
+@given(st.integers(0, 400), st.integers(0, 6000), values, st.integers(0, 40))
+def test_the_bytes_are_bounded_whatever_the_cap(count: int, cap: int, value: float, name_length: int) -> None:
+    tags = tuple(Tag(i, "m1", f"t{i}_" + "n" * name_length) for i in range(15))
+    history = History(tags, keep_seconds=1e5)
+    for i in range(15):
+        if count:
+            history.add(Batch.of([i] * count, START + np.arange(count) * 86_399_123_457 // 400, value * np.linspace(1e-30, 1, count)))
+    found = history.evidence("m1", [tags[3].name], START - 1, START + 10**15, cap)
+    if found:
+        assert len(json.dumps(found, separators=(",", ":"))) <= cap
+        assert next(iter(found["tags"])) == tags[3].name
+
+
+@given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(math.nan)), min_size=1, max_size=300), st.integers(8, 50))
+def test_thinning_keeps_the_peaks_and_the_order_and_invents_nothing(given_: list[float], most: int) -> None:
+    t, v = thin(np.arange(len(given_), dtype=np.int64), np.array(given_), most)
+    assert len(t) <= max(most, 2)
+    assert (np.diff(t) > 0).all()
+    original = np.array(given_)[t]
+    assert np.array_equal(v, original, equal_nan=True)
+    if not np.isnan(given_).all():
+        assert np.nanmax(v) == np.nanmax(given_)
+        assert np.nanmin(v) == np.nanmin(given_)
+
+
+@pytest.mark.parametrize("cap", [0, 10, 100])
+def test_no_room_means_no_evidence_rather_than_too_much(cap: int) -> None:
+    history = History(TAGS, keep_seconds=100)
+    history.add(at(0, *[(n, 1.0) for n in range(100)]))
+    assert history.evidence("m1", ["a"], START, START + 1000 * SECOND, cap) == {}
