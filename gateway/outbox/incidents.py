@@ -35,9 +35,9 @@ def last_closed(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
 
 
 def recent(connection: sqlite3.Connection, limit: int) -> list[bytes]:
-    """Open ones first, then the latest closed ones."""
+    """Open ones first, then the latest closed ones; what ended before it was raised is not shown."""
     order = "ORDER BY CASE state WHEN 'closed' THEN 1 ELSE 0 END, raised_ns DESC"
-    return _sound(connection.execute(f"{_BODY} WHERE state IN ('open','closed') {order} LIMIT ?", (limit,)))
+    return _sound(connection.execute(f"{_BODY} WHERE state IN ('open','closed') AND raised_ns > 0 {order} LIMIT ?", (limit,)))
 
 
 def one(connection: sqlite3.Connection, identity: str) -> bytes | None:
@@ -46,8 +46,8 @@ def one(connection: sqlite3.Connection, identity: str) -> bytes | None:
 
 
 def forget(connection: sqlite3.Connection, closed_before_ns: int) -> int:
-    """Delete closed incidents that are old or too many; returns how many."""
-    old = connection.execute("DELETE FROM incident WHERE state='closed' AND changed_ns<?", (closed_before_ns,)).rowcount
+    """Delete closed incidents that are old, were never raised, or are too many; returns how many."""
+    old = connection.execute("DELETE FROM incident WHERE state='closed' AND (changed_ns<? OR raised_ns=0)", (closed_before_ns,)).rowcount
     many = connection.execute(
         "DELETE FROM incident WHERE rowid IN (SELECT rowid FROM incident WHERE state='closed' ORDER BY changed_ns DESC LIMIT -1 OFFSET ?)",
         (MOST_CLOSED,),
