@@ -1,0 +1,15 @@
+"""Tags that leave their usual band, learnt per tag."""
+
+from __future__ import annotations
+
+from gateway.contract import Detector, DetectorContext, DetectorPlugin
+from models.anomaly.config import AnomalyOptions
+
+
+def build(options: AnomalyOptions, context: DetectorContext) -> Detector:
+    from models.anomaly.detector import Anomaly
+
+    return Anomaly(options, context)
+
+
+plugin = DetectorPlugin(name="anomaly", domain="anomaly", options=AnomalyOptions, build=build)

@@ -1,0 +1,15 @@
+"""Any streaming model of the river library, one per machine."""
+
+from __future__ import annotations
+
+from gateway.contract import Detector, DetectorContext, DetectorPlugin
+from models.river.config import RiverOptions
+
+
+def build(options: RiverOptions, context: DetectorContext) -> Detector:
+    from models.river.detector import River
+
+    return River(options, context)
+
+
+plugin = DetectorPlugin(name="river", domain="anomaly", options=RiverOptions, build=build, slow=True)
