@@ -8,9 +8,8 @@ from itertools import groupby
 
 import numpy as np
 
-from gateway.contract import Batch, Frame, Record, Waveform
-
-Piece = Batch | Frame | Waveform | Record
+from gateway.contract import Batch, Frame
+from gateway.testkit.rigs import Piece
 
 
 def single(items: Sequence[Piece]) -> list[Piece]:

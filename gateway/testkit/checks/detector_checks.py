@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.contract import Batch, Detector, Finding, Frame, Record, State, StateError, Waveform
-from gateway.testkit.checks.cuts import CUTS, Piece, later, rows, span_ns
+from gateway.testkit.checks.cuts import CUTS, later, rows, span_ns
 from gateway.testkit.checks.findings import changes, same, well_formed
 from gateway.testkit.checks.states import GARBAGE, arrays, of_another_version, pickled
 from gateway.testkit.checks.watch import io_done
-from gateway.testkit.rigs import DetectorRig
+from gateway.testkit.rigs import DetectorRig, Piece
 
 CONSTRUCT_SECONDS = 0.25
-LONG_ROWS, LONG_SECONDS = 20_000, 2.0
+LONG_ROWS, LONG_SECONDS = 8_000, 1.0
 STATE_BYTES = 16 << 20
 GROWTH_BYTES = 256 * 1024
 

@@ -8,11 +8,13 @@ A rig is a real peer on port 0 of loopback and the plugin configured for it. The
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final, Protocol
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol, TypeAlias
 
-from gateway.contract import Detector, Event, Item, Source, Uplink
+from gateway.contract import Batch, Detector, Event, Frame, Record, Source, Uplink, Waveform
 
+Piece: TypeAlias = Batch | Frame | Waveform | Record
+"""What a detector's `process` may be given."""
 LARGE_BYTES: Final = 200_000
 """Data of an event every receiver must take."""
 POISON_BYTES: Final = 400_000
@@ -56,13 +58,13 @@ class DetectorRig(Protocol):
     def detector(self) -> Detector:
         """A fresh detector, always configured the same."""
 
-    def calm(self) -> list[Item]:
+    def calm(self) -> Sequence[Piece]:
         """Constant or normal input in which nothing must be found, in many small items."""
 
-    def faulty(self) -> list[Item]:
+    def faulty(self) -> Sequence[Piece]:
         """Input with at least one condition that becomes ACTIVE, in many small items, in order of time."""
 
-    def damaged(self) -> list[Item]:
+    def damaged(self) -> Sequence[Piece]:
         """Input with missing values, repeated and late readings: must be survived."""
 
 

@@ -82,8 +82,8 @@ class NatsServer:
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
-            process.send_signal(signal.SIGCONT)
             process.send_signal(how)
+            process.send_signal(signal.SIGCONT)  # a frozen one takes nothing but SIGKILL
             await process.wait()
 
     def freeze(self) -> None:

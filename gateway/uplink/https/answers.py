@@ -9,7 +9,17 @@ from gateway.contract import DUPLICATE, SENT, Outcome
 
 LONGEST_WAIT = 3600.0
 _LATER = {408, 425, 429, 500, 502, 503, 504}
-_NOT_FOR_NOW = {401: "the receiver refuses our credentials", 403: "the receiver forbids it", 404: "no such address", 410: "address is gone"}
+# Nothing an event could be guilty of: parking them one by one would empty the outbox into the dead letters.
+_NOT_FOR_NOW = {
+    401: "the receiver refuses our credentials",
+    402: "the receiver wants to be paid",
+    403: "the receiver forbids it",
+    404: "no such address",
+    405: "the address takes no POST",
+    407: "a proxy wants credentials",
+    410: "the address is gone",
+    415: "the receiver does not take CloudEvents in this mode",
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -15,6 +16,37 @@ from gateway.uplink.https.answers import outcome
 from gateway.uplink.https.config import HttpsOptions
 
 _BODY_MOST = 64 * 1024
+_NOT_NOW = (OutcomeKind.RETRY, OutcomeKind.HOLD)
+
+
+class _Sending:
+    """Outcomes so far, and what the untried ones get: after the first "not now" nothing more is tried."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self._outcomes: list[Outcome | None] = [None] * len(events)
+        self.stop: Outcome | None = None
+        self.lost: NotConnected | None = None
+
+    def told(self, first: int, count: int, got: Outcome) -> None:
+        self._outcomes[first : first + count] = [got] * count
+        if got.kind in _NOT_NOW:
+            self.stop = self.stop or got
+
+    def fails(self, exc: NotConnected) -> None:
+        self.lost = exc
+        self.stop = self.stop or Outcome.retry(str(exc))
+
+    def hung(self, why: str) -> None:
+        """What was under way may have been taken."""
+        self.lost, self.stop = None, Outcome.retry(why)
+
+    def result(self) -> list[Outcome]:
+        """Raises NotConnected when nothing was answered at all."""
+        if self.lost is not None and not any(self._outcomes):
+            raise self.lost
+        rest = self.stop or Outcome.retry("not tried")
+        return [got or rest for got in self._outcomes]
 
 
 class HttpsUplink:
@@ -33,83 +65,83 @@ class HttpsUplink:
             headers["Authorization"] = f"Bearer {self._context.secret(options.token)}"
         try:
             context = ssl.create_default_context(cafile=options.ca) if options.https.startswith("https") else None
-        except (OSError, ssl.SSLError) as exc:
+        except OSError as exc:
             raise NotConnected(self._peer, f"ca {options.ca} cannot be used: {exc}") from exc
         self._session = aiohttp.ClientSession(
             headers=headers,
             connector=aiohttp.TCPConnector(ssl=context or False, limit=options.concurrency),
-            timeout=aiohttp.ClientTimeout(total=options.timeout),
+            timeout=aiohttp.ClientTimeout(total=None),  # `send` has its own for all its requests together
         )
 
     async def send(self, events: Sequence[Event]) -> list[Outcome]:
         """See the contract."""
         if self._session is None:
             raise NotConnected(self._peer, "not connected")
+        sending = _Sending(events)
         try:
-            async with asyncio.timeout(self._options.timeout) as deadline:
+            async with asyncio.timeout(self._options.timeout):
                 if self._options.mode == "batch":
-                    return await self._batch(self._session, events)
-                return await self._one_by_one(self._session, events, deadline.when() or 0.0)
+                    await self._batch(self._session, sending, 0, len(events))
+                else:
+                    await self._one_by_one(self._session, sending)
         except TimeoutError:
-            return [Outcome.retry(f"no answer within {self._options.timeout:g} s")] * len(events)
+            sending.hung(f"no answer within {self._options.timeout:g} s")
+        except NotConnected as exc:
+            sending.fails(exc)
+        return sending.result()
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _one_by_one(self, session: aiohttp.ClientSession, events: Sequence[Event], deadline: float) -> list[Outcome]:
-        """In order per slot; after the first "not now" the rest is not tried."""
-        outcomes: list[Outcome | None] = [None] * len(events)
-        queue = iter(enumerate(events))
-        stop: list[Outcome] = []
+    async def _one_by_one(self, session: aiohttp.ClientSession, sending: _Sending) -> None:
+        """`concurrency` at once, but those of one machine one after the other, in order."""
+        lanes: dict[str, list[int]] = {}
+        for i, event in enumerate(sending.events):
+            lanes.setdefault(event.partitionkey, []).append(i)
+        queue = iter(lanes.values())
 
         async def slot() -> None:
-            for i, event in queue:
-                if stop:
+            for i in (i for lane in queue for i in lane):
+                if sending.stop:
                     return
-                outcomes[i] = got = await self._post(session, structured(event), STRUCTURED, event.id)
-                if got.kind in (OutcomeKind.RETRY, OutcomeKind.HOLD):
-                    stop.append(got)
+                event = sending.events[i]
+                headers = {"Content-Type": STRUCTURED, "Idempotency-Key": event.id}
+                try:
+                    sending.told(i, 1, await self._post(session, structured(event), headers))
+                except NotConnected as exc:
+                    sending.fails(exc)
 
-        try:
-            async with asyncio.timeout_at(deadline - 0.05):
-                async with asyncio.TaskGroup() as slots:
-                    for _ in range(min(self._options.concurrency, len(events))):
-                        slots.create_task(slot())
-        except TimeoutError:
-            stop.append(Outcome.retry(f"no answer within {self._options.timeout:g} s"))
-        except ExceptionGroup as group:
-            lost, other = group.split(NotConnected)
-            if other or lost is None:
-                raise
-            if not any(outcomes):
-                raise lost.exceptions[0] from None
-            stop.append(Outcome.retry(str(lost.exceptions[0])))
-        rest = Outcome.retry(stop[0].reason, stop[0].after_seconds) if stop else Outcome.retry("not tried")
-        return [got or rest for got in outcomes]
+        async with asyncio.TaskGroup() as slots:
+            for _ in range(min(self._options.concurrency, len(lanes))):
+                slots.create_task(slot())
 
-    async def _batch(self, session: aiohttp.ClientSession, events: Sequence[Event]) -> list[Outcome]:
-        got = await self._post(session, batch(events), BATCH, "")
-        halve = got.kind is OutcomeKind.PARK and len(events) > 1
-        if not halve:
-            return [got] * len(events)
-        middle = len(events) // 2
-        return [*await self._batch(session, events[:middle]), *await self._batch(session, events[middle:])]
+    async def _batch(self, session: aiohttp.ClientSession, sending: _Sending, first: int, count: int) -> None:
+        if count == 0 or sending.stop:
+            return
+        got = await self._post(session, batch(sending.events[first : first + count]), {"Content-Type": BATCH})
+        if got.kind is OutcomeKind.PARK and count > 1:
+            await self._batch(session, sending, first, count // 2)
+            await self._batch(session, sending, first + count // 2, count - count // 2)
+        else:
+            sending.told(first, count, got)
 
-    async def _post(self, session: aiohttp.ClientSession, body: bytes, content_type: str, key: str) -> Outcome:
-        headers = {"Content-Type": content_type} | ({"Idempotency-Key": key} if key else {})
+    async def _post(self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]) -> Outcome:
+        """One request; raises NotConnected when there was no connection to send it on."""
         try:
             async with session.post(self._options.https, data=body, headers=headers, allow_redirects=False) as answer:
                 said = "" if answer.status < 300 else (await answer.content.read(_BODY_MOST)).decode("utf-8", "replace")
                 return outcome(answer.status, answer.headers.get("Retry-After"), said, self._context.clock.now_ns() / 1e9)
         except aiohttp.ClientConnectorError as exc:
             raise NotConnected(self._peer, _why(exc)) from exc
-        except (aiohttp.ClientError, ssl.SSLError, OSError) as exc:
+        except (aiohttp.ClientError, OSError) as exc:
             return Outcome.retry(f"unknown: {_why(exc)}")
 
 
 def _why(exc: Exception) -> str:
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return f"certificate refused: {exc.certificate_error}"[:200]
+    if type(exc) is aiohttp.ClientConnectorError and (exc.os_error.errno or 0) > 0:
+        return os.strerror(exc.os_error.errno or 0).lower()
     return (str(exc) or type(exc).__name__)[:200]

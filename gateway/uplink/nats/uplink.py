@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -108,10 +109,12 @@ class NatsUplink:
             return
         # Nothing is flushed: what has no acknowledgement is sent again anyway, and a hung server would never take it.
         abort(client)
+        if not client.is_connected:  # it has no tasks then, and would wait for ever for a handshake that failed
+            return
         try:
             async with asyncio.timeout(2.0):
                 await client.close()
-        except (TimeoutError, NatsError, OSError, AssertionError):  # the library asserts that it was connected
+        except (TimeoutError, NatsError, OSError):
             return
 
     async def _publish(self, client: Client, first: int, events: Sequence[Event]) -> None:
@@ -212,5 +215,7 @@ class NatsUplink:
 
 
 def _why(exc: BaseException) -> str:
+    if isinstance(exc, OSError) and (exc.errno or 0) > 0 and not isinstance(exc, ssl.SSLError):
+        return os.strerror(exc.errno or 0).lower()
     text = str(exc).removeprefix("nats: ")
-    return text or type(exc).__name__
+    return text[:200] or type(exc).__name__
