@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from asyncua import Node, Server, ua
 from asyncua.common.utils import ServiceError
-from asyncua.crypto.cert_gen import setup_self_signed_certificate
+from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
 from asyncua.crypto.permission_rules import User, UserRole
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.testkit.servers.ports import free_port
@@ -48,7 +47,6 @@ class OpcuaServer:
     def __init__(self, values: Mapping[str, object], *, encrypted: bool = False, anonymous: bool = True, trusting: bool = True) -> None:
         self.port = free_port()
         self._values, self._encrypted, self._anonymous, self._trusting = dict(values), encrypted, anonymous, trusting
-        self._folder = Path(tempfile.mkdtemp(prefix="lineside-opcua-"))
         self._server: Server | None = None
         self._running = False
         self._parent: Node | None = None
@@ -71,10 +69,12 @@ class OpcuaServer:
         self._running = True
 
     async def stop(self) -> None:
-        """Cuts every connection."""
+        """Cuts every connection and forgets every session, as a power cut does."""
         if self._server is not None and self._running:
             self._running = False
             await self._server.stop()
+            for session in list(self._server.iserver._external_sessions.values()):  # they would outlive their connections
+                await session.close_session(True)
 
     async def _build(self) -> Server:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
@@ -95,12 +95,14 @@ class OpcuaServer:
             await self.add(name, value)
         return server
 
-    async def _load_certificate(self, server: Server) -> None:
-        key, certificate = self._folder / "server.pem", self._folder / "server.der"
+    @staticmethod
+    async def _load_certificate(server: Server) -> None:
+        key = generate_private_key()
+        names = [x509.UniformResourceIdentifier(URI), x509.DNSName("localhost")]
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        await setup_self_signed_certificate(key, certificate, URI, "localhost", usage, {})
-        await server.load_certificate(str(certificate))
-        await server.load_private_key(str(key))
+        certificate = generate_self_signed_app_certificate(key, URI, {}, names, extended=usage)
+        await server.load_certificate(certificate.public_bytes(Encoding.DER), "der")
+        await server.load_private_key(dump_private_key_as_pem(key), format="pem")
 
     async def __aenter__(self) -> OpcuaServer:
         await self.start()
@@ -108,7 +110,6 @@ class OpcuaServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def set(self, name: str, value: object, *, status: int = 0, source_time: datetime | None = None) -> None:
         """Write a value with its status code and source time (UTC); without one the time is now."""
