@@ -72,8 +72,9 @@ class Overview:
         app = self._app
         links = {link.name: link.state for link in app.status.links.values() if link.kind == "source"}
         by_machine: dict[str, list[Json]] = {}
+        limits = self._limits()
         for source in app.settings.sources:
-            by_machine[source.machine] = [self._tag(tag.index) for tag in source.tags]
+            by_machine[source.machine] = [self._tag(tag.index) | {"limits": limits.get(tag.path, [])} for tag in source.tags]
         return [
             {"name": m.name, "path": m.path, "asset": m.asset, "state": links.get(m.name, "down"), "tags": by_machine.get(m.name, [])}
             for m in app.settings.machines.values()
@@ -180,6 +181,15 @@ class Overview:
             "t_ns": t_ns,
             "age_seconds": (self._app.clock.now_ns() - t_ns) / 1e9 if seen else None,
         }
+
+    def _limits(self) -> dict[str, list[Json]]:
+        """What detectors with fixed limits say of them, by ``machine/tag``."""
+        found: dict[str, list[Json]] = {}
+        for watch in self._app.pipeline.line.watches:
+            limits = getattr(watch.detector, "limits", None)
+            for path, told in (limits() if limits is not None else {}).items():
+                found.setdefault(path, []).extend(told)
+        return found
 
     def _readings_per_second(self) -> float:
         then, before, rate = self._rate

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import Batch, DetectorContext, Finding, Frame, Record, Severity, State, StateError, Tag, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Severity, State, StateError, Tag, Waveform
 from models.limit.config import LimitOptions
 from models.limit.levels import UNKNOWN, levels, rates
 
@@ -44,6 +44,12 @@ class Limit:
         o = self._options
         given = {"high": (o.high, o.high_high), "low": (o.low, o.low_low), "rate": (o.rate,)}
         return [side for side in _SIDES if any(limit is not None for limit in given[side])]
+
+    def limits(self) -> dict[str, list[Json]]:
+        """For the page: ``{"machine/tag": [{"name": "high", "value": 70.0}]}``, each side's nearer limit first."""
+        given = [(name, getattr(self._options, name)) for name in ("high", "high_high", "low", "low_low")]
+        told: list[Json] = [{"name": name, "value": value} for name, value in given if value is not None]
+        return {tag.path: told for tag in self._tags}
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Batch)  # noqa: S101  `takes` says so
