@@ -93,6 +93,7 @@ class App:
         self.pipeline = Pipeline(line, self.incidents, self._acceptance, clock=self.clock, counts=self.counts, progress=self._progress)
         await restore(self.outbox, self.incidents, line.rules, forgot=replaced is not None, clock=self.clock)
         if replaced is not None:
+            log.error("outbox damaged, set aside", extra={"fields": {"file": replaced.set_aside, "why": replaced.problem}})
             self._acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=self.clock.now_ns()))
         self._retire(line)
         async with asyncio.TaskGroup() as tasks:

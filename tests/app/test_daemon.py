@@ -1,0 +1,121 @@
+"""`lineside run` as systemd sees it: notify, signals, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+
+from gateway.sdnotify import Notifier
+
+
+async def test_ready_watchdog_reloading_stopping_and_status(site: Any, systemd: Any, daemon: Any) -> None:
+    site.configure(high=90.0)
+    site.oil(75.0)
+    await daemon.start(NOTIFY_SOCKET=str(site.notify), WATCHDOG_USEC="1500000")
+    await site.until(lambda: "READY=1" in systemd.listen(), 20)
+    await site.until(lambda: systemd.listen().count("WATCHDOG=1") >= 3)
+    await site.until(lambda: "STATUS=1 of 1 sources and 0 of 1 destinations are up" in systemd.listen())
+    site.configure(high=70.0)
+    daemon.signal(signal.SIGHUP)
+    await site.until(lambda: systemd.listen().count("READY=1") == 2)
+    assert "RELOADING=1" in systemd.heard
+    assert any(line.startswith("MONOTONIC_USEC=") for line in systemd.heard)
+    await site.until(lambda: site.told() == ["raised"])
+    daemon.signal(signal.SIGTERM)
+    assert await daemon.exit_code() == 0
+    assert "STOPPING=1" in systemd.listen()
+    order = [line for line in systemd.heard if line in ("READY=1", "RELOADING=1", "STOPPING=1")]
+    assert order == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+async def test_a_line_that_hangs_does_not_feed_the_watchdog(site: Any, systemd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "90000")
+    async with site.run() as app:
+        await site.until(lambda: systemd.listen().count("WATCHDOG=1") >= 3)
+        hung = asyncio.Event()
+
+        async def never() -> None:
+            await hung.wait()
+
+        app.pipeline._room = never
+        await asyncio.sleep(0.7)
+        fed = systemd.listen().count("WATCHDOG=1")
+        await asyncio.sleep(1.2)
+        assert systemd.listen().count("WATCHDOG=1") == fed
+        hung.set()
+
+
+async def test_a_dead_plc_does_not_starve_the_watchdog(site: Any, systemd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "90000")
+    await site.plc.stop()
+    async with site.run() as app:
+        await site.until(lambda: app.status.links["source", "press-07"].state == "down")
+        fed = systemd.listen().count("WATCHDOG=1")
+        await site.until(lambda: systemd.listen().count("WATCHDOG=1") > fed + 2)
+
+
+def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    notifier = Notifier()
+    notifier.send("READY=1")
+    assert notifier.watchdog_seconds is None
+    Notifier("/nowhere/at/all").send("READY=1")
+
+
+async def test_stopping_drains_what_was_found(site: Any, daemon: Any) -> None:
+    await site.receiver.stop()
+    site.oil(75.0)
+    await daemon.start()
+    await site.until(lambda: daemon.said("lost") >= 1, 20)
+    await site.receiver.start()
+    daemon.signal(signal.SIGTERM)
+    assert await daemon.exit_code() == 0
+    assert daemon.said("stopped") == 1
+    again = type(daemon)(site)
+    await again.start()
+    await site.until(lambda: site.told() == ["raised"], 20)
+    again.signal(signal.SIGTERM)
+    assert await again.exit_code() == 0
+
+
+async def test_interrupt_ends_in_good_order_too(site: Any, daemon: Any) -> None:
+    await daemon.start()
+    await site.until(lambda: daemon.said("ready") == 1, 20)
+    daemon.signal(signal.SIGINT)
+    assert await daemon.exit_code() == 0
+
+
+class TestExitCodes:
+    async def test_2_for_a_file_with_errors(self, site: Any, daemon: Any) -> None:
+        site.configure(lambda text: text.replace("high:", "hihg:"))
+        await daemon.start()
+        assert await daemon.exit_code() == 2
+        assert "did you mean" in daemon.log.read_text()
+
+    async def test_2_for_a_state_folder_that_is_taken(self, site: Any, daemon: Any) -> None:
+        async with site.run():
+            await daemon.start()
+            assert await daemon.exit_code() == 2
+        text = daemon.log.read_text()
+        assert "another gateway" in text
+        assert "Traceback" not in text
+
+    async def test_2_for_an_outbox_of_a_newer_version(self, site: Any, daemon: Any) -> None:
+        import sqlite3
+
+        site.state.mkdir()
+        db = sqlite3.connect(site.state / "outbox.db")
+        db.execute("PRAGMA user_version=99")
+        db.close()
+        await daemon.start()
+        assert await daemon.exit_code() == 2
+        assert "newer lineside" in daemon.log.read_text()
+
+    async def test_1_for_a_crash_with_a_traceback(self, site: Any, daemon: Any) -> None:
+        site.state.mkdir()
+        (site.state / "outbox.db").mkdir()
+        await daemon.start()
+        assert await daemon.exit_code() == 1
+        assert "Traceback" in daemon.log.read_text()

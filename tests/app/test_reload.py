@@ -1,0 +1,103 @@
+"""SIGHUP: validate, change only what changed; a bad file changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+async def test_a_new_limit_holds_and_the_connection_stays(site: Any) -> None:
+    site.oil(75.0)
+    site.configure(high=90.0)
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 3)
+        source = app.edges.sources["press-07"]
+        sender = app.edges.senders["crm"]
+        connected = set(site.plc._writers)
+        site.configure(high=70.0)
+        assert await app.reload()
+        await site.until(lambda: site.told() == ["raised"])
+        assert app.edges.sources["press-07"] is source
+        assert app.edges.senders["crm"] is sender
+        assert site.plc._writers == connected
+        # The value does not move: the new limit was judged by the detector's first opinion.
+        assert app.counts.total("readings_dropped") == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("high: 70.0", "hihg: 70.0"),
+        lambda text: "version: [",
+        lambda text: text.replace("gateway: gw", "gateway: other"),
+        lambda text: text.replace("/state", "/elsewhere"),
+    ],
+)
+async def test_a_bad_file_is_refused_and_everything_runs_on(site: Any, systemd: Any, caplog: pytest.LogCaptureFixture, change: Any) -> None:
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        before = app.settings, app.pipeline.line, app.edges.sources["press-07"]
+        site.configure(change)
+        assert not await app.reload()
+        assert (app.settings, app.pipeline.line, app.edges.sources["press-07"]) == before
+        assert any("reload refused" in line for line in systemd.listen())
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+    assert "reload refused" in [record.getMessage() for record in caplog.records]
+
+
+async def test_a_source_that_changed_is_connected_anew_and_its_tags_keep_their_values(site: Any) -> None:
+    site.oil(50.0)
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 3)
+        source = app.edges.sources["press-07"]
+        site.configure(lambda text: text.replace("poll_seconds: 0.02", "poll_seconds: 0.03"))
+        assert await app.reload()
+        assert app.edges.sources["press-07"] is not source
+        assert app.pipeline.line.table.last_value[0] == 50.0
+        before = app.counts.total("readings")
+        await site.until(lambda: app.counts.total("readings") > before + 3)
+        assert list(app.pipeline.inboxes) == ["press-07"]
+
+
+async def test_a_watch_that_is_gone_ends_its_incident(site: Any) -> None:
+    site.oil(75.0)
+    async with site.run() as app:
+        await site.until(lambda: site.told() == ["raised"])
+        site.configure(lambda text: text.replace("  - limit: {on: press-07/oil_temperature, high: 70.0, hysteresis: 2}\n", "  []\n"))
+        assert await app.reload()
+        await site.until(lambda: site.told() == ["raised", "cleared"])
+
+
+async def test_caps_levels_and_page_follow(site: Any) -> None:
+    async with site.run() as app:
+        port = app.page_port
+        site.configure(
+            lambda text: (
+                text.replace("deliver:\n", "deliver:\n  buffer: {max_megabytes: 7, keep_events_days: 3}\n")
+                .replace("page: {port: 0}", "page: off, log_level: error")
+                .replace("evidence: {before: 5s, after: 0s}", "evidence: {before: 5s, after: 9s}")
+            )
+        )
+        assert await app.reload()
+        assert (app.outbox.max_bytes, app.outbox.keep_days) == (7 << 20, 3)
+        assert app.incidents.evidence_seconds == 9.0
+        with pytest.raises(OSError, match=str(port)):
+            await site.get(app, "/healthz")
+        site.configure(lambda text: text.replace("log_level: error", "log_level: info"))
+        assert await app.reload()
+        assert (await site.get(app, "/healthz"))[0] == 200
+
+
+async def test_a_destination_that_comes_later_gets_what_comes_later(site: Any) -> None:
+    line = f'  crm: {{https: "{site.receiver.url}", mode: batch, timeout: 2s}}\n'
+    site.configure(lambda text: text.replace("deliver:\n" + line, ""))
+    site.oil(75.0)
+    async with site.run() as app:
+        await site.until(lambda: len(app.incidents.open) == 1)
+        assert app.counts.total("events_unaddressed") == 1
+        site.configure()
+        assert await app.reload()
+        site.oil(60.0)
+        await site.until(lambda: site.told() == ["cleared"])
