@@ -16,7 +16,7 @@ from gateway.config.settings import DestinationSettings, IncidentSettings
 from gateway.contract import Clock, Event, Finding, Json, Machine, Severity
 from gateway.events.build import EventBuilder, rfc3339
 from gateway.events.catalogue import ContractViolation
-from gateway.incidents import Change, History, Incident, Phase, Rule
+from gateway.incidents import Change, History, Incident, Phase, Rule, evidence
 from gateway.outbox.operations import Addressed, IncidentRow
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
@@ -202,7 +202,7 @@ class Acceptance:
             return {"truncated": f"the detector's evidence is {used} bytes, the cap is {limit}"}
         from_ns = incident.since_ns - int(self.settings.before * 1e9)
         until_ns = max(change.t_ns, incident.raised_ns + int(self.settings.after * 1e9))
-        readings = self.history.evidence(incident.machine, incident.tags, from_ns, until_ns, limit - used)
+        readings = evidence.readings(self.history, incident.machine, incident.tags, from_ns, until_ns, limit - used)
         return {**own, "readings": readings} if readings else own
 
 

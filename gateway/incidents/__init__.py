@@ -1,6 +1,6 @@
 """From findings to incidents: one machine fault, one incident."""
 
-from gateway.incidents.evidence import History
+from gateway.incidents.history import History
 from gateway.incidents.incident import Change, Incident, Phase
 from gateway.incidents.lifecycle import Incidents, Rule
 

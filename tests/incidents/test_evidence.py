@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gateway.contract import Batch, Quality, Tag
 from gateway.incidents import History
-from gateway.incidents.evidence import thin
+from gateway.incidents.evidence import readings, significant, thin
+from gateway.incidents.history import condense
 
 START = 1_800_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -27,7 +28,7 @@ def test_the_stretch_around_the_beginning_concerned_tags_first() -> None:
     history = History(TAGS, keep_seconds=100)
     for second in range(50):
         history.add(Batch.concat([at(0, (second, float(second))), at(1, (second, 100.0 + second)), at(2, (second, 0.0))]))
-    found = history.evidence("m1", ["b"], START + 10 * SECOND, START + 13 * SECOND, 10_000)
+    found = readings(history, "m1", ["b"], START + 10 * SECOND, START + 13 * SECOND, 10_000)
     assert list(found["tags"]) == ["b", "a"]
     assert found["from_ns"] == START + 10 * SECOND
     assert found["tags"]["b"] == {"t": [1.0, 2.0, 3.0], "v": [111.0, 112.0, 113.0]}
@@ -37,7 +38,7 @@ def test_a_bad_reading_is_a_gap() -> None:
     history = History(TAGS, keep_seconds=100)
     history.add(at(0, (1, 5.0)))
     history.add(at(0, (2, float("nan")), quality=Quality.BAD_DEVICE))
-    assert history.evidence("m1", [], START, START + 5 * SECOND, 1000)["tags"]["a"]["v"] == [5.0, None]
+    assert readings(history, "m1", [], START, START + 5 * SECOND, 1000)["tags"]["a"]["v"] == [5.0, None]
 
 
 def test_old_readings_are_forgotten_by_time() -> None:
@@ -82,7 +83,44 @@ def test_columns_out_of_order_are_found_all_the_same() -> None:
 
 
 def test_an_unknown_machine_has_none() -> None:
-    assert History(TAGS, keep_seconds=10).evidence("gone", [], 0, START, 1000) == {}
+    assert readings(History(TAGS, keep_seconds=10), "gone", [], 0, START, 1000) == {}
+
+
+def test_a_fast_tag_keeps_its_peaks_and_a_slow_one_every_reading() -> None:
+    """A thousand readings a second for a minute: what is older than a moment is condensed, and nothing is invented."""
+    history = History(TAGS, keep_seconds=100)
+    value = np.sin(np.arange(60_000) / 37.0)
+    value[12_345] = 9.0
+    times = START + np.arange(60_000) * 1_000_000
+    for part in np.split(np.arange(60_000), 600):
+        history.add(Batch.concat([Batch.of(np.zeros(len(part)), times[part], value[part]), at(1, (float(part[0]) / 1000, float(part[0])))]))
+    found = history.points("m1", 0)
+    assert len(found["a"][0]) < 30_000
+    assert found["a"][1].max() == 9.0
+    assert np.isin(found["a"][0], times).all()
+    assert np.array_equal(found["a"][1], value[(found["a"][0] - START) // 1_000_000])
+    assert found["b"][1].tolist() == [float(n) for n in range(0, 60_000, 100)]
+
+
+rows = st.tuples(st.integers(0, 2), st.integers(0, 30), st.one_of(st.floats(-1e6, 1e6), st.just(math.nan)), st.sampled_from([0, 1, 17]))
+
+
+@given(st.lists(rows, min_size=1, max_size=200))
+def test_condensing_keeps_extremes_of_each_piece_and_changes_no_reading(given_: list[tuple[int, int, float, int]]) -> None:
+    batch = Batch.of(*(list(column) for column in zip(*given_, strict=True)))
+    kept = condense(batch, 10)
+    columns = (kept.tag.tolist(), kept.t_ns.tolist(), map(repr, kept.value.tolist()), kept.quality.tolist())
+    assert set(zip(*columns, strict=True)) <= {(t, at, repr(v), q) for t, at, v, q in given_}
+    for tag in {row[0] for row in given_}:
+        good = [v for t, _, v, q in given_ if t == tag and q < 16 and not math.isnan(v)]
+        if good:
+            left = kept.value[(kept.tag == tag) & kept.good]
+            assert (left.min(), left.max()) == (min(good), max(good))
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_significant_digits_are_those_of_the_usual_rounding(value: float) -> None:
+    assert significant(np.array([value]))[0] == pytest.approx(float(f"{value:.6g}"), rel=1.1e-5, abs=0)
 
 
 values = st.floats(-1e9, 1e9).map(lambda v: float(f"{v:.9g}"))
@@ -95,7 +133,7 @@ def test_the_bytes_are_bounded_whatever_the_cap(count: int, cap: int, value: flo
     for i in range(15):
         if count:
             history.add(Batch.of([i] * count, START + np.arange(count) * 86_399_123_457 // 400, value * np.linspace(1e-30, 1, count)))
-    found = history.evidence("m1", [tags[3].name], START - 1, START + 10**15, cap)
+    found = readings(history, "m1", [tags[3].name], START - 1, START + 10**15, cap)
     if found:
         assert len(json.dumps(found, separators=(",", ":"))) <= cap
         assert next(iter(found["tags"])) == tags[3].name
@@ -117,4 +155,4 @@ def test_thinning_keeps_the_peaks_and_the_order_and_invents_nothing(given_: list
 def test_no_room_means_no_evidence_rather_than_too_much(cap: int) -> None:
     history = History(TAGS, keep_seconds=100)
     history.add(at(0, *[(n, 1.0) for n in range(100)]))
-    assert history.evidence("m1", ["a"], START, START + 1000 * SECOND, cap) == {}
+    assert readings(history, "m1", ["a"], START, START + 1000 * SECOND, cap) == {}

@@ -1,0 +1,170 @@
+"""The recent readings of every machine, bounded in time and in bytes, each tag's found without looking at the others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.contract import BAD, Batch, Quality, Tag
+
+Series: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+RESOLUTION_NS = 100_000_000
+"""What is older than a few seconds is kept as the extremes of such pieces: finer than any evidence shows it."""
+_CHUNK_BYTES = 21  # tag, time, value, quality
+_MOST_CHUNKS = 256
+_MOST_LOOSE = 40_000
+
+
+@dataclass(slots=True)
+class _Ring:
+    """`blocks`: sorted by tag, condensed; `chunks`: as they came. Both with the time of their newest reading."""
+
+    blocks: deque[tuple[int, Batch]] = field(default_factory=deque)
+    chunks: deque[tuple[int, Batch]] = field(default_factory=deque)
+    readings: int = 0
+    loose: int = 0
+
+
+class History:
+    """Adding costs O(1) per batch and machine; asking for a tag costs what is known of this tag.
+
+    keep_seconds   how far back it must reach; older readings are forgotten
+    max_bytes      for all machines together; a machine that floods shortens its own history first
+    """
+
+    def __init__(self, tags: tuple[Tag, ...], *, keep_seconds: float, max_bytes: int = 16 << 20) -> None:
+        machines = list(dict.fromkeys(tag.machine for tag in tags))
+        self._tags = {machine: {tag.name: tag.index for tag in tags if tag.machine == machine} for machine in machines}
+        number = {machine: i for i, machine in enumerate(machines)}
+        self._machine_of = np.array([number[tag.machine] for tag in tags], dtype=np.int32)
+        self._rings = {machine: _Ring() for machine in machines}
+        self._names = machines
+        self._keep_ns = int(keep_seconds * 1e9)
+        self._max_readings = max(1000, max_bytes // _CHUNK_BYTES // max(1, len(machines)))
+
+    def adopt(self, old: History) -> None:
+        """After a reload: tags keep their index, so what is remembered of a machine stays."""
+        for machine, ring in old._rings.items():
+            if machine in self._rings:
+                self._rings[machine] = ring
+
+    def add(self, batch: Batch) -> None:
+        """Remember; rows of one machine stay together. A reading of a time no clock shows has no place among the others."""
+        timed = batch.quality != Quality.BAD_TIME
+        if not timed.all():
+            batch = batch.select(timed)
+        if not len(batch):
+            return
+        owner = self._machine_of[batch.tag]
+        if owner[0] == owner[-1] and (owner == owner[0]).all():
+            self._push(self._rings[self._names[owner[0]]], batch)
+            return
+        for number in np.unique(owner):
+            self._push(self._rings[self._names[number]], batch.select(owner == number))
+
+    def _push(self, ring: _Ring, batch: Batch) -> None:
+        newest = int(batch.t_ns.max())
+        ring.chunks.append((newest, batch))
+        ring.readings += len(batch)
+        ring.loose += len(batch)
+        if len(ring.chunks) > _MOST_CHUNKS or (ring.loose > _MOST_LOOSE and len(ring.chunks) > 1):
+            self._settle(ring)
+        oldest = newest - self._keep_ns
+        while ring.readings > self._max_readings or _oldest(ring) < oldest:
+            queue = ring.blocks or ring.chunks
+            if queue is ring.chunks and len(queue) == 1:
+                return
+            gone = len(queue.popleft()[1])
+            ring.readings -= gone
+            ring.loose -= gone if queue is ring.chunks else 0
+
+    @staticmethod
+    def _settle(ring: _Ring) -> None:
+        """The older half of the chunks becomes a block."""
+        half = [ring.chunks.popleft() for _ in range(max(1, len(ring.chunks) // 2))]
+        whole = Batch.concat([chunk for _, chunk in half])
+        block = condense(whole, RESOLUTION_NS)
+        ring.blocks.append((max(newest for newest, _ in half), block))
+        ring.loose -= len(whole)
+        ring.readings += len(block) - len(whole)
+
+    def names(self, machine: str) -> Sequence[str]:
+        """The machine's tags, in the order of the table."""
+        return tuple(self._tags.get(machine, ()))
+
+    def points(self, machine: str, since_ns: int, until_ns: int | None = None) -> dict[str, Series]:
+        """Per tag with readings: times and values (NaN where bad) after `since_ns` and up to `until_ns`."""
+        return dict(self.series(machine, self.names(machine), since_ns, until_ns))
+
+    def series(self, machine: str, names: Sequence[str], since_ns: int, until_ns: int | None = None) -> Iterator[tuple[str, Series]]:
+        """The same for some tags, one at a time; those without readings are left out."""
+        ring = self._rings.get(machine)
+        if ring is None:
+            return
+        blocks = [block for newest, block in ring.blocks if newest >= since_ns]
+        recent = [chunk for newest, chunk in ring.chunks if newest >= since_ns]
+        if recent:
+            blocks.append(by_tag(Batch.concat(recent)))
+        last_ns = np.iinfo(np.int64).max if until_ns is None else until_ns
+        for name in names:
+            index = self._tags[machine].get(name)
+            if index is None:
+                continue
+            t_ns, value = _joined([_rows_of(block, index) for block in blocks])
+            inside = (t_ns > since_ns) & (t_ns <= last_ns)
+            if inside.any():
+                yield name, (t_ns[inside], value[inside])
+
+
+def by_tag(batch: Batch) -> Batch:
+    """Sorted by tag; readings of one tag stay in their order."""
+    small = batch.tag.astype(np.uint16) if len(batch) and int(batch.tag.max()) < 65_536 else batch.tag  # sorts in linear time
+    return batch.select(np.argsort(small, kind="stable"))
+
+
+def condense(batch: Batch, resolution_ns: int) -> Batch:
+    """Sorted by tag, and of each tag and piece of `resolution_ns` the first smallest and the first largest reading.
+
+    Bad readings are pieces of their own, of which the first and the last stay. No reading is changed.
+
+    >>> readings = Batch.of([0] * 5, [0, 1, 2, 3, 200], [5.0, 9.0, 1.0, 4.0, 7.0])
+    >>> condense(readings, 100).value.tolist()
+    [9.0, 1.0, 7.0]
+    """
+    batch = by_tag(batch)
+    piece = batch.t_ns // resolution_ns
+    bad = (batch.quality >= BAD) | np.isnan(batch.value)
+    begins = np.flatnonzero(np.r_[True, (np.diff(batch.tag) != 0) | (np.diff(piece) != 0) | (bad[1:] != bad[:-1])])
+    if 2 * len(begins) >= len(batch):
+        return batch
+    group = np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(batch)]))
+    value = np.where(bad, 0.0, batch.value)
+    keep = np.zeros(len(batch), dtype=bool)
+    for extreme in (np.minimum, np.maximum):
+        found = np.flatnonzero(value == extreme.reduceat(value, begins)[group])
+        keep[found[np.r_[True, np.diff(group[found]) != 0]]] = True
+    ends = np.r_[begins[1:], len(batch)] - 1
+    keep[ends[bad[ends]]] = True
+    return batch.select(keep)
+
+
+def _oldest(ring: _Ring) -> int:
+    return (ring.blocks or ring.chunks)[0][0]
+
+
+def _rows_of(block: Batch, index: int) -> Series:
+    first, last = np.searchsorted(block.tag, (index, index + 1))
+    value = block.value[first:last]
+    return block.t_ns[first:last], np.where(block.quality[first:last] < BAD, value, np.nan)
+
+
+def _joined(parts: list[Series]) -> Series:
+    if not parts:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    return np.concatenate([t_ns for t_ns, _ in parts]), np.concatenate([value for _, value in parts])
