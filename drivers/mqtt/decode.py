@@ -106,9 +106,11 @@ class _Json:
         self._read = _reader(self._paths)
 
     def __call__(self, payload: bytes, retained: bool, properties: bytes, now_ns: int, into: Gathered) -> None:
+        finite: Any = float  # msgspec refuses those that are not
         try:
             values = self._read(payload)
         except _REFUSED:
+            finite = None
             document = lenient(payload)
             if document is MISSING:
                 for place in self._places:
@@ -117,7 +119,7 @@ class _Json:
             values = tuple([walk(document, path) for path in self._paths])
         for tag, at_value, at_time, unit, at_quality, good, states, optional in self._places:
             raw = values[at_value]
-            value, quality = (raw, GOOD) if raw.__class__ is float else number(raw, states)
+            value, quality = (raw, GOOD) if raw.__class__ is finite else number(raw, states)
             if raw is MISSING and optional:
                 continue
             t_ns = now_ns

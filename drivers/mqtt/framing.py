@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-PUBLISH = 0x30
+PUBLISH, PUBREL, CONNACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 0x30, 0x62, 0x20, 0x90, 0xB0, 0xD0, 0xE0
 RETAIN, QOS1, QOS2 = 0x01, 0x02, 0x04
+_OTHERS = frozenset({PUBREL, CONNACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT})
 
 
 class Malformed(Exception):
@@ -64,11 +65,13 @@ class Framer:
             if not start:
                 self.more = False
                 break
+            command = data[at]
+            if command & 0xF0 != PUBLISH and command not in _OTHERS:
+                raise Malformed(f"a packet that begins with 0x{command:02x}")
             large = end - start > self._most
             if end > size and not large:
                 self.more = False
                 break
-            command = data[at]
             if command & 0xF0 == PUBLISH:
                 if large and size - start < min(end - start, 65_540):
                     self.more = False

@@ -16,7 +16,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from drivers.mqtt.framing import Malformed
 
-CONNACK, PUBREL, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 0x20, 0x62, 0x90, 0xB0, 0xD0, 0xE0
 PUBACK, PUBREC, PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 PINGREQ, GOODBYE = b"\xc0\x00", b"\xe0\x00"
 REFUSED = 0x80

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from drivers.mqtt.framing import Framer, Malformed, Publish
+from drivers.mqtt.framing import CONNACK, DISCONNECT, PUBREL, SUBACK, UNSUBACK, Framer, Malformed, Publish
 from drivers.mqtt.inflight import Inflight
 from drivers.mqtt.link import Link
-from drivers.mqtt.packets import CONNACK, DISCONNECT, GOODBYE, PINGRESP, PUBREL, SUBACK, UNSUBACK, read_disconnect
+from drivers.mqtt.packets import GOODBYE, read_disconnect
 from gateway.contract import NotConnected
 
 MESSAGES = 2_000
@@ -20,6 +20,7 @@ class Session:
         self.link, self._framer, self._inflight, self._peer = link, framer, inflight, peer
         self._answers: dict[int, bytes] = {}
         self._early: list[Publish] = []
+        self._farewell = ""
 
     async def ask(self, packet: bytes, answer: int) -> bytes:
         """The body of the answer; messages that come before it are kept for `take`."""
@@ -50,7 +51,7 @@ class Session:
     async def wait(self) -> None:
         """Until there is something to take."""
         if self.link.lost:
-            raise NotConnected(self._peer, self.link.lost)
+            raise NotConnected(self._peer, self._farewell or self.link.lost)
         await self.link.wait()
 
     async def close(self) -> None:
@@ -81,6 +82,5 @@ class Session:
         elif command == PUBREL and len(body) >= 2:
             self.link.send(self._inflight.released(body[:2]))
         elif command == DISCONNECT:
-            self.link.lose(f"closed by the broker: {read_disconnect(body)}")
-        elif command != PINGRESP:
-            raise Malformed(f"a packet that begins with 0x{command:02x}")
+            self._farewell = f"closed by the broker: {read_disconnect(body)}"
+            self.link.lose(self._farewell)

@@ -13,7 +13,7 @@ from math import ceil
 
 from drivers.mqtt import packets
 from drivers.mqtt.config import MqttOptions
-from drivers.mqtt.framing import Framer, Malformed
+from drivers.mqtt.framing import CONNACK, SUBACK, UNSUBACK, Framer, Malformed
 from drivers.mqtt.identity import Identity
 from drivers.mqtt.inflight import Inflight
 from drivers.mqtt.link import Link, why
@@ -112,7 +112,7 @@ class MqttSource:
             user=o.user,
             password=self._context.secret(o.password) if o.password else None,
         )
-        answer = packets.read_connack(await session.ask(packet, packets.CONNACK), version5=self._version5)
+        answer = packets.read_connack(await session.ask(packet, CONNACK), version5=self._version5)
         if answer.refusal:
             raise NotConnected(self._peer, f"refused: {answer.refusal}")
         session.link.keep_alive(answer.keepalive or o.keepalive)
@@ -129,13 +129,13 @@ class MqttSource:
         self._refused = []
         for at in range(0, len(wanted), FILTERS_PER_PACKET):
             part = wanted[at : at + FILTERS_PER_PACKET]
-            answer = await session.ask(packets.subscribe(1, part, version5=v5), packets.SUBACK)
+            answer = await session.ask(packets.subscribe(1, part, version5=v5), SUBACK)
             granted = packets.read_suback(answer, version5=v5)
             if len(granted) != len(part):
                 raise Malformed(f"{len(granted)} answers to {len(part)} subscriptions")
             self._refused += [one for (one, _, _), given in zip(part, granted, strict=True) if not given]
         if stale := sorted(identity.filters - ours) if self._persistent else []:
-            await session.ask(packets.unsubscribe(1, stale, version5=v5), packets.UNSUBACK)
+            await session.ask(packets.unsubscribe(1, stale, version5=v5), UNSUBACK)
             await asyncio.to_thread(identity.subscribed, ours)
         if lost := sum(one in routes.of_records for one in self._refused):
             self._context.dropped("record_refused", lost)

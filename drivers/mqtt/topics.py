@@ -40,7 +40,15 @@ def covers(wide: str, narrow: str) -> bool:
     """True if every topic of `narrow` is also one of `wide`."""
     if wide.startswith("$share/") or narrow.startswith("$share/"):
         return wide == narrow
-    return not (narrow.endswith("#") and not wide.endswith("#")) and matches(wide, narrow)
+    wanted, levels = wide.split("/"), narrow.split("/")
+    if narrow.startswith("$") and wanted[0] in "+#":
+        return False
+    for position, want in enumerate(wanted):
+        if want == "#":
+            return True
+        if position >= len(levels) or levels[position] == "#" or want not in ("+", levels[position]):
+            return False
+    return len(wanted) == len(levels)
 
 
 def fewest(filters: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.testkit.servers.ports import free_port
@@ -36,19 +37,28 @@ def require_mosquitto() -> None:
 class Mosquitto:
     """Start, stop, kill, freeze and thaw; port, sessions and retained messages stay the same over restarts.
 
-    tls         certificates for ``localhost`` and 127.0.0.1 by a new authority, see `ca`
+    tls         certificates by a new authority, see `ca`, for the names of `hosts`
     password    user ``edge`` must come with it; None lets anyone in
-    durable     sessions are written at every change, so that they survive `kill` too; False is faster
+    durable     subscriptions and retained messages are written at every change, so that they survive `kill` too;
+                queued messages survive `stop`, and `kill` after `save`
     extra       lines for the configuration file
     """
 
-    def __init__(self, *, tls: bool = False, password: str | None = None, durable: bool = True, extra: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        hosts: Sequence[str] = ("localhost", "127.0.0.1"),
+        password: str | None = None,
+        durable: bool = True,
+        extra: str = "",
+    ) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="lineside-mosquitto-"))
         self._tls, self._password, self._durable, self._extra = tls, password, durable, extra
         self._process: asyncio.subprocess.Process | None = None
         if tls:
-            self._make_certificates()
+            self._make_certificates(hosts)
 
     @property
     def url(self) -> str:
@@ -81,6 +91,16 @@ class Mosquitto:
                 break
             await asyncio.sleep(0.025)
         raise RuntimeError(f"mosquitto did not start: {(self.folder / 'mosquitto.log').read_text()[-500:]}")
+
+    async def save(self) -> None:
+        """Have it write down what its sessions wait for; it does so by itself when it stops."""
+        store = self.folder / "mosquitto.db"
+        before = store.stat().st_mtime_ns if store.exists() else 0
+        assert self._process is not None, "not started"
+        self._process.send_signal(signal.SIGUSR1)
+        async with asyncio.timeout(5):
+            while not store.exists() or store.stat().st_mtime_ns == before:  # noqa: ASYNC110  another process writes it
+                await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
         await self._end(signal.SIGTERM)
@@ -144,12 +164,12 @@ class Mosquitto:
         subprocess.run(command, check=True, capture_output=True)
         return path
 
-    def _make_certificates(self) -> None:
+    def _make_certificates(self, hosts: Sequence[str]) -> None:
         import trustme
 
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca)
-        server = authority.issue_cert("localhost", "127.0.0.1")
+        server = authority.issue_cert(*hosts)
         server.private_key_pem.write_to_path(self.folder / "server.key")
         for n, blob in enumerate(server.cert_chain_pems):
             blob.write_to_path(self.folder / "server.pem", append=n > 0)
