@@ -33,7 +33,7 @@ def load(kind: Kind, name: str) -> Plugin:
         raise ConfigError(f"two installed packages bring {kind[:-1]} {name!r}: {', '.join(sorted(e.value for e in found))}")
     try:
         plugin = found[0].load()
-    except ImportError as exc:
+    except (ImportError, AttributeError) as exc:
         raise ConfigError(f"{kind[:-1]} {name!r} cannot be imported: {exc}") from exc
     if not isinstance(plugin, _TYPES[kind]) or plugin.name != name:
         raise ConfigError(f"{found[0].value} is not the {kind[:-1]} plugin {name!r}")
