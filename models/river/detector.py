@@ -6,7 +6,6 @@ import re
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.contract import Batch, ConfigError, DetectorContext, Finding, Frame, Record, StateError, Waveform
 from models.river import state
@@ -54,7 +53,7 @@ class River:
         member = self._members[item.machine]
         columns = [item.names.index(name) for name in member.names]
         table = item.x[:, columns]
-        complete: NDArray[np.bool_] = np.isfinite(table).all(axis=1)
+        complete = np.atleast_1d(np.isfinite(table).all(axis=1))
         found: list[Finding] = []
         for i, t_ns in enumerate(item.t_ns.tolist()):
             if t_ns <= self._last[item.machine]:
