@@ -61,5 +61,5 @@ def test_what_is_no_plugin_of_this_name_and_kind_says_so(installed: list[EntryPo
 def test_two_packages_cannot_bring_the_same_name(installed: list[EntryPoint]) -> None:
     add(installed, "modbus", "drivers.modbus:plugin")
     add(installed, "modbus", "other.modbus:plugin")
-    with pytest.raises(ConfigError, match="two installed packages bring source 'modbus': drivers.modbus:plugin, other.modbus:plugin"):
+    with pytest.raises(ConfigError, match="two installed packages bring source 'modbus'"):
         registry.source("modbus")
