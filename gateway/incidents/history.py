@@ -56,11 +56,12 @@ class History:
 
     def add(self, batch: Batch) -> None:
         """Remember; rows of one machine stay together. A reading of a time no clock shows has no place among the others."""
-        timed = batch.quality != Quality.BAD_TIME
-        if not timed.all():
-            batch = batch.select(timed)
         if not len(batch):
             return
+        if int(batch.quality.max()) >= BAD:
+            batch = _gaps(batch.select(batch.quality != Quality.BAD_TIME))
+            if not len(batch):
+                return
         owner = self._machine_of[batch.tag]
         if owner[0] == owner[-1] and (owner == owner[0]).all():
             self._push(self._rings[self._names[owner[0]]], batch)
@@ -116,7 +117,9 @@ class History:
             index = self._tags[machine].get(name)
             if index is None:
                 continue
-            t_ns, value = _joined([_rows_of(block, index) for block in blocks])
+            # int32 like the column: another type would convert all of it
+            ends = np.array((index, index + 1), dtype=np.int32)
+            t_ns, value = _joined([(block, *block.tag.searchsorted(ends)) for block in blocks])
             inside = (t_ns > since_ns) & (t_ns <= last_ns)
             if inside.any():
                 yield name, (t_ns[inside], value[inside])
@@ -158,13 +161,16 @@ def _oldest(ring: _Ring) -> int:
     return (ring.blocks or ring.chunks)[0][0]
 
 
-def _rows_of(block: Batch, index: int) -> Series:
-    first, last = np.searchsorted(block.tag, (index, index + 1))
-    value = block.value[first:last]
-    return block.t_ns[first:last], np.where(block.quality[first:last] < BAD, value, np.nan)
-
-
-def _joined(parts: list[Series]) -> Series:
+def _joined(parts: list[tuple[Batch, int, int]]) -> Series:
+    """Rows from first to last of each block, one after another."""
     if not parts:
         return np.empty(0, dtype=np.int64), np.empty(0)
-    return np.concatenate([t_ns for t_ns, _ in parts]), np.concatenate([value for _, value in parts])
+    return (
+        np.concatenate([block.t_ns[first:last] for block, first, last in parts]),
+        np.concatenate([block.value[first:last] for block, first, last in parts]),
+    )
+
+
+def _gaps(batch: Batch) -> Batch:
+    """Bad readings are NaN here, whatever they held."""
+    return Batch(batch.tag, batch.t_ns, np.where(batch.quality < BAD, batch.value, np.nan), batch.quality)
