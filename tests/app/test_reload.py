@@ -21,8 +21,6 @@ async def test_a_new_limit_holds_and_the_connection_stays(site: Any) -> None:
         assert app.edges.sources["press-07"] is source
         assert app.edges.senders["crm"] is sender
         assert site.plc._writers == connected
-        # The value does not move: the new limit was judged by the detector's first opinion.
-        assert app.counts.total("readings_dropped") == 0
 
 
 @pytest.mark.parametrize(

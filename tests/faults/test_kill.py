@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -99,6 +99,11 @@ class Outbox:
     def witnessed(self) -> list[str]:
         return [str(row[0]) for row in self.all("SELECT id FROM witness")]
 
+    def committed(self) -> int:
+        """How many events were committed since the beginning."""
+        (row,) = self.all("SELECT count(*) FROM witness")
+        return int(str(row[0]))
+
     def waiting(self) -> int:
         (row,) = self.all("SELECT count(*) FROM delivery")
         return int(str(row[0]))
@@ -137,20 +142,18 @@ async def test_kill_at_ten_random_moments(plc: Plc, nats: NatsServer, tmp_path: 
     await daemon.ready(1)
     outbox.install_witness()
     swinging = asyncio.create_task(swing(plc, dice))
-    committed_before = 0
     for kill in range(KILLS):
-        # Every other one while the daemon is still finding its feet: connecting, sending what was left over.
-        await asyncio.sleep(dice.uniform(0.1, 0.8) if kill % 2 else dice.uniform(0.0, 0.1))
+        wanted = outbox.committed() + dice.randint(1, 30)
+        await until(lambda wanted=wanted: outbox.committed() >= wanted)
+        await asyncio.sleep(dice.uniform(0.0, 0.05))
         assert await daemon.end(signal.SIGKILL) == -signal.SIGKILL, "it had ended by itself"
-        committed = len(set(outbox.witnessed()))
-        assert committed >= committed_before
-        committed_before = committed
+        assert outbox.committed() >= wanted, "what was committed is gone"
         await daemon.start()
         await daemon.ready(kill + 2)
-    await asyncio.sleep(0.5)
     swinging.cancel()
     plc.set("holding", 0, [20] * TAGS)
-    await settled(outbox)
+    # Every incident is over and delivered.
+    await until(lambda: not outbox.waiting() and not outbox.all("SELECT 1 FROM incident WHERE state='open'"))
     assert await daemon.end(signal.SIGTERM) == 0
 
     received, witnessed = await nats.message_ids(), outbox.witnessed()
@@ -162,11 +165,10 @@ async def test_kill_at_ten_random_moments(plc: Plc, nats: NatsServer, tmp_path: 
     check_stories(received, outbox)
 
 
-async def settled(outbox: Outbox) -> None:
-    """Nothing waits and nothing new comes: every incident is over, and delivered."""
-    async with asyncio.timeout(20):
-        while outbox.waiting() or outbox.all("SELECT 1 FROM incident WHERE state='open'"):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def check_stories(received: list[str], outbox: Outbox) -> None:

@@ -1,0 +1,152 @@
+"""The only retry loop: patient, jittered, told once; and the pump it drives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected
+from gateway.engine.inbox import Inbox
+from gateway.engine.pump import run_source
+from gateway.supervisor import Backoff, supervise
+from gateway.telemetry.status import Link, Status
+from gateway.testkit.clock import FakeClock
+
+
+class Edge:
+    """Something supervised whose lives go as scripted: an error to raise, or seconds to live before it."""
+
+    def __init__(self, *lives: Any) -> None:
+        self.clock = FakeClock()
+        self.status = Status(self.clock)
+        self.link: Link = self.status.add("source", "press-07")
+        self.lives, self.started = list(lives), list[float]()
+
+    async def run(self) -> None:
+        self.started.append(self.clock.monotonic())
+        life = self.lives.pop(0) if self.lives else NotConnected("10.1.4.7:502", "connection refused")
+        if isinstance(life, float):
+            self.status.up(self.link)
+            await self.clock.sleep(life)
+            life = NotConnected("10.1.4.7:502", "lost")
+        raise life
+
+    async def supervised(self, seconds: float) -> None:
+        task = asyncio.create_task(supervise(self.link, self.run, self.clock, self.status))
+        for _ in range(int(seconds * 10)):
+            await self.clock.advance(0.1)
+            if task.done():
+                return task.result()
+        task.cancel()
+        await asyncio.wait([task])
+        return None
+
+    @property
+    def waits(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.started, self.started[1:], strict=False)]
+
+
+async def test_waits_grow_to_a_minute_and_no_further() -> None:
+    edge = Edge()
+    await edge.supervised(600.0)
+    for n, wait in enumerate(edge.waits):
+        ceiling = min(60.0, 0.5 * 2**n)
+        assert 0.1 * ceiling - 0.01 <= wait <= ceiling + 0.11
+    assert len(edge.waits) >= 12
+
+
+async def test_a_stable_minute_starts_the_series_anew() -> None:
+    edge = Edge(*[NotConnected("p", "x")] * 8, 61.0)
+    await edge.supervised(400.0)
+    after = edge.waits[9]
+    assert after <= 0.5 + 0.11 + 61.1
+
+
+async def test_an_end_of_source_is_the_end() -> None:
+    edge = Edge(EndOfSource())
+    await edge.supervised(5.0)
+    assert edge.link.state == "ended"
+    assert len(edge.started) == 1
+
+
+async def test_told_once_when_lost_and_once_when_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lineside")
+    edge = Edge(*[NotConnected("10.1.4.7:502", "connection refused")] * 6, 1000.0)
+    await edge.supervised(200.0)
+    assert [record.getMessage() for record in caplog.records] == ["lost", "back"]
+    assert caplog.records[0].fields["peer"] == "10.1.4.7:502"  # type: ignore[attr-defined]
+    assert edge.link.losses == 1
+
+
+@pytest.mark.parametrize(("error", "trace"), [(ConfigError("secret x is not there"), False), (ZeroDivisionError("bug"), True)])
+async def test_only_what_nobody_foresaw_has_a_traceback(error: Exception, trace: bool, caplog: pytest.LogCaptureFixture) -> None:
+    edge = Edge(*[error] * 3)
+    await edge.supervised(2.0)
+    assert [record.getMessage() for record in caplog.records] == ["failed"]
+    assert bool(caplog.records[0].exc_info) is trace
+    assert edge.link.state == "down"
+
+
+async def test_cancelling_ends_it_at_once() -> None:
+    edge = Edge(1000.0)
+    task = asyncio.create_task(supervise(edge.link, edge.run, edge.clock, edge.status))
+    await edge.clock.settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_the_jitter_is_never_nothing() -> None:
+    backoff = Backoff(FakeClock())
+    waits = [backoff.failed() for _ in range(200)]
+    assert min(waits[10:]) >= 6.0
+    assert len(set(waits)) == 200
+
+
+class Finite:
+    """A source of two batches that loses its peer between them, then ends."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self._lives = 0
+
+    async def connect(self) -> None:
+        self.calls.append("connect")
+        self._lives += 1
+
+    async def read(self) -> list[Batch]:
+        self.calls.append("read")
+        if self.calls.count("read") == 2:
+            raise NotConnected("p", "lost")
+        if self.calls.count("read") == 4:
+            raise EndOfSource
+        return [Batch.of([0], [1], [float(self._lives)])]
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+
+async def test_a_source_is_built_once_and_closed_after_each_life() -> None:
+    clock = FakeClock()
+    status, source, built, took = Status(clock), Finite(), list[int](), list[int]()
+    link = status.add("source", "press-07")
+
+    def build() -> Any:
+        built.append(1)
+        return source
+
+    inbox = Inbox("drop_oldest", wake=lambda: None, took=took.append, dropped=lambda *given: None)
+    with ThreadPoolExecutor(1) as loading:
+        task = asyncio.create_task(run_source(build, inbox, link, clock=clock, status=status, loading=loading))
+        async with asyncio.timeout(5):
+            while not task.done():
+                await clock.advance(1.0)
+                await asyncio.sleep(0.002)
+    assert built == [1]
+    assert source.calls == ["connect", "read", "read", "close", "connect", "read", "read", "close"]
+    assert [entry.item.value[0] for entry in inbox.take() if isinstance(entry.item, Batch)] == [1.0, 2.0]
+    assert link.state == "ended"
