@@ -15,7 +15,7 @@ from gateway.testkit.checks.watch import io_done
 from gateway.testkit.rigs import DetectorRig, Piece
 
 CONSTRUCT_SECONDS = 0.25
-LONG_ROWS, LONG_SECONDS = 8_000, 1.0
+LONG_ROWS, LONG_SECONDS = 4_000, 0.6
 STATE_BYTES = 16 << 20
 GROWTH_BYTES = 256 * 1024
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
 _IO = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "subprocess.Popen", "os.posix_spawn", "open")
+LEFT_SECONDS = 5.0
 _INSTALLED = (sys.prefix, sys.base_prefix)  # code and entry points: a rig asks the registry for its plugin
 _seen: list[tuple[int, list[str]]] = []
 _hooked = False
@@ -75,8 +76,8 @@ class Left:
         tasks = {task for task in asyncio.all_tasks() if not task.done()} - self.tasks - {asyncio.current_task()}
         return [*(repr(task) for task in tasks), *sorted(sockets() - self.sockets), *(repr(t) for t in threads() - self.threads)]
 
-    async def nothing(self, within: float = 5.0) -> None:
-        await until(lambda: not self.over(), within, lambda: f"left behind: {self.over()}")
+    async def nothing(self) -> None:
+        await until(lambda: not self.over(), LEFT_SECONDS, lambda: f"left behind: {self.over()}")
 
 
 async def until(holds: Callable[[], bool], within: float, why: Callable[[], str]) -> None:
