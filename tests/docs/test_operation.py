@@ -1,0 +1,56 @@
+"""docs/operation.md names every metric there is, and none that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from gateway.overview import Overview
+from gateway.telemetry.counts import Counts
+from gateway.telemetry.metrics import HELP
+from gateway.telemetry.status import Status
+from gateway.testkit.clock import FakeClock
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTED = set(re.findall(r"^\| `(lineside_[a-z_]+)", (ROOT / "docs/operation.md").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def exported() -> set[str]:
+    """Names as Prometheus sees them: all counters that can be counted, all gauges of a gateway with one destination."""
+    clock = FakeClock()
+    counts, status = Counts(), Status(clock)
+    for name in HELP:
+        counts.add(name)
+    status.add("source", "press-07")
+    parts: dict[str, Any] = dict.fromkeys(("stored", "delivered", "expired", "dropped", "parked", "quarantined", "ready"), 0)
+    app: Any = SimpleNamespace(
+        clock=clock,
+        counts=counts,
+        status=status,
+        incidents=SimpleNamespace(open=[]),
+        pipeline=SimpleNamespace(inboxes={}, last_progress=0.0),
+        outbox=SimpleNamespace(commits=0),
+    )
+    overview = Overview(app)
+    overview._database = {"backlog": {"crm": parts}, "bytes": 0, "oldest": None}
+    text = overview._metrics.render().decode()
+    return set(re.findall(r"^(lineside_[a-z_]+?)(?:\{.*\})? ", text, re.MULTILINE))
+
+
+def test_every_metric_is_described() -> None:
+    assert exported() - DOCUMENTED == set()
+
+
+def test_nothing_is_described_that_is_not_there() -> None:
+    assert DOCUMENTED - exported() == set()
+
+
+def test_every_counter_in_the_code_has_its_help() -> None:
+    counted = set()
+    for path in (ROOT / "gateway").rglob("*.py"):
+        counted |= set(re.findall(r'counts\.add\(\s*"([a-z_]+)"', path.read_text(encoding="utf-8")))
+    assert len(counted) > 10
+    assert counted <= set(HELP)
+    assert {"readings_dropped", "waveforms_dropped"} <= set(HELP)
