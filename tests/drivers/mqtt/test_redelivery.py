@@ -46,12 +46,25 @@ async def test_record_not_acknowledged_comes_again_after_the_broker_was_killed(
     await source.connect()
     await publish(broker, 1, qos=qos)
     assert await numbers(read, source) == [1]
+    await broker.save()
     await broker.kill()
     await source.close()
     await broker.start()
     again = make(broker.url, {}, RECORDS, version=version, qos=qos)
     await again.connect()
     assert await numbers(read, again) == [1]
+
+
+@acknowledged
+@both_versions
+async def test_record_not_acknowledged_comes_again_after_we_left(broker: Mosquitto, make: Any, read: Any, version: str, qos: int) -> None:
+    source = make(broker.url, {}, RECORDS, version=version, qos=qos)
+    await source.connect()
+    await publish(broker, 1, qos=qos)
+    assert await numbers(read, source) == [1]
+    await source.close()
+    await source.connect()
+    assert await numbers(read, source) == [1]
 
 
 @acknowledged
