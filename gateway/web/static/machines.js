@@ -41,10 +41,11 @@ function machineCard(name) {
   const fault = el("button", { type: "button", class: "severity", on: { click: () => openIncident(fault.incident.id) } });
   const why = el("p", { class: "why" });
   const rows = el("ul", { class: "tags" });
+  const messages = el("p", { class: "quiet" });
   const [from, to] = [el("span"), el("span")];
   const times = el("p", { class: "times quiet" }, from, el("span", {}, `${WINDOW_SECONDS / 60} min`), to);
   const more = el("button", { type: "button", class: "more", on: { click: () => ((card.all = !card.all), card.update(card.machine)) } });
-  const node = el("article", { class: "card" }, el("header", {}, title, fault, state, where), why, rows, times, more);
+  const node = el("article", { class: "card" }, el("header", {}, title, fault, state, where), why, messages, rows, times, more);
   let trend = new Trend(name);
   text(title, name);
   const card = {
@@ -70,6 +71,8 @@ function machineCard(name) {
     link(source, now) {
       const lost = source && source.state !== "up" && source.state !== "ended" && source.why;
       show(why, Boolean(lost));
+      show(messages, source !== undefined && (card.machine.tags ?? []).length === 0);
+      if (source) text(messages, plural(source.readings, "message"));
       if (lost) text(why, `${source.kind}: ${source.why}, since ${duration(now - source.since)}`);
     },
     async follow() {
