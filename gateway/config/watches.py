@@ -12,7 +12,7 @@ from gateway.config.plugins import pick_plugin
 from gateway.config.problems import did_you_mean
 from gateway.config.settings import WatchSettings
 from gateway.config.yaml import Path
-from gateway.contract import DetectorPlugin
+from gateway.contract import ConfigError, DetectorContext, DetectorPlugin
 from gateway.expression import compile_expression
 
 
@@ -53,13 +53,25 @@ def _one(reader: Reader, plugin: DetectorPlugin, data: Any, where: Path, number:
         _check_gate(reader, only_when, (*where, "only_when"), {path.split("/")[0] for path in chosen} - plant.unsure, plant)
     if options is None:
         return None
-    return WatchSettings(
+    watch = WatchSettings(
         name=options.name or f"{plugin.name}-{number}",
         plugin=plugin,
         options=options,
         tags=tuple(tag for tag in plant.tags if tag.path in chosen),
         records=tuple(record for record in plant.records if record.path in chosen),
     )
+    if watch.tags or watch.records:
+        _check_plugin(reader, watch, where, plant)
+    return watch
+
+
+def _check_plugin(reader: Reader, watch: WatchSettings, where: Path, plant: Plant) -> None:
+    """What only the plugin knows, and only beside its tags."""
+    context = DetectorContext(name=watch.name, tags=watch.tags, records=watch.records, machines=plant.machines)
+    try:
+        watch.plugin.check(watch.options, context)
+    except ConfigError as exc:
+        reader.problem(where, str(exc), key=True)
 
 
 def _matching(pattern: str, known: frozenset[str]) -> set[str]:

@@ -131,7 +131,7 @@ class DetectorContext:
     name       the watch's name, unique
     tags       the tags that `on` matched, in the order of the tag table
     records    the business messages that `on` matched
-    machines   by name, every machine of those tags and records
+    machines   by name, every machine of the configuration
     timezone   of the plant, for shifts and hours of the day
     """
 
@@ -215,6 +215,8 @@ class DetectorPlugin:
     domain   the part of the event type: ``io.lineside.<domain>.raised.v1``
     slow     True: more than a millisecond per item; runs on the analysis thread, where being late drops its items
              (counted), never anybody's readings
+    check    raises ConfigError for what the options alone cannot show (a unit, a bearing that is not in the table), so
+             that it is found before anything starts; quick, no I/O beyond the plugin's own files
     """
 
     name: str
@@ -222,6 +224,7 @@ class DetectorPlugin:
     options: type[WatchOptions]
     build: Callable[[Any, DetectorContext], Detector]
     slow: bool = False
+    check: Callable[[Any, DetectorContext], None] = lambda _options, _context: None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,4 +12,10 @@ def build(options: VibrationOptions, context: DetectorContext) -> Detector:
     return Vibration(options, context)
 
 
-plugin = DetectorPlugin(name="vibration", domain="vibration", options=VibrationOptions, build=build, slow=True)
+def check(options: VibrationOptions, context: DetectorContext) -> None:
+    from models.vibration.mounting import mountings
+
+    mountings(options, context)
+
+
+plugin = DetectorPlugin(name="vibration", domain="vibration", options=VibrationOptions, build=build, slow=True, check=check)

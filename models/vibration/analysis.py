@@ -11,10 +11,6 @@ from models.vibration.diagnose import FEWEST_REVOLUTIONS, REVOLUTIONS, grid, hig
 from models.vibration.envelope import band_slice, envelope_spectrum, squared_envelope, whitened
 from models.vibration.spectrum import Bins, Samples, Spectrum, amplitudes, band_rms, integrated, transform, trimmed
 
-STANDARD_GRAVITY = 9.80665
-UNITS = {"g": STANDARD_GRAVITY, "m/s2": 1.0, "m/s²": 1.0, "m/s^2": 1.0, "mm/s": None}
-"""What a sample is times this is m/s²; None: it is a velocity in mm/s already."""
-
 FEWEST_SAMPLES = 1024
 _LARGEST = 1e9
 _LOWER_HZ, _LOWER_HZ_SLOW, _SLOW_RPM = 10.0, 2.0, 600.0
@@ -60,7 +56,7 @@ def analyse(
     """Severity and envelope of one block.
 
     samples   float32[n], n >= FEWEST_SAMPLES, finite; cut to a length that is fast to transform
-    factor    see UNITS
+    factor    see `mounting.UNITS`
     rpm       shaft speed, > 0 if known
     band      demodulated band in Hz; None = default
     """

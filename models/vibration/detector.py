@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gateway.contract import Batch, Bearing, ConfigError, DetectorContext, Finding, Frame, Json, Record, Tag, Waveform
+from gateway.contract import Batch, Bearing, DetectorContext, Finding, Frame, Json, Record, Waveform
 from models.vibration import severity, state
-from models.vibration.analysis import UNITS, Turning, analyse, usable
-from models.vibration.bearing import Orders, orders_of
+from models.vibration.analysis import Turning, analyse, usable
+from models.vibration.bearing import Orders
 from models.vibration.config import VibrationOptions
 from models.vibration.diagnose import diagnose, grid
 from models.vibration.findings import Block, bearing_finding, spectra, velocity_finding
+from models.vibration.mounting import Mounting, mountings, zones
 from models.vibration.opinion import NOTHING
 from models.vibration.state import VERDICTS, Channel
 
@@ -32,15 +33,9 @@ class Vibration:
 
     def __init__(self, options: VibrationOptions, context: DetectorContext) -> None:
         self._options = options
-        self._zones = _zones(options)
-        waveforms = [tag for tag in context.tags if tag.options.kind == "waveform"]
-        if not waveforms:
-            raise ConfigError(f"{context.name}: none of its tags is of kind waveform")
-        self._tags = {tag.index: tag for tag in waveforms}
-        self._factor = {tag.index: _factor(tag) for tag in waveforms}
-        self._bearing = {tag.index: _bearing(options, context, tag) for tag in waveforms}
-        self._orders = {index: None if bearing is None else orders_of(bearing) for index, bearing in self._bearing.items()}
-        self._channels = {tag.path: self._channel(self._orders[tag.index]) for tag in waveforms}
+        self._zones = zones(options)
+        self._mountings = {mounting.tag.index: mounting for mounting in mountings(options, context)}
+        self._channels = {mounting.tag.path: self._channel(mounting.orders) for mounting in self._mountings.values()}
         self._latest: dict[str, Json] = {}
 
     def _channel(self, orders: Orders | None) -> Channel:
@@ -52,29 +47,28 @@ class Vibration:
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Waveform)  # noqa: S101  `takes` says so
-        tag = self._tags.get(item.tag)
-        if tag is None or not usable(item.samples):
+        mounting = self._mountings.get(item.tag)
+        if mounting is None or not usable(item.samples):
             return []
-        channel = self._channels[tag.path]
+        channel = self._channels[mounting.tag.path]
         if item.t_ns <= channel.last_t_ns:
             return []
         channel.last_t_ns = item.t_ns
-        block = self._block(tag, item)
+        block = self._block(mounting, item)
         shown = spectra(block)
         # One reference is swapped and nothing changed in place: the page reads it from another thread.
-        self._latest = {**self._latest, tag.path: {"t_ns": item.t_ns, **shown}}
+        self._latest = {**self._latest, mounting.tag.path: {"t_ns": item.t_ns, **shown}}
         return [
             *self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"]),
             *self._diagnosis(channel, item.t_ns, block),
         ]
 
-    def _block(self, tag: Tag, item: Waveform) -> Block:
-        bearing, orders = self._bearing[tag.index], self._orders[tag.index]
-        rpm = _speed(item, bearing)
-        turning = None if orders is None or rpm is None else Turning(orders, rpm / 60)
-        analysis = analyse(item.samples, item.rate_hz, self._factor[tag.index], rpm, turning, self._options.band)
+    def _block(self, mounting: Mounting, item: Waveform) -> Block:
+        rpm = _speed(item, mounting.bearing)
+        turning = None if mounting.orders is None or rpm is None else Turning(mounting.orders, rpm / 60)
+        analysis = analyse(item.samples, item.rate_hz, mounting.factor, rpm, turning, self._options.band)
         end_ns = item.t_ns + round(len(item.samples) / item.rate_hz * 1e9)
-        return Block(tag, end_ns, rpm, bearing, turning, analysis)
+        return Block(mounting.tag, end_ns, rpm, mounting.bearing, turning, analysis)
 
     def _velocity(self, channel: Channel, t_ns: int, block: Block, velocity_spectrum: Json) -> list[Finding]:
         if block.analysis.band is None:
@@ -99,32 +93,6 @@ class Vibration:
 
     def load(self, state_: bytes) -> None:
         self._channels = state.load(state_, self._channels)
-
-
-def _zones(options: VibrationOptions) -> severity.Zones:
-    if options.zones is not None:
-        return severity.Zones(options.zones, "the watch's zones")
-    return severity.iso_zones(options.iso.group, options.iso.support)
-
-
-def _factor(tag: Tag) -> float | None:
-    unit = tag.options.unit
-    if unit not in UNITS:
-        raise ConfigError(f"{tag.path}: vibration needs unit g, m/s2 or mm/s, not {unit!r}")
-    return UNITS[unit]
-
-
-def _bearing(options: VibrationOptions, context: DetectorContext, tag: Tag) -> Bearing | None:
-    """The bearing of the machine the watch names, else that of the tag's machine, if it has one."""
-    machine = context.machines.get(options.bearing or tag.machine)
-    if options.bearing is None:
-        return machine.bearing if machine else None
-    if machine is None:
-        known = ", ".join(context.machines)
-        raise ConfigError(f"{context.name}: bearing names {options.bearing!r}, which is none of the machines ({known})")
-    if machine.bearing is None:
-        raise ConfigError(f"{context.name}: machine {options.bearing!r} has no bearing")
-    return machine.bearing
 
 
 def _speed(item: Waveform, bearing: Bearing | None) -> float | None:

@@ -240,7 +240,7 @@ def test_the_watch_may_name_another_machine_s_bearing() -> None:
 
 def test_a_watch_without_a_waveform_is_a_configuration_error() -> None:
     context = DetectorContext(name="vibration-1", tags=(Tag(0, "pump-3", "speed", TagOptions(unit="rpm")),))
-    with pytest.raises(ConfigError, match="none of its tags is of kind waveform"):
+    with pytest.raises(ConfigError, match="none of its tags is of kind: waveform"):
         build(VibrationOptions.model_validate({"on": "pump-3/*"}), context)
 
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from models.vibration.analysis import STANDARD_GRAVITY, analyse, covered_band
+from models.vibration.analysis import analyse, covered_band
+from models.vibration.mounting import STANDARD_GRAVITY
 from models.vibration.spectrum import Spectrum, amplitudes, band_rms, integrated, transform, trimmed
 
 RATE = 12_000.0

@@ -1,0 +1,60 @@
+"""What a sensor measures and what it sits on: its unit, the bearing beside it, the zones it is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.contract import Bearing, ConfigError, DetectorContext, Tag
+from models.vibration.bearing import Orders, orders_of
+from models.vibration.config import VibrationOptions
+from models.vibration.severity import Zones, iso_zones
+
+STANDARD_GRAVITY = 9.80665
+UNITS = {"g": STANDARD_GRAVITY, "m/s2": 1.0, "m/s²": 1.0, "m/s^2": 1.0, "mm/s": None}
+"""What a sample is times this is m/s²; None: it is a velocity in mm/s already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mounting:
+    """One waveform tag. `factor`: see `UNITS`; `bearing` and `orders` are None where no bearing is known."""
+
+    tag: Tag
+    factor: float | None
+    bearing: Bearing | None
+    orders: Orders | None
+
+
+def mountings(options: VibrationOptions, context: DetectorContext) -> list[Mounting]:
+    """Raises ConfigError: no waveform tag, another unit, an unknown bearing or machine."""
+    waveforms = [tag for tag in context.tags if tag.options.kind == "waveform"]
+    if not waveforms:
+        raise ConfigError("none of its tags is of kind: waveform")
+    return [_mounting(options, context, tag) for tag in waveforms]
+
+
+def zones(options: VibrationOptions) -> Zones:
+    """The watch's own, else those of ISO 20816-3."""
+    if options.zones is not None:
+        return Zones(options.zones, "the watch's zones")
+    return iso_zones(options.iso.group, options.iso.support)
+
+
+def _mounting(options: VibrationOptions, context: DetectorContext, tag: Tag) -> Mounting:
+    unit = tag.options.unit
+    if unit not in UNITS:
+        raise ConfigError(f"{tag.path}: vibration needs unit g, m/s2 or mm/s, not {unit!r}")
+    bearing = _bearing(options, context, tag)
+    return Mounting(tag, UNITS[unit], bearing, None if bearing is None else orders_of(bearing))
+
+
+def _bearing(options: VibrationOptions, context: DetectorContext, tag: Tag) -> Bearing | None:
+    """The bearing of the machine the watch names, else that of the tag's machine, if it has one."""
+    machine = context.machines.get(options.bearing or tag.machine)
+    if options.bearing is None:
+        return machine.bearing if machine else None
+    if machine is None:
+        known = ", ".join(context.machines)
+        raise ConfigError(f"bearing names {options.bearing!r}, which is none of the machines ({known})")
+    if machine.bearing is None:
+        raise ConfigError(f"machine {options.bearing!r} has no bearing")
+    return machine.bearing
