@@ -95,11 +95,11 @@ class Mosquitto:
     async def save(self) -> None:
         """Have it write down what its sessions wait for; it does so by itself when it stops."""
         store = self.folder / "mosquitto.db"
-        before = store.stat().st_ino if store.exists() else 0  # it writes a new file and renames it
         assert self._process is not None, "not started"
+        store.unlink(missing_ok=True)  # it writes another file and renames it, so what is there next is whole and new
         self._process.send_signal(signal.SIGUSR1)
         async with asyncio.timeout(5):
-            while not store.exists() or store.stat().st_ino == before:  # noqa: ASYNC110  another process writes it
+            while not store.exists():  # noqa: ASYNC110  another process writes it
                 await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
