@@ -98,7 +98,7 @@ class Bank:
         step = self._judge(c.alarm[:, row], now, deviation, spread, judged)
         alarmed = judged & (step.kind > NONE)
         if alarmed.any():
-            self._accept(row, t_ns, fast, step, np.flatnonzero(alarmed))
+            self._accept(row, t_ns, now, fast, step, np.flatnonzero(alarmed))
         self._learn(row, now, x, dt, fast, step, settled)
         alarm = c.alarm[:, row]
         times[2] = np.where((alarm[0] == NONE) & (step.kind > NONE), t_ns, times[2])
@@ -213,7 +213,7 @@ class Bank:
             c.now[SPIKE_LIMIT + s, row] = np.maximum(tail.limit(fitted, p), LEAST_LIMIT)
         c.now[AGE, row] = 0.0
 
-    def _accept(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], fast: Floats, step: Step, at: NDArray[np.intp]) -> None:
+    def _accept(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], now: Floats, fast: Floats, step: Step, at: NDArray[np.intp]) -> None:
         """Of the alarms at these positions: is the present level stable? Adopt it when it has been for long enough."""
         c, o = self.columns, self.settings
         rows, level = row[at], fast[at]
@@ -226,9 +226,9 @@ class Bank:
         mean = towards(mean, level, 1 / (count + 1))
         c.candidate[:, rows], c.times[3, rows] = (mean, square, count + 1), since
         stays = t_ns[at] - since >= int(o.accept_after * 1e9)
-        rows, at = rows[stays], at[stays]
-        c.now[LEVEL, rows] = mean[stays]
-        c.now[LEVEL_VAR, rows] = np.maximum(c.now[LEVEL_VAR, rows], square[stays])
+        at = at[stays]
+        now[LEVEL, at] = mean[stays]
+        now[LEVEL_VAR, at] = np.maximum(now[LEVEL_VAR, at], square[stays])
         step.kind[at], step.severity[at], step.changed[at], step.accepted[at] = NONE, 0, True, True
 
 

@@ -91,7 +91,7 @@ class Anomaly:
         row, kind = int(rows[i]), int(step.kind[i])
         tag = self._tags[row]
         # Which of the two statistics tells: for a level that lasts, the level's; otherwise the stronger one's.
-        which = 1 if kind == SHIFT or (kind == NONE and scores[1, i] >= scores[0, i]) else 0
+        which = 1 if kind == SHIFT or step.accepted[i] or (kind == NONE and scores[1, i] >= scores[0, i]) else 0
         expected = float(self._bank.columns.now[LEVEL, row]) if which else value - float(step.deviation[0, i])
         width = float(step.limit[which, i] * step.spread[which, i])
         width = width if np.isfinite(width) else 0.0

@@ -40,6 +40,7 @@ class Anomalies:
         self._recent: deque[float] = deque(maxlen=self._options.smooth_rows)
         self._scores: deque[float] = deque(maxlen=self._options.remember)
         self._yardstick = Yardstick(0.0, 1.0, 0.0, 1.0)
+        self._waiting: deque[Floats] = deque()  # rows with their scores, not yet learnt
         self._learnt = 0
 
     def row(self, t_ns: int, x: Floats) -> list[Finding]:
@@ -49,12 +50,21 @@ class Anomalies:
         judged = self._learnt >= self._options.warm_up_rows
         rare = rarity(self._yardstick, score) if judged else 0.0
         found = self._judge(t_ns, x, score, rare) if judged else []
-        if not self._active or not judged:
-            self._learn(x, score)
+        if self._active:
+            self._waiting.clear()
+        else:
+            self._wait(x, score)
         return found
 
     def skip(self) -> None:
         self._skipped += 1
+
+    def _wait(self, x: Floats, score: float) -> None:
+        """A row is learnt only when it has left the mean: the first rows of a fault must not stretch the scale."""
+        self._waiting.append(np.append(x, score))
+        if len(self._waiting) > self._options.smooth_rows:
+            row = self._waiting.popleft()
+            self._learn(row[:-1], float(row[-1]))
 
     def _learn(self, x: Floats, score: float) -> None:
         self._scaling.learn(x)
@@ -124,7 +134,8 @@ class Anomalies:
             "rows": self._past.table(len(self.names)),
             "scores": np.array(self._scores, dtype=np.float64),
             "recent": np.array(self._recent, dtype=np.float64),
-            "scaling": self._scaling.table,
+            "waiting": np.array(self._waiting, dtype=np.float64).reshape(len(self._waiting), len(self.names) + 1),
+            "scaling": self._scaling.table.copy(),
             "yardstick": np.array(self._yardstick, dtype=np.float64),
             "numbers": np.array([self._learnt, self._skipped, self._since, self._active], dtype=np.int64),
         }
@@ -139,5 +150,6 @@ class Anomalies:
         self._active = bool(active)
         self._scaling.table = scaling.copy()
         self._past.restore(rows)
+        self._waiting.extend(row.copy() for row in fitting(saved, "waiting", -1, k + 1))
         for row in rows.tolist():
             self._model.learn_one(dict(zip(self.names, row, strict=True)))

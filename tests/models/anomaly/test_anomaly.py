@@ -1,0 +1,310 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Severity, State, StateError, Tag, TagOptions
+from gateway.testkit.checks.findings import same
+from gateway.testkit.contexts import detector_context
+from models.anomaly import plugin
+
+START = 1_800_000_000 * 10**9
+SECOND = 10**9
+FAST = {"warm_up": "1m", "warm_up_readings": 200, "memory": "1h", "smooth": "5s"}
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def anomaly(k: int = 1, **options: Any) -> Detector:
+    context = detector_context(plugin, [f"press-07/t{i}" for i in range(k)])
+    return plugin.build(plugin.options.model_validate({"on": "*/*", **FAST, **options}), context)
+
+
+def noise(n: int, k: int = 1, seed: int = 1) -> Floats:
+    return 50 + np.random.default_rng(seed).normal(0, 1, (n, k))
+
+
+def run(detector: Detector, x: Floats, *, start: float = 0, every: float = 1.0) -> list[Finding]:
+    """Rows of x at a regular pace, one item each."""
+    found = []
+    for i, row in enumerate(np.atleast_2d(x.T).T):
+        t_ns = START + int((start + i * every) * SECOND)
+        found += detector.process(Batch.of(np.arange(len(row)), np.full(len(row), t_ns), row))
+    return found
+
+
+def at(finding: Finding) -> int:
+    return (finding.t_ns - START) // SECOND
+
+
+def active(found: list[Finding]) -> list[Finding]:
+    return [f for f in found if f.state is State.ACTIVE]
+
+
+@pytest.mark.parametrize("name", ["normal", "laplace", "student"])
+def test_false_alarms_are_as_frequent_as_asked(name: str) -> None:
+    """1,000 tags, one alarm in 10,000 readings asked: half a million readings after the warm-up, about 50 alarms."""
+    rng, k, n = np.random.default_rng(5), 1_000, 500
+    draw = {"normal": lambda: rng.normal(0, 1, k), "laplace": lambda: rng.laplace(0, 1, k), "student": lambda: rng.standard_t(3, k)}[name]
+    detector = anomaly(k, warm_up="40m", memory="1d", smooth="10s", false_alarms_per_week=60.48)
+    tags, began = np.arange(k, dtype=np.int32), 0
+    for i in range(2_400 + n):
+        batch = Batch(tags, np.full(k, START + i * SECOND), draw(), np.zeros(k, dtype=np.uint8))
+        began += sum(f.state is State.ACTIVE and f.since_ns == f.t_ns and f.explanation["kind"] != "usual" for f in detector.process(batch))
+    assert 50 / 3 < began < 50 * 3
+
+
+@pytest.mark.parametrize("value", [0.0, 120.0, -1e-9, 1e12])
+def test_constant_input_is_silent(value: float) -> None:
+    assert not active(run(anomaly(), np.full(2_000, value)))
+
+
+def test_a_tag_that_toggles_between_two_values_is_silent() -> None:
+    steps = np.repeat(np.random.default_rng(3).integers(0, 2, 60), 40).astype(float)
+    assert not active(run(anomaly(), steps))
+
+
+def test_nothing_is_said_during_the_warm_up() -> None:
+    x = noise(190)
+    x[100:, 0] += 50
+    assert run(anomaly(), x) == []
+
+
+LEARNT = 4_000
+
+
+@pytest.fixture(scope="module")
+def learnt() -> bytes:
+    """Twenty tags that have learnt white noise (50 ± 1) for LEARNT seconds."""
+    detector = anomaly(20, memory="1d")
+    run(detector, noise(LEARNT, 20))
+    return detector.dump()
+
+
+def continued(state: bytes, x: Floats) -> list[Finding]:
+    detector = anomaly(20, memory="1d")
+    detector.load(state)
+    return active(run(detector, x, start=LEARNT))
+
+
+def delays(found: list[Finding]) -> list[int]:
+    """Seconds to the first alarm of each tag."""
+    first: dict[str, int] = {}
+    for finding in found:
+        first.setdefault(finding.condition, at(finding) - LEARNT)
+    return sorted(first.values())
+
+
+def test_a_step_of_six_standard_deviations_is_found_within_five_readings(learnt: bytes) -> None:
+    found = delays(continued(learnt, noise(60, 20, seed=2) + 6))
+    assert len(found) == 20
+    assert max(found) <= 5
+
+
+def test_a_step_of_three_standard_deviations_is_found_as_a_level_within_a_minute(learnt: bytes) -> None:
+    found = continued(learnt, noise(60, 20, seed=2) + 3)
+    assert len(delays(found)) == 20
+    levels = [f for f in found if f.explanation["kind"] == "level"]
+    assert len({f.condition for f in levels}) == 20
+    for finding in levels:
+        assert finding.explanation["expected"] == pytest.approx(50, abs=0.2)
+        assert finding.explanation["band"][0] < 50 < finding.explanation["band"][1]
+
+
+def test_nine_ramps_in_ten_are_found_before_they_have_moved_four_standard_deviations(learnt: bytes) -> None:
+    found = delays(continued(learnt, noise(80, 20, seed=2) + (np.arange(80) / 20)[:, None]))
+    assert len(found) >= 18
+    assert min(found) > 10
+
+
+def test_a_spike_is_one_reading_long_and_does_not_become_a_level() -> None:
+    x = noise(1_500)
+    x[1_000] += 100
+    found = [f for f in run(anomaly(), x) if at(f) >= 1_000]
+    assert [(at(f), f.state) for f in found] == [(1_000, State.ACTIVE), (1_001, State.OVER)]
+    assert found[0].severity is Severity.ERROR
+    assert found[0].explanation["kind"] == "spike"
+    assert found[0].explanation["score"] > found[0].explanation["threshold"]
+    assert found[0].tags == ("t0",)
+
+
+def test_the_same_step_is_a_warning_or_an_error_by_its_size() -> None:
+    worst = {}
+    for size in (6.0, 60.0):
+        x = noise(1_400)
+        x[1_000:] += size
+        worst[size] = max(f.severity for f in active(run(anomaly(), x)) if at(f) < 1_003)
+    assert worst == {6.0: Severity.WARNING, 60.0: Severity.ERROR}
+
+
+def test_a_lasting_fault_is_not_learnt_and_its_end_is_told() -> None:
+    """As long in alarm as it was normal before: the usual level stays, and normal is normal again at once."""
+    x = noise(3_000)
+    x[1_000:2_500] += 8
+    found = [f for f in run(anomaly(), x) if at(f) >= 1_000]
+    assert [f.state for f in found if at(f) < 2_500 and f.state is State.OVER] == []
+    over = next(f for f in found if f.state is State.OVER)
+    assert 2_500 < at(over) < 2_530
+    assert over.since_ns == found[0].since_ns
+    assert over.explanation["expected"] == pytest.approx(50, abs=0.3)
+
+
+def test_a_level_that_lasts_is_accepted_with_that_reason() -> None:
+    x = noise(3_000)
+    x[1_000:] += 8
+    found = [f for f in run(anomaly(accept_after="10m"), x) if at(f) >= 1_000]
+    over = next(f for f in found if f.state is State.OVER)
+    assert 1_600 <= at(over) < 1_660
+    assert over.explanation["expected"] == pytest.approx(58, abs=0.3)
+    assert "usual level now" in over.explanation["accepted"]
+    assert "accepted" in over.title
+    assert not [f for f in active(found) if at(f) > at(over)]
+
+
+def test_an_alarm_that_never_settles_is_not_accepted() -> None:
+    x = noise(2_500)
+    x[1_000:, 0] += 20 * (1 + np.arange(1_500) // 100)
+    assert not [f for f in run(anomaly(accept_after="10m"), x) if at(f) > 1_000 and f.state is State.OVER]
+
+
+def test_after_a_pause_the_first_readings_raise_no_alarm() -> None:
+    detector = anomaly()
+    run(detector, noise(1_000))
+    state, x = detector.dump(), noise(600, seed=2)
+    x[:2] += 30
+    assert active(run(detector, x, start=1_000))
+    detector.load(state)
+    assert not active(run(detector, x, start=1_000 + 1_800))
+
+
+def test_after_a_very_long_pause_everything_is_learnt_anew() -> None:
+    detector = anomaly()
+    run(detector, noise(1_000))
+    assert not active(run(detector, noise(1_000, seed=2) + 500, start=4 * 3_600))
+
+
+def test_an_alarm_before_a_very_long_pause_ends_after_the_new_warm_up() -> None:
+    detector = anomaly()
+    x = noise(1_000)
+    x[900:] += 20
+    assert active(run(detector, x))
+    found = run(detector, noise(1_000, seed=2) + 500, start=5 * 3_600)
+    assert [f.state for f in found] == [State.OVER]
+    assert at(found[0]) >= 5 * 3_600 + 200
+
+
+def test_smaller_deviations_than_at_least_are_never_an_anomaly() -> None:
+    x = noise(1_500)
+    x[1_000:] += 10
+    assert active(run(anomaly(), x))
+    assert not active(run(anomaly(at_least=30), x))
+
+
+def test_late_repeated_and_not_finite_readings_change_nothing() -> None:
+    clean, dirty = anomaly(), anomaly()
+    x = noise(800)
+    run(clean, x[:600])
+    run(dirty, x[:600])
+    dirty.process(Batch.of([0, 0, 0, 0], START + np.array([599, 10, 600, 601]) * SECOND, [1e3, 1e3, np.nan, np.inf]))
+    same(run(clean, x[600:], start=602), run(dirty, x[600:], start=602), "with dirt")
+    assert clean.dump() == dirty.dump()
+
+
+def test_readings_alone_and_in_company_give_the_same() -> None:
+    """The path in plain floats and the one in arrays: same findings, and the same state to the last digits."""
+    k, n = 12, 1_000
+    x = noise(n, k, seed=9)
+    x[700:760, 3] += 9
+    x[950, 5] += 50
+    x[:, 7] = np.round(x[:, 7])
+    x[:, 8] = 5.0
+    gaps = np.cumsum(np.random.default_rng(2).choice([0.2, 1.0, 3.0, 700.0], n, p=[0.3, 0.599, 0.1, 0.001]))
+    together, alone = anomaly(k, memory="1d"), anomaly(k, memory="1d")
+    first, second = [], []
+    for row, t in zip(x, gaps, strict=True):
+        batch = Batch.of(np.arange(k), np.full(k, START + int(t * SECOND)), row)
+        first += together.process(batch)
+        for i in range(k):
+            second += alone.process(batch.select(np.array([i])))
+    assert active(first)
+    same(first, second, "alone")
+    for one, other in zip(*(_numbers(detector) for detector in (together, alone)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+def _numbers(detector: Any) -> list[Floats]:
+    columns = detector._bank.columns
+    return [columns.now, columns.tail, columns.histogram, columns.times, columns.alarm]
+
+
+@settings(max_examples=4, deadline=None)
+@given(cuts=st.lists(st.integers(1, 2_399), max_size=40), seed=st.integers(0, 5))
+def test_findings_are_the_same_however_readings_are_cut(cuts: list[int], seed: int) -> None:
+    x = noise(800, 3, seed)
+    x[500:560, 1] += 7
+    tag, second = np.tile(np.arange(3), 800), np.repeat(np.arange(800), 3)
+    whole = Batch.of(tag, START + second * SECOND, x.ravel())
+    expected = anomaly(3).process(whole)
+    detector, found = anomaly(3), []
+    for piece in np.split(np.arange(len(whole)), sorted(set(cuts))):
+        found += detector.process(whole.select(piece))
+    same(expected, found, "cut")
+
+
+def test_state_is_by_tag_so_tags_may_come_and_go() -> None:
+    before = plugin.build(plugin.options.model_validate({"on": "*/*", **FAST}), detector_context(plugin, ["m/a", "m/b"]))
+    run(before, noise(500, 2) + np.array([0.0, 100.0]))
+    after = plugin.build(plugin.options.model_validate({"on": "*/*", **FAST}), detector_context(plugin, ["m/new", "m/b", "m/a"]))
+    after.load(before.dump())
+    found = run(after, np.array([[50.0, 150.0, 90.0]]), start=500)
+    assert {f.condition: f.state for f in found} == {"b_anomaly": State.OVER, "a_anomaly": State.ACTIVE}
+
+
+def test_a_state_with_a_column_of_another_shape_is_refused_and_changes_nothing() -> None:
+    import io
+
+    detector = anomaly()
+    run(detector, noise(300))
+    with np.load(io.BytesIO(detector.dump())) as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    out = io.BytesIO()
+    np.savez(out, **(arrays | {"now": arrays["now"][:, :5]}))
+    kept = detector.dump()
+    with pytest.raises(StateError, match="now"):
+        detector.load(out.getvalue())
+    assert detector.dump() == kept
+
+
+def test_only_gauges_are_looked_at() -> None:
+    tags = tuple(Tag(i, "m", kind, TagOptions(kind=kind)) for i, kind in enumerate(("counter", "gauge")))  # type: ignore[arg-type]
+    detector = plugin.build(plugin.options.model_validate({"on": "*/*", **FAST}), DetectorContext(name="a", tags=tags))
+    x = noise(600, 2)
+    x[:, 0] = np.arange(600)
+    x[500:, 0] = 0
+    assert {f.condition for f in run(detector, x)} == {"gauge_anomaly"}
+    with pytest.raises(ConfigError, match="gauge"):
+        plugin.build(plugin.options.model_validate({"on": "*/*"}), DetectorContext(name="a", tags=tags[:1]))
+
+
+def test_smooth_must_be_shorter_than_memory() -> None:
+    with pytest.raises(ValidationError, match="shorter"):
+        plugin.options.model_validate({"on": "*/*", "smooth": "2h", "memory": "1h"})
+
+
+def test_ten_thousand_tags_cost_little_and_a_tag_less_than_eight_kilobytes() -> None:
+    """The bound is for a busy machine; benchmarks hold the real figures."""
+    import time
+
+    k = 10_000
+    detector = anomaly(k)
+    x, tags, quality = noise(60, k), np.arange(k, dtype=np.int32), np.zeros(k, dtype=np.uint8)
+    took = []
+    for i, row in enumerate(x):
+        batch = Batch(tags, np.full(k, START + i * SECOND), row, quality)
+        began = time.thread_time()
+        detector.process(batch)
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.05
+    assert len(detector.dump()) / k < 8_192

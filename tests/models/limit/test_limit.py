@@ -1,0 +1,144 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gateway.contract import Batch, Detector, Finding, Severity, State, StateError
+from gateway.testkit.contexts import detector_context
+from models.limit import plugin
+from models.limit.levels import UNKNOWN, levels, rates
+
+START = 1_800_000_000 * 10**9
+SECOND = 10**9
+
+
+def limit(tags: tuple[str, ...] = ("press-07/oil_temperature",), **options: Any) -> Detector:
+    return plugin.build(plugin.options.model_validate({"on": "*/*", **options}), detector_context(plugin, tags))
+
+
+def readings(values: list[float], *, tag: int = 0, start: int = 0) -> Batch:
+    return Batch.of([tag] * len(values), START + (start + np.arange(len(values))) * SECOND, values)
+
+
+def told(found: list[Finding]) -> list[tuple[str, State, Severity, int]]:
+    return [(f.condition, f.state, f.severity, (f.t_ns - START) // SECOND) for f in found]
+
+
+def test_levels_are_left_only_below_the_limit_minus_hysteresis() -> None:
+    before = np.array([UNKNOWN, 0, 1, 1, 2, 2], dtype=np.int8)
+    value = np.array([70.0, 70.1, 68.0, 67.9, 83.0, 82.9])
+    assert levels(value, before, 70.0, 85.0, 2.0).tolist() == [0, 1, 1, 0, 2, 1]
+
+
+def test_without_hysteresis_the_limit_itself_is_inside() -> None:
+    assert levels(np.array([70.0]), np.array([1], dtype=np.int8), 70.0, None, 0.0).tolist() == [0]
+
+
+def test_rates_are_per_second_and_unknown_without_an_earlier_reading() -> None:
+    assert rates(np.array([-6.0, np.nan]), np.array([2 * SECOND, SECOND])).tolist() == pytest.approx([3.0, np.nan], nan_ok=True)
+
+
+def test_severity_rises_and_falls_within_one_condition() -> None:
+    found = limit(high=70, high_high=85).process(readings([60, 72, 90, 80, 60]))
+    assert told(found) == [
+        ("oil_temperature_high", State.OVER, Severity.WARNING, 0),
+        ("oil_temperature_high", State.ACTIVE, Severity.WARNING, 1),
+        ("oil_temperature_high", State.ACTIVE, Severity.CRITICAL, 2),
+        ("oil_temperature_high", State.ACTIVE, Severity.WARNING, 3),
+        ("oil_temperature_high", State.OVER, Severity.WARNING, 4),
+    ]
+    assert [(f.since_ns - START) // SECOND for f in found[1:4]] == [1, 1, 1]
+    assert found[2].explanation["limit_name"] == "high_high"
+    assert found[2].score == pytest.approx(5.0)
+
+
+def test_a_value_that_wavers_around_the_limit_is_told_once() -> None:
+    wavering = [60.0] + [71.0, 69.0] * 50
+    assert len(limit(high=70, hysteresis=2).process(readings(wavering))) == 2
+    assert len(limit(high=70).process(readings(wavering))) == 101
+
+
+def test_low_and_low_low() -> None:
+    found = limit(low=20, low_low=10).process(readings([30, 15, 5, 25]))
+    assert [(f.state, f.severity) for f in found[1:]] == [
+        (State.ACTIVE, Severity.WARNING),
+        (State.ACTIVE, Severity.CRITICAL),
+        (State.OVER, Severity.WARNING),
+    ]
+    assert found[2].score == pytest.approx(5.0)
+
+
+def test_rate_either_way_over_the_time_that_passed() -> None:
+    batch = Batch.of([0] * 5, START + np.array([0, 1, 11, 12, 13]) * SECOND, [10, 12, 60, 66, 58])
+    found = limit(rate=5).process(batch)
+    assert told(found) == [
+        ("oil_temperature_rate", State.OVER, Severity.WARNING, 1),
+        ("oil_temperature_rate", State.ACTIVE, Severity.WARNING, 12),
+    ]
+    assert found[1].score == pytest.approx(1.0)
+
+
+def test_late_and_repeated_readings_change_nothing() -> None:
+    detector = limit(high=70)
+    detector.process(readings([60, 60, 60]))
+    assert detector.process(readings([90], start=2)) == []
+    assert detector.process(readings([90], start=0)) == []
+    assert len(detector.process(readings([90], start=3))) == 1
+
+
+def test_first_opinion_after_load_is_told_and_the_beginning_is_kept() -> None:
+    before, after = limit(high=70), limit(high=70)
+    before.process(readings([60, 80, 81]))
+    after.load(before.dump())
+    (still,) = after.process(readings([82], start=3))
+    assert (still.state, (still.since_ns - START) // SECOND) == (State.ACTIVE, 1)
+    (over,) = after.process(readings([60], start=4))
+    assert over.state is State.OVER
+
+
+def test_state_is_by_tag_so_tags_may_come_and_go() -> None:
+    before = limit(("m/a", "m/b"), high=70)
+    before.process(Batch.of([0, 1], [START, START], [80, 60]))
+    after = limit(("m/new", "m/b", "m/a"), high=70)
+    after.load(before.dump())
+    found = after.process(Batch.of([0, 1, 2], [START + SECOND] * 3, [60, 60, 80]))
+    assert {f.condition: f.since_ns for f in found if f.state is State.ACTIVE} == {"a_high": START}
+
+
+def test_state_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(StateError):
+        limit(high=70).load(b"not a state")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "at least one"),
+        ({"high": 85, "high_high": 70}, "must be below"),
+        ({"low": 5, "high": 5}, "must be below"),
+        ({"rate": 0}, "greater"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(options: dict[str, float], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        plugin.options.model_validate({"on": "*/*", **options})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    stream=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.floats(-50, 150)), min_size=1, max_size=60),
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+)
+def test_findings_are_the_same_however_readings_are_cut(stream: list[tuple[int, int, float]], cuts: list[int]) -> None:
+    options = {"high": 70, "high_high": 100, "low": 10, "rate": 40, "hysteresis": 3}
+    tags = ("m/a", "m/b", "m/c")
+    tag, second, value = (np.array(column) for column in zip(*stream, strict=True))
+    whole = Batch.of(tag, START + second * SECOND, value)
+    pieces = [p for p in np.split(np.arange(len(whole)), sorted(c for c in cuts if c < len(whole))) if len(p)]
+    at_once, in_pieces = limit(tags, **options), limit(tags, **options)
+    expected = at_once.process(whole)
+    found = [finding for piece in pieces for finding in in_pieces.process(whole.select(piece))]
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
