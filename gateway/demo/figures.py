@@ -13,6 +13,8 @@ from gateway.demo.look import Look
 from gateway.outbox import operations
 from gateway.outbox.database import FILE_NAME
 
+NEVER_TAKEN = "late_poll"
+
 
 def stored(state_dir: Path) -> dict[str, int]:
     """Events that were committed, by destination: the outbox's own tally. Read when the gateway has stopped."""
@@ -36,15 +38,17 @@ def quantile(values: Sequence[float], q: float) -> float | None:
 def summary(look: Look, committed: Mapping[str, int], inbox: Mapping[str, Json], streamed: int, bytes_in: int) -> dict[str, Json]:
     """One run in numbers.
 
-    readings   values taken from the machines; waveforms are counted apart, one per block of 6,000 samples
+    readings   values taken from the machines; waveforms are counted apart, one per block of 12,000 samples
     bytes_in   what the machines' servers sent to the gateway and the kernel saw acknowledged
     events     committed for the CRM; `streamed`: in the NATS stream, of those committed for it
-    lost       committed, but not with the receiver in the end (CRM and NATS), and readings dropped in the gateway
+    lost       committed, but not with the receiver in the end (CRM and NATS), and whatever else the gateway took and dropped
+    dropped    all the gateway counts as dropped, by reason; a late poll is left out, so its values were never taken
     doubled    counted twice by the inbox, see `Cases.doubled`; and more with a receiver than was committed for it
     p50_ms     from the time of the sample that decided to the event's arrival in the inbox, over all `timed` events: those
                of cases (raised, updated, cleared) that were accepted while the uplink was up
     """
     for_crm, for_plant = committed.get("crm", 0), committed.get("plant", 0)
+    dropped = {key: count for key, count in look.status["counters"].items() if "_dropped" in key}
     latencies = inbox["latencies_ms"]
     missing = max(0, for_crm - inbox["events"]) + max(0, for_plant - streamed)
     return {
@@ -57,7 +61,8 @@ def summary(look: Look, committed: Mapping[str, int], inbox: Mapping[str, Json],
         "events": for_crm,
         "streamed": streamed,
         "cases": inbox["cases"],
-        "lost": missing + look.counter("readings_dropped") + look.counter("waveforms_dropped") + look.counter("analysis_dropped"),
+        "lost": missing + sum(count for key, count in dropped.items() if NEVER_TAKEN not in key),
+        "dropped": dropped,
         "doubled": inbox["doubled"] + max(0, inbox["events"] - for_crm) + max(0, streamed - for_plant),
         "repeats": inbox["repeats"],
         "timed": len(latencies),

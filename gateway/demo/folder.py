@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -43,7 +44,7 @@ class RunFolder:
         """Write lineside.yaml with the run's ports and addresses in it."""
         text = (files("gateway.demo") / "lineside.yaml").read_text(encoding="utf-8")
         for name, value in {**values, "folder": self.path}.items():
-            text = text.replace(f"<{name}>", str(value))
+            text = text.replace(f"<{name}>", json.dumps(str(value))[1:-1])
         path = self.path / "lineside.yaml"
         path.write_text(text, encoding="utf-8")
         return path

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gateway.demo.signals import Lag, Vibration
 
 VIBRATION_HZ = 12_000.0
-BLOCK_SECONDS = 0.5
+BLOCK_SECONDS = 1.0
 OIL_NORMAL, OIL_DRIFTED = 52.0, 82.0
 HEALTHY_MM_S, HEALTHY_NOISE_G, WORST_STRIKE_G = 0.9, 0.03, 1.6
 STEPS = ("released", "pressed", "milled", "inspected")
@@ -40,7 +40,7 @@ class Press:
         return {
             "oil_temperature": oil + self._noise.gauss(0, 0.12),
             "oil_pressure": 60 + 120 * down**3 + self._noise.gauss(0, 0.8),
-            "ram_position": 400 * (1 - down),
+            "ram_position": round(400 * (1 - down), 1),
             "strokes": float(int(self._clock / 4.0)),
         }
 
@@ -62,7 +62,7 @@ class Cnc:
             "spindle_load": max(0.0, load + self._noise.gauss(0, 1.5)),
             "spindle_speed": max(0.0, self._speed.step(dt, 8000.0 if cutting else 0.0) + self._noise.gauss(0, 4)),
             "spindle_temperature": self._temperature.step(dt, 46.0 if cutting else 38.0) + self._noise.gauss(0, 0.05),
-            "feed": 1200.0 if cutting else 0.0,
+            "feed": 1200.0 + self._noise.gauss(0, 3) if cutting else self._noise.uniform(0, 1),
         }
 
 

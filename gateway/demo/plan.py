@@ -14,7 +14,8 @@ class Plan:
 
     cut           the uplink goes; by then the bearing's case should be in the inbox
     back          it comes back
-    repair        at the latest; the case's closing needs the rest
+    repair        when everything has arrived by then
+    late_repair   when it has not; the cases' closing needs the rest
     growth        how long the pit grows
     oil_lag       time constant of the oil: it passes its limit after 0.4 of the cut
     clear_after   how long a condition must be over before its case is closed
@@ -26,6 +27,7 @@ class Plan:
     cut: float
     back: float
     repair: float
+    late_repair: float
     oil_lag: float
     clear_after: float
 
@@ -45,6 +47,7 @@ class Plan:
             cut=cut,
             back=cut + cut_seconds,
             repair=max(0.72 * seconds, cut + cut_seconds + 1),
+            late_repair=0.82 * seconds,
             oil_lag=0.4 * cut_seconds,
             clear_after=round(min(5.0, seconds / 30), 1),
         )

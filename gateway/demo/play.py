@@ -42,13 +42,15 @@ class Story:
         """The whole story; returns when its end was seen or waited for in vain."""
         plan, scene, plant, inbox = self._plan, self._scene, self._servers.plant, self._servers.inbox
         if not await self._seen(lambda look: look.up, START_SECONDS):
-            raise ChildFailed("not every machine was read within a minute; see gateway.log")
+            raise ChildFailed(f"not every machine was read within {START_SECONDS:g} s: {_silent(scene.look)}; see gateway.log")
         scene.begin()
         await self._pass(plan.fault)
         scene.step = 1
         plant.tell("fault", "outer_race", SEVERITY, plan.growth)
         if await self._until(plan.cut, lambda look: any(case["spectrum"] for case in look.cases)):
             scene.step = 2
+        else:
+            scene.missed.add(2)
         await self._pass(plan.cut)
         scene.step, scene.cut = 3, True
         began = time.time()
@@ -59,10 +61,13 @@ class Story:
         self.cut = (began, time.time())
         scene.step, scene.cut = 4, False
         await self._pass(plan.repair)
+        if not await self._until(plan.late_repair, lambda look: look.waiting == 0):
+            scene.missed.add(4)
         plant.tell("repair")
         scene.step = 5
         await self._pass(plan.seconds)
-        await self._until(plan.seconds + GRACE_SECONDS, _settled)
+        if not await self._until(plan.seconds + GRACE_SECONDS, _settled):
+            scene.missed.add(5)
         scene.step = len(STEPS)
 
     async def _pass(self, second: float) -> None:
@@ -79,6 +84,11 @@ class Story:
                 return False
             await asyncio.sleep(0.1)
         return True
+
+
+def _silent(look: Look) -> str:
+    silent = [f"{source['name']} {source['why'] or source['state']}" for source in look.status.get("sources", []) if not source["readings"]]
+    return ", ".join(silent) or "the gateway does not answer"
 
 
 def _settled(look: Look) -> bool:

@@ -22,6 +22,7 @@ class Scene:
     """Changed by the story and by the poll, read by the view.
 
     step     position in STEPS; -1 while everything starts, len(STEPS) when the story is over
+    missed   steps whose claim was not seen to come true
     page     with the inbox as its parameter, so that the page shows the cases too
     notes    single lines worth telling, in order
     """
@@ -33,6 +34,7 @@ class Scene:
     cut: bool = False
     look: Look = field(default_factory=Look)
     notes: list[str] = field(default_factory=list)
+    missed: set[int] = field(default_factory=set)
 
     @property
     def elapsed(self) -> float:

@@ -128,11 +128,14 @@ async def _either(story: Coroutine[None, None, None], follow: Coroutine[None, No
 
 
 async def _streamed(url: str) -> int:
-    """Messages in the stream the gateway made."""
+    """Messages in the stream the gateway made; 0 if it made none."""
     import nats
+    from nats.js.errors import NotFoundError
 
     client = await nats.connect(url, allow_reconnect=False)
     try:
         return int((await client.jetstream().stream_info("EVENTS")).state.messages)
+    except NotFoundError:
+        return 0
     finally:
         await client.close()

@@ -70,20 +70,33 @@ def headline(scene: Scene) -> str:
 def status_line(scene: Scene) -> str:
     """One line with everything that counts."""
     look = scene.look
-    crm = look.destination("crm")
     rate = look.status.get("pipeline", {}).get("readings_per_second", 0)
-    open_now = sum(incident["state"] == "open" for incident in look.incidents)
-    return (
-        f"{rate:.0f} readings/s · {open_now} open incidents · outbox {look.waiting} waiting · crm {crm.get('state', '?')}, "
-        f"breaker {crm.get('breaker', '?')} · inbox {len(look.cases)} cases"
-    )
+    incidents = _plural(sum(incident["state"] == "open" for incident in look.incidents), "open incident")
+    crm, cases = _uplink(look.destination("crm")), _plural(len(look.cases), "case")
+    return f"{rate:.0f} readings/s · {incidents} · outbox {look.waiting} waiting · {crm} · inbox {cases}"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _uplink(crm: Json) -> str:
+    if not crm:
+        return "crm ?"
+    if crm["state"] == "connecting":
+        return "crm has had nothing to send"
+    return f"crm {crm['state']}, breaker {crm['breaker'].replace('_', '-')}"
 
 
 def picture(scene: Scene) -> RenderableType:
     """The whole terminal view."""
     parts: list[RenderableType] = [_story(scene)]
     if scene.look.machines:
-        parts += [_machines(scene), _cases(scene), _delivery(scene)]
+        both = Table.grid(expand=True, padding=(0, 3, 0, 0))
+        both.add_column(ratio=2)
+        both.add_column(ratio=3)
+        both.add_row(_incidents(scene), _cases(scene))
+        parts += [_machines(scene), "", both, "", _delivery(scene)]
     parts += [Text(note, style="yellow") for note in scene.notes]
     if scene.page:
         parts.append(Text.assemble("page  ", (scene.page, "bold cyan"), "      Ctrl-C ends the demo"))
@@ -93,43 +106,78 @@ def picture(scene: Scene) -> RenderableType:
 def _story(scene: Scene) -> RenderableType:
     lines = Text()
     for i, step in enumerate(STEPS):
-        mark, style = ("✓", "green") if i < scene.step else ("▶", "bold") if i == scene.step else (" ", "dim")
+        mark, style = ("▶", "bold") if i == scene.step else ("✓", "green") if i < scene.step else (" ", "dim")
+        if i in scene.missed:
+            mark, style = "✗", "red"
         lines.append(f"{mark} {step}\n", style=style)
-    title = f"Lineside demo  {scene.elapsed:.0f} s" if scene.step >= 0 else headline(scene)
     lines.rstrip()
+    title = f"Lineside demo  {scene.elapsed:.0f} s" if scene.step >= 0 else headline(scene)
     return Panel(lines, title=title, title_align="left", border_style="red" if scene.cut else "blue")
 
 
+def _table(*columns: str, title: str | None = None) -> Table:
+    """The first column takes what is left."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, expand=True, pad_edge=False, header_style="dim")
+    for i, column in enumerate(columns):
+        table.add_column(column, no_wrap=i > 0, ratio=1 if i == 0 else None)
+    return table
+
+
 def _machines(scene: Scene) -> RenderableType:
-    table = Table(box=None, expand=True, pad_edge=False, header_style="dim")
-    for column in ("machine", "state", "values"):
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("machine", "source", "values"):
         table.add_column(column, no_wrap=column != "values")
     worst = {i["machine"]: i["severity"] for i in scene.look.incidents if i["state"] == "open"}
-    kinds = {source["name"]: source["kind"] for source in scene.look.status.get("sources", [])}
+    sources = {source["name"]: source for source in scene.look.status.get("sources", [])}
     for machine in scene.look.machines:
-        style = _COLOUR.get(worst.get(machine["name"], ""), "")
+        name, source = machine["name"], sources.get(machine["name"], {})
         values = "   ".join(_value(tag) for tag in machine["tags"] if tag["value"] is not None)
-        state = "" if machine["state"] == "up" else machine["state"]
-        table.add_row(Text(machine["name"], style=style), f"{kinds.get(machine['name'], '')} {state}", values or "business messages")
+        state = "" if machine["state"] == "up" else f" {machine['state']}"
+        table.add_row(
+            Text(name, style=_COLOUR.get(worst.get(name, ""), "")),
+            f"{source.get('kind', '')}{state}",
+            values or _plural(source.get("readings", 0), "message"),
+        )
     return table
 
 
 def _value(tag: Json) -> str:
     unit = _UNITS.get(tag["unit"], tag["unit"])
     rms = " rms" if tag["kind"] == "waveform" else ""
-    return f"{tag['name']} {tag['value']:.4g} {unit}{rms}".rstrip()
+    value = tag["value"] if tag["kind"] in ("gauge", "waveform") else int(tag["value"])
+    return f"{tag['name']} {number(value)} {unit}{rms}".rstrip()
+
+
+def number(value: float) -> str:
+    """About four digits, and the same number of decimals for a magnitude, so that nothing jumps.
+
+    >>> number(1480.2), number(52.0), number(0.0335), number(3)
+    ('1480', '52.00', '0.034', '3')
+    """
+    if isinstance(value, int):
+        return str(value)
+    size = abs(value)
+    return f"{value:.{0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3}f}"
+
+
+def _incidents(scene: Scene) -> RenderableType:
+    open_now = [incident for incident in scene.look.incidents if incident["state"] == "open"]
+    if not open_now:
+        return Text.assemble(("Open incidents", "bold"), "\n", ("none", "dim"))
+    table = _table("incident", "severity", title="Open incidents")
+    for incident in open_now:
+        table.add_row(Text(incident["title"], style=_COLOUR.get(incident["severity"], "")), incident["severity"])
+    return table
 
 
 def _cases(scene: Scene) -> RenderableType:
-    table = Table(title="CRM inbox", title_justify="left", box=None, expand=True, pad_edge=False, header_style="dim")
-    for column in ("case", "state", "severity", "events", "evidence"):
-        table.add_column(column, no_wrap=column != "case")
+    if not scene.look.cases:
+        return Text.assemble(("CRM inbox", "bold"), "\n", ("no case yet", "dim"))
+    table = _table("case", "state", "severity", "events", "evidence", title="CRM inbox")
     for case in scene.look.cases:
         colour = _COLOUR.get(case["severity"], "") if case["state"] == "open" else "dim"
         evidence = "spectrum" if case["spectrum"] else "values"
         table.add_row(Text(case["title"], style=colour), case["state"], case["severity"], str(case["events"]), evidence)
-    if not scene.look.cases:
-        table.add_row(Text("no case yet", style="dim"), "", "", "", "")
     return table
 
 
