@@ -119,7 +119,7 @@ async def _steady(feed: Feed) -> dict[str, float]:
 async def _flood(app: App, feed: Feed) -> dict[str, float]:
     cpu, started, base, commits = cpu_seconds(os.getpid()), time.monotonic(), feed.sent, app.outbox.commits
     while feed.sent - base < FLOOD:
-        await app._acceptance.room()
+        await app._acceptance.room(1.0)
         feed.some(100)
         await asyncio.sleep(0)
     await _until(feed, feed.sent)

@@ -1,4 +1,4 @@
-"""The contract: all that plugins may import. Standard library, numpy and pydantic only."""
+"""The contract: all that plugins may import. Standard library, numpy, pydantic and msgspec only."""
 
 from gateway.contract.errors import ConfigError, EndOfSource, LinesideError, NotConnected, StateError
 from gateway.contract.event import DUPLICATE, SENT, Event, Outcome, OutcomeKind

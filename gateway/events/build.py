@@ -25,6 +25,7 @@ def digest(*parts: object) -> str:
     return b32encode(blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest()).decode().lower()
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(t_ns: int) -> str:
     """UTC with nanoseconds: ``2027-01-15T08:00:00.000000001Z``."""
     seconds, fraction = divmod(t_ns, 1_000_000_000)

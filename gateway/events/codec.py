@@ -13,14 +13,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Event
+from gateway.contract import Event, Severity
 from gateway.events.build import rfc3339
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 JSON = "application/json"
 _UNSAFE = re.compile(r'[\x00-\x20"%\x7f-\U0010ffff]')
-_UNSAFE_IN_BLOCK = re.compile(r'[\x00-\x09\x0b\x0c\x0e-\x1f"%\x7f-\U0010ffff]')
 _NOT_TOKEN = re.compile(r"[^a-z0-9_-]+")
 _encode = msgspec.json.Encoder().encode
 
@@ -81,13 +80,33 @@ def http_headers(event: Event) -> dict[str, str]:
 
 def nats_header_block(event: Event) -> bytes:
     """`nats_headers` as they stand on the wire; built in one piece because it is made for every event sent."""
-    lines = [f"ce-{name}: {value}" for name, value in attributes(event).items()]
-    text = "\r\n".join(lines)
-    ends = len(lines) - 1
-    unsafe = text.count(" ") != len(lines) or text.count("\r") != ends or text.count("\n") != ends
-    if unsafe or _UNSAFE_IN_BLOCK.search(text):
-        text = "\r\n".join(f"ce-{name}: {escape(value)}" for name, value in attributes(event).items())
-    return f"NATS/1.0\r\n{text}\r\nce-datacontenttype: {JSON}\r\nNats-Msg-Id: {event.id}\r\n\r\n".encode()
+    common = _common_block(event.source, event.type, event.subject, event.dataschema, event.partitionkey, int(event.severity))
+    own = (
+        f"ce-id: {escape(event.id)}\r\nce-time: {rfc3339(event.time_ns)}\r\nce-recordedtime: {rfc3339(event.recorded_ns)}\r\n"
+        f"ce-sequence: {event.sequence:020d}\r\n"
+    )
+    if event.correlationid:
+        own += f"ce-correlationid: {escape(event.correlationid)}\r\n"
+    if event.traceparent:
+        own += f"ce-traceparent: {escape(event.traceparent)}\r\n"
+    return f"{common}{own}Nats-Msg-Id: {event.id}\r\n\r\n".encode()
+
+
+@lru_cache(maxsize=4096)
+def _common_block(source: str, type_: str, subject: str, dataschema: str, partitionkey: str, severity: int) -> str:
+    """What the events of one condition have in common, escaped once."""
+    given = {
+        "specversion": "1.0",
+        "source": source,
+        "type": type_,
+        "subject": subject,
+        "dataschema": dataschema,
+        "partitionkey": partitionkey,
+        "severitynumber": str(severity),
+        "severitytext": Severity(severity).name,
+        "datacontenttype": JSON,
+    }
+    return "NATS/1.0\r\n" + "".join(f"ce-{name}: {escape(value)}\r\n" for name, value in given.items())
 
 
 def escape(value: str) -> str:
@@ -96,6 +115,8 @@ def escape(value: str) -> str:
     >>> escape('50 % "Öl"')
     '50%20%25%20%22%C3%96l%22'
     """
+    if not _UNSAFE.search(value):
+        return value
     return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), value)
 
 

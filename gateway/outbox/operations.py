@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from gateway.contract import Event, Outcome, OutcomeKind
@@ -21,8 +20,7 @@ _LEASE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentRow:
+class IncidentRow(NamedTuple):
     """An incident as it is stored; `body` is JSON of `gateway.incidents.Incident`."""
 
     id: str
@@ -35,8 +33,7 @@ class IncidentRow:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(NamedTuple):
     """An event and the destinations that want it (may be none)."""
 
     event: Event

@@ -12,6 +12,9 @@ COLUMNS = "seq,id,type,source,subject,time_ns,recorded_ns,severity,partitionkey,
 INSERT = f"INSERT INTO event ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"  # noqa: S608  no outside text
 
 
+_SEVERITY = {int(severity): severity for severity in Severity}
+
+
 def checksum(fields: tuple[Any, ...], data: bytes) -> int:
     """CRC-32 over everything that is sent: `fields` are the columns before `data`."""
     return crc32(data, crc32("\n".join(map(str, fields)).encode("utf-8", "surrogateescape")))
@@ -48,7 +51,7 @@ def from_row(row: tuple[Any, ...]) -> Event | None:
         subject=subject,
         time_ns=time_ns,
         recorded_ns=recorded_ns,
-        severity=Severity(severity),
+        severity=_SEVERITY[severity],
         partitionkey=key,
         dataschema=schema,
         correlationid=correlation,

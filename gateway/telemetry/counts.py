@@ -21,7 +21,7 @@ class Counts:
         self._values: dict[tuple[str, Labels], int] = {}
 
     def add(self, name: str, count: int = 1, **labels: str) -> None:
-        key = (name, tuple(sorted(labels.items())))
+        key = (name, tuple(sorted(labels.items())) if len(labels) > 1 else tuple(labels.items()))
         self._values[key] = self._values.get(key, 0) + count
 
     def total(self, name: str, **labels: str) -> int:

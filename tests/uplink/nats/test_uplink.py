@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +12,7 @@ from urllib.parse import unquote
 import nats
 import pytest
 import trustme
+from msgspec.structs import replace
 
 from gateway.contract import Event, NotConnected, OutcomeKind
 from gateway.events.codec import nats_headers
