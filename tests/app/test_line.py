@@ -174,3 +174,17 @@ class TestPage:
             app.pipeline.last_progress -= 3600
             assert (await site.get(app, "/healthz"))[0] == 503
             del app.pipeline.flush
+
+
+async def test_what_is_queued_at_the_stop_is_still_processed_committed_and_sent(site: Any) -> None:
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        inbox = app.pipeline.inboxes["press-07"]
+        inbox._wake = lambda: None
+        app.pipeline._patience = lambda: 3600.0
+        app.pipeline.wake()
+        await site.until(lambda: inbox.readings == 0)
+        site.oil(75.0)
+        await site.until(lambda: any(entry.item.value[-1] == 75.0 for entry in inbox._items))
+        assert app.counts.total("findings", state="active") == 0
+    assert site.told() == ["raised"]

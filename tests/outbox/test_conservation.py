@@ -115,7 +115,7 @@ class Law(RuleBasedStateMachine):
 
 
 TestLaw = Law.TestCase
-TestLaw.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestLaw.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 
 
 def test_the_law_can_be_broken(tmp_path: Path) -> None:
