@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -234,7 +235,7 @@ class SendsAnew(Around):
     """A new id for every attempt."""
 
     async def send(self, events: Sequence[Any]) -> list[Outcome]:
-        again = [replace(e, id=f"{e.id}-{id(events)}") for e in events]
+        again = [msgspec.structs.replace(e, id=f"{e.id}-{id(events)}") for e in events]
         return await self.real.send(again)  # type: ignore[no-any-return]
 
 
