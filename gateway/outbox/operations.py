@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox.rows import COLUMNS, INSERT, from_row, to_row
 
 READY, PARKED, QUARANTINED = 0, 1, 2
+_ROWS_PER_STATEMENT = 32
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 _LEASE = (
     f"SELECT {','.join(f'e.{name}' for name in COLUMNS.split(','))} FROM delivery d JOIN event e USING (seq) "  # noqa: S608
@@ -42,27 +44,41 @@ class Addressed(NamedTuple):
 
 def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:
     """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
-    if incidents:
-        connection.executemany(
-            "INSERT OR REPLACE INTO incident VALUES (?,?,?,?,?,?,?,?,?)",
-            [(i.id, i.machine, i.condition, i.state, i.since_ns, i.raised_ns, i.changed_ns, i.body, crc32(i.body)) for i in incidents],
-        )
-    if not events:
-        return 0
-    seq = next_sequence(connection)
-    stored: Counter[str] = Counter()
-    deliveries: list[tuple[int, str]] = []
-    new = 0
+    insert_many(connection, "INSERT OR REPLACE INTO incident VALUES", [(*row, crc32(row.body)) for row in incidents])
+    wanted: dict[str, Addressed] = {}
     for entry in events:
-        if not entry.destinations:
-            continue
-        if connection.execute(INSERT, to_row(entry.event, seq)).rowcount:
-            deliveries += [(seq, destination) for destination in entry.destinations]
-            stored.update(entry.destinations)
-            seq, new = seq + 1, new + 1
-    connection.executemany("INSERT INTO delivery (seq, destination) VALUES (?,?)", deliveries)
-    tally(connection, "stored", stored)
-    return new
+        if entry.destinations:
+            wanted.setdefault(entry.event.id, entry)
+    if not wanted:
+        return 0
+    for known in _known(connection, wanted):
+        del wanted[known]
+    fresh = list(wanted.values())
+    first = next_sequence(connection)
+    insert_many(connection, INSERT, [to_row(entry.event, seq) for seq, entry in enumerate(fresh, first)])
+    deliveries = [(seq, destination) for seq, entry in enumerate(fresh, first) for destination in entry.destinations]
+    insert_many(connection, "INSERT INTO delivery (seq, destination) VALUES", deliveries)
+    tally(connection, "stored", Counter(destination for _, destination in deliveries))
+    return len(fresh)
+
+
+def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    rows = connection.execute("SELECT id FROM event WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+    return [row[0] for row in rows.fetchall()]
+
+
+def insert_many(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of one shape, many per statement: each statement gives the interpreter away and has to win it back."""
+    if not rows:
+        return
+    one = f"({','.join('?' * len(rows[0]))})"
+    full = len(rows) // _ROWS_PER_STATEMENT * _ROWS_PER_STATEMENT
+    if full:
+        statement = f"{head} {','.join([one] * _ROWS_PER_STATEMENT)}"
+        for start in range(0, full, _ROWS_PER_STATEMENT):
+            connection.execute(statement, [value for row in rows[start : start + _ROWS_PER_STATEMENT] for value in row])
+    if full < len(rows):
+        connection.executemany(f"{head} {one}", rows[full:])
 
 
 def next_sequence(connection: sqlite3.Connection) -> int:

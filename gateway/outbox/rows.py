@@ -8,8 +8,7 @@ from zlib import crc32
 from gateway.contract import Event, Severity
 
 COLUMNS = "seq,id,type,source,subject,time_ns,recorded_ns,severity,partitionkey,dataschema,correlationid,traceparent,data,crc"
-# Not OR IGNORE: that would also swallow a row that breaks another rule of the table.
-INSERT = f"INSERT INTO event ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING"  # noqa: S608  no outside text
+INSERT = f"INSERT INTO event ({COLUMNS}) VALUES"
 
 
 _SEVERITY = {int(severity): severity for severity in Severity}
