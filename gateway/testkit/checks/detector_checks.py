@@ -158,11 +158,11 @@ def unusable_state_is_refused_and_changes_nothing(rig: DetectorRig) -> None:
 
 
 def _unusable(rig: DetectorRig) -> list[bytes]:
-    """Garbage, another version, and a real state cut short at eight places."""
+    """Garbage, another version, and a real state cut short at four places."""
     detector = rig.detector()
     run(detector, halves(rig.faulty())[0])
     state = detector.dump()
-    return [*GARBAGE, of_another_version(state), *(state[: len(state) * k // 8] for k in range(1, 8)), state[:-1]]
+    return [*GARBAGE, of_another_version(state), *(state[: len(state) * k // 4] for k in range(1, 4)), state[:-1]]
 
 
 def state_is_no_pickle(rig: DetectorRig) -> None:
@@ -192,20 +192,20 @@ def _end(items: Sequence[Piece]) -> int:
 
 
 def memory_is_bounded_over_a_long_stream(rig: DetectorRig) -> None:
-    """State and memory of a quarter of the stream are those of the whole."""
+    """State and memory of a third of the stream are those of the whole."""
     detector = rig.detector()
     stream = [*rig.calm(), *later(rig.faulty(), max(0, _end(rig.calm()) - _begin(rig.faulty())) + 10**9)]
     span = span_ns(stream)
     began = time.perf_counter()
     run(detector, stream)
     rounds = int(min(LONG_ROWS / rows(stream), LONG_SECONDS / 2 / (time.perf_counter() - began)))
-    rounds = max(8, rounds)
+    rounds = max(6, rounds)
     sizes, memory = [], []
     tracemalloc.start()
     try:
         for number in range(1, rounds + 1):
             run(detector, later(stream, number * span))
-            if number in (rounds // 4, rounds):
+            if number in (rounds // 3, rounds):
                 sizes.append(len(detector.dump()))
                 memory.append(tracemalloc.get_traced_memory()[0])
     finally:
