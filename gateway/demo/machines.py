@@ -23,13 +23,17 @@ class Press:
 
     def __init__(self, seed: int = 1) -> None:
         self._noise = random.Random(seed)
-        self._oil = Lag(OIL_NORMAL, seconds=8.0)
+        self._oil = Lag(OIL_NORMAL, seconds=4.0)
         self._clock = 0.0
         self.drifting = False
 
     def drift(self, seconds: float) -> None:
         """The cooler fails; the oil heats up with this time constant."""
         self.drifting, self._oil.seconds = True, seconds
+
+    def repair(self) -> None:
+        """A new cooler."""
+        self.drifting, self._oil.seconds = False, 4.0
 
     def step(self, dt: float) -> dict[str, float]:
         """oil_temperature degC, oil_pressure bar, ram_position mm, strokes."""

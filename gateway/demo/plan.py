@@ -17,7 +17,8 @@ class Plan:
     repair        when everything has arrived by then
     late_repair   when it has not; the cases' closing needs the rest
     growth        how long the pit grows
-    oil_lag       time constant of the oil: it passes its limit after 0.4 of the cut
+    oil_lag       time constant of the oil, which passes its limit after 0.92 of it (ln 2.5): late in the cut, because the
+                  longer the gateway has failed to send, the longer it waits before it tries again
     clear_after   how long a condition must be over before its case is closed
     """
 
@@ -48,6 +49,6 @@ class Plan:
             back=cut + cut_seconds,
             repair=max(0.72 * seconds, cut + cut_seconds + 1),
             late_repair=0.82 * seconds,
-            oil_lag=0.4 * cut_seconds,
+            oil_lag=0.65 * cut_seconds,
             clear_after=round(min(5.0, seconds / 30), 1),
         )

@@ -63,7 +63,7 @@ class Plant:
                 self._press.drift(float(seconds))
             case ["repair"]:
                 self._pump.repair()
-                self._press.drifting = False
+                self._press.repair()
             case _:
                 raise ValueError(f"the plant does not know: {' '.join(words)}")
 

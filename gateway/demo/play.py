@@ -16,6 +16,7 @@ from gateway.demo.servers import Servers
 
 POLL_SECONDS = 0.5
 START_SECONDS = 60.0
+SILENCE_SECONDS = 20.0
 GRACE_SECONDS = 40.0
 SEVERITY = 0.8
 
@@ -29,12 +30,14 @@ class Story:
 
     async def follow(self) -> None:
         """Keep the scene's look fresh, for ever. Raises ChildFailed."""
+        answered = time.monotonic()
         while True:
             self._servers.check()
             try:
                 self._scene.look = await self._looker.look()
+                answered = time.monotonic()
             except (aiohttp.ClientError, TimeoutError) as exc:
-                if self._scene.step >= 0:
+                if self._scene.step >= 0 and time.monotonic() - answered > SILENCE_SECONDS:
                     raise ChildFailed(f"the gateway or the inbox does not answer: {exc or type(exc).__name__}") from exc
             await asyncio.sleep(POLL_SECONDS)
 

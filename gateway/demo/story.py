@@ -38,8 +38,8 @@ def run_demo(*, seconds: float | None, summary: Path | None, folder: Path, port:
         return REFUSED
     try:
         return asyncio.run(_Demo(run_folder, servers, seconds, summary).run(port))
-    except ChildFailed as exc:
-        click.echo(f"lineside demo: {exc}", err=True)
+    except (ChildFailed, aiohttp.ClientError, TimeoutError) as exc:
+        click.echo(f"lineside demo: {exc or type(exc).__name__}", err=True)
         return UNTRUE
     finally:
         run_folder.close()
@@ -75,6 +75,7 @@ class _Demo:
             ended = await self._unless_stopped(_either(story.play(), story.follow()))
             if ended and not self._unattended:
                 await self._unless_stopped(story.follow())
+        click.echo("stopping, then counting what was committed and what arrived", err=True)
         figures, cases = await self._count(looker)
         wrong = failures(figures, cases, story.cut) if ended else []
         self._report(figures, wrong, ended)
@@ -104,7 +105,8 @@ class _Demo:
         return summary(look, stored(self._folder.path / "state"), inbox, streamed, bytes_in), cases
 
     def _report(self, figures: dict[str, Json], wrong: list[str], ended: bool) -> None:
-        text = json.dumps({"seconds": self._plan.seconds, "true": ended and not wrong, "failures": wrong, **figures}, indent=2)
+        verdict = not wrong if ended else None
+        text = json.dumps({"seconds": self._plan.seconds, "true": verdict, "failures": wrong, **figures}, indent=2)
         if self._summary is not None:
             self._summary.write_text(text + "\n", encoding="utf-8")
         else:

@@ -92,7 +92,7 @@ def test_oil_drifts_over_its_limit_when_told_and_comes_back() -> None:
     hot = [press.step(0.1)["oil_temperature"] for _ in range(200)]
     crossing = next(i for i, value in enumerate(hot) if value > 70) * 0.1
     assert crossing == pytest.approx(8 * math.log((OIL_DRIFTED - OIL_NORMAL) / (OIL_DRIFTED - 70)), abs=0.3)
-    press.drifting = False
+    press.repair()
     assert [press.step(0.1)["oil_temperature"] for _ in range(300)][-1] < 54
 
 
