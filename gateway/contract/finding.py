@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+
+import msgspec
 
 from gateway.contract.items import Json
 
@@ -26,8 +27,7 @@ class State(Enum):
     FACT = "fact"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A condition of a machine began, changed or ended; or something happened (a fact).
 
     machine       name of the machine
@@ -59,7 +59,7 @@ class Finding:
     title: str
     score: float = 0.0
     tags: tuple[str, ...] = ()
-    explanation: Mapping[str, Json] = field(default_factory=dict)
-    evidence: Mapping[str, Json] = field(default_factory=dict)
+    explanation: Mapping[str, Json] = {}
+    evidence: Mapping[str, Json] = {}
     hold_seconds: float | None = None
     key: str = ""

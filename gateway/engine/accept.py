@@ -22,6 +22,7 @@ from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
+_SEVERITY_NAMES = {int(severity): severity.name.lower() for severity in Severity}
 _WAITING_MOST = 10_000
 
 
@@ -141,7 +142,7 @@ class Acceptance:
         self._address(event)
 
     def _address(self, event: Event) -> None:
-        wanted = tuple(route.name for route in self.routes if route.takes(event))
+        wanted = tuple([route.name for route in self.routes if route.takes(event)])
         self._counts.add("events", 1, type=event.type)
         if not wanted:
             self._counts.add("events_unaddressed", 1, type=event.type)
@@ -174,7 +175,7 @@ class Acceptance:
             "machine": incident.machine,
             "condition": incident.condition,
             "title": incident.title,
-            "severity": Severity(incident.severity).name.lower(),
+            "severity": _SEVERITY_NAMES[incident.severity],
             "detector": incident.detector,
             "score": incident.score,
             "since": rfc3339(incident.since_ns),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
@@ -62,9 +62,10 @@ class Incident(msgspec.Struct, kw_only=True):
 
     @property
     def worst(self) -> Severity:
-        return Severity(self.peak)
+        return SEVERITIES[self.peak]
 
 
+SEVERITIES = {int(severity): severity for severity in Severity}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Incident).decode
 
@@ -79,8 +80,7 @@ class Phase(Enum):
     CLEARED = "cleared"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A change that goes to disk; `t_ns` is when it happened, `reason` says why it was updated."""
 
     phase: Phase

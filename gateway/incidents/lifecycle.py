@@ -118,7 +118,8 @@ class Incidents:
         if track is None:
             return self._begin(key, finding, rule, from_record)
         changes = self._over(key, track, finding) if finding.state is State.OVER else self._again(key, track, finding)
-        if from_record and not changes:
+        if from_record and not changes and key in self._tracks:
+            track.incident.from_record = True  # it is on disk from now on, and so must be what becomes of it
             return [Change(Phase.NOTED, track.incident, finding.t_ns)]
         return changes
 
