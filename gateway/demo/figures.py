@@ -44,8 +44,8 @@ def summary(look: Look, committed: Mapping[str, int], inbox: Mapping[str, Json],
     lost       committed, but not with the receiver in the end (CRM and NATS), and whatever else the gateway took and dropped
     dropped    all the gateway counts as dropped, by reason; a late poll is left out, so its values were never taken
     doubled    counted twice by the inbox, see `Cases.doubled`; and more with a receiver than was committed for it
-    p50_ms     from the time of the sample that decided to the event's arrival in the inbox, over all `timed` events: those
-               of cases (raised, updated, cleared) that were accepted while the uplink was up
+    p50_ms     from the time of the sample that decided to the case's arrival in the inbox, over the `timed` cases: those raised
+               while the uplink was up
     """
     for_crm, for_plant = committed.get("crm", 0), committed.get("plant", 0)
     dropped = {key: count for key, count in look.status["counters"].items() if "_dropped" in key}

@@ -26,10 +26,10 @@ HOST: Final = "127.0.0.1"
 
 
 class Inbox:
-    """The receiver, its cases, and how long each event took.
+    """The receiver, its cases, and how long each took to come.
 
-    An event's latency runs from its `time` (the sample that decided) to its arrival. While the uplink is cut, and until the
-    gateway has come through again, events are late because of the cut: they are counted, not timed.
+    A case's latency runs from the `time` of the event that raised it (the sample that decided) to that event's arrival.
+    What was accepted while the uplink was cut, and until the gateway came through again, is counted and not timed.
     """
 
     def __init__(self, token: str | None = None) -> None:
@@ -69,7 +69,7 @@ class Inbox:
         self.cases.take(event)
         if self._timed_from_ns is None:
             self._timed_from_ns = now_ns
-        if to_ns(event["recordedtime"]) >= self._timed_from_ns:
+        if event["data"].get("state") == "raised" and to_ns(event["recordedtime"]) >= self._timed_from_ns:
             self.latencies_ms.append((now_ns - to_ns(event["time"])) / 1e6)
 
     async def _list(self, _: web.Request) -> web.Response:

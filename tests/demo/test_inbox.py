@@ -37,10 +37,10 @@ async def post(inbox: Inbox) -> AsyncIterator[Post]:
         yield send
 
 
-def event(identity: str, sequence: int, state: str = "raised", *, age_seconds: float = 0.25) -> dict[str, Any]:
+def event(identity: str, sequence: int, state: str = "raised", *, incident: str = "inc-a", age_seconds: float = 0.25) -> dict[str, Any]:
     now_ns = time.time_ns()
     times = {"time": rfc3339(now_ns - int(age_seconds * 1e9)), "recordedtime": rfc3339(now_ns)}
-    data = {"incident": "inc-a", "state": state, "machine": "pump-3", "condition": "outer_race", "raised": times["time"]}
+    data = {"incident": incident, "state": state, "machine": "pump-3", "condition": incident, "raised": times["time"]}
     data |= {"severity": "warning", "title": "outer race", "asset": "A1"}
     return {"id": identity, "source": "urn:lineside:acme:dresden:gw", "sequence": str(sequence), **times, "data": data}
 
@@ -102,14 +102,20 @@ async def test_cut_refuses_connections_while_the_cases_stay_readable(inbox: Inbo
 async def test_what_the_cut_made_late_is_counted_but_not_timed(inbox: Inbox, post: Post) -> None:
     await post(event("e1", 1))
     await inbox.cut()
-    late = [event("e2", 2, "updated"), event("e3", 3, "updated")]
+    late = [event("e2", 2, incident="inc-b"), event("e3", 3, incident="inc-c")]
     await inbox.back()
     for each in late:
         await post(each)
     assert len(inbox.figures()["latencies_ms"]) == 1
-    await post(event("e4", 4, "cleared"))
+    await post(event("e4", 4, incident="inc-d"))
     assert len(inbox.figures()["latencies_ms"]) == 2
-    assert inbox.figures()["events"] == 4
+    assert inbox.figures()["cases"] == 4
+
+
+async def test_only_what_raises_a_case_is_timed(inbox: Inbox, post: Post) -> None:
+    for sequence, state in enumerate(("raised", "updated", "cleared")):
+        await post(event(f"e{sequence}", sequence, state))
+    assert len(inbox.figures()["latencies_ms"]) == 1
 
 
 @pytest.mark.parametrize(
