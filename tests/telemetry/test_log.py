@@ -130,9 +130,9 @@ def test_level_is_ours_and_libraries_are_heard_from_warning() -> None:
     out = written("console", "info")
     log.debug("asked")
     log.info("started")
-    logging.getLogger("asyncua.client").info("hello")
-    logging.getLogger("asyncua.client").warning("bad %s", "thing")
-    assert [line[9:] for line in out.getvalue().splitlines()] == ["INFO started", "WARNING asyncua.client: bad thing"]
+    logging.getLogger("protocol.client").info("hello")
+    logging.getLogger("protocol.client").warning("bad %s", "thing")
+    assert [line[9:] for line in out.getvalue().splitlines()] == ["INFO started", "WARNING protocol.client: bad thing"]
 
 
 def test_debug_hears_libraries_too() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import pickle
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import replace as of_batch
 from typing import Any
 
 import msgspec
@@ -38,7 +38,7 @@ class CountsItems(Around):
 
     def process(self, item: Any) -> list[Finding]:
         found: list[Finding] = self.real.process(item)
-        return [replace(f, score=float(len(item))) for f in found]
+        return [msgspec.structs.replace(f, score=float(len(item))) for f in found]
 
 
 class Forgets(Around):
@@ -68,7 +68,7 @@ class Grows(Around):
 
 class CryWolf(Around):
     def process(self, item: Any) -> list[Finding]:
-        return [replace(f, state=State.ACTIVE) for f in self.real.process(item)]
+        return [msgspec.structs.replace(f, state=State.ACTIVE) for f in self.real.process(item)]
 
 
 class Silent(Around):
@@ -78,17 +78,17 @@ class Silent(Around):
 
 class Future(Around):
     def process(self, item: Any) -> list[Finding]:
-        return [replace(f, since_ns=f.t_ns + 1) for f in self.real.process(item)]
+        return [msgspec.structs.replace(f, since_ns=f.t_ns + 1) for f in self.real.process(item)]
 
 
 class NotJson(Around):
     def process(self, item: Any) -> list[Finding]:
-        return [replace(f, explanation={"value": np.float32(1.0)}) for f in self.real.process(item)]
+        return [msgspec.structs.replace(f, explanation={"value": np.float32(1.0)}) for f in self.real.process(item)]
 
 
 class Stranger(Around):
     def process(self, item: Any) -> list[Finding]:
-        return [replace(f, machine="press-08") for f in self.real.process(item)]
+        return [msgspec.structs.replace(f, machine="press-08") for f in self.real.process(item)]
 
 
 class Fragile(Around):
@@ -162,19 +162,19 @@ class LeavesSocket(Around):
 class NumberWhereBad(Around):
     async def read(self) -> Batch:
         batch: Batch = await self.real.read()
-        return replace(batch, value=np.nan_to_num(batch.value, nan=0.0))
+        return of_batch(batch, value=np.nan_to_num(batch.value, nan=0.0))
 
 
 class LocalTime(Around):
     async def read(self) -> Batch:
         batch: Batch = await self.real.read()
-        return replace(batch, t_ns=batch.t_ns + 2 * 3600 * 10**9)
+        return of_batch(batch, t_ns=batch.t_ns + 2 * 3600 * 10**9)
 
 
 class WrongIndex(Around):
     async def read(self) -> Batch:
         batch: Batch = await self.real.read()
-        return replace(batch, tag=batch.tag + np.int32(1))
+        return of_batch(batch, tag=batch.tag + np.int32(1))
 
 
 class Swallows(Around):
