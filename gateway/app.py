@@ -13,6 +13,7 @@ from gateway.config.secrets import Secrets
 from gateway.contract import Clock, ConfigError
 from gateway.edges import Edges
 from gateway.engine.accept import Acceptance, Route
+from gateway.engine.cases import Cases
 from gateway.engine.lane import Lanes
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
@@ -80,16 +81,16 @@ class App:
 
     async def _run(self, replaced: Replaced | None) -> None:
         line = Line.of(self.settings)
-        self._acceptance = Acceptance(
-            self.outbox,
+        self._cases = Cases(
             self._builder,
             machines=self.settings.machines,
             history=line.history,
             settings=self.settings.incidents,
-            routes=[Route.of(destination) for destination in self.settings.destinations],
             counts=self.counts,
             clock=self.clock,
         )
+        routes = [Route.of(destination) for destination in self.settings.destinations]
+        self._acceptance = Acceptance(self.outbox, self._cases, routes, self.counts)
         self.pipeline = Pipeline(line, self.incidents, self._acceptance, clock=self.clock, counts=self.counts, progress=self._progress)
         await restore(self.outbox, self.incidents, line.rules, forgot=replaced is not None, clock=self.clock)
         if replaced is not None:
@@ -167,8 +168,7 @@ class App:
         logging.getLogger(OURS).setLevel(settings.log_level.upper())
         self.outbox.max_bytes, self.outbox.keep_days = settings.buffer.max_megabytes << 20, settings.buffer.keep_events_days
         self.incidents.evidence_seconds = settings.incidents.after
-        self._acceptance.machines, self._acceptance.history = settings.machines, line.history
-        self._acceptance.settings = settings.incidents
+        self._cases.configure(settings.machines, line.history, settings.incidents)
         self._acceptance.routes = [Route.of(destination) for destination in settings.destinations]
 
     def _retire(self, line: Line) -> None:

@@ -64,6 +64,7 @@ def _settings(root: RootModel, **parts: Any) -> Settings:
             before=incidents.evidence.before,
             after=incidents.evidence.after,
             evidence_kilobytes=incidents.evidence.max_kilobytes,
+            evidence_megabytes_per_minute=incidents.evidence.max_megabytes_per_minute,
         ),
         web=None if gateway.page == "off" else WebSettings(host=gateway.page.host, port=gateway.page.port),
         log_level=gateway.log_level,

@@ -50,6 +50,12 @@ class EvidenceModel(StrictModel):
     before: Duration = Field("60s", description="readings of the time before the condition began")  # type: ignore[assignment]
     after: Duration = Field("30s", description="and after it was raised")  # type: ignore[assignment]
     max_kilobytes: int = Field(64, ge=1, le=512, description="of evidence in one event; beyond, readings are thinned out")
+    max_megabytes_per_minute: float = Field(
+        4.0,
+        ge=0,
+        le=1000,
+        description="of evidence in all events; in a storm, later incidents get short curves of the tags concerned",
+    )
 
 
 class IncidentsModel(StrictModel):

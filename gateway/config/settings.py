@@ -72,6 +72,7 @@ class IncidentSettings:
     before: float = 60.0
     after: float = 30.0
     evidence_kilobytes: int = 64
+    evidence_megabytes_per_minute: float = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)

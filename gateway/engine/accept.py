@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
-import msgspec
-
-from gateway.config.settings import DestinationSettings, IncidentSettings
-from gateway.contract import Clock, Event, Finding, Json, Machine, Severity
-from gateway.events.build import EventBuilder, rfc3339
+from gateway.config.settings import DestinationSettings
+from gateway.contract import Event, Finding, Severity
+from gateway.engine.cases import Cases
 from gateway.events.catalogue import ContractViolation
-from gateway.incidents import Change, History, Incident, Phase, Rule, evidence
+from gateway.incidents import Change, Incident, Phase, Rule
 from gateway.outbox.operations import Addressed, IncidentRow
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
-_SEVERITY_NAMES = {int(severity): severity.name.lower() for severity in Severity}
 _WAITING_MOST = 10_000
 
 
@@ -48,20 +45,9 @@ class Acceptance:
     What is added while a commit waits for the disk goes into the next one, so a burst costs a handful of commits.
     """
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        builder: EventBuilder,
-        *,
-        machines: Mapping[str, Machine],
-        history: History,
-        settings: IncidentSettings,
-        routes: Sequence[Route],
-        counts: Counts,
-        clock: Clock,
-    ) -> None:
-        self._outbox, self._builder, self._counts, self._clock = outbox, builder, counts, clock
-        self.machines, self.history, self.settings, self.routes = machines, history, settings, routes
+    def __init__(self, outbox: Outbox, cases: Cases, routes: Sequence[Route], counts: Counts) -> None:
+        self._outbox, self._cases, self._counts = outbox, cases, counts
+        self.routes = routes
         self._rows: dict[str, IncidentRow] = {}
         self._events: list[Addressed] = []
         self._accepted: list[asyncio.Future[None]] = []
@@ -74,13 +60,13 @@ class Acceptance:
         """An incident began, changed or ended."""
         incident = change.incident
         if change.phase in (Phase.RAISED, Phase.UPDATED, Phase.CLEARED):
-            self._event(partial(self._incident_event, change))
+            self._event(partial(self._cases.of_incident, change))
         self._rows[incident.id] = _row(incident, "closed" if change.phase is Phase.DROPPED else incident.state)
         self._added()
 
     def fact(self, finding: Finding, rule: Rule) -> None:
         """Something happened that has no end."""
-        self._event(partial(self._fact_event, finding, rule))
+        self._event(partial(self._cases.of_fact, finding, rule))
         self._added()
 
     def event(self, event: Event) -> None:
@@ -148,63 +134,6 @@ class Acceptance:
             self._counts.add("events_unaddressed", 1, type=event.type)
             return
         self._events.append(Addressed(event, wanted))
-
-    def _fact_event(self, finding: Finding, rule: Rule) -> Event:
-        machine = self.machines.get(finding.machine, Machine(name=finding.machine))
-        return self._builder.of_fact(finding, detector=rule.detector, domain=rule.domain, machine=machine, now_ns=self._clock.now_ns())
-
-    def _incident_event(self, change: Change) -> Event:
-        incident = change.incident
-        machine = self.machines.get(incident.machine, Machine(name=incident.machine))
-        return self._builder.of_incident(
-            incident=incident.id,
-            number=incident.events,
-            domain=incident.domain,
-            machine=machine,
-            severity=incident.worst,
-            time_ns=change.t_ns,
-            now_ns=self._clock.now_ns(),
-            data=self._data(change, machine),
-        )
-
-    def _data(self, change: Change, machine: Machine) -> dict[str, Json]:
-        incident = change.incident
-        data: dict[str, Json] = {
-            "incident": incident.id,
-            "state": change.phase.value,
-            "machine": incident.machine,
-            "condition": incident.condition,
-            "title": incident.title,
-            "severity": _SEVERITY_NAMES[incident.severity],
-            "detector": incident.detector,
-            "score": incident.score,
-            "since": rfc3339(incident.since_ns),
-            "raised": rfc3339(incident.raised_ns),
-            "occurrences": incident.occurrences,
-            "tags": incident.tags,
-            "explanation": incident.explanation,
-        }
-        if machine.asset:
-            data["asset"] = machine.asset
-        if change.reason:
-            data["reason"] = change.reason
-        if change.phase is Phase.CLEARED:
-            data["cleared"] = rfc3339(incident.cleared_ns)
-        elif not incident.from_record:
-            incident.evidence = data["evidence"] = self._evidence(change)
-        return data
-
-    def _evidence(self, change: Change) -> dict[str, Json]:
-        """The detector's own and the machine's readings around the beginning, within the byte cap."""
-        incident, limit = change.incident, self.settings.evidence_kilobytes * 1024
-        own = {name: value for name, value in incident.evidence.items() if name != "readings"}
-        used = len(msgspec.json.encode(own))
-        if used > limit:
-            return {"truncated": f"the detector's evidence is {used} bytes, the cap is {limit}"}
-        from_ns = incident.since_ns - int(self.settings.before * 1e9)
-        until_ns = max(change.t_ns, incident.raised_ns + int(self.settings.after * 1e9))
-        readings = evidence.readings(self.history, incident.machine, incident.tags, from_ns, until_ns, limit - used)
-        return {**own, "readings": readings} if readings else own
 
 
 def _row(incident: Incident, state: str) -> IncidentRow:

@@ -5,38 +5,66 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import Json
+from gateway.contract import Clock, Json
 from gateway.incidents.history import History, Series
 
 _POINT_BYTES = 28  # JSON of one point, at most: offset and value with their commas
 _TAG_BYTES = 24  # JSON around one tag: name not counted
 _FRAME_BYTES = 64  # JSON around them all
 _LEAST_POINTS = 8
+_USEFUL_BYTES = 1024  # for one tag: less than some 30 points show no course
+LEAST_BYTES = 1024
 _MAX_TAGS = 12
 _DIGITS = 6
 
 
-def readings(history: History, machine: str, concerned: list[str], since_ns: int, until_ns: int, max_bytes: int) -> dict[str, Json]:
-    """``{"from_ns": .., "tags": {name: {"t": [seconds from from_ns], "v": [..]}}}``, at most `max_bytes` of JSON.
+class Budget:
+    """Evidence per minute: a storm of incidents must neither fill the disk nor the uplink with curves.
+
+    A minute's worth may be spent at once; then each incident gets what has come back since, at least `LEAST_BYTES`.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.per_minute = 0.0
+        self._spent, self._at = 0.0, clock.monotonic()
+
+    def allow(self, wanted: int) -> int:
+        """Bytes that may be used now."""
+        now = self._clock.monotonic()
+        self._spent = max(0.0, self._spent - (now - self._at) * self.per_minute / 60)
+        self._at = now
+        return min(wanted, max(LEAST_BYTES, int(self.per_minute - self._spent)))
+
+    def spend(self, used: int) -> None:
+        self._spent += used
+
+
+def readings(
+    history: History, machine: str, concerned: list[str], since_ns: int, until_ns: int, max_bytes: int
+) -> tuple[dict[str, Json], int]:
+    """``{"from_ns": .., "tags": {name: {"t": [seconds from from_ns], "v": [..]}}}``, and its size as JSON, at most `max_bytes`.
 
     The concerned tags first, then the machine's others; long series are thinned, keeping extremes of each piece.
     """
     known = history.names(machine)
     wanted = [name for name in concerned if name in known] + [name for name in known if name not in concerned]
+    most_tags = min(_MAX_TAGS, max(1, max_bytes // _USEFUL_BYTES))
     found: dict[str, Series] = {}
     for name, series in history.series(machine, wanted, since_ns, until_ns):
         found[name] = series
-        if len(found) == _MAX_TAGS:
+        if len(found) == most_tags:
             break
     names = _affordable(list(found), max_bytes)
     if not names:
-        return {}
+        return {}, 0
     most = _points(names, max_bytes)
-    tags = {}
+    tags, points = {}, 0
     for name in names:
         t_ns, value = thin(*found[name], most)
         tags[name] = {"t": np.round((t_ns - since_ns) / 1e9, 3).tolist(), "v": _plain(value)}
-    return {"from_ns": since_ns, "tags": tags}
+        points += len(value)
+    return {"from_ns": since_ns, "tags": tags}, _frame(names) + points * _POINT_BYTES
 
 
 def thin(t_ns: NDArray[np.int64], value: NDArray[np.float64], most: int) -> Series:
@@ -92,5 +120,9 @@ def _affordable(names: list[str], max_bytes: int) -> list[str]:
 
 def _points(names: list[str], max_bytes: int) -> int:
     """Points per tag that fit."""
-    frame = _FRAME_BYTES + sum(len(name.encode()) + _TAG_BYTES for name in names)
-    return (max_bytes - frame) // _POINT_BYTES // len(names)
+    return (max_bytes - _frame(names)) // _POINT_BYTES // len(names)
+
+
+def _frame(names: list[str]) -> int:
+    """Bytes around the points, at most."""
+    return _FRAME_BYTES + sum(len(name.encode()) + _TAG_BYTES for name in names)

@@ -7,7 +7,7 @@ passed between `since_ns` and the finding's own time counts. After a restart the
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -123,15 +123,17 @@ class Incidents:
             return [Change(Phase.NOTED, track.incident, finding.t_ns)]
         return changes
 
-    def tick(self) -> list[Change]:
-        """Whatever became due: raising after hold, closing after clear_after, completing the evidence."""
-        now, changes = self._clock.monotonic(), []
+    def tick(self) -> Iterator[Change]:
+        """Whatever became due: raising after hold, closing after clear_after, completing the evidence.
+
+        One at a time: a change speaks of its incident as it is now, and the next may be of the same one.
+        """
+        now = self._clock.monotonic()
         while self._timers and self._timers[0][0] <= now:
             due, _, key = heapq.heappop(self._timers)
             track = self._tracks.get(key)
             if track is not None:
-                changes += self._due(key, track, due)
-        return changes
+                yield from self._due(key, track, due)
 
     def next_due(self) -> float | None:
         """Monotonic time of the next timer."""

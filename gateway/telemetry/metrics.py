@@ -24,6 +24,7 @@ HELP = {
     "analysis_dropped": "items a slow detector had no time for, by watch and shape",
     "findings": "what detectors said, by watch",
     "events": "events built, by type",
+    "evidence_reduced": "incidents whose curves were cut short because there were too many",
     "events_unaddressed": "events no destination wanted",
     "deliveries": "what became of events sent, by destination and outcome",
     "contract_violations": "events of ours that broke their contract and were not sent",

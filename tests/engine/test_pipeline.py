@@ -17,6 +17,7 @@ from gateway.config.settings import IncidentSettings, Settings
 from gateway.contract import Batch, Frame, Record, RecordSpec, Severity, Waveform
 from gateway.engine import lane as lane_module
 from gateway.engine.accept import Acceptance, Route
+from gateway.engine.cases import Cases
 from gateway.engine.inbox import Inbox
 from gateway.engine.lane import Lanes
 from gateway.engine.line import Line
@@ -41,16 +42,15 @@ class Rig:
         self.outbox.open()
         builder = EventBuilder("urn:lineside:acme:test:gw")
         self.line = Line.of(settings)
-        self.acceptance = Acceptance(
-            self.outbox,
+        cases = Cases(
             builder,
             machines=settings.machines,
             history=self.line.history,
             settings=settings.incidents,
-            routes=[Route("crm", Severity.INFO, ())],
             counts=self.counts,
             clock=self.clock,
         )
+        self.acceptance = Acceptance(self.outbox, cases, [Route("crm", Severity.INFO, ())], self.counts)
         self.incidents = Incidents(self.clock, builder.incident_id, evidence_seconds=0.0)
         self.fed = 0
         self.pipeline = Pipeline(self.line, self.incidents, self.acceptance, clock=self.clock, counts=self.counts, progress=self._progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from hypothesis import settings
@@ -90,7 +90,7 @@ class AnySequence(RuleBasedStateMachine):
                 last[key] = max(last.get(key, 0), incident.since_ns)
         self.incidents.restore([i for i in known if i.state != "closed"], self.rules, last_since=last)
 
-    def _take(self, changes: list[Change]) -> None:
+    def _take(self, changes: Iterable[Change]) -> None:
         for change in changes:
             body = Incident.load(change.incident.dump())
             if change.phase is Phase.DROPPED:

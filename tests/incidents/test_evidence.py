@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gateway.contract import Batch, Quality, Tag
 from gateway.incidents import History
-from gateway.incidents.evidence import readings, significant, thin
+from gateway.incidents.evidence import LEAST_BYTES, Budget, readings, significant, thin
 from gateway.incidents.history import condense
+from gateway.testkit.clock import FakeClock
 
 START = 1_800_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -28,7 +29,8 @@ def test_the_stretch_around_the_beginning_concerned_tags_first() -> None:
     history = History(TAGS, keep_seconds=100)
     for second in range(50):
         history.add(Batch.concat([at(0, (second, float(second))), at(1, (second, 100.0 + second)), at(2, (second, 0.0))]))
-    found = readings(history, "m1", ["b"], START + 10 * SECOND, START + 13 * SECOND, 10_000)
+    found, size = readings(history, "m1", ["b"], START + 10 * SECOND, START + 13 * SECOND, 10_000)
+    assert len(json.dumps(found, separators=(",", ":"))) <= size <= 10_000
     assert list(found["tags"]) == ["b", "a"]
     assert found["from_ns"] == START + 10 * SECOND
     assert found["tags"]["b"] == {"t": [1.0, 2.0, 3.0], "v": [111.0, 112.0, 113.0]}
@@ -38,7 +40,8 @@ def test_a_bad_reading_is_a_gap() -> None:
     history = History(TAGS, keep_seconds=100)
     history.add(at(0, (1, 5.0)))
     history.add(at(0, (2, float("nan")), quality=Quality.BAD_DEVICE))
-    assert readings(history, "m1", [], START, START + 5 * SECOND, 1000)["tags"]["a"]["v"] == [5.0, None]
+    found, _ = readings(history, "m1", [], START, START + 5 * SECOND, 1000)
+    assert found["tags"]["a"]["v"] == [5.0, None]
 
 
 def test_old_readings_are_forgotten_by_time() -> None:
@@ -83,7 +86,7 @@ def test_columns_out_of_order_are_found_all_the_same() -> None:
 
 
 def test_an_unknown_machine_has_none() -> None:
-    assert readings(History(TAGS, keep_seconds=10), "gone", [], 0, START, 1000) == {}
+    assert readings(History(TAGS, keep_seconds=10), "gone", [], 0, START, 1000) == ({}, 0)
 
 
 def test_a_fast_tag_keeps_its_peaks_and_a_slow_one_every_reading() -> None:
@@ -133,9 +136,10 @@ def test_the_bytes_are_bounded_whatever_the_cap(count: int, cap: int, value: flo
     for i in range(15):
         if count:
             history.add(Batch.of([i] * count, START + np.arange(count) * 86_399_123_457 // 400, value * np.linspace(1e-30, 1, count)))
-    found = readings(history, "m1", [tags[3].name], START - 1, START + 10**15, cap)
+    found, size = readings(history, "m1", [tags[3].name], START - 1, START + 10**15, cap)
+    assert size <= cap
     if found:
-        assert len(json.dumps(found, separators=(",", ":"))) <= cap
+        assert len(json.dumps(found, separators=(",", ":"))) <= size
         assert next(iter(found["tags"])) == tags[3].name
 
 
@@ -155,4 +159,19 @@ def test_thinning_keeps_the_peaks_and_the_order_and_invents_nothing(given_: list
 def test_no_room_means_no_evidence_rather_than_too_much(cap: int) -> None:
     history = History(TAGS, keep_seconds=100)
     history.add(at(0, *[(n, 1.0) for n in range(100)]))
-    assert readings(history, "m1", ["a"], START, START + 1000 * SECOND, cap) == {}
+    assert readings(history, "m1", ["a"], START, START + 1000 * SECOND, cap) == ({}, 0)
+
+
+async def test_a_storm_of_incidents_gets_a_minutes_worth_of_evidence_then_short_curves_then_what_comes_back() -> None:
+    clock = FakeClock()
+    budget = Budget(clock)
+    budget.per_minute = 100_000.0
+    told = []
+    for _ in range(5):
+        told.append(budget.allow(40_000))
+        budget.spend(told[-1])
+    assert told == [40_000, 40_000, 20_000, LEAST_BYTES, LEAST_BYTES]
+    await clock.advance(30)
+    assert budget.allow(80_000) == pytest.approx(50_000 - 2 * LEAST_BYTES, abs=2)
+    await clock.advance(600)
+    assert budget.allow(80_000) == 80_000

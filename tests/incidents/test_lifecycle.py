@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ class Life:
         self.rule, self.clock, self._evidence_seconds = rule, FakeClock(), evidence_seconds
         self.stored: dict[str, tuple[Phase, bytes]] = {}
         self.told: list[str] = []
+        self.numbers: list[int] = []
         self.incidents = self._fresh()
 
     def _fresh(self) -> Incidents:
@@ -54,10 +56,12 @@ class Life:
         self.incidents.restore([incident for incident in known if incident.state != "closed"], rules, last_since=last)
         return self.note(self.incidents.retire(rules))
 
-    def note(self, changes: list[Change]) -> list[str]:
+    def note(self, changes: Iterable[Change]) -> list[str]:
+        told = []
         for change in changes:
             self.stored[change.incident.id] = change.phase, change.incident.dump()
-        told = [change.phase.value + (f" {change.reason}" if change.reason else "") for change in changes]
+            self.numbers.append(change.incident.events)
+            told.append(change.phase.value + (f" {change.reason}" if change.reason else ""))
         self.told += told
         return told
 
@@ -132,6 +136,15 @@ async def test_post_trigger_evidence_is_one_update_while_it_is_open() -> None:
     brief.active()
     brief.over()
     assert await brief.wait(31.0) == []
+
+
+async def test_two_things_due_at_once_have_a_number_each() -> None:
+    """The pipeline was held up: the post-trigger evidence and the end are due in one tick."""
+    life = Life(Rule("limit-1", "limit", hold=0.0, clear_after=5.0), evidence_seconds=3.0)
+    life.active()
+    life.over()
+    assert await life.wait(6) == ["updated evidence", "cleared"]
+    assert life.numbers == [1, 2, 3]
 
 
 async def test_a_restart_goes_on_with_an_open_incident_and_its_numbering() -> None:
