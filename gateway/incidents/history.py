@@ -23,10 +23,11 @@ _MOST_LOOSE = 40_000
 
 @dataclass(slots=True)
 class _Ring:
-    """`blocks`: sorted by tag, condensed; `chunks`: as they came. Both with the time of their newest reading."""
+    """`blocks`: sorted by tag, condensed; `chunks`: as they came, `loose` readings. Both with the time of their newest reading."""
 
     blocks: deque[tuple[int, Batch]] = field(default_factory=deque)
     chunks: deque[tuple[int, Batch]] = field(default_factory=deque)
+    together: Batch | None = None
     readings: int = 0
     loose: int = 0
 
@@ -72,9 +73,10 @@ class History:
     def _push(self, ring: _Ring, batch: Batch) -> None:
         newest = int(batch.t_ns.max())
         ring.chunks.append((newest, batch))
+        ring.together = None
         ring.readings += len(batch)
         ring.loose += len(batch)
-        if len(ring.chunks) > _MOST_CHUNKS or (ring.loose > _MOST_LOOSE and len(ring.chunks) > 1):
+        if len(ring.chunks) > _MOST_CHUNKS or ring.loose > _MOST_LOOSE:
             self._settle(ring)
         oldest = newest - self._keep_ns
         while ring.readings > self._max_readings or _oldest(ring) < oldest:
@@ -106,23 +108,32 @@ class History:
     def series(self, machine: str, names: Sequence[str], since_ns: int, until_ns: int | None = None) -> Iterator[tuple[str, Series]]:
         """The same for some tags, one at a time; those without readings are left out."""
         ring = self._rings.get(machine)
-        if ring is None:
+        if ring is None or not (ring.blocks or ring.chunks):
             return
         blocks = [block for newest, block in ring.blocks if newest >= since_ns]
-        recent = [chunk for newest, chunk in ring.chunks if newest >= since_ns]
-        if recent:
-            blocks.append(by_tag(Batch.concat(recent)))
+        recent = self._together(ring)
         last_ns = np.iinfo(np.int64).max if until_ns is None else until_ns
         for name in names:
             index = self._tags[machine].get(name)
             if index is None:
                 continue
-            # int32 like the column: another type would convert all of it
-            ends = np.array((index, index + 1), dtype=np.int32)
-            t_ns, value = _joined([(block, *block.tag.searchsorted(ends)) for block in blocks])
+            parts = [(block.t_ns[rows], block.value[rows]) for block in blocks if (rows := _rows_of(block, index)) is not None]
+            if recent is not None:
+                loose = np.flatnonzero(recent.tag == index)
+                parts.append((recent.t_ns[loose], recent.value[loose]))
+            if not parts:
+                continue
+            t_ns, value = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
             inside = (t_ns > since_ns) & (t_ns <= last_ns)
             if inside.any():
                 yield name, (t_ns[inside], value[inside])
+
+    @staticmethod
+    def _together(ring: _Ring) -> Batch | None:
+        """The chunks as one, kept until the next comes: many incidents of one moment ask for them."""
+        if ring.together is None and ring.chunks:
+            ring.together = Batch.concat([chunk for _, chunk in ring.chunks])
+        return ring.together
 
 
 def by_tag(batch: Batch) -> Batch:
@@ -161,14 +172,10 @@ def _oldest(ring: _Ring) -> int:
     return (ring.blocks or ring.chunks)[0][0]
 
 
-def _joined(parts: list[tuple[Batch, int, int]]) -> Series:
-    """Rows from first to last of each block, one after another."""
-    if not parts:
-        return np.empty(0, dtype=np.int64), np.empty(0)
-    return (
-        np.concatenate([block.t_ns[first:last] for block, first, last in parts]),
-        np.concatenate([block.value[first:last] for block, first, last in parts]),
-    )
+def _rows_of(block: Batch, index: int) -> slice | None:
+    """Of a block sorted by tag. int32 like the column: another type would convert all of it."""
+    first, last = block.tag.searchsorted(np.array((index, index + 1), dtype=np.int32))
+    return slice(first, last) if last > first else None
 
 
 def _gaps(batch: Batch) -> Batch:
