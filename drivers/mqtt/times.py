@@ -23,8 +23,8 @@ def to_ns(raw: Any, unit: TimeUnit | None = None) -> int | None:
     >>> to_ns(1_800_000_000), to_ns(1_800_000_000_000), to_ns("2027-01-15T08:00:00Z")
     (1800000000000000000, 1800000000000000000, 1800000000000000000)
     """
-    if raw.__class__ is int and unit is None and 100_000_000_000 <= raw < 100_000_000_000_000:
-        return int(raw * 1_000_000)  # what most senders send
+    if raw.__class__ is int and unit is None and 100_000_000_000 <= raw < 100_000_000_000_000_000:
+        return int(raw * (1_000_000 if raw < 100_000_000_000_000 else 1_000))  # what most senders send: ms or µs
     if isinstance(raw, str):
         return _text(raw, unit)
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not isfinite(raw):
