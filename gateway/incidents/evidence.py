@@ -59,12 +59,14 @@ def readings(
     if not names:
         return {}, 0
     most = _points(names, max_bytes)
-    tags, points = {}, 0
-    for name in names:
-        t_ns, value = thin(*found[name], most)
-        tags[name] = {"t": np.round((t_ns - since_ns) / 1e9, 3).tolist(), "v": _plain(value)}
-        points += len(value)
-    return {"from_ns": since_ns, "tags": tags}, _frame(names) + points * _POINT_BYTES
+    thinned = [thin(*found[name], most) for name in names]
+    times = np.round((np.concatenate([t_ns for t_ns, _ in thinned]) - since_ns) / 1e9, 3).tolist()
+    values = _plain(np.concatenate([value for _, value in thinned]))
+    tags, at = {}, 0
+    for name, (t_ns, _) in zip(names, thinned, strict=True):
+        tags[name] = {"t": times[at : at + len(t_ns)], "v": values[at : at + len(t_ns)]}
+        at += len(t_ns)
+    return {"from_ns": since_ns, "tags": tags}, _frame(names) + at * _POINT_BYTES
 
 
 def thin(t_ns: NDArray[np.int64], value: NDArray[np.float64], most: int) -> Series:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,20 @@ _MOST_CHUNKS = 256
 _MOST_LOOSE = 40_000
 
 
+class _Chunk(NamedTuple):
+    """Readings and the time of the newest of them; a block, which is sorted by tag, also knows where each tag's rows are."""
+
+    newest: int
+    batch: Batch
+    rows: Mapping[int, slice] = {}
+
+
 @dataclass(slots=True)
 class _Ring:
-    """`blocks`: sorted by tag, condensed; `chunks`: as they came, `loose` readings. Both with the time of their newest reading."""
+    """`blocks`: older, sorted by tag and condensed; `chunks`: as they came, `loose` readings, and `together` as one batch."""
 
-    blocks: deque[tuple[int, Batch]] = field(default_factory=deque)
-    chunks: deque[tuple[int, Batch]] = field(default_factory=deque)
+    blocks: deque[_Chunk] = field(default_factory=deque)
+    chunks: deque[_Chunk] = field(default_factory=deque)
     together: Batch | None = None
     readings: int = 0
     loose: int = 0
@@ -72,7 +80,7 @@ class History:
 
     def _push(self, ring: _Ring, batch: Batch) -> None:
         newest = int(batch.t_ns.max())
-        ring.chunks.append((newest, batch))
+        ring.chunks.append(_Chunk(newest, batch))
         ring.together = None
         ring.readings += len(batch)
         ring.loose += len(batch)
@@ -83,7 +91,7 @@ class History:
             queue = ring.blocks or ring.chunks
             if queue is ring.chunks and len(queue) == 1:
                 return
-            gone = len(queue.popleft()[1])
+            gone = len(queue.popleft().batch)
             ring.readings -= gone
             ring.loose -= gone if queue is ring.chunks else 0
 
@@ -91,9 +99,9 @@ class History:
     def _settle(ring: _Ring) -> None:
         """The older half of the chunks becomes a block."""
         half = [ring.chunks.popleft() for _ in range(max(1, len(ring.chunks) // 2))]
-        whole = Batch.concat([chunk for _, chunk in half])
+        whole = Batch.concat([chunk.batch for chunk in half])
         block = condense(whole, RESOLUTION_NS)
-        ring.blocks.append((max(newest for newest, _ in half), block))
+        ring.blocks.append(_Chunk(max(chunk.newest for chunk in half), block, _rows(block)))
         ring.loose -= len(whole)
         ring.readings += len(block) - len(whole)
 
@@ -110,14 +118,14 @@ class History:
         ring = self._rings.get(machine)
         if ring is None or not (ring.blocks or ring.chunks):
             return
-        blocks = [block for newest, block in ring.blocks if newest >= since_ns]
+        blocks = [block for block in ring.blocks if block.newest >= since_ns]
         recent = self._together(ring)
         last_ns = np.iinfo(np.int64).max if until_ns is None else until_ns
         for name in names:
             index = self._tags[machine].get(name)
             if index is None:
                 continue
-            parts = [(block.t_ns[rows], block.value[rows]) for block in blocks if (rows := _rows_of(block, index)) is not None]
+            parts = [(block.batch.t_ns[rows], block.batch.value[rows]) for block in blocks if (rows := block.rows.get(index))]
             if recent is not None:
                 loose = np.flatnonzero(recent.tag == index)
                 parts.append((recent.t_ns[loose], recent.value[loose]))
@@ -132,7 +140,7 @@ class History:
     def _together(ring: _Ring) -> Batch | None:
         """The chunks as one, kept until the next comes: many incidents of one moment ask for them."""
         if ring.together is None and ring.chunks:
-            ring.together = Batch.concat([chunk for _, chunk in ring.chunks])
+            ring.together = Batch.concat([chunk.batch for chunk in ring.chunks])
         return ring.together
 
 
@@ -169,13 +177,14 @@ def condense(batch: Batch, resolution_ns: int) -> Batch:
 
 
 def _oldest(ring: _Ring) -> int:
-    return (ring.blocks or ring.chunks)[0][0]
+    return (ring.blocks or ring.chunks)[0].newest
 
 
-def _rows_of(block: Batch, index: int) -> slice | None:
-    """Of a block sorted by tag. int32 like the column: another type would convert all of it."""
-    first, last = block.tag.searchsorted(np.array((index, index + 1), dtype=np.int32))
-    return slice(first, last) if last > first else None
+def _rows(block: Batch) -> dict[int, slice]:
+    """Where each tag's rows are in a block sorted by tag."""
+    begins = np.flatnonzero(np.r_[True, np.diff(block.tag) != 0])
+    ends = np.r_[begins[1:], len(block)]
+    return {tag: slice(begin, end) for tag, begin, end in zip(block.tag[begins].tolist(), begins.tolist(), ends.tolist(), strict=True)}
 
 
 def _gaps(batch: Batch) -> Batch:
