@@ -12,4 +12,10 @@ def build(options: AnomalyOptions, context: DetectorContext) -> Detector:
     return Anomaly(options, context)
 
 
-plugin = DetectorPlugin(name="anomaly", domain="anomaly", options=AnomalyOptions, build=build)
+def check(options: AnomalyOptions, context: DetectorContext) -> None:
+    from models.anomaly.gauges import gauges
+
+    gauges(context)
+
+
+plugin = DetectorPlugin(name="anomaly", domain="anomaly", options=AnomalyOptions, build=build, check=check)

@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import Batch, ConfigError, DetectorContext, Finding, Frame, Json, Record, Severity, State, Tag, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Severity, State, Tag, Waveform
 from models.anomaly import state
 from models.anomaly.bank import Bank, Step
 from models.anomaly.columns import INTERVAL, LEVEL
 from models.anomaly.config import AnomalyOptions
+from models.anomaly.gauges import gauges
 from models.anomaly.rounds import rounds
 from models.anomaly.settings import NONE, SHIFT, Settings
 from models.anomaly.single import usual
@@ -37,9 +38,7 @@ class Anomaly:
     takes: ClassVar[frozenset[type]] = frozenset({Batch})
 
     def __init__(self, options: AnomalyOptions, context: DetectorContext) -> None:
-        self._tags = tuple(tag for tag in context.tags if tag.options.kind == "gauge")
-        if not self._tags:
-            raise ConfigError("anomaly: none of the watched tags is a gauge")
+        self._tags = gauges(context)
         indices = [tag.index for tag in self._tags]
         self._row = np.full(max(tag.index for tag in context.tags) + 1, -1, dtype=np.intp)
         self._row[indices] = np.arange(len(indices))

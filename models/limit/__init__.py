@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract import Detector, DetectorContext, DetectorPlugin
+from gateway.contract import ConfigError, Detector, DetectorContext, DetectorPlugin
 from models.limit.config import LimitOptions
 
 
@@ -12,4 +12,9 @@ def build(options: LimitOptions, context: DetectorContext) -> Detector:
     return Limit(options, context)
 
 
-plugin = DetectorPlugin(name="limit", domain="limit", options=LimitOptions, build=build)
+def check(_options: LimitOptions, context: DetectorContext) -> None:
+    if all(tag.options.kind == "waveform" for tag in context.tags):
+        raise ConfigError("none of its tags has single values: a limit judges no waveform and no record")
+
+
+plugin = DetectorPlugin(name="limit", domain="limit", options=LimitOptions, build=build, check=check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract import Detector, DetectorContext, DetectorPlugin
+from gateway.contract import ConfigError, Detector, DetectorContext, DetectorPlugin
 from models.order.config import OrderOptions
 
 
@@ -12,4 +12,9 @@ def build(options: OrderOptions, context: DetectorContext) -> Detector:
     return Order(options, context)
 
 
-plugin = DetectorPlugin(name="order", domain="order", options=OrderOptions, build=build)
+def check(_options: OrderOptions, context: DetectorContext) -> None:
+    if not context.records:
+        raise ConfigError("it watches no record: order steps are records of a machine, not tags")
+
+
+plugin = DetectorPlugin(name="order", domain="order", options=OrderOptions, build=build, check=check)

@@ -12,4 +12,10 @@ def build(options: RiverOptions, context: DetectorContext) -> Detector:
     return River(options, context)
 
 
-plugin = DetectorPlugin(name="river", domain="anomaly", options=RiverOptions, build=build, slow=True)
+def check(options: RiverOptions, context: DetectorContext) -> None:
+    from models.river import watched
+
+    watched.check(options, context)
+
+
+plugin = DetectorPlugin(name="river", domain="anomaly", options=RiverOptions, build=build, slow=True, check=check)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from gateway.contract import ConfigError, Json
+from models.river.declared import KINDS, NEVER
 
 _SEED = 1  # the same input must give the same findings
-_NEVER = frozenset({"DummyDriftDetector", "NoDrift"})  # they tell drift by the calendar, or not at all
+
+
+def refuse_unknown(model: str, parameters: Collection[str], known: Mapping[str, Collection[str]]) -> None:
+    """Raises ConfigError for a name that is not in `known` and for a parameter that is not among the model's."""
+    if model not in known:
+        raise ConfigError(f"river has no model {model!r} that can be used here; {_hint(model, sorted(known))}")
+    for name in parameters:
+        if name not in known[model]:
+            raise ConfigError(f"{model} has no parameter {name!r}; {_hint(name, known[model])}")
 
 
 def maker(model: str, parameters: Mapping[str, Json]) -> Callable[[], Any]:
     """A function that builds a fresh model; raises ConfigError for an unknown name and for parameters it refuses."""
-    known = models()
-    if model not in known:
-        raise ConfigError(f"river has no model {model!r} that can be used here{_hint(model, known)}; there are {', '.join(sorted(known))}")
-    kind = known[model]
-    accepted = inspect.signature(kind).parameters
-    for name in parameters:
-        if name not in accepted:
-            raise ConfigError(f"{model} has no parameter {name!r}{_hint(name, accepted)}; it takes {', '.join(accepted)}")
-    given = dict(parameters)
-    if "seed" in accepted:
+    kinds = models()
+    refuse_unknown(model, parameters, {name: tuple(inspect.signature(kind).parameters) for name, kind in kinds.items()})
+    kind, given = kinds[model], dict(parameters)
+    if "seed" in inspect.signature(kind).parameters:
         given.setdefault("seed", _SEED)
 
     def make() -> Any:
@@ -42,13 +45,15 @@ def models() -> dict[str, type]:
     from river import anomaly, base, drift
 
     found: dict[str, type] = {}
-    for module, kind in ((anomaly, base.AnomalyDetector), (drift, base.DriftDetector)):
+    for module in (anomaly, drift):
+        short = module.__name__.removeprefix("river.")
+        kind = getattr(base, KINDS[short])
         for name, member in vars(module).items():
-            if inspect.isclass(member) and issubclass(member, kind) and not inspect.isabstract(member) and name not in _NEVER:
-                found[f"{module.__name__.removeprefix('river.')}.{name}"] = member
+            if inspect.isclass(member) and issubclass(member, kind) and not inspect.isabstract(member) and name not in NEVER:
+                found[f"{short}.{name}"] = member
     return found
 
 
-def _hint(name: str, known: Mapping[str, object]) -> str:
+def _hint(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"

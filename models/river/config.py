@@ -10,7 +10,7 @@ from gateway.contract import Duration, FrameWatchOptions
 
 
 class RiverOptions(FrameWatchOptions):
-    """Whether the model exists and takes these parameters is known when it is built: river is imported late."""
+    """Names of model and parameters are checked against river before the start; their values when the model is built."""
 
     model: str = Field(
         pattern=r"^(anomaly|drift)\.[A-Z][A-Za-z0-9]*$",

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from gateway.contract import Batch, ConfigError, DetectorContext, Finding, Frame, Record, StateError, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Record, StateError, Waveform
 from models.river import state
 from models.river.anomalies import Anomalies
 from models.river.catalogue import maker
 from models.river.config import RiverOptions
 from models.river.drifts import Drifts
 from models.river.member import Member
+from models.river.watched import names_by_machine
 
 
 class River:
@@ -25,7 +26,7 @@ class River:
                drift models: the fact ``drift_detected`` per tag
     score      anomaly: -log10 of the probability of such a score, 0 to 30; drift: 1
     state      `remember` rows and scores per machine; after `load` the model learns these rows again (see `Past`)
-    Raises     ConfigError for a model or parameters river does not have
+    Raises     ConfigError for a model or parameters river does not have, and when no tag has single values
     """
 
     takes: ClassVar[frozenset[type]] = frozenset({Frame})
@@ -33,12 +34,7 @@ class River:
     def __init__(self, options: RiverOptions, context: DetectorContext) -> None:
         self._options = options
         self._make = maker(options.model, options.parameters)
-        self._names: dict[str, tuple[str, ...]] = {}
-        for tag in context.tags:
-            if tag.options.kind != "waveform":
-                self._names[tag.machine] = (*self._names.get(tag.machine, ()), tag.name)
-        if not self._names:
-            raise ConfigError("river: all of the watched tags are waveforms")
+        self._names = names_by_machine(context)
         self._members = {machine: self._member(machine) for machine in self._names}
         self._last = dict.fromkeys(self._names, 0)
 

@@ -1,3 +1,6 @@
+import inspect
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -5,11 +8,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gateway.contract import ConfigError, Detector, Finding, Frame, Severity, State, StateError
+from gateway.contract import ConfigError, Detector, DetectorContext, Finding, Frame, Severity, State, StateError, Tag, TagOptions
 from gateway.testkit.checks.findings import changes
 from gateway.testkit.contexts import detector_context
 from models.river import plugin
 from models.river.calibration import STRONGEST, fit, rarity
+from models.river.catalogue import models
+from models.river.declared import declared
 from models.river.scaling import Scaling
 
 START = 1_800_000_000 * 10**9
@@ -173,6 +178,32 @@ def test_late_rows_are_left_out() -> None:
     before = detector.dump()
     detector.process(replace(frame(together(5) + 99), t_ns=START + np.arange(5, dtype=np.int64) * SECOND))
     assert detector.dump() == before
+
+
+def test_what_is_read_in_the_source_of_river_is_what_river_has() -> None:
+    assert declared() == {name: tuple(inspect.signature(kind).parameters) for name, kind in models().items()}
+
+
+def test_check_knows_the_models_without_importing_river() -> None:
+    probe = """
+import sys
+from gateway.testkit.contexts import detector_context
+from gateway import registry
+plugin = registry.detector("river")
+try:
+    plugin.check(plugin.options.model_validate({"on": "*/*", "model": "anomaly.Loda"}), detector_context(plugin, ["m/a"]))
+except Exception as exc:
+    print(exc, "river" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split("; ") == ["river has no model 'anomaly.Loda' that can be used here", "did you mean 'anomaly.LODA'? False\n"]
+
+
+def test_a_watch_of_waveforms_only_is_refused() -> None:
+    context = DetectorContext(name="r", tags=(Tag(0, "m", "vibration_x", TagOptions(kind="waveform")),))
+    for step in (plugin.check, plugin.build):
+        with pytest.raises(ConfigError, match="waveforms"):
+            step(plugin.options.model_validate({"on": "*/*", **TREES}), context)
 
 
 def test_minmax_puts_the_learnt_range_into_the_middle_third() -> None:
