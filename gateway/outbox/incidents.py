@@ -55,5 +55,17 @@ def forget(connection: sqlite3.Connection, closed_before_ns: int) -> int:
     return old + many
 
 
+def forget_oldest(connection: sqlite3.Connection, limit: int) -> int:
+    """Delete the oldest `limit` closed incidents for room; returns how many. The last of each condition stays: it keeps the
+    id of the next one from being given twice, see `last_closed`.
+    """
+    last = "SELECT rowid FROM (SELECT rowid, max(since_ns) FROM incident WHERE state='closed' GROUP BY machine, condition)"
+    return connection.execute(
+        "DELETE FROM incident WHERE rowid IN (SELECT rowid FROM incident WHERE state='closed' "  # noqa: S608
+        f"AND rowid NOT IN ({last}) ORDER BY changed_ns LIMIT ?)",
+        (limit,),
+    ).rowcount
+
+
 def _sound(rows: sqlite3.Cursor) -> list[bytes]:
     return [body for body, crc in rows if crc32(body) == crc]

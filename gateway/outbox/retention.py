@@ -1,7 +1,8 @@
 """The caps of the outbox: bytes and age. What is sacrificed is declared, counted and written into the ledger.
 
 Order of sacrifice: lowest severity first, oldest first; never the closing event of an incident (its opening may have
-been delivered, and a case that nobody closes is worse than a case that came late).
+been delivered, and a case that nobody closes is worse than a case that came late). Before any event, what is kept of
+incidents that are over goes: it is only shown, while an event still has to arrive.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sqlite3
 import sys
 from collections import Counter
 
+from gateway.outbox.incidents import forget_oldest
 from gateway.outbox.operations import READY, drop_orphans, note_loss, tally
 
 CHUNK = 500
@@ -26,6 +28,8 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 def enforce(connection: sqlite3.Connection, *, max_bytes: int, keep_ns: int, now_ns: int) -> int:
     """Bring the outbox under its caps; returns the number of deliveries given up."""
     given_up = _expire(connection, now_ns - keep_ns, now_ns)
+    while used_bytes(connection) > max_bytes and forget_oldest(connection, CHUNK):
+        continue
     while used_bytes(connection) > max_bytes:
         count = _give_up(connection, "dropped", "max_megabytes", "e.type NOT LIKE '%.cleared.v%'", (), CHUNK, now_ns)
         if not count:

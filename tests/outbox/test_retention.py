@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.contract import Severity
-from gateway.outbox import operations, retention
+from gateway.outbox import incidents, operations, retention
 from gateway.outbox.database import open_database
-from gateway.outbox.operations import Addressed
+from gateway.outbox.operations import Addressed, IncidentRow
 from gateway.testkit.rigs import event
 
 DAY_NS = 86_400_000_000_000
@@ -29,6 +29,11 @@ def db(tmp_path: Any) -> Iterator[sqlite3.Connection]:
 def fill(db: sqlite3.Connection, count: int, *, first: int = 0, **changes: Any) -> None:
     made = [Addressed(replace(event(n, data=b"x" * 2000), **changes), ("crm",)) for n in range(first, first + count)]
     operations.append(db, [], made)
+
+
+def close_incidents(db: sqlite3.Connection, count: int, *, condition: str = "oil_high") -> None:
+    rows = [IncidentRow(f"{condition}-{n}", "press-07", condition, "closed", n, n, n, b"x" * 2000) for n in range(1, count + 1)]
+    operations.append(db, rows, [])
 
 
 def severities(db: sqlite3.Connection) -> dict[int, int]:
@@ -75,6 +80,18 @@ def test_a_closing_event_is_never_given_up_for_room(db: sqlite3.Connection) -> N
     retention.enforce(db, max_bytes=1, keep_ns=30 * DAY_NS, now_ns=NOW_NS)
     assert [row[0] for row in db.execute("SELECT DISTINCT type FROM event")] == ["io.lineside.limit.cleared.v1"]
     assert operations.backlog(db)["crm"]["ready"] == 50
+
+
+def test_incidents_that_are_over_go_before_any_event(db: sqlite3.Connection) -> None:
+    fill(db, 50)
+    close_incidents(db, 2000)
+    close_incidents(db, 1, condition="vibration")
+    cap = 1_000_000
+    assert retention.used_bytes(db) > 3 * cap
+    assert retention.enforce(db, max_bytes=cap, keep_ns=30 * DAY_NS, now_ns=NOW_NS) == 0
+    assert retention.used_bytes(db) <= cap
+    assert operations.backlog(db)["crm"]["ready"] == 50
+    assert incidents.last_closed(db) == {("press-07", "oil_high"): 2000, ("press-07", "vibration"): 1}
 
 
 def test_what_is_too_old_expires(db: sqlite3.Connection) -> None:
