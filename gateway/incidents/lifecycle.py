@@ -14,6 +14,9 @@ from itertools import count
 from gateway.contract import Clock, Finding, State
 from gateway.incidents.incident import Change, Incident, Phase
 
+_STALE_MOST = 256
+"""Timers that were set again or are of no use any more, at most; beyond, they are cleared away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -240,7 +243,14 @@ class Incidents:
 
     def _set(self, track: _Track, key: tuple[str, str], timer: str, due: float) -> None:
         setattr(track, timer, due)
+        if len(self._timers) > _STALE_MOST + 3 * len(self._tracks):  # a signal that flaps sets one timer after the other
+            self._timers = [entry for entry in self._timers if self._is_set(entry)]
+            heapq.heapify(self._timers)
         heapq.heappush(self._timers, (due, next(self._ticket), key))
+
+    def _is_set(self, entry: tuple[float, int, tuple[str, str]]) -> bool:
+        track = self._tracks.get(entry[2])
+        return track is not None and entry[0] in (track.raise_at, track.clear_at, track.evidence_at)
 
 
 def _successor(incident: Incident, rules: Mapping[str, Rule]) -> Rule | None:

@@ -296,3 +296,14 @@ def test_an_incident_is_json_and_back(state: str) -> None:
     incident = Incident.load(body)
     assert incident.state == state
     assert Incident.load(incident.dump()) == incident
+
+
+async def test_timers_of_a_flapping_signal_do_not_pile_up() -> None:
+    life = Life(Rule("limit-1", "limit", hold=0.0, clear_after=300.0), evidence_seconds=30.0)
+    for _ in range(5000):
+        life.active()
+        life.over()
+        await life.clock.advance(0.01)
+    assert len(life.incidents._timers) < 300
+    assert life.told == ["raised"]
+    assert await life.wait(301.0) == ["updated evidence", "cleared"]
