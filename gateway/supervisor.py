@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 
-from gateway.contract import Clock, EndOfSource
+from gateway.contract import Clock, ConfigError, EndOfSource
 from gateway.telemetry.status import Link, Status
 
 FIRST_SECONDS = 0.5
@@ -37,12 +37,12 @@ class Backoff:
         self._failures = min(self._failures + 1, 20)
         return random.uniform(0.1 * ceiling, ceiling)
 
-    def reset(self) -> None:
-        self._failures = 0
-
 
 async def supervise(link: Link, run: Callable[[], Awaitable[None]], clock: Clock, status: Status) -> None:
-    """Run `run` (connect, then work until it raises) again and again; ends with EndOfSource or by cancelling."""
+    """Run `run` (connect, then work until it raises) again and again; ends with EndOfSource or by cancelling.
+
+    ConfigError waits the longest: only somebody who changes a file, here or at the peer, can end it.
+    """
     backoff = Backoff(clock)
     while True:
         backoff.started()
@@ -52,6 +52,6 @@ async def supervise(link: Link, run: Callable[[], Awaitable[None]], clock: Clock
             status.ended(link)
             return
         except Exception as exc:  # noqa: BLE001  the one place where any error of an edge becomes a wait
-            seconds = backoff.failed()
+            seconds = LONGEST_SECONDS if isinstance(exc, ConfigError) else backoff.failed()
             status.down(link, exc, seconds)
             await clock.sleep(seconds)

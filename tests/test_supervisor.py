@@ -91,6 +91,22 @@ async def test_only_what_nobody_foresaw_has_a_traceback(error: Exception, trace:
     assert edge.link.state == "down"
 
 
+async def test_an_error_that_shows_while_the_peer_is_away_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    edge = Edge(NotConnected("10.1.4.7:502", "connection refused"), *[ZeroDivisionError("bug")] * 3)
+    await edge.supervised(10.0)
+    assert len(edge.started) >= 4
+    assert [record.getMessage() for record in caplog.records] == ["lost", "failed"]
+    assert caplog.records[1].exc_info
+    assert edge.link.losses == 1
+
+
+async def test_what_only_a_change_of_configuration_can_end_is_tried_once_a_minute() -> None:
+    edge = Edge(*[ConfigError("secret x is not there")] * 3)
+    await edge.supervised(130.0)
+    assert [round(wait) for wait in edge.waits] == [60, 60]
+    assert edge.link.why == "secret x is not there"
+
+
 async def test_cancelling_ends_it_at_once() -> None:
     edge = Edge(1000.0)
     task = asyncio.create_task(supervise(edge.link, edge.run, edge.clock, edge.status))

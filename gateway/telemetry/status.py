@@ -26,7 +26,7 @@ class Link:
 
 
 class Status:
-    """The links of the gateway. Log once when lost, once when back."""
+    """The links of the gateway. Log once when lost, once when back; what is not the link's fault is told when it shows."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -49,18 +49,14 @@ class Status:
         self._change(link, "up", "")
 
     def down(self, link: Link, error: BaseException, retry_seconds: float) -> None:
-        why = error.why if isinstance(error, NotConnected) else str(error) if isinstance(error, LinesideError) else _bug(error)
-        if link.state == "down":
+        why, known = _why(error), link.state == "down"
+        if not known or (why != link.why and not isinstance(error, NotConnected)):
+            _tell(link, error, why, retry_seconds)
+        if known:
             link.why = why
-            return
-        facts = {link.kind: link.name, "why": why, "retry_seconds": round(retry_seconds, 1)}
-        if isinstance(error, NotConnected):
-            log.warning("lost", extra={"fields": facts | {"peer": error.peer}})
         else:
-            # A traceback only for what nobody foresaw.
-            log.error("failed", extra={"fields": facts}, exc_info=None if isinstance(error, LinesideError) else error)
-        link.losses += 1
-        self._change(link, "down", why)
+            link.losses += 1
+            self._change(link, "down", why)
 
     def summary(self) -> str:
         """For `systemctl status`: ``3 of 4 sources and 1 of 1 destinations are up``."""
@@ -78,5 +74,16 @@ class Status:
         link.state, link.why, link.since_ns = state, why, self._clock.now_ns()
 
 
-def _bug(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def _tell(link: Link, error: BaseException, why: str, retry_seconds: float) -> None:
+    facts = {link.kind: link.name, "why": why, "retry_seconds": round(retry_seconds, 1)}
+    if isinstance(error, NotConnected):
+        log.warning("lost", extra={"fields": facts | {"peer": error.peer}})
+    else:
+        # A traceback only for what nobody foresaw.
+        log.error("failed", extra={"fields": facts}, exc_info=None if isinstance(error, LinesideError) else error)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, NotConnected):
+        return error.why
+    return str(error) if isinstance(error, LinesideError) else f"{type(error).__name__}: {error}"
