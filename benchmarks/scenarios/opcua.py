@@ -10,8 +10,8 @@ ITEMS, CHANGES = 1000, 10
 
 
 def machine(name: str, port: int) -> str:
-    tags = "".join(f'      v{i}: {{node: "nsu=urn:NodeOPCUA-Server-default;s=v{i}"}}\n' for i in range(ITEMS))
-    source = f'{{opcua: "opc.tcp://127.0.0.1:{port}/bench", publishing: 100ms, sampling: 50ms, queue: 20}}'
+    tags = "".join(f'      v{i}: {{node: "ns=1;s=v{i}"}}\n' for i in range(ITEMS))
+    source = f'{{opcua: "opc.tcp://127.0.0.1:{port}/bench", publishing: 100ms, sampling: 0s, queue: 20}}'
     return f"  {name}:\n    source: {source}\n    tags:\n{tags}"
 
 
