@@ -22,7 +22,8 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, Status
 
 log = logging.getLogger("lineside")
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 2.0
+_ROUNDS = 3
 
 
 class Edges:
@@ -136,9 +137,11 @@ class Edges:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel, and again whoever hangs in its own tidying up."""
+    """Cancel, and again whoever hangs in its own tidying up; who hangs for good is left behind, for the others' sake."""
     waiting: Iterable[asyncio.Task[None]] = tasks
-    while waiting:
+    for _ in range(_ROUNDS):
+        if not waiting:
+            return
         for task in waiting:
             task.cancel()
         _, waiting = await asyncio.wait(waiting, timeout=_PATIENCE_SECONDS)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected
+from gateway.engine import pump as pump_module
 from gateway.engine.inbox import Inbox
 from gateway.engine.pump import run_source
 from gateway.supervisor import Backoff, supervise
@@ -166,3 +167,26 @@ async def test_a_source_is_built_once_and_closed_after_each_life() -> None:
     assert source.calls == ["connect", "read", "read", "close", "connect", "read", "read", "close"]
     assert [entry.item.value[0] for entry in inbox.take() if isinstance(entry.item, Batch)] == [1.0, 2.0]
     assert link.state == "ended"
+
+
+async def test_a_driver_that_hangs_while_connecting_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hung(Finite):
+        async def connect(self) -> None:
+            await super().connect()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(pump_module, "CONNECT_SECONDS", 0.01)
+    clock, source = FakeClock(), Hung()
+    status = Status(clock)
+    link = status.add("source", "press-07")
+    inbox = Inbox("drop_oldest", wake=lambda: None, took=lambda count: None, dropped=lambda *given: None)
+    with ThreadPoolExecutor(1) as loading:
+        task = asyncio.create_task(run_source(lambda: source, inbox, link, clock=clock, status=status, loading=loading))
+        async with asyncio.timeout(5):
+            while source.calls.count("connect") < 2:
+                await clock.advance(1.0)
+                await asyncio.sleep(0.002)
+        task.cancel()
+        await asyncio.wait([task])
+    assert source.calls[:3] == ["connect", "close", "connect"]
+    assert link.why == "did not connect within 0.01 s"

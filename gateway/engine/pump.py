@@ -6,22 +6,35 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from gateway.contract import Clock, Source
+from gateway.contract import Clock, NotConnected, Source
 from gateway.engine.inbox import Inbox
 from gateway.supervisor import supervise
 from gateway.telemetry.status import Link, Status
+
+CONNECT_SECONDS = 30.0
+"""For the driver that does not keep the contract's ten seconds: without it, its machine would be lost without a word."""
 
 
 async def pump(source: Source, inbox: Inbox, link: Link, status: Status) -> None:
     """One life of a connection: ends with the error that ended it."""
     try:
-        await source.connect()
+        await _connect(source, link)
         status.up(link)
         while True:
             got = await source.read()
             await inbox.emit(got if isinstance(got, list) else [got])
     finally:
         await source.close()
+
+
+async def _connect(source: Source, link: Link) -> None:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS) as deadline:
+            await source.connect()
+    except TimeoutError as exc:
+        if not deadline.expired():
+            raise
+        raise NotConnected(link.name, f"did not connect within {CONNECT_SECONDS:g} s") from exc
 
 
 async def run_source(build: Callable[[], Source], inbox: Inbox, link: Link, *, clock: Clock, status: Status, loading: Executor) -> None:
