@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 
 from asyncua import Node, Server, ua
 from asyncua.common.utils import ServiceError
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from gateway.testkit.servers.opcua_space import QuickServer
 from gateway.testkit.servers.ports import free_port
 
 NAMESPACE = "http://lineside.example/cnc"
@@ -33,6 +35,16 @@ class _Users:
 
 async def _refuse(certificate: object, description: object) -> None:
     raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
+
+
+@cache
+def _certificate() -> tuple[bytes, bytes]:
+    """(certificate as DER, private key as PEM), the same for all servers of a process."""
+    key = generate_private_key()
+    names = [x509.UniformResourceIdentifier(URI), x509.DNSName("localhost")]
+    usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    certificate = generate_self_signed_app_certificate(key, URI, {}, names, extended=usage)
+    return certificate.public_bytes(Encoding.DER), dump_private_key_as_pem(key)
 
 
 class OpcuaServer:
@@ -62,7 +74,7 @@ class OpcuaServer:
         return f"nsu={NAMESPACE};s={name}"
 
     async def start(self) -> None:
-        """The first time takes a second or two, for the address space of the standard."""
+        """The first server of a process takes a second or two, for the address space of the standard."""
         if self._server is None:
             self._server = await self._build()
         await self._server.start()
@@ -78,7 +90,8 @@ class OpcuaServer:
 
     async def _build(self) -> Server:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-        server = Server(user_manager=_Users())
+        server = Server(iserver=QuickServer(user_manager=_Users()))
+        server.iserver.disabled_clock = True  # it ticks once a second, and `stop` would wait for the tick
         await server.init()
         server.set_endpoint(self.url)
         await server.set_application_uri(URI)
@@ -97,12 +110,9 @@ class OpcuaServer:
 
     @staticmethod
     async def _load_certificate(server: Server) -> None:
-        key = generate_private_key()
-        names = [x509.UniformResourceIdentifier(URI), x509.DNSName("localhost")]
-        usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        certificate = generate_self_signed_app_certificate(key, URI, {}, names, extended=usage)
-        await server.load_certificate(certificate.public_bytes(Encoding.DER), "der")
-        await server.load_private_key(dump_private_key_as_pem(key), format="pem")
+        certificate, key = _certificate()
+        await server.load_certificate(certificate, "der")
+        await server.load_private_key(key, format="pem")
 
     async def __aenter__(self) -> OpcuaServer:
         await self.start()
