@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from importlib import import_module
 from inspect import iscoroutinefunction
@@ -17,6 +18,16 @@ _BATTERIES: dict[registry.Kind, tuple[tuple[Check, ...], frozenset[str]]] = {
     "sources": (source_checks.CHECKS, source_checks.NEED_A_PEER),
     "detectors": (detector_checks.CHECKS, frozenset()),
     "uplinks": (uplink_checks.CHECKS, frozenset()),
+}
+_ON_UVLOOP: dict[registry.Kind, tuple[Check, ...]] = {
+    "sources": (
+        source_checks.same_source_reads_again_after_close_and_connect,
+        source_checks.fresh_source_reads_after_a_restart_of_the_server,
+    ),
+    "uplinks": (
+        uplink_checks.every_event_has_its_outcome_in_order,
+        uplink_checks.receiver_killed_between_sends_loses_nothing,
+    ),
 }
 _PLUGINS = [(kind, name) for kind in _BATTERIES for name in registry.names(kind)]
 
@@ -37,6 +48,21 @@ async def test_battery(kind: registry.Kind, name: str, check: Check) -> None:
         await check(rig)
     else:
         check(rig)
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [pytest.param(name, check, id=f"{name}-{check.__name__}") for kind, name in _PLUGINS for check in _ON_UVLOOP.get(kind, ())],
+)
+def test_on_the_loop_that_a_gateway_runs_on(name: str, check: Check) -> None:
+    """`lineside run` takes uvloop where it is installed, whose transports are not asyncio's."""
+    import uvloop
+
+    rig = _rig(name)()
+    if not getattr(rig, "can_be_dead", True) and check.__name__ in source_checks.NEED_A_PEER:
+        pytest.skip("it has no peer")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(check(rig))
 
 
 @pytest.mark.parametrize(("kind", "name"), _PLUGINS)
