@@ -131,6 +131,7 @@ class Edges:
             clock=self._clock,
             batch=options.batch,
             timeout=options.timeout,
+            loading=self._loading,
         )
         run = supervise(link, sender.run, self._clock, self._status)
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)

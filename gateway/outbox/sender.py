@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
 from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Uplink
 from gateway.outbox.breaker import Breaker
@@ -15,10 +16,11 @@ _IDLE_SECONDS = 5.0
 
 
 class Sender:
-    """Lease, send, settle, in order of sequence.
+    """Lease, send, settle, in order of sequence. Connects when it starts, so that a wrong address shows before an event waits.
 
-    `build` makes the uplink; it is called again after the connection was lost, so no state of a broken
-    client survives. `grace` is added to the uplink's own timeout before the sender gives up on it.
+    build     makes the uplink; called again after the connection was lost, so no state of a broken client survives
+    loading   executor for `build`, which imports the uplink's library
+    timeout   of the uplink; the sender gives up on one that does not keep it after three times that and five seconds
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class Sender:
         clock: Clock,
         batch: int,
         timeout: float,
+        loading: Executor,
     ) -> None:
-        self.name, self._build, self._outbox = name, build, outbox
+        self.name, self._build, self._loading, self._outbox = name, build, loading, outbox
         self._link, self._status, self._counts, self._clock = link, status, counts, clock
         self._batch, self._deadline = batch, 3 * timeout + 5
         self.breaker = Breaker(clock)
@@ -80,11 +83,22 @@ class Sender:
             await self._again()
             if events := await self._lease():
                 return events
+            if self._uplink is None and not self.breaker.wait_seconds():
+                await self._greet()
             try:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _greet(self) -> None:
+        """Connect while nothing waits."""
+        try:
+            await self._connected()
+        except (NotConnected, TimeoutError, OSError) as exc:
+            self._failed(exc)
+        else:
+            self._status.up(self._link)
 
     async def _lease(self) -> Sequence[Event]:
         return await self._outbox.lease(self.name, self._cursor, self._batch)
@@ -120,13 +134,17 @@ class Sender:
             async with asyncio.timeout(self._deadline):
                 outcomes = await uplink.send(events)
         except (NotConnected, TimeoutError, OSError) as exc:
-            self._status.down(self._link, exc, self.breaker.failed())
+            self._failed(exc)
             await self._disconnect()
             await self._again()
             return None
         if len(outcomes) != len(events):
             raise RuntimeError(f"uplink {self.name} gave {len(outcomes)} outcomes for {len(events)} events")
         return outcomes
+
+    def _failed(self, exc: NotConnected | OSError) -> None:
+        hung = NotConnected(self.name, f"no answer within {self._deadline:g} s")
+        self._status.down(self._link, hung if isinstance(exc, TimeoutError) else exc, self.breaker.failed())
 
     def _back_off(self, outcomes: Sequence[Outcome]) -> None:
         waiting = [o for o in outcomes if o.kind in (OutcomeKind.RETRY, OutcomeKind.HOLD)]
@@ -136,7 +154,7 @@ class Sender:
 
     async def _connected(self) -> Uplink:
         if self._uplink is None:
-            uplink = self._build()
+            uplink = await asyncio.get_running_loop().run_in_executor(self._loading, self._build)
             try:
                 async with asyncio.timeout(self._deadline):
                     await uplink.connect()

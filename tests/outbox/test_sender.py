@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -55,6 +56,7 @@ class Bench:
     def __init__(self, outbox: Outbox, clock: FakeClock) -> None:
         self.outbox, self.clock = outbox, clock
         self.status, self.counts = Status(clock), Counts()
+        self.loading = ThreadPoolExecutor(1)
 
     @asynccontextmanager
     async def sending(self, name: str, receiver: Receiver, *, batch: int = 10, timeout: float = 1.0) -> AsyncIterator[Sender]:
@@ -69,6 +71,7 @@ class Bench:
             clock=self.clock,
             batch=batch,
             timeout=timeout,
+            loading=self.loading,
         )
         task = asyncio.create_task(sender.run())
         yield sender
@@ -92,8 +95,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(outbox: Outbox, clock: FakeClock) -> Bench:
-    return Bench(outbox, clock)
+def bench(outbox: Outbox, clock: FakeClock) -> Iterator[Bench]:
+    made = Bench(outbox, clock)
+    with made.loading:
+        yield made
 
 
 def ids(*numbers: int) -> list[str]:
@@ -110,6 +115,41 @@ async def test_everything_is_delivered_once_and_in_order(bench: Bench) -> None:
     assert receiver.got == ids(*range(60))
     assert (await bench.backlog())["delivered"] == 60
     assert receiver.open == 0
+
+
+async def test_what_is_wrong_with_the_way_shows_before_an_event_waits(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lineside")
+    receiver = Receiver()
+    receiver.reachable = False
+    async with bench.sending("crm", receiver) as sender:
+        link = bench.status.links["destination", "crm"]
+        await bench.until(lambda: link.state == "down")
+        assert link.why == "connection refused"
+        receiver.reachable = True
+        await bench.clock.advance(sender.breaker.wait_seconds())
+        await bench.append(1)
+        await bench.until(lambda: len(receiver.got) == 1)
+    assert [record.getMessage() for record in caplog.records] == ["lost", "back"]
+
+
+async def test_connected_is_told_before_the_first_event(bench: Bench) -> None:
+    receiver = Receiver()
+    async with bench.sending("crm", receiver):
+        await bench.until(lambda: bench.status.links["destination", "crm"].state == "up")
+        assert (receiver.open, receiver.calls) == (1, [])
+        await bench.append(1)
+        await bench.until(lambda: len(receiver.got) == 1)
+        assert receiver.open == 1
+
+
+async def test_a_receiver_that_hangs_is_named_and_has_no_traceback(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver()
+    receiver.hangs = True
+    async with bench.sending("crm", receiver, timeout=-1.66) as sender:
+        await bench.append(1)
+        await bench.until(lambda: bench.status.links["destination", "crm"].state == "down")
+        assert sender.breaker.wait_seconds() > 0
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [("lost", None)]
 
 
 async def test_a_refused_event_is_parked_with_its_reason_and_the_others_pass(bench: Bench) -> None:
@@ -235,6 +275,7 @@ async def test_an_uplink_that_answers_for_too_few_is_a_bug_and_nothing_is_lost(b
         clock=bench.clock,
         batch=10,
         timeout=1.0,
+        loading=bench.loading,
     )
     with pytest.raises(RuntimeError, match="0 outcomes for 1 events"):
         await sender.run()

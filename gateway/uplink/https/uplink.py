@@ -67,11 +67,24 @@ class HttpsUplink:
             context = ssl.create_default_context(cafile=options.ca) if options.https.startswith("https") else None
         except OSError as exc:
             raise NotConnected(self._peer, f"ca {options.ca} cannot be used: {exc}") from exc
+        await self._reach(context)
         self._session = aiohttp.ClientSession(
             headers=headers,
             connector=aiohttp.TCPConnector(ssl=context or False, limit=options.concurrency),
             timeout=aiohttp.ClientTimeout(total=None),  # `send` has its own for all its requests together
         )
+
+    async def _reach(self, context: ssl.SSLContext | None) -> None:
+        """Open a connection and close it again: a wrong name, port or certificate shows before an event waits."""
+        parts, seconds = urlsplit(self._options.https), min(9.0, self._options.timeout)
+        try:
+            async with asyncio.timeout(seconds):
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if context else 80), ssl=context)
+        except TimeoutError as exc:
+            raise NotConnected(self._peer, f"no answer within {seconds:g} s") from exc
+        except OSError as exc:
+            raise NotConnected(self._peer, _in_words(exc)) from exc
+        writer.transport.abort()
 
     async def send(self, events: Sequence[Event]) -> list[Outcome]:
         """See the contract."""
@@ -142,6 +155,14 @@ class HttpsUplink:
 def _why(exc: Exception) -> str:
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return f"certificate refused: {exc.certificate_error}"[:200]
-    if type(exc) is aiohttp.ClientConnectorError and (exc.os_error.errno or 0) > 0:
-        return os.strerror(exc.os_error.errno or 0).lower()
+    if type(exc) is aiohttp.ClientConnectorError:
+        return _in_words(exc.os_error)
+    return (str(exc) or type(exc).__name__)[:200]
+
+
+def _in_words(exc: OSError) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"certificate refused: {exc.verify_message}"[:200]
+    if not isinstance(exc, ssl.SSLError) and (exc.errno or 0) > 0:
+        return os.strerror(exc.errno or 0).lower()
     return (str(exc) or type(exc).__name__)[:200]

@@ -170,23 +170,41 @@ async def test_own_authority_is_trusted(make: Make) -> None:
 
 async def test_unknown_authority_is_not_connected(make: Make) -> None:
     async with Receiver(tls=True) as receiver:
-        uplink = await make(receiver.url)
-        with pytest.raises(NotConnected, match="certificate"):
-            await uplink.send([event(1)])
+        with pytest.raises(NotConnected, match="certificate refused: unable to get local issuer"):
+            await make(receiver.url)
         assert receiver.requests == 0
 
 
 async def test_dead_receiver_is_told_in_words(make: Make) -> None:
-    uplink = await make(f"http://127.0.0.1:{free_port()}/events")
+    with pytest.raises(NotConnected, match="connection refused"):
+        await make(f"http://127.0.0.1:{free_port()}/events")
+
+
+async def test_receiver_that_dies_after_connecting_is_told_in_words(receiver: Receiver, make: Make) -> None:
+    uplink = await make(receiver.url.replace("localhost", "127.0.0.1"))
+    await receiver.stop()
     with pytest.raises(NotConnected, match="connection refused"):
         await uplink.send([event(1)])
 
 
+async def test_receiver_that_never_answers_the_handshake_is_told_in_time(make: Make) -> None:
+    released = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    with pytest.raises(NotConnected, match=r"no answer within 0\.2 s"):
+        await make(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/events", timeout="200ms")
+    released.set()
+    server.close()
+
+
 async def test_certificate_of_another_host_is_not_connected(make: Make) -> None:
     async with Receiver(tls=True) as receiver:
-        uplink = await make(f"https://127.0.0.2:{receiver.port}/events", ca=str(receiver.ca))
         with pytest.raises(NotConnected):
-            await uplink.send([event(1)])
+            await make(f"https://127.0.0.2:{receiver.port}/events", ca=str(receiver.ca))
 
 
 async def test_authority_that_is_no_file_is_not_connected(make: Make, tmp_path: Any) -> None:
