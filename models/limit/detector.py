@@ -9,9 +9,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Severity, State, StateError, Tag, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Severity, State, StateError, Waveform
 from models.limit.config import LimitOptions
 from models.limit.levels import UNKNOWN, levels, rates
+from models.limit.words import title
 
 _VERSION = 1
 _SIDES = ("high", "low", "rate")
@@ -101,7 +102,7 @@ class Limit:
             t_ns=t_ns,
             since_ns=int(self._since[side][row]),
             severity=Severity.CRITICAL if level == 2 else Severity.WARNING,
-            title=_title(tag, side, level, value, limit),
+            title=title(tag, side, level, value, limit),
             score=abs(value - limit) if side != "rate" else abs(value) - limit,
             tags=(tag.name,),
             explanation={
@@ -125,44 +126,44 @@ class Limit:
     def dump(self) -> bytes:
         out = io.BytesIO()
         paths = np.array([tag.path for tag in self._tags], dtype=np.str_)
-        columns: dict[str, NDArray[Any]] = {f"level_{side}": column for side, column in self._level.items()}
-        columns |= {f"since_{side}": column for side, column in self._since.items()}
-        np.savez(out, version=_VERSION, paths=paths, last=self._last, last_t=self._last_t, **columns)  # type: ignore[arg-type]
+        np.savez(out, version=_VERSION, paths=paths, **self._columns())  # type: ignore[arg-type]
         return out.getvalue()
 
     def load(self, state: bytes) -> None:
-        try:
-            with np.load(io.BytesIO(state), allow_pickle=False) as saved:
-                if int(saved["version"]) != _VERSION:
-                    raise StateError(f"state is of version {int(saved['version'])}")
-                old = {str(path): i for i, path in enumerate(saved["paths"])}
-                columns = {name: saved[name] for name in saved.files if name not in ("version", "paths")}
-        except (ValueError, OSError, KeyError, EOFError, BadZipFile) as exc:
-            raise StateError(f"state cannot be read: {exc}") from exc
-        mine = [(row, old[tag.path]) for row, tag in enumerate(self._tags) if tag.path in old]
-        if not mine or any(len(column) != len(old) for column in columns.values()):
-            if mine:
-                raise StateError("state is damaged: columns of different lengths")
-            return
-        here, there = (np.array(part) for part in zip(*mine, strict=True))
-        self._last[here], self._last_t[here] = columns["last"][there], columns["last_t"][there]
-        for side in self._level:
-            if f"level_{side}" in columns:
-                self._level[side][here] = columns[f"level_{side}"][there]
-                self._since[side][here] = columns[f"since_{side}"][there]
+        columns = self._columns()
+        saved = _read(state)
+        old = {str(path): i for i, path in enumerate(saved["paths"])}
+        both = [name for name in columns if name in saved]  # a side that the options did not have is not in it
+        if not {"last", "last_t"} <= set(both) or any(f"since_{side}" not in both for side in self._level if f"level_{side}" in both):
+            raise StateError("state is damaged: a column is missing")
+        for name in both:
+            if saved[name].dtype != columns[name].dtype or saved[name].shape != (len(old),):
+                raise StateError(f"state is damaged: {name} is of another type or length")
+        here = [row for row, tag in enumerate(self._tags) if tag.path in old]
+        there = [old[self._tags[row].path] for row in here]
+        for name in both:
+            columns[name][here] = saved[name][there]
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        """The state, by name; not a copy."""
+        level = {f"level_{side}": column for side, column in self._level.items()}
+        return {"last": self._last, "last_t": self._last_t, **level, **{f"since_{side}": column for side, column in self._since.items()}}
+
+
+def _read(state: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(io.BytesIO(state), allow_pickle=False) as saved:
+            columns = {name: saved[name] for name in saved.files}
+            version, _ = int(columns.pop("version")), columns["paths"]
+    except (ValueError, OSError, KeyError, EOFError, TypeError, AttributeError, BadZipFile) as exc:
+        raise StateError(f"state cannot be read: {exc}") from exc
+    if version != _VERSION:
+        raise StateError(f"state is of version {version}")
+    return columns
 
 
 def _minus(limit: float | None) -> float | None:
     return None if limit is None else -limit
-
-
-def _title(tag: Tag, side: str, level: int, value: float, limit: float) -> str:
-    unit = f" {tag.options.unit}" if tag.options.unit else ""
-    if side == "rate":
-        return f"{tag.machine}: {tag.name} changes by {value:.4g}{unit}/s, limit {limit:g}"
-    if level <= 0:
-        return f"{tag.machine}: {tag.name} {value:.4g}{unit} is back inside its limits"
-    return f"{tag.machine}: {tag.name} {value:.4g}{unit} {'above' if side == 'high' else 'below'} {limit:g}"
 
 
 def _pieces(row: NDArray[np.int32]) -> list[NDArray[np.intp]]:

@@ -1,3 +1,4 @@
+import io
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from gateway.contract import Batch, Detector, Finding, Severity, State, StateErr
 from gateway.testkit.contexts import detector_context
 from models.limit import plugin
 from models.limit.levels import UNKNOWN, levels, rates
+from models.limit.words import apart, plain
 
 START = 1_800_000_000 * 10**9
 SECOND = 10**9
@@ -114,6 +116,29 @@ def test_state_that_cannot_be_read_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "damage",
+    [
+        {"last": None},
+        {"since_high": None},
+        {"level_high": np.zeros(2, dtype=np.int8)},
+        {"last_t": np.array(["now"])},
+        {"last": np.zeros((1, 1))},
+        {"paths": None},
+    ],
+)
+def test_state_with_a_column_that_does_not_fit_is_refused_and_changes_nothing(damage: dict[str, Any]) -> None:
+    detector = limit(high=70)
+    detector.process(readings([60, 80]))
+    kept = detector.dump()
+    columns = {**np.load(io.BytesIO(kept)), **damage}
+    out = io.BytesIO()
+    np.savez(out, **{name: column for name, column in columns.items() if column is not None})
+    with pytest.raises(StateError):
+        detector.load(out.getvalue())
+    assert detector.dump() == kept
+
+
+@pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({}, "at least one"),
@@ -125,6 +150,25 @@ def test_state_that_cannot_be_read_is_refused() -> None:
 def test_limits_that_make_no_sense_are_refused(options: dict[str, float], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         plugin.options.model_validate({"on": "*/*", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "said"),
+    [
+        ({"high": 70}, [60, 70.00234], ["60 is back inside its limits", "70.002 above 70"]),
+        ({"low": 70}, [80, 69.99996], ["80 is back inside its limits", "69.99996 below 70"]),
+        ({"high": 1e6}, [1_000_000.4], ["1000000.4 above 1000000"]),
+        ({"rate": 5}, [0, 5.00001, 6], ["changes by 5.00001/s, limit 5", "changes by 1/s, which is back inside its limit 5"]),
+    ],
+)
+def test_a_title_shows_on_which_side_of_the_limit_the_value_is(options: dict[str, float], values: list[float], said: list[str]) -> None:
+    assert [f.title for f in limit(**options).process(readings(values))] == [f"press-07: oil_temperature {text}" for text in said]
+
+
+@given(value=st.floats(-1e12, 1e12), bound=st.floats(-1e12, 1e12))
+def test_the_value_shown_is_on_its_side_of_the_limit_shown(value: float, bound: float) -> None:
+    if abs(value - bound) > 1e-14 * abs(bound):  # limits are written with at most 15 digits
+        assert (float(apart(value, bound)) > float(plain(bound))) == (value > bound)
 
 
 @settings(max_examples=60, deadline=None)
