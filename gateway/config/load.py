@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from gateway.config.document import Reader, Spot
 from gateway.config.machines import read_machines
 from gateway.config.model import BufferModel, RootModel
+from gateway.config.nodes import NotYaml
 from gateway.config.plugins import pick_plugin
 from gateway.config.problems import ConfigErrors, Problem, masked
 from gateway.config.secrets import Secrets, references
@@ -22,7 +23,7 @@ from gateway.config.settings import (
     WebSettings,
 )
 from gateway.config.watches import read_watches
-from gateway.config.yaml import SECRET, NotYaml, parse
+from gateway.config.yaml import SECRET, parse
 from gateway.contract import ConfigError, Filter
 
 

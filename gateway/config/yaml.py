@@ -1,4 +1,4 @@
-"""YAML 1.2 with positions: plain data, and for every path where its key and its value stand."""
+"""A document with positions: plain data, and for every path where its key and its value stand."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+import yaml
+
+from gateway.config.nodes import Mapping, Node, NotYaml, Position, Scalar, compose
 
 Path: TypeAlias = tuple[str | int, ...]
-Position: TypeAlias = tuple[int, int]  # line and column, both from 1
 
 SECRET = re.compile(r"pas+w|pwd|token|credential|.secret|secret.|api.?key")
 _MOST_VALUES = 300_000  # ten thousand tags with all their options, and some
@@ -59,100 +56,76 @@ class Document:
                     yield span
 
 
-class NotYaml(Exception):
-    """The text is not YAML; `position` and `problem` say where and why."""
-
-    def __init__(self, position: Position, problem: str) -> None:
-        super().__init__(problem)
-        self.position, self.problem = position, problem
-
-
 def parse(text: str) -> Document:
     """Raises NotYaml."""
-    reader = YAML(typ="safe", pure=True)
     try:
-        root = reader.compose(text)
-    except MarkedYAMLError as exc:
+        root = compose(text)
+    except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = str(exc.problem or exc.context or "not YAML")
         if exc.context and exc.context_mark and exc.context_mark.line + 1 < position[0]:
             problem += f", {exc.context} that begins in line {exc.context_mark.line + 1}"
         raise NotYaml(position, problem) from exc
-    except ReaderError as exc:
-        before = text[: exc.position]
-        position = (before.count("\n") + 1, exc.position - (before.rfind("\n") + 1) + 1)
-        raise NotYaml(position, f"the character U+{exc.character:04X} is not allowed") from exc
-    except RecursionError as exc:
-        raise NotYaml((1, 1), "nested too deep") from exc
+    except yaml.reader.ReaderError as exc:
+        raise _strange_character(text) from exc
     document = Document()
     if root is not None:
-        document.data = _Walk(document, SafeConstructor(loader=reader)).visit(root, ())
+        document.data = _Walk(document).visit(root, ())
     return document
 
 
+def _strange_character(text: str) -> NotYaml:
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if found is None:
+        return NotYaml((1, 1), "a character that is not allowed")
+    before = text[: found.start()]
+    position = (before.count("\n") + 1, found.start() - (before.rfind("\n") + 1) + 1)
+    return NotYaml(position, f"the character U+{ord(found[0]):04X} is not allowed")
+
+
 class _Walk:
-    def __init__(self, document: Document, scalars: SafeConstructor) -> None:
-        self._document, self._scalars = document, scalars
+    def __init__(self, document: Document) -> None:
+        self._document = document
         self._open: list[Node] = []
         self._visited = 0
 
     def visit(self, node: Node, path: Path) -> Any:
         self._visited += 1
-        if node in self._open:
-            raise NotYaml(_start(node), "an alias that contains itself")
+        if any(node is above for above in self._open):
+            raise NotYaml(node.start, "an alias that contains itself")
         if self._visited > _MOST_VALUES:
-            raise NotYaml(_start(node), f"more than {_MOST_VALUES} values, counting what aliases repeat")
-        self._document.values[path], self._document.ends[path] = _start(node), _end(node)
+            raise NotYaml(node.start, f"more than {_MOST_VALUES} values, counting what aliases repeat")
+        self._document.values[path], self._document.ends[path] = node.start, node.end
+        if isinstance(node, Scalar):
+            return node.value
         self._open.append(node)
         try:
-            return self._value(node, path)
+            if isinstance(node, Mapping):
+                return self._mapping(node, path)
+            return [self.visit(item, (*path, i)) for i, item in enumerate(node.items)]
         finally:
             self._open.pop()
 
-    def _value(self, node: Node, path: Path) -> Any:
-        if isinstance(node, MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, SequenceNode):
-            return [self.visit(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self._scalar(node)
-
-    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: Mapping, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, ScalarNode) else str(self.visit(key_node, path))
+        for key_node, value_node in node.pairs:
+            key = key_node.text if isinstance(key_node, Scalar) else str(self.visit(key_node, path))
             here = (*path, key)
             if key in found:
-                self._document.duplicates.append((here, _start(key_node), self._document.keys[here]))
+                self._document.duplicates.append((here, key_node.start, self._document.keys[here]))
                 self._hide_if_secret(key, value_node)
                 continue
-            self._document.keys[here] = _start(key_node)
+            self._document.keys[here] = key_node.start
             self._hide_if_secret(key, value_node)
             found[key] = self.visit(value_node, here)
             if found[key] is None:  # where nothing stands, the parser points at what comes next
-                self._document.values[here] = self._document.ends[here] = _start(key_node)
+                self._document.values[here] = self._document.ends[here] = key_node.start
         return found
 
     def _hide_if_secret(self, key: str, value: Node) -> None:
-        if isinstance(value, ScalarNode) and SECRET.search(key.lower()):
-            self._document.hidden.add((_start(value), _end(value)))
-
-    def _scalar(self, node: Node) -> Any:
-        tag = str(node.tag)
-        if tag.endswith((":int", ":float", ":bool", ":null")):
-            try:
-                return self._scalars.construct_object(node)
-            except ValueError:
-                return node.value
-        return node.value
-
-
-def _start(node: Node) -> Position:
-    return (node.start_mark.line + 1, node.start_mark.column + 1)
-
-
-def _end(node: Node) -> Position:
-    return (node.end_mark.line + 1, node.end_mark.column + 1)
+        if isinstance(value, Scalar) and SECRET.search(key.lower()):
+            self._document.hidden.add((value.start, value.end))
 
 
 def _upwards(path: Path) -> Iterator[Path]:

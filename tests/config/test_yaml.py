@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.yaml import NotYaml, parse
+from gateway.config.nodes import NotYaml
+from gateway.config.yaml import parse
 
 # Aliases of ten values each: a million values in 250 characters.
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
@@ -82,3 +85,16 @@ def test_any_text_is_a_document_or_not_yaml(text: str) -> None:
         place = exc.position
     assert place[0] <= len(text) + 1
     assert place[1] <= len(text) + 1
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000, "? " * 50_000], ids=["flow", "block", "mapping", "keys"])
+def test_no_depth_ends_the_process(text: str) -> None:
+    with pytest.raises(NotYaml):
+        parse(text)
+
+
+def test_without_libyaml_the_same_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "example.yaml").read_text()
+    quick = parse(text)
+    monkeypatch.setattr("gateway.config.nodes._Loader", yaml.BaseLoader)
+    assert parse(text) == quick
