@@ -96,6 +96,9 @@ class Edges:
             self._counts.add(f"{what}_dropped", count, source=name, reason=reason)
             self._losses.add(what, name, reason, count)
 
+        def skipped(count: int) -> None:
+            self._counts.add("polls_skipped", count, source=name)
+
         def took(count: int) -> None:
             self._counts.add("readings_received", count, source=name)
 
@@ -109,6 +112,7 @@ class Edges:
             state_dir=state_dir / "sources" / name,
             secret=self._secret,
             dropped=partial(dropped, "readings"),
+            skipped=skipped,
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)

@@ -68,7 +68,7 @@ class ModbusSource:
         late = clock.monotonic() - self._next_poll
         if late > period:
             missed = floor(late / period)
-            self._context.dropped("late_poll", missed * len(self._items))
+            self._context.skipped(missed)
             self._next_poll += missed * period
         await clock.sleep(self._next_poll - clock.monotonic())
         self._next_poll += period

@@ -88,6 +88,7 @@ class SourceContext:
     state_dir   a folder of its own that survives restarts (certificates, learnt facts)
     secret      resolves a `SecretRef` to text; raises ConfigError when it is not there
     dropped     count what was lost before `read` could return it: `dropped("buffer_full", 12)`
+    skipped     count polls that were not made because an earlier one took too long; nothing was read, so nothing is lost
     """
 
     name: str
@@ -97,6 +98,7 @@ class SourceContext:
     state_dir: Path
     secret: Callable[[SecretRef], str]
     dropped: Callable[[str, int], None]
+    skipped: Callable[[int], None]
 
 
 class Source(Protocol):

@@ -13,8 +13,6 @@ from gateway.demo.look import Look
 from gateway.outbox import operations
 from gateway.outbox.database import FILE_NAME
 
-NEVER_TAKEN = "late_poll"
-
 
 def stored(state_dir: Path) -> dict[str, int]:
     """Events that were committed, by destination: the outbox's own tally. Read when the gateway has stopped."""
@@ -42,7 +40,7 @@ def summary(look: Look, committed: Mapping[str, int], inbox: Mapping[str, Json],
     bytes_in   what the machines' servers sent to the gateway and the kernel saw acknowledged
     events     committed for the CRM; `streamed`: in the NATS stream, of those committed for it
     lost       committed, but not with the receiver in the end (CRM and NATS), and whatever else the gateway took and dropped
-    dropped    all the gateway counts as dropped, by reason; a late poll is left out, so its values were never taken
+    dropped    all the gateway counts as dropped, by reason
     doubled    counted twice by the inbox, see `Cases.doubled`; and more with a receiver than was committed for it
     p50_ms     from the time of the sample that decided to the case's arrival in the inbox, over the `timed` cases: those raised
                while the uplink was up
@@ -61,7 +59,7 @@ def summary(look: Look, committed: Mapping[str, int], inbox: Mapping[str, Json],
         "events": for_crm,
         "streamed": streamed,
         "cases": inbox["cases"],
-        "lost": missing + sum(count for key, count in dropped.items() if NEVER_TAKEN not in key),
+        "lost": missing + sum(dropped.values()),
         "dropped": dropped,
         "doubled": inbox["doubled"] + max(0, inbox["events"] - for_crm) + max(0, streamed - for_plant),
         "repeats": inbox["repeats"],

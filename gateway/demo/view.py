@@ -83,8 +83,6 @@ def _plural(count: int, word: str) -> str:
 def _uplink(crm: Json) -> str:
     if not crm:
         return "crm ?"
-    if crm["state"] == "connecting":
-        return "crm has had nothing to send"
     return f"crm {crm['state']}, breaker {crm['breaker'].replace('_', '-')}"
 
 

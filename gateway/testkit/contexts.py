@@ -49,11 +49,14 @@ def source_context(
     secrets: Mapping[str, str] | None = None,
     lost: Counter[str] | None = None,
 ) -> SourceContext:
-    """Tags and records are given as in YAML; indices count from 0. Losses are counted into `lost`."""
+    """Tags and records are given as in YAML; indices count from 0. Losses are counted into `lost`, by reason, and ``skipped_polls``."""
     losses = lost if lost is not None else Counter()
 
     def dropped(reason: str, count: int) -> None:
         losses[reason] += count
+
+    def skipped(count: int) -> None:
+        losses["skipped_polls"] += count
 
     specs: tuple[RecordSpec, ...] = ()
     if records:
@@ -68,6 +71,7 @@ def source_context(
         state_dir=state_dir or Path(tempfile.mkdtemp(prefix="lineside-test-")),
         secret=Secrets(secrets or {}),
         dropped=dropped,
+        skipped=skipped,
     )
 
 

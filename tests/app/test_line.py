@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -188,3 +189,34 @@ async def test_what_is_queued_at_the_stop_is_still_processed_committed_and_sent(
         await site.until(lambda: any(entry.item.value[-1] == 75.0 for entry in inbox._items))
         assert app.counts.total("findings", state="active") == 0
     assert site.told() == ["raised"]
+
+
+def metric(text: str, name: str, *labels: str) -> int:
+    """Sum over the lines of a metric that carry all of `labels`."""
+    lines = [line for line in text.splitlines() if re.match(rf"lineside_{name}[{{ ]", line)]
+    return round(sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in labels)))
+
+
+async def test_what_came_in_and_what_became_of_it_balance_in_the_metrics(site: Any) -> None:
+    """Both conservation laws, with an event delivered, one parked and one that waits."""
+    async with site.run() as app:
+        for value, status in ((75.0, None), (60.0, 422), (75.0, 503)):
+            site.receiver.status = status
+            before, answered = app.outbox.accepted, site.receiver.requests
+            site.oil(value)
+            await site.until(lambda before=before, answered=answered: app.outbox.accepted > before and site.receiver.requests > answered)
+        time.sleep(0.1)  # noqa: ASYNC251  polls that are late are no readings
+        polls = site.plc.requests
+        await site.until(lambda: site.plc.requests > polls + 5)
+        text = ""
+        async with asyncio.timeout(5):
+            while (metric(text, "outbox_parked"), metric(text, "outbox_stored")) != (1, 3):
+                text = (await site.get(app, "/metrics"))[1]
+        waiting = await app.outbox.run(lambda db: db.execute("SELECT count(*) FROM delivery WHERE state=0").fetchone()[0])
+    received, queued = metric(text, "readings_received_total"), metric(text, "pipeline_queue")
+    assert received > 0
+    assert metric(text, "polls_skipped_total", 'source="press-07"') > 0
+    assert received == metric(text, "readings_total") + metric(text, "readings_dropped_total", 'reason="queue_full"') + queued
+    became = {name: metric(text, f"outbox_{name}") for name in ("delivered", "ready", "parked", "quarantined", "expired", "dropped")}
+    assert metric(text, "outbox_stored") == sum(became.values()) == 3
+    assert (became["delivered"], became["parked"], became["ready"], waiting) == (1, 1, 1, 1)

@@ -32,7 +32,7 @@ async def test_the_ledger_keeps_its_newest_lines(tmp_path: Path, outbox: Outbox,
     monkeypatch.setattr(module, "MOST_LINES", 3)
     for n in range(6):
         losses = Losses(clock)
-        losses.add("readings", f"m{n}", "late_poll", 1)
+        losses.add("readings", f"m{n}", "buffer_full", 1)
         taken = losses.take()
         await outbox.run(lambda c, taken=taken: write(c, taken, clock.now_ns()))
     assert await outbox.run(lambda c: c.execute("SELECT name FROM ledger").fetchall()) == [("m3",), ("m4",), ("m5",)]

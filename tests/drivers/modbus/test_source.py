@@ -255,7 +255,7 @@ async def test_late_polls_are_skipped_and_counted(plc: Plc, make: Make, lost: Co
     await clock.advance(4.5)
     plc.requests = 0
     await source.read()
-    assert (plc.requests, lost) == (1, Counter(late_poll=3 * 10))
+    assert (plc.requests, lost) == (1, Counter(skipped_polls=3))
     reading = asyncio.create_task(source.read())
     await clock.settle()
     assert not reading.done()
