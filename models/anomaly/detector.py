@@ -143,9 +143,22 @@ def _settings(options: AnomalyOptions) -> Settings:
 
 def _title(tag: Tag, kind: int, value: float, expected: float, width: float, *, accepted: bool) -> str:
     unit = f" {tag.options.unit}" if tag.options.unit else ""
+    now, usual = _shown(value, width), _shown(expected, width)
     if accepted:
-        return f"{tag.machine}: {tag.name} stays at {expected:.4g}{unit}, accepted as its usual level"
+        return f"{tag.machine}: {tag.name} stays at {usual}{unit}, accepted as its usual level"
     if kind == NONE:
-        return f"{tag.machine}: {tag.name} {value:.4g}{unit} is in its usual band"
+        return f"{tag.machine}: {tag.name} {now}{unit} is in its usual band"
     what = "has changed its level" if kind == SHIFT else "jumps"
-    return f"{tag.machine}: {tag.name} {what}: {value:.4g}{unit}, usual {expected:.4g} ± {width:.2g}"
+    return f"{tag.machine}: {tag.name} {what}: {now}{unit}, usual {usual} ± {width:.2g}"
+
+
+def _shown(value: float, width: float) -> str:
+    """With at least four digits, and a tenth of `width`: what leaves the band must be seen to leave it.
+
+    >>> _shown(1013.2617, 0.04), _shown(55.123, 7.0), _shown(55.123, 0.0)
+    ('1013.262', '55.12', '55.12')
+    """
+    if not (width > 0 and value):
+        return f"{value:.4g}"
+    digits = int(np.floor(np.log10(abs(value))) - np.floor(np.log10(width))) + 2
+    return f"{value:.{min(max(digits, 4), 15)}g}"

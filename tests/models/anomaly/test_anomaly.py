@@ -288,6 +288,14 @@ def test_only_gauges_are_looked_at() -> None:
         plugin.build(plugin.options.model_validate({"on": "*/*"}), DetectorContext(name="a", tags=tags[:1]))
 
 
+def test_a_title_shows_that_the_value_has_left_its_band() -> None:
+    x = 1_013 + noise(600) / 10_000
+    x[500] += 0.01
+    spike = active(run(anomaly(false_alarms_per_week=100), x))[0]
+    now, usual = spike.title.partition("jumps: ")[2].split(", usual ")
+    assert abs(float(now) - float(usual.split(" ± ")[0])) > float(usual.split(" ± ")[1])
+
+
 def test_smooth_must_be_shorter_than_memory() -> None:
     with pytest.raises(ValidationError, match="shorter"):
         plugin.options.model_validate({"on": "*/*", "smooth": "2h", "memory": "1h"})
