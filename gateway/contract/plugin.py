@@ -216,7 +216,7 @@ class DetectorPlugin:
 
     domain   the part of the event type: ``io.lineside.<domain>.raised.v1``
     slow     True: more than a millisecond per item; runs on the analysis thread, where being late drops its items
-             (counted), never anybody's readings
+             (counted), never anybody's readings; it gets no Record, because a message must not be dropped
     check    raises ConfigError for what the options alone cannot show (a unit, a bearing that is not in the table), so
              that it is found before anything starts; quick, no I/O beyond the plugin's own files
     """

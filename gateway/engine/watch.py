@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.settings import IncidentSettings, WatchSettings
-from gateway.contract import Batch, Detector, DetectorContext, Finding, Frame, Record, StateError, Tag, Waveform
+from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Frame, Record, StateError, Tag, Waveform
 from gateway.engine.align import Aligner
 from gateway.engine.gate import Gate
 from gateway.engine.snapshot import Snapshots
@@ -58,7 +58,13 @@ class Watch:
         self._all = bool(self._mask.all())
 
     def ready(self, detector: Detector) -> None:
-        """The detector was built: know what it takes."""
+        """The detector was built: know what it takes.
+
+        raises ConfigError   it would wait for business messages that it can never get
+        """
+        if self.slow and self.records and Record in detector.takes:
+            # Being late drops its items, but a message is acknowledged only when what it caused is on disk.
+            raise ConfigError(f"watch {self.name}: {self.settings.plugin.name} is a slow detector, which gets no business messages")
         self.detector = detector
         self.takes = detector.takes
         if Frame in self.takes:

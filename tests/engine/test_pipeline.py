@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gateway.config.settings import IncidentSettings, Settings
-from gateway.contract import Batch, Frame, Record, RecordSpec, Severity, Waveform
+from gateway.contract import Batch, ConfigError, Frame, Record, RecordSpec, Severity, Waveform
 from gateway.engine import lane as lane_module
 from gateway.engine.accept import Acceptance, Route
 from gateway.engine.cases import Cases
@@ -224,6 +224,22 @@ async def test_a_slow_detector_that_is_late_drops_its_own_items_counted(
     assert [item.value[0] for item in one.detector().items] == [0, 6, 7, 8, 9]
     assert [item.value[0] for item in one.detector(1).items] == list(range(10))
     assert one.dropped == []
+
+
+async def test_a_slow_detector_that_waits_for_business_messages_is_refused(rig: Any, plant: Any, tmp_path: Path) -> None:
+    """It would never get one, and nobody would notice."""
+    tags = plant.tags(a={})
+    watch = plant.watch(plant.told("lazy", slow=True), tags, records=(RecordSpec("mes", "order", None),))
+    one = rig(plant.settings(tags, watch, state_dir=tmp_path))
+
+    async def until_it_ends() -> None:
+        async with one.running():
+            await asyncio.wait_for(asyncio.Event().wait(), 5)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await until_it_ends()
+    assert [str(exc) for exc in raised.value.exceptions] == ["watch lazy-1: lazy is a slow detector, which gets no business messages"]
+    assert raised.group_contains(ConfigError)
 
 
 async def test_a_waveform_gets_the_machines_speed_and_a_bad_one_is_not_analysed(rig: Any, plant: Any, tmp_path: Path) -> None:
