@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from gateway.contract import Batch, DetectorContext, Finding, Frame, Record, Severity, State, Waveform
 from models.order.config import OrderOptions
 from models.order.memory import Last, Memory
 from models.order.path import steps, text_at
+from models.order.unreadable import Unreadable
 
 _LONGEST = 100
 
@@ -22,11 +23,11 @@ class Order:
     it when nothing came in between, also across a restart.
 
     record     fields with an order and a step, as text or whole number of at most 100 printable characters; anything
-               else is no milestone and causes nothing
+               else is no milestone, and told as ``<record>_unreadable``
     returns    the fact; then OVER of the old waiting, and ACTIVE of the new one. A repeated record says the same again
                (same key, same time: the same event id), one that is older than the order's last step is a fact only
     score      0
-    state      time and name of the last step, for at most `max_orders` orders
+    state      time and name of the last step, for at most `max_orders` orders; a number per kind of record
     """
 
     takes: ClassVar[frozenset[type]] = frozenset({Record})
@@ -34,16 +35,24 @@ class Order:
     def __init__(self, options: OrderOptions, context: DetectorContext) -> None:
         self._late_after, self._final = options.late_after, frozenset(options.final)
         self._order, self._step = steps(options.order), steps(options.step)
+        self._paths = {"order": options.order, "step": options.step}
         self._machine = {record.path: record.machine for record in context.records}
         self._memory = Memory(options.max_orders)
+        self._unreadable = Unreadable(context.records) if options.unreadable == "tell" else None
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Record)  # noqa: S101  `takes` says so
         machine = self._machine.get(item.source)
         order, step = _short(text_at(dict(item.fields), self._order)), _short(text_at(dict(item.fields), self._step))
-        if machine is None or order is None or step is None:
+        if machine is None:
             return []
-        return [_milestone(machine, order, step, item), *self._waiting(machine, order, step, item.t_ns)]
+        if order is None or step is None:
+            return self._readable(item, "order" if order is None else "step")
+        told = [_milestone(machine, order, step, item), *self._waiting(machine, order, step, item.t_ns)]
+        return [*told, *self._readable(item, "")]
+
+    def _readable(self, item: Record, missing: Literal["", "order", "step"]) -> list[Finding]:
+        return [] if self._unreadable is None else self._unreadable.seen(item, missing, self._paths.get(missing, ""))
 
     def _waiting(self, machine: str, order: str, step: str, t_ns: int) -> list[Finding]:
         last = self._memory.get((machine, order))
@@ -81,10 +90,12 @@ class Order:
         )
 
     def dump(self) -> bytes:
-        return self._memory.dump()
+        return self._memory.dump(self._unreadable.counts if self._unreadable else {})
 
     def load(self, state: bytes) -> None:
-        self._memory.load(state)
+        counts = self._memory.load(state)
+        if self._unreadable is not None:
+            self._unreadable.load(counts)
 
 
 def _milestone(machine: str, order: str, step: str, record: Record) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -44,20 +45,24 @@ class Memory:
         too_many = max(0, len(self._last) - self._most)
         return [(oldest, self._last.pop(oldest)) for oldest in list(islice(self._last, too_many))]
 
-    def dump(self) -> bytes:
+    def dump(self, unreadable: Mapping[str, int]) -> bytes:
         rows = [[machine, number, last.t_ns, list(last.steps)] for (machine, number), last in self._last.items()]
-        return json.dumps({"version": _VERSION, "orders": rows}, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(
+            {"version": _VERSION, "orders": rows, "unreadable": dict(unreadable)}, ensure_ascii=False, separators=(",", ":")
+        ).encode()
 
-    def load(self, state: bytes) -> None:
-        """Raises StateError, and is unchanged then."""
+    def load(self, state: bytes) -> dict[str, int]:
+        """Returns what `dump` was given. Raises StateError, and is unchanged then."""
         try:
             found = json.loads(state)
             if found["version"] != _VERSION:
                 raise StateError(f"state is of version {found['version']}")
             rows = dict(_row(row) for row in found["orders"])
-        except (ValueError, KeyError, TypeError) as exc:
+            unreadable = {str(source): int(count) for source, count in found["unreadable"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise StateError(f"state cannot be read: {exc!r}") from exc
         self._last = dict(list(rows.items())[-self._most :])
+        return unreadable
 
 
 def _row(row: Json) -> tuple[tuple[str, str], Last]:

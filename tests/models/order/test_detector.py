@@ -11,12 +11,14 @@ from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs.order import SOURCE, START_NS, detector, step
 from models.order import plugin
 
+UNREADABLE = "order_step_unreadable"
 RULE = Rule("order-1", "order", hold=0.0, clear_after=0.0)
 BUILDER = EventBuilder("urn:lineside:acme:test:test-gw")
 
 
 def states(findings: list[Finding]) -> list[tuple[State, str]]:
-    return [(finding.state, finding.condition) for finding in findings]
+    """Of orders; of records see the tests of what is unreadable."""
+    return [(finding.state, finding.condition) for finding in findings if finding.condition != UNREADABLE]
 
 
 def test_each_step_is_a_fact_and_restarts_the_waiting() -> None:
@@ -86,8 +88,36 @@ def test_a_repetition_of_the_earlier_of_two_steps_of_one_instant_does_not_reopen
         {"order": "A\n1", "step": "milling"},
     ],
 )
-def test_a_record_without_a_usable_order_and_step_causes_nothing(fields: dict[str, Any]) -> None:
-    assert detector().process(Record(source=SOURCE, t_ns=START_NS, fields=fields)) == []
+def test_a_record_without_a_usable_order_and_step_is_told_and_no_milestone(fields: dict[str, Any]) -> None:
+    record = Record(source=SOURCE, t_ns=START_NS, fields=fields)
+    (told,) = detector().process(record)
+    assert (told.state, told.condition, told.machine, told.hold_seconds) == (State.ACTIVE, UNREADABLE, "mes", 0.0)
+    assert told.explanation["path"] == f"$.{told.explanation['missing']}"
+    assert detector(unreadable="ignore").process(record) == []
+
+
+def unreadable(findings: list[Finding]) -> list[State]:
+    return [finding.state for finding in findings if finding.condition == UNREADABLE]
+
+
+def test_unreadable_records_among_others_are_one_condition_that_ends_after_a_hundred_readable_ones() -> None:
+    orders = detector()
+    told = []
+    for i in range(1000):
+        record = (
+            Record(source=SOURCE, t_ns=START_NS + i, fields={"greeting": "hello"}) if i % 50 == 7 and i < 500 else step(i, i, "milling")
+        )
+        told += [(i, state) for state in unreadable(orders.process(record))]
+    assert told == [(0, State.OVER), (7, State.ACTIVE), (457 + 100, State.OVER)]
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_whether_records_are_readable_is_told_again_after_a_start(broken: bool) -> None:
+    before, after = detector(), detector()
+    before.process(Record(source=SOURCE, t_ns=START_NS, fields={}) if broken else step(0, 1, "milling"))
+    after.load(before.dump())
+    assert unreadable(after.process(step(1, 1, "washing"))) == [State.ACTIVE if broken else State.OVER]
+    assert unreadable(after.process(step(2, 1, "drying"))) == []
 
 
 def test_orders_and_steps_are_found_where_the_paths_say() -> None:
@@ -123,7 +153,16 @@ def test_state_survives() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [b"", b"\xff", b"[]", b"{}", b'{"version":2,"orders":[]}', b'{"version":1,"orders":[["m","1",5,[]]]}', b'{"version":1,"orders":[1]}'],
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"version":2,"orders":[],"unreadable":{}}',
+        b'{"version":1,"orders":[],"unreadable":[]}',
+        b'{"version":1,"orders":[["m","1",5,[]]]}',
+        b'{"version":1,"orders":[1]}',
+    ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(state: bytes) -> None:
     orders = detector()
