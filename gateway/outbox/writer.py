@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -107,8 +108,10 @@ class Writer:
         return None, error
 
     def _rollback(self) -> None:
+        """A disk that refuses this too is asked again by the next group, whose BEGIN fails then; the thread must live."""
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     @staticmethod
     def _report(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
