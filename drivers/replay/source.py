@@ -57,6 +57,8 @@ class ReplaySource:
         busy = [task for task in (opening, loading) if task is not None]
         if busy:
             await asyncio.wait(busy)  # after a cancelled call the thread may still have the file in its hands
+        if loading is not None:
+            loading.exception()  # what it failed at nobody asks any more
         if opening is not None and opening.exception() is None:
             opening.result().close()
 
@@ -71,7 +73,10 @@ class ReplaySource:
             raise NotConnected(self._options.replay, "not open")
         if self._loading is None:
             self._loading = asyncio.ensure_future(asyncio.to_thread(self._recording.take))
-        piece = await asyncio.shield(self._loading)
+        try:
+            piece = await asyncio.shield(self._loading)
+        except OSError as exc:  # the disk is gone, or the share
+            raise NotConnected(self._options.replay, (exc.strerror or str(exc)).lower()) from exc
         self._loading = None
         if piece is None:
             raise EndOfSource(f"{self._options.replay} is at its end")

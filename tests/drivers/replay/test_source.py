@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -271,6 +274,22 @@ async def test_a_missing_file_is_not_connected_or_names_where_it_was_looked_for(
         await play(tmp_path / "folder.csv", {"a": {}}).connect()
     (tmp_path / "here.csv").write_text("time,a\n1790000000,7\n")
     assert (await readings(play("here.csv", {"a": {}}))).value.tolist() == [7]
+
+
+class _Torn(io.TextIOWrapper):
+    """A file on a stick that is pulled after its header was read."""
+
+    def __next__(self) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+async def test_a_disk_that_goes_away_is_not_connected(recording: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = play(recording("time,a\n2026-01-01T00:00:00Z,1\n"), {"a": {}}, speed=0)
+    await source.connect()
+    monkeypatch.setattr(source._recording, "_lines", _Torn(io.BytesIO()))  # type: ignore[attr-defined]
+    with pytest.raises(NotConnected, match="input/output error"):
+        await source.read()
+    await source.close()
 
 
 def test_options_that_cannot_work_are_refused() -> None:
