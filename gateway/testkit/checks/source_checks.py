@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import numpy as np
 
 from gateway.contract import BAD, Batch, EndOfSource, Item, NotConnected, Quality, Record, Source, Waveform
+from gateway.testkit.checks.peers import CONNECT_SECONDS, opened, running
 from gateway.testkit.checks.watch import Left, in_time, io_done, raised
 from gateway.testkit.rigs import SourceRig
 
-CONNECT_SECONDS = 10.0
 READ_SECONDS = 15.0
 _HOUR_NS = 3600 * 10**9
 _YEAR_2001, _YEAR_2100 = 978_307_200 * 10**9, 4_102_444_800 * 10**9
 
 
-@asynccontextmanager
-async def running(rig: SourceRig) -> AsyncIterator[None]:
-    """The rig's server, started."""
-    await rig.start()
-    try:
-        yield
-    finally:
-        await rig.stop()
-
-
-@asynccontextmanager
-async def connected(rig: SourceRig) -> AsyncIterator[Source]:
+def connected(rig: SourceRig) -> AbstractAsyncContextManager[Source]:
     """A source that reads from the running server."""
-    source = rig.source()
-    try:
-        await in_time(source.connect(), CONNECT_SECONDS, "connect")
-        yield source
-    finally:
-        await in_time(source.close(), CONNECT_SECONDS, "close")
+    return opened(rig.source())
 
 
 async def collect(rig: SourceRig, source: Source, rounds: int = 1) -> list[Item]:

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from gateway.contract import Event, NotConnected, Outcome, OutcomeKind, Uplink
+from gateway.testkit.checks.peers import CONNECT_SECONDS, opened, running
 from gateway.testkit.checks.watch import Left, in_time, io_done, raised
 from gateway.testkit.rigs import LARGE_BYTES, POISON_BYTES, UplinkRig, event
 
-CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS, MARGIN_SECONDS = 1.0, 1.0
 _TAKEN = {OutcomeKind.SENT, OutcomeKind.DUPLICATE}
 
 
-@asynccontextmanager
-async def running(rig: UplinkRig) -> AsyncIterator[None]:
-    """The rig's receiver, started."""
-    await rig.start()
-    try:
-        yield
-    finally:
-        await rig.stop()
-
-
-@asynccontextmanager
-async def connected(rig: UplinkRig) -> AsyncIterator[Uplink]:
+def connected(rig: UplinkRig) -> AbstractAsyncContextManager[Uplink]:
     """An uplink to the running receiver."""
-    uplink = rig.uplink()
-    try:
-        await in_time(uplink.connect(), CONNECT_SECONDS, "connect")
-        yield uplink
-    finally:
-        await in_time(uplink.close(), CONNECT_SECONDS, "close")
+    return opened(rig.uplink())
 
 
 def numbered(first: int, last: int) -> list[Event]:
