@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,8 @@ def main() -> int:
         run(command, "--version")
         run(command, "schema", "--write", str(folder / "schema.json"))
         start_and_stop(command, folder)
-    sys.stdout.write(f"{wheel.name}: built, installed alone, checked, run and stopped\n")
+        kept = keep(wheel)
+    sys.stdout.write(f"{kept}: built, installed alone, checked, run and stopped\n")
     return 0
 
 
@@ -40,6 +42,14 @@ def build(out: Path) -> Path:
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(out), str(ROOT))
     (wheel,) = out.glob("*.whl")
     return wheel
+
+
+def keep(wheel: Path) -> Path:
+    """In dist/ and alone there, for whoever installs it by hand."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir()
+    return Path(shutil.copy(wheel, dist)).relative_to(ROOT)
 
 
 def look_inside(wheel: Path) -> None:

@@ -55,6 +55,8 @@ def test_a_wrong_configuration_is_not_started_again_and_a_crash_is() -> None:
     assert service["RestartPreventExitStatus"] == "2"
     assert service["Restart"] == "on-failure"
     assert service["Type"] == "notify"
+    # systemd.service(5): what an ExecStartPre= exits with does not prevent a restart.
+    assert "ExecStartPre" not in service
 
 
 def test_the_sandbox_leaves_the_state_folder_only() -> None:
