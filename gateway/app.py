@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.clock import SystemClock
-from gateway.config import ConfigErrors, Settings, load, render
+from gateway.config import ConfigErrors, Settings, load
 from gateway.config.retable import keep_indices
 from gateway.config.secrets import Secrets
 from gateway.contract import Clock, ConfigError
@@ -142,8 +142,8 @@ class App:
             line = Line.of(settings, self.pipeline.line)
             self._lanes.build(line.watches)
         except (ConfigErrors, ConfigError) as exc:
-            why = {"errors": len(exc.problems), "details": render(exc.problems)} if isinstance(exc, ConfigErrors) else {"why": str(exc)}
-            log.error("reload refused", extra={"fields": why})
+            for why in exc.problems if isinstance(exc, ConfigErrors) else [exc]:
+                log.error("reload refused", extra={"fields": {"why": str(why)}})
             self._notifier.send("READY=1", "STATUS=reload refused, the configuration from before runs on; see the log")
             return False
         old, self.settings, self.pipeline.line = self.settings, settings, line

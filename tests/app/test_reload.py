@@ -45,6 +45,17 @@ async def test_a_bad_file_is_refused_and_everything_runs_on(site: Any, systemd: 
     assert "reload refused" in [record.getMessage() for record in caplog.records]
 
 
+async def test_each_problem_of_a_bad_file_is_a_line_of_the_log(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with site.run() as app:
+        site.configure(lambda text: text.replace("high: 70.0", "hihg: 70.0").replace("version: 1", "version: 2"))
+        assert not await app.reload()
+    told = [record.fields["why"] for record in caplog.records if record.getMessage() == "reload refused"]
+    assert len(told) == 2
+    assert "version: must be 1, got 2" in told[0]
+    assert "did you mean 'high'?" in told[1]
+    assert not any("\n" in why for why in told)
+
+
 async def test_a_source_that_changed_is_connected_anew_and_its_tags_keep_their_values(site: Any) -> None:
     site.oil(50.0)
     async with site.run() as app:
