@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
@@ -12,7 +13,10 @@ from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, Status
 
+log = logging.getLogger("lineside")
+
 _IDLE_SECONDS = 5.0
+_QUIET_SECONDS = 60.0
 
 
 class Sender:
@@ -44,6 +48,7 @@ class Sender:
         self._uplink: Uplink | None = None
         self._cursor = 0
         self._settling: asyncio.Task[None] | None = None
+        self._refused, self._told = 0, float("-inf")
 
     async def run(self) -> None:
         """For ever, until cancelled."""
@@ -110,6 +115,7 @@ class Sender:
         kinds = {outcome.kind for outcome in outcomes}
         for kind in kinds:
             self._counts.add("deliveries", sum(o.kind is kind for o in outcomes), destination=self.name, outcome=kind.value)
+        self._tell_parked([outcome for outcome in outcomes if outcome.kind is OutcomeKind.PARK])
         await self._settled()
         # The next batch is sent while this one's outcome goes to disk; if that is lost, the same ids are sent again.
         self._settling = self._outbox.settle(self.name, events, outcomes)
@@ -120,6 +126,13 @@ class Sender:
         else:
             self._status.up(self._link)
             self.breaker.succeeded()
+
+    def _tell_parked(self, parked: Sequence[Outcome]) -> None:
+        """At once, then once a minute at most: a receiver that refuses everything must not fill the journal."""
+        self._refused += len(parked)
+        if parked and self._clock.monotonic() - self._told >= _QUIET_SECONDS:
+            log.warning("parked", extra={"fields": {"destination": self.name, "events": self._refused, "why": parked[0].reason}})
+            self._refused, self._told = 0, self._clock.monotonic()
 
     async def _again(self) -> None:
         """From the oldest on."""

@@ -163,6 +163,18 @@ async def test_a_refused_event_is_parked_with_its_reason_and_the_others_pass(ben
     assert bench.counts.total("deliveries", destination="crm", outcome="park") == 1
 
 
+async def test_parked_events_are_told_at_once_and_then_once_a_minute(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver()
+    receiver.answer = lambda e: Outcome.park("422: no such asset")
+    async with bench.sending("crm", receiver):
+        for n, pause in ((0, 0.0), (1, 1.0), (2, 60.0)):
+            await bench.clock.advance(pause)
+            await bench.append(n)
+            await bench.until(lambda n=n: bench.counts.total("deliveries", destination="crm", outcome="park") == n + 1)
+    told = [record.fields for record in caplog.records if record.getMessage() == "parked"]
+    assert told == [{"destination": "crm", "events": count, "why": "422: no such asset"} for count in (1, 2)]
+
+
 async def test_retry_waits_at_least_as_long_as_told_and_then_goes_on_in_order(bench: Bench) -> None:
     receiver, times = Receiver(), []
 
