@@ -78,8 +78,8 @@ def look_up(designation: str) -> Orders:
             return found
     core = re.search(r"\d{3,}", text)
     near = get_close_matches(core.group() if core else text, _TABLE, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ConfigError(f"bearing {designation!r} is not in the table{hint} Give balls, ball_diameter and pitch_diameter instead")
+    hint = f"did you mean {near[0]!r}? Give" if near else "give"
+    raise ConfigError(f"bearing {designation!r} is not in the table; {hint} balls, ball_diameter and pitch_diameter instead")
 
 
 def _read_table() -> dict[str, Orders]:

@@ -47,6 +47,8 @@ def test_a_number_that_only_contains_a_known_one_is_unknown(text: str) -> None:
 def test_an_unknown_designation_suggests_a_near_one() -> None:
     with pytest.raises(ConfigError, match=r"did you mean '620\d'\? Give balls"):
         look_up("SKF 6250")
+    with pytest.raises(ConfigError, match="is not in the table; give balls"):
+        look_up("SKF 9999")
 
 
 def test_geometry_goes_before_the_designation() -> None:
