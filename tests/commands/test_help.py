@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from gateway import __version__
+from gateway.cli import DEFAULT_CONFIG
 
 Lineside = Callable[..., Result]
 
@@ -18,6 +19,11 @@ def test_help_names_every_command_in_a_whole_sentence(lineside: Lineside) -> Non
         text = lineside(*arguments).stdout
         assert not [line for line in text.splitlines() if line.startswith("  ") and line.endswith("...")]
     assert all(f"\n  {command} " in lineside("--help").stdout for command in ("check", "demo", "outbox", "run", "schema"))
+
+
+def test_help_names_the_file_that_is_taken_when_none_is_given(lineside: Lineside) -> None:
+    for command in ("check", "run"):
+        assert DEFAULT_CONFIG in lineside(command, "--help").stdout
 
 
 def test_version(lineside: Lineside) -> None:
