@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +27,18 @@ from gateway.contract import (
     Tag,
     UplinkContext,
 )
+
+
+@cache
+def _root() -> Path:
+    """Of this process; gone when it ends."""
+    root = Path(tempfile.mkdtemp(prefix="lineside-test-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root
+
+
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(dir=_root()))
 
 
 @dataclass
@@ -68,7 +83,7 @@ def source_context(
         tags=tuple(Tag(i, machine, name, plugin.tag.model_validate(options)) for i, (name, options) in enumerate(tags.items())),
         records=specs,
         clock=clock or SystemClock(),
-        state_dir=state_dir or Path(tempfile.mkdtemp(prefix="lineside-test-")),
+        state_dir=state_dir or _folder(),
         secret=Secrets(secrets or {}),
         dropped=dropped,
         skipped=skipped,
@@ -103,6 +118,6 @@ def uplink_context(
         name=name,
         source="urn:lineside:acme:test:test-gw",
         clock=clock or SystemClock(),
-        state_dir=state_dir or Path(tempfile.mkdtemp(prefix="lineside-test-")),
+        state_dir=state_dir or _folder(),
         secret=Secrets(secrets or {}),
     )
