@@ -17,7 +17,7 @@ async def test_ready_watchdog_reloading_stopping_and_status(site: Any, systemd: 
     await daemon.start(NOTIFY_SOCKET=str(site.notify), WATCHDOG_USEC="1500000")
     await site.until(lambda: "READY=1" in systemd.listen(), 20)
     await site.until(lambda: systemd.listen().count("WATCHDOG=1") >= 3)
-    await site.until(lambda: "STATUS=1 of 1 sources and 0 of 1 destinations are up" in systemd.listen())
+    await site.until(lambda: "STATUS=1 of 1 sources and 1 of 1 destinations are up" in systemd.listen())
     site.configure(high=70.0)
     daemon.signal(signal.SIGHUP)
     await site.until(lambda: systemd.listen().count("READY=1") == 2)
