@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import click
 
+from gateway.commands.schema import event_types
 from gateway.config import ConfigErrors, Settings, load, render
 from gateway.config.settings import SourceSettings
 
@@ -55,6 +57,13 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def _sent(pattern: str) -> bool:
+    """An installed detector's domain, or the gateway's own, has types that begin like this; a fact's type need not be known."""
+    begins = re.split(r"[*?\[]", pattern)[0]
+    domains = {type_.rsplit(".", 2)[0] + "." for type_ in event_types()}
+    return any(domain.startswith(begins) or begins.startswith(domain) for domain in domains)
+
+
 def warnings(settings: Settings) -> list[str]:
     """What is allowed but probably not meant."""
     found = []
@@ -65,6 +74,12 @@ def warnings(settings: Settings) -> list[str]:
     found += [f"nothing watches machine {source.machine!r}" for source in settings.sources if source.machine not in watched]
     if not settings.destinations:
         found.append("there is no destination: incidents stay on this gateway")
+    found += [
+        f"destination {destination.name!r} wants events of type {pattern!r}, and nothing here sends such"
+        for destination in settings.destinations
+        for pattern in destination.when.types
+        if not _sent(pattern)
+    ]
     owners = packages_distributions()
     for package in ("gateway", "drivers", "models"):
         foreign = set(owners.get(package, ["lineside"])) - {"lineside"}

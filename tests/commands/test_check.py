@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 Lineside = Callable[..., Result]
@@ -42,6 +43,30 @@ machines:
         "  watches       none",
         "  destinations  none",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "warned"),
+    [
+        ("io.lineside.vibrtion.*", True),
+        ("vibration.*", True),
+        ("io.lineside.vibration.*", False),
+        ("io.lineside.anomaly.drift_detected.v1", False),
+        ("*.raised.v1", False),
+        ("io.lineside.gateway.*", False),
+    ],
+)
+def test_a_destination_that_wants_what_nothing_sends_is_a_warning(
+    lineside: Lineside, config: Config, tmp_path: Path, pattern: str, warned: bool
+) -> None:
+    file = tmp_path / config("state")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('9/"}', f'9/", when: {{types: ["{pattern}"]}}}}'), encoding="utf-8")
+    result = lineside("check", "lineside.yaml")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"warning: destination 'crm' wants events of type {pattern!r}, and nothing here sends such\n" if warned else ""
+    )
 
 
 def test_json_is_one_object_for_each_problem(lineside: Lineside, config: Config, tmp_path: Path) -> None:
