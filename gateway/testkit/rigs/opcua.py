@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from gateway import registry
@@ -11,6 +13,13 @@ from gateway.testkit.servers.opcua import OpcuaServer
 from gateway.testkit.servers.ports import free_port
 
 _VALUES = {"spindle_load": 41.5, "spindle_speed": 1500, "door_closed": True, "program": "O1234", "parts": 0}
+
+
+@cache
+def _state_dir() -> Path:
+    """One gateway in all of a process: its certificate is made once."""
+    plugin = registry.source("opcua")
+    return source_context(plugin, {}).state_dir
 
 
 class Rig:
@@ -45,4 +54,4 @@ class Rig:
         tags: dict[str, dict[str, Any]] = {name: {"node": OpcuaServer.node(name)} for name in (*_VALUES, "refused")}
         entry = {"security": "Basic256Sha256/SignAndEncrypt", "user": "edge", "password": {"secret": "password"}}
         options = plugin.options.model_validate({"opcua": url, "publishing": "50ms", "sampling": "20ms", **entry})
-        return plugin.build(options, source_context(plugin, tags, secrets={"password": "s3cret"}))
+        return plugin.build(options, source_context(plugin, tags, secrets={"password": "s3cret"}, state_dir=_state_dir()))
