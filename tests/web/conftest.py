@@ -139,7 +139,7 @@ class FakeView:
             "fault": "outer race",
             "rms": 0.4121,
             "iso": {"zone": "C", "velocity_mm_s": 4.61},
-            "lines": [{"name": "BPFO", "hz": 107.4}],
+            "lines": [{"name": "BPFO", "hz": 107.4, "order": 3.585}, {"name": "2xBPFO", "hz": 214.8}],
         }
         evidence = {"envelope_spectrum": bearing_spectrum(), "readings": readings}
         return found | {"detector": "vibration-1", "asset": "02i5e0000000PUMP3", "explanation": explanation, "evidence": evidence}

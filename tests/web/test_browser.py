@@ -91,6 +91,7 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, pag
     detail = tab.locator("#detail")
     await expect(detail.locator("h2")).to_have_text(view.title)
     await expect(detail).to_contain_text("iso · zone")
+    await expect(detail.get_by_text("BPFO: 107.4 Hz, order 3.585\n2xBPFO: 214.8 Hz", exact=True)).to_be_visible()
     await expect(detail.locator("canvas")).to_have_count(2)
     await tab.keyboard.press("Escape")
     await expect(detail).to_be_hidden()

@@ -136,14 +136,18 @@ function* flat(facts, before = "") {
 function told(value) {
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : number(value);
   if (Array.isArray(value)) {
+    const facts = value.some((each) => each !== null && typeof each === "object");
     const few = value.slice(0, 12).map((each) => (each !== null && typeof each === "object" ? one(each) : told(each)));
-    return few.join(", ") + (value.length > 12 ? ` … (${value.length})` : "");
+    return few.join(facts ? "\n" : ", ") + (value.length > 12 ? ` … (${value.length})` : "");
   }
   return String(value);
 }
 
-// {name: "BPFO", hz: 107.4} -> "BPFO, hz 107.4"
-const one = (fact) =>
-  Object.entries(fact)
-    .map(([name, value]) => (name === "name" ? String(value) : `${words(name)} ${Array.isArray(value) || typeof value !== "object" ? told(value) : JSON.stringify(value)}`))
-    .join(" ");
+// {name: "BPFO", hz: 107.4, order: 3.58} -> "BPFO: 107.4 Hz, order 3.580"
+function one({ name, ...facts }) {
+  const parts = Object.entries(facts).map(([key, value]) => {
+    const text = Array.isArray(value) || typeof value !== "object" ? told(value) : JSON.stringify(value);
+    return key === "hz" ? `${text} Hz` : `${words(key)} ${text}`;
+  });
+  return (name === undefined ? "" : `${name}: `) + parts.join(", ");
+}
