@@ -111,6 +111,9 @@ class _Demo:
             self._summary.write_text(text + "\n", encoding="utf-8")
         else:
             click.echo(text)
+        if verdict:
+            told = ", ".join(f"{figures[name]} {name}" for name in ("cases", "lost", "doubled"))
+            click.echo(f"the story came true: {told}", err=True)
         for failure in wrong:
             click.echo(f"not as told: {failure}", err=True)
         click.echo(f"{self._folder.path}: lineside.yaml, gateway.log, plant.log, inbox.log and the state are left to look at", err=True)

@@ -68,6 +68,7 @@ def test_story_comes_true_unattended(tmp_path: Path) -> None:
     _, told = demo.communicate(timeout=100)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (demo.returncode, summary["failures"], summary["true"]) == (0, [], True), told
+    assert "the story came true: 2 cases, 0 lost, 0 doubled" in told
     assert tags["oil_temperature"]["limits"][0] == {"name": "high", "value": 70.0}
     assert (summary["cases"], summary["incidents"], summary["lost"], summary["doubled"]) == (2, 2, 0, 0)
     assert summary["waveforms"] >= 35
