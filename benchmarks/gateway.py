@@ -44,10 +44,12 @@ class Gateway:
     """One run with one configuration (YAML without version, site and gateway sections).
 
     ready_seconds   from start to READY=1 on the notify socket
+    folder          of an earlier run, whose state this one continues; it is not removed then
     """
 
-    def __init__(self, config: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="lineside-bench-"))
+    def __init__(self, config: str, folder: Path | None = None) -> None:
+        self._keep = folder is not None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="lineside-bench-"))
         self._port = free_port()
         self.file = self.folder / "lineside.yaml"
         own = f'gateway: {{page: {{port: {self._port}}}, state_dir: "{self.folder / "state"}", log_level: warning}}\n'
@@ -56,6 +58,7 @@ class Gateway:
 
     async def __aenter__(self) -> Gateway:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        (self.folder / "notify").unlink(missing_ok=True)
         notify.bind(str(self.folder / "notify"))
         notify.setblocking(False)
         command = str(Path(sys.executable).with_name("lineside"))
@@ -87,7 +90,7 @@ class Gateway:
                 self._process.kill()
                 await self._process.wait()
         self._log.close()
-        if error is None:
+        if error is None and not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

@@ -15,10 +15,11 @@ from gateway.contract import BAD, Json, Severity, reason
 from gateway.incidents import Incident
 from gateway.outbox import incidents as stored
 from gateway.outbox import operations, retention
-from gateway.telemetry.metrics import Gauge, Metrics
+from gateway.telemetry.counts import Gauge
 
 if TYPE_CHECKING:
     from gateway.app import App
+    from gateway.telemetry.metrics import Metrics
 
 _MOST_POINTS = 600
 _CACHE_SECONDS = 1.0
@@ -30,7 +31,7 @@ class Overview:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._metrics = Metrics(app.counts, app.status, self._gauges)
+        self._metrics: Metrics | None = None
         self._started_ns = app.clock.now_ns()
         self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "oldest": None}
         self._asked = -1e9
@@ -114,6 +115,11 @@ class Overview:
 
     async def metrics(self) -> bytes:
         await self._ask()
+        if self._metrics is None:
+            # Three megabytes that only a gateway with a scraper has to carry.
+            from gateway.telemetry.metrics import Metrics
+
+            self._metrics = Metrics(self._app.counts, self._app.status, self._gauges)
         return self._metrics.render()
 
     def healthy(self) -> tuple[bool, dict[str, Json]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,8 +19,6 @@ _CONFIG = 2
 
 def run_gateway(settings: Settings, style: str) -> int:
     """Exit code: 0 stopped in good order, 2 cannot run with this configuration; a crash is a traceback and exit code 1."""
-    # Small arrays on a small machine: threads of a linear algebra library would only fight for the core.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     chosen: Style = style  # type: ignore[assignment]  # click has checked it
     configure(settings.log_level, chosen)
     code = 0

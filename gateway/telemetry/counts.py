@@ -1,11 +1,22 @@
-"""Counters with labels, kept as plain integers so that the hot path pays one dict update."""
+"""Counters with labels, kept as plain integers so that the hot path pays one dict update; and single values, asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One value now. `labels` are pairs."""
+
+    name: str
+    help: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Counts:

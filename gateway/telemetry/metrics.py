@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.telemetry.counts import Counts
+from gateway.telemetry.counts import Counts, Gauge
 from gateway.telemetry.status import Status
 
 HELP = {
@@ -30,16 +29,6 @@ HELP = {
     "deliveries": "what became of events sent, by destination and outcome",
     "contract_violations": "events of ours that broke their contract and were not sent",
 }
-
-
-@dataclass(frozen=True)
-class Gauge:
-    """One value now. `labels` are pairs."""
-
-    name: str
-    help: str
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Metrics(Collector):
