@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.overview import Overview
 from gateway.telemetry.counts import Counts
-from gateway.telemetry.metrics import HELP
+from gateway.telemetry.metrics import HELP, Metrics
 from gateway.telemetry.status import Status
 from gateway.testkit.clock import FakeClock
 
@@ -35,7 +35,7 @@ def exported() -> set[str]:
     )
     overview = Overview(app)
     overview._database = {"backlog": {"crm": parts}, "bytes": 0, "oldest": None}
-    text = overview._metrics.render().decode()
+    text = Metrics(counts, status, overview._gauges).render().decode()
     return set(re.findall(r"^(lineside_[a-z_]+?)(?:\{.*\})? ", text, re.MULTILINE))
 
 
