@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
 	@echo "make test     set up .venv and run the tests"
-	@echo "make check    ruff, mypy --strict, import-linter, schema up to date"
+	@echo "make check    ruff, mypy --strict, import-linter"
 	@echo "make faults   the long fault tests: kill -9 again and again"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
@@ -20,7 +20,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/lineside demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
