@@ -11,7 +11,7 @@ help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
 	@echo "make test     set up .venv and run the tests"
 	@echo "make check    ruff, mypy --strict, import-linter"
-	@echo "make faults   the long fault tests: kill -9 again and again"
+	@echo "make faults   kill -9 sixty times under load, with new dice each time"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
 	@echo "make lock     resolve the dependencies anew into locks/"
@@ -29,7 +29,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 faults: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest tests/faults -m faults --timeout 900 $(ARGS)
+	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
