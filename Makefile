@@ -41,9 +41,9 @@ wheel: $(VENV)/dev.stamp
 lock: $(VENV)/dev.stamp
 	$(PIP) install --quiet uv
 	for part in gateway demo dev; do \
-	  extras=$$(test $$part = gateway && echo "--extra speed" || echo "--extra speed --extra $$part"); \
+	  inputs=$$(test $$part = gateway && echo "--extra speed" || echo "--extra speed --extra $$part locks/build.in"); \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    $$extras pyproject.toml -o locks/$$part.lock || exit 1; \
+	    $$inputs pyproject.toml -o locks/$$part.lock || exit 1; \
 	done
 
 clean:
