@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
-from gateway.contract import Clock, SecretRef, Source, SourceContext, Uplink, UplinkContext
+from gateway.contract import Clock, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext
 from gateway.engine.inbox import Inbox
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
@@ -86,7 +86,8 @@ class Edges:
         senders = await self.stop_senders(list(self.senders))
         for result in await asyncio.gather(*(sender.drain(deadline_seconds) for sender in senders), return_exceptions=True):
             if isinstance(result, Exception):
-                log.error("last send failed", extra={"fields": {"why": str(result)}}, exc_info=result)
+                unforeseen = None if isinstance(result, LinesideError) else result
+                log.error("last send failed", extra={"fields": {"why": str(result)}}, exc_info=unforeseen)
 
     def _start_source(self, source: SourceSettings, state_dir: Path) -> None:
         name = source.machine

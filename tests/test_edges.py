@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway import edges
+from gateway.contract import ConfigError
+from gateway.telemetry.status import Status
+from gateway.testkit.clock import FakeClock
 
 
 async def test_who_never_ends_is_told_and_left_behind(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -34,3 +39,27 @@ async def test_who_never_ends_is_told_and_left_behind(monkeypatch: pytest.Monkey
     assert {record.fields["task"] for record in caplog.records} == {"source press-07"}  # type: ignore[attr-defined]
     free.set()
     await hung
+
+
+async def test_a_last_send_has_a_traceback_only_for_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
+    missing, bug = ConfigError("secret crm-token: no such file"), ZeroDivisionError("division by zero")
+    status = Status(FakeClock())
+    parts: dict[str, Any] = dict.fromkeys(("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading"))
+    async with asyncio.TaskGroup() as tasks:
+        all_edges = edges.Edges(tasks, status=status, **parts)
+        for name, error in (("crm", missing), ("mes", bug)):
+            done: asyncio.Task[None] = tasks.create_task(asyncio.sleep(0))
+            all_edges.senders[name] = SimpleNamespace(), done, status.add("destination", name), _Failing(error)  # type: ignore[assignment]
+        await all_edges.last_send(1.0)
+    told = [(record.fields["why"], record.exc_info and record.exc_info[1]) for record in caplog.records]  # type: ignore[attr-defined]
+    assert told == [("secret crm-token: no such file", None), ("division by zero", bug)]
+
+
+class _Failing:
+    """A sender whose last send raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def drain(self, deadline_seconds: float) -> None:
+        raise self._error
