@@ -140,12 +140,13 @@ class App:
         try:
             settings = await self._load()
             line = Line.of(settings, self.pipeline.line)
-            self._lanes.build(line.watches)
+            await self._lanes.prepare(line.watches)
         except (ConfigErrors, ConfigError) as exc:
             for why in exc.problems if isinstance(exc, ConfigErrors) else [exc]:
                 log.error("reload refused", extra={"fields": {"why": str(why)}})
             self._notifier.send("READY=1", "STATUS=reload refused, the configuration from before runs on; see the log")
             return False
+        line.table.adopt(self.pipeline.line.table)  # readings went on while detectors were built
         old, self.settings, self.pipeline.line = self.settings, settings, line
         self._adopt(settings, line)
         await self._lanes.start(line.watches)

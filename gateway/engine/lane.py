@@ -94,6 +94,19 @@ class Lanes:
             if not watch.slow and watch.detector is None:
                 watch.ready(build_detector(watch, self._snapshots))
 
+    async def prepare(self, watches: Iterable[Watch]) -> None:
+        """Before a reload takes effect: detectors of all watches that have none yet, slow ones on the analysis thread.
+
+        raises ConfigError   one cannot be built; what runs is untouched
+        """
+        self.build(watches)
+        for watch in watches:
+            lane = self.get(watch.name)
+            building = lane is not None and lane.watch is watch
+            if watch.slow and watch.detector is None and not building:
+                build = partial(build_detector, watch, self._snapshots)
+                watch.ready(await asyncio.get_running_loop().run_in_executor(self._analysis, build))
+
     async def start(self, watches: Iterable[Watch]) -> None:
         """Lanes of slow watches: those that are not among `watches` any more end, new ones begin."""
         wanted = {watch.name: watch for watch in watches if watch.slow}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+
+from gateway.contract import ConfigError
+
+STREAMING = "  - river: {on: press-07/oil_temperature, model: anomaly.HalfSpaceTrees}\n"
 
 
 async def test_a_new_limit_holds_and_the_connection_stays(site: Any) -> None:
@@ -43,6 +48,55 @@ async def test_a_bad_file_is_refused_and_everything_runs_on(site: Any, systemd: 
         site.oil(75.0)
         await site.until(lambda: site.told() == ["raised"])
     assert "reload refused" in [record.getMessage() for record in caplog.records]
+
+
+async def test_a_slow_detector_that_cannot_be_built_is_refused_and_everything_runs_on(
+    site: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is built beside the line, but before the new configuration takes its place."""
+
+    def cannot(options: Any, context: Any) -> None:
+        raise ConfigError(f"watch {context.name}: no such model on this machine")
+
+    monkeypatch.setattr("models.river.detector.River", cannot)
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        before = app.settings, app.pipeline.line
+        site.configure(lambda text: text.replace("watch:\n", "watch:\n" + STREAMING))
+        assert not await app.reload()
+        assert (app.settings, app.pipeline.line) == before
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+    refused = [record.fields["why"] for record in caplog.records if record.getMessage() == "reload refused"]
+    assert refused == ["watch river-1: no such model on this machine"]
+
+
+async def test_what_is_read_while_a_slow_detector_is_built_is_not_forgotten(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from models.river.detector import River
+
+    site.oil(50.0)
+    taken: list[float] = []
+    async with site.run() as app:
+        await site.until(lambda: app.pipeline.line.table.last_value[0] == 50.0)
+        old, start = app.pipeline.line, app._lanes.start
+
+        def slowly(options: Any, context: Any) -> River:
+            site.oil(60.0)
+            deadline = time.monotonic() + 5
+            while old.table.last_value[0] != 60.0 and time.monotonic() < deadline:
+                time.sleep(0.005)
+            return River(options, context)
+
+        async def taking_over(watches: Any) -> None:
+            taken.append(float(app.pipeline.line.table.last_value[0]))
+            await start(watches)
+
+        monkeypatch.setattr("models.river.detector.River", slowly)
+        monkeypatch.setattr(app._lanes, "start", taking_over)
+        site.configure(lambda text: text.replace("watch:\n", "watch:\n" + STREAMING))
+        assert await app.reload()
+        assert app.pipeline.line.watches[0].detector is not None
+    assert taken == [60.0]
 
 
 async def test_each_problem_of_a_bad_file_is_a_line_of_the_log(site: Any, caplog: pytest.LogCaptureFixture) -> None:
