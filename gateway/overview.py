@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from gateway.contract import BAD, Json, Severity, reason
 from gateway.incidents import Incident
 from gateway.outbox import incidents as stored
 from gateway.outbox import operations, retention
-from gateway.telemetry.counts import Gauge
+from gateway.telemetry.counts import Figure
 
 if TYPE_CHECKING:
     from gateway.app import App
@@ -119,7 +119,7 @@ class Overview:
             # Three megabytes that only a gateway with a scraper has to carry.
             from gateway.telemetry.metrics import Metrics
 
-            self._metrics = Metrics(self._app.counts, self._app.status, self._gauges)
+            self._metrics = Metrics(self._app.counts, self._app.status, self._figures)
         return self._metrics.render()
 
     def healthy(self) -> tuple[bool, dict[str, Json]]:
@@ -205,16 +205,17 @@ class Overview:
             self._rate = (now, total, rate)
         return round(rate, 1)
 
-    def _gauges(self) -> Iterator[Gauge]:
+    def _figures(self) -> Iterator[Figure]:
         app = self._app
-        yield Gauge("incidents_open", "incidents open now", len(app.incidents.open))
-        yield Gauge("pipeline_queue", "readings waiting", sum(inbox.readings for inbox in app.pipeline.inboxes.values()))
-        yield Gauge("pipeline_idle_seconds", "since the last flush", app.clock.monotonic() - app.pipeline.last_progress)
-        yield Gauge("outbox_commits", "commits since the start", app.outbox.commits)
-        yield Gauge("outbox_bytes", "bytes in use", self._database["bytes"])
+        yield Figure("incidents_open", "incidents open now", len(app.incidents.open))
+        yield Figure("pipeline_queue", "readings waiting", sum(inbox.readings for inbox in app.pipeline.inboxes.values()))
+        yield Figure("pipeline_idle_seconds", "since the last flush", app.clock.monotonic() - app.pipeline.last_progress)
+        yield Figure("outbox_commits", "commits since the start", app.outbox.commits, kind="counter")
+        yield Figure("outbox_bytes", "bytes in use", self._database["bytes"])
         for destination, counts in self._database["backlog"].items():
             for what, count in counts.items():
-                yield Gauge(f"outbox_{what}", "events by destination", count, (("destination", destination),))
+                kind: Literal["gauge", "counter"] = "counter" if what in operations.TALLIED else "gauge"
+                yield Figure(f"outbox_{what}", "events by destination", count, (("destination", destination),), kind)
 
 
 def _brief(incident: Incident) -> dict[str, Json]:

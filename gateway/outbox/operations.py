@@ -14,6 +14,8 @@ from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox.rows import COLUMNS, INSERT, from_row, to_row
 
 READY, PARKED, QUARANTINED = 0, 1, 2
+TALLIED = ("stored", "delivered", "expired", "dropped")
+"""What is counted since the outbox was created, by destination: it only grows."""
 _ROWS_PER_STATEMENT = 32
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 _LEASE = (
@@ -177,9 +179,7 @@ def backlog(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """
     found: dict[str, dict[str, int]] = {}
     for destination, what, count in connection.execute("SELECT destination, what, count FROM tally"):
-        found.setdefault(destination, dict.fromkeys(("stored", "delivered", "expired", "dropped", "parked", "quarantined"), 0))[what] = (
-            count
-        )
+        found.setdefault(destination, dict.fromkeys((*TALLIED, "parked", "quarantined"), 0))[what] = count
     for destination, counts in found.items():
         for state, name in ((PARKED, "parked"), (QUARANTINED, "quarantined")):
             row = connection.execute("SELECT count(*) FROM delivery WHERE destination=? AND state=?", (destination, state)).fetchone()

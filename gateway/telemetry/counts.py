@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Gauge:
-    """One value now. `labels` are pairs."""
+class Figure:
+    """One value now, asked for. A counter only grows. `labels` are pairs."""
 
     name: str
     help: str
     value: float
-    labels: tuple[tuple[str, str], ...] = ()
+    labels: Labels = ()
+    kind: Literal["gauge", "counter"] = "gauge"
 
 
 class Counts:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.telemetry.counts import Counts, Gauge
+from gateway.telemetry.counts import Counts, Figure
 from gateway.telemetry.status import Status
 
 HELP = {
@@ -32,10 +32,10 @@ HELP = {
 
 
 class Metrics(Collector):
-    """Counters from `Counts`, link states from `Status`, everything else from `gauges`."""
+    """Counters from `Counts`, link states from `Status`, everything else from `figures`."""
 
-    def __init__(self, counts: Counts, status: Status, gauges: Callable[[], Iterable[Gauge]]) -> None:
-        self._counts, self._status, self._gauges = counts, status, gauges
+    def __init__(self, counts: Counts, status: Status, figures: Callable[[], Iterable[Figure]]) -> None:
+        self._counts, self._status, self._figures = counts, status, figures
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -52,8 +52,9 @@ class Metrics(Collector):
         for link in self._status.links.values():
             up = families.setdefault("link_up", GaugeMetricFamily("lineside_link_up", "1 = connected", labels=["kind", "name"]))
             up.add_metric([link.kind, link.name], float(link.state == "up"))
-        for gauge in self._gauges():
-            keys = [key for key, _ in gauge.labels]
-            known = families.setdefault(gauge.name, GaugeMetricFamily(f"lineside_{gauge.name}", gauge.help, labels=keys))
-            known.add_metric([text for _, text in gauge.labels], gauge.value)
+        for figure in self._figures():
+            kind = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+            keys = [key for key, _ in figure.labels]
+            known = families.setdefault(figure.name, kind(f"lineside_{figure.name}", figure.help, labels=keys))
+            known.add_metric([text for _, text in figure.labels], figure.value)
         yield from families.values()

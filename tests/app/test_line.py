@@ -155,9 +155,9 @@ class TestPage:
         def metric(name: str) -> float:
             return sum(float(value) for value in re.findall(rf"^lineside_{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.MULTILINE))
 
-        assert metric("outbox_stored") == stored["stored"] == 3
-        parts = ("delivered", "ready", "parked", "quarantined", "expired", "dropped")
-        assert metric("outbox_stored") == sum(metric(f"outbox_{part}") for part in parts)
+        assert metric("outbox_stored_total") == stored["stored"] == 3
+        parts = ("delivered_total", "ready", "parked", "quarantined", "expired_total", "dropped_total")
+        assert metric("outbox_stored_total") == sum(metric(f"outbox_{part}") for part in parts)
         received, waiting = metric("readings_received_total"), metric("pipeline_queue")
         assert received == metric("readings_total") + waiting + metric("readings_dropped_total") > 0
         assert metric("link_up") == 2
@@ -210,13 +210,14 @@ async def test_what_came_in_and_what_became_of_it_balance_in_the_metrics(site: A
         await site.until(lambda: site.plc.requests > polls + 5)
         text = ""
         async with asyncio.timeout(5):
-            while (metric(text, "outbox_parked"), metric(text, "outbox_stored")) != (1, 3):
+            while (metric(text, "outbox_parked"), metric(text, "outbox_stored_total")) != (1, 3):
                 text = (await site.get(app, "/metrics"))[1]
         waiting = await app.outbox.run(lambda db: db.execute("SELECT count(*) FROM delivery WHERE state=0").fetchone()[0])
     received, queued = metric(text, "readings_received_total"), metric(text, "pipeline_queue")
     assert received > 0
     assert metric(text, "polls_skipped_total", 'source="press-07"') > 0
     assert received == metric(text, "readings_total") + metric(text, "readings_dropped_total", 'reason="queue_full"') + queued
-    became = {name: metric(text, f"outbox_{name}") for name in ("delivered", "ready", "parked", "quarantined", "expired", "dropped")}
-    assert metric(text, "outbox_stored") == sum(became.values()) == 3
-    assert (became["delivered"], became["parked"], became["ready"], waiting) == (1, 1, 1, 1)
+    parts = ("delivered_total", "ready", "parked", "quarantined", "expired_total", "dropped_total")
+    became = {name: metric(text, f"outbox_{name}") for name in parts}
+    assert metric(text, "outbox_stored_total") == sum(became.values()) == 3
+    assert (became["delivered_total"], became["parked"], became["ready"], waiting) == (1, 1, 1, 1)

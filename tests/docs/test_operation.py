@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.outbox import operations
 from gateway.overview import Overview
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.metrics import HELP, Metrics
@@ -24,7 +25,7 @@ def exported() -> set[str]:
     for name in HELP:
         counts.add(name)
     status.add("source", "press-07")
-    parts: dict[str, Any] = dict.fromkeys(("stored", "delivered", "expired", "dropped", "parked", "quarantined", "ready"), 0)
+    parts: dict[str, Any] = dict.fromkeys((*operations.TALLIED, "parked", "quarantined", "ready"), 0)
     app: Any = SimpleNamespace(
         clock=clock,
         counts=counts,
@@ -35,7 +36,7 @@ def exported() -> set[str]:
     )
     overview = Overview(app)
     overview._database = {"backlog": {"crm": parts}, "bytes": 0, "oldest": None}
-    text = Metrics(counts, status, overview._gauges).render().decode()
+    text = Metrics(counts, status, overview._figures).render().decode()
     return set(re.findall(r"^(lineside_[a-z_]+?)(?:\{.*\})? ", text, re.MULTILINE))
 
 
