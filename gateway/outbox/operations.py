@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -20,7 +20,7 @@ _ROWS_PER_STATEMENT = 32
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 _LEASE = (
     f"SELECT {','.join(f'e.{name}' for name in COLUMNS.split(','))} FROM delivery d JOIN event e USING (seq) "  # noqa: S608
-    "WHERE d.destination=? AND d.state=? AND d.seq>? ORDER BY d.seq LIMIT ?"
+    "WHERE d.destination=? AND d.state=? AND d.seq>?"
 )
 
 
@@ -95,9 +95,21 @@ def tally(connection: sqlite3.Connection, what: str, counts: Counter[str]) -> No
     )
 
 
-def lease(connection: sqlite3.Connection, destination: str, after: int, limit: int) -> list[Event]:
-    """The oldest ready events of a destination behind sequence `after`; damaged rows are quarantined on the way."""
-    rows = _rows(connection, _LEASE, (destination, READY, after, limit))
+def lease(
+    connection: sqlite3.Connection, destination: str, after: int, limit: int, *, without: Collection[str] = (), only: str | None = None
+) -> list[Event]:
+    """The oldest ready events of a destination behind sequence `after`; damaged rows are quarantined on the way.
+
+    without, only   machines (`partitionkey`) that are left out, the one that is wanted
+    """
+    statement, parameters = _LEASE, [destination, READY, after]
+    if without:
+        statement += " AND e.partitionkey NOT IN (SELECT value FROM json_each(?))"
+        parameters.append(json.dumps(list(without)))
+    if only is not None:
+        statement += " AND e.partitionkey=?"
+        parameters.append(only)
+    rows = _rows(connection, f"{statement} ORDER BY d.seq LIMIT ?", (*parameters, limit))
     events, damaged = [], []
     for row in rows:
         event = from_row(row)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Uplink
+from gateway.outbox.aside import ASIDE_SECONDS, Aside
 from gateway.outbox.breaker import Breaker
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
@@ -45,6 +46,7 @@ class Sender:
         self._link, self._status, self._counts, self._clock = link, status, counts, clock
         self._batch, self._deadline = batch, 3 * timeout + 5
         self.breaker = Breaker(clock)
+        self._aside = Aside(clock)
         self._uplink: Uplink | None = None
         self._cursor = 0
         self._settling: asyncio.Task[None] | None = None
@@ -106,7 +108,22 @@ class Sender:
             self._status.up(self._link)
 
     async def _lease(self) -> Sequence[Event]:
-        return await self._outbox.lease(self.name, self._cursor, self._batch)
+        """What goes next: one probe while the breaker is half-open, one event of a machine on trial, else a batch."""
+        if self.breaker.state == "half-open" and (probe := await self._probe()):
+            return probe
+        while machine := self._aside.on_trial():
+            await self._settled()
+            if oldest := await self._outbox.lease(self.name, 0, 1, only=machine):
+                return oldest
+            self._passed(machine)
+        return await self._outbox.lease(self.name, self._cursor, self._batch, without=self._aside.left_out)
+
+    async def _probe(self) -> Sequence[Event]:
+        """The oldest event; after a failed probe that of another machine, because the event itself may be the trouble."""
+        if probe := await self._outbox.lease(self.name, self._cursor, 1, without=self._aside.suspects):
+            return probe
+        self._aside.all_doubted()
+        return await self._outbox.lease(self.name, self._cursor, 1, without=self._aside.left_out)
 
     async def _deliver(self, events: Sequence[Event]) -> None:
         outcomes = await self._send(events)
@@ -120,12 +137,35 @@ class Sender:
         # The next batch is sent while this one's outcome goes to disk; if that is lost, the same ids are sent again.
         self._settling = self._outbox.settle(self.name, events, outcomes)
         self._cursor = events[-1].sequence
-        if kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}:
+        await self._conclude(events[0].partitionkey, outcomes, waits=bool(kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}))
+
+    async def _conclude(self, machine: str, outcomes: Sequence[Outcome], *, waits: bool) -> None:
+        """What the answers tell of the receiver, and of the machine whose event was sent alone."""
+        probing, on_trial = self.breaker.state == "half-open", machine in self._aside.left_out
+        if waits or probing or on_trial:
             await self._again()
-            self._back_off(outcomes)
-        else:
-            self._status.up(self._link)
+        if not waits:
             self.breaker.succeeded()
+            self._passed(machine)
+            self._status.up(self._link)
+            self._link.why = self._aside.why
+        elif on_trial and outcomes[0].kind is OutcomeKind.RETRY:
+            self._set_aside(machine, outcomes[0].reason)
+        else:
+            if probing and outcomes[0].kind is OutcomeKind.RETRY:
+                self._aside.doubt(machine)
+            self._back_off(outcomes)
+
+    def _set_aside(self, machine: str, why: str) -> None:
+        if self._aside.failed(machine):
+            facts = {"destination": self.name, "machine": machine, "why": why, "retry_seconds": ASIDE_SECONDS}
+            log.warning("set aside", extra={"fields": facts})
+        if self._link.state == "up":
+            self._link.why = self._aside.why
+
+    def _passed(self, machine: str) -> None:
+        if self._aside.passed(machine):
+            log.info("taken up again", extra={"fields": {"destination": self.name, "machine": machine}})
 
     def _tell_parked(self, parked: Sequence[Outcome]) -> None:
         """At once, then once a minute at most: a receiver that refuses everything must not fill the journal."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -117,9 +117,11 @@ class Outbox:
     def _retention(self) -> Operation[int]:
         return partial(retention.enforce, max_bytes=self.max_bytes, keep_ns=self.keep_days * _DAY_NS, now_ns=self._clock.now_ns())
 
-    async def lease(self, destination: str, after: int, limit: int) -> list[Event]:
-        """The oldest `limit` ready events behind `after`, in order."""
-        return await self._insist(lambda connection: operations.lease(connection, destination, after, limit))
+    async def lease(
+        self, destination: str, after: int, limit: int, *, without: Collection[str] = (), only: str | None = None
+    ) -> list[Event]:
+        """The oldest `limit` ready events behind `after`, in order; `without` some machines, or `only` of one."""
+        return await self._insist(partial(operations.lease, destination=destination, after=after, limit=limit, without=without, only=only))
 
     def settle(self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> asyncio.Task[None]:
         """Done when the outcomes are on disk. They are on their way when this returns, whoever is cancelled then."""

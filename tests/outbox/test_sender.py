@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from gateway.contract import SENT, Event, NotConnected, Outcome
 from gateway.outbox import operations
+from gateway.outbox.aside import ASIDE_SECONDS
 from gateway.outbox.breaker import OPENS_AFTER, Breaker
 from gateway.outbox.operations import Addressed
 from gateway.outbox.sender import Sender
@@ -82,6 +84,12 @@ class Bench:
 
     async def append(self, *numbers: int, to: tuple[str, ...] = ("crm",)) -> None:
         await self.outbox.append([], [Addressed(event(n), to) for n in numbers])
+
+    async def append_of(self, *machines: str, first: int = 0) -> list[str]:
+        """One event of each, numbered from `first`; returns the ids."""
+        made = [msgspec.structs.replace(event(n), partitionkey=machine) for n, machine in enumerate(machines, first)]
+        await self.outbox.append([], [Addressed(each, ("crm",)) for each in made])
+        return [each.id for each in made]
 
     async def until(self, condition: Callable[[], bool], *, tick: float = 0.0) -> None:
         """Let the tasks run, and the clock by `tick` seconds each time, until it is so."""
@@ -292,6 +300,99 @@ async def test_an_uplink_that_answers_for_too_few_is_a_bug_and_nothing_is_lost(b
     with pytest.raises(RuntimeError, match="0 outcomes for 1 events"):
         await sender.run()
     assert (await bench.backlog())["ready"] == 1
+
+
+class TestAMachineTheReceiverCannotTake:
+    """It fails for ever with an answer that says "later"; the others must not wait for it."""
+
+    def refuse(self, *machines: str) -> Receiver:
+        receiver = Receiver()
+        receiver.answer = lambda e: Outcome.retry("500") if e.partitionkey in machines else SENT
+        return receiver
+
+    def all_or_none(self, receiver: Receiver) -> None:
+        """One request for a batch: one that fails fails all."""
+        send, answer = receiver.send, receiver.answer
+
+        async def together(events: Sequence[Event]) -> list[Outcome]:
+            worst = next((outcome for e in events if (outcome := answer(e)) != SENT), SENT)
+            receiver.answer = lambda e: worst
+            return await send(events)
+
+        receiver.send = together  # type: ignore[method-assign]
+
+    @pytest.mark.parametrize("whole", [False, True])
+    async def test_is_set_aside_and_the_others_pass_in_order(self, bench: Bench, whole: bool, caplog: pytest.LogCaptureFixture) -> None:
+        receiver = self.refuse("m1")
+        if whole:
+            self.all_or_none(receiver)
+        made = await bench.append_of("m1", "m2", "m1", "m3", "m2")
+        async with bench.sending("crm", receiver, batch=2):
+            await bench.until(lambda: len(receiver.got) == 3, tick=1.0)
+            assert receiver.got == [made[1], made[3], made[4]]
+            made += await bench.append_of("m1", "m2", "m3", first=5)
+            await bench.until(lambda: len(receiver.got) == 5, tick=0.1)
+            link = bench.status.links["destination", "crm"]
+            assert (link.state, link.why) == ("up", "set aside: m1")
+        assert receiver.got[3:] == made[6:]
+        found = await bench.backlog()
+        assert (found["delivered"], found["ready"], found["parked"]) == (5, 3, 0)
+        told = [record.fields for record in caplog.records if record.getMessage() == "set aside"]
+        assert told == [{"destination": "crm", "machine": "m1", "why": "500", "retry_seconds": ASIDE_SECONDS}]
+
+    async def test_is_tried_again_after_a_while_with_its_oldest_and_told_once(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "lineside")
+        receiver = self.refuse("m1")
+        made = await bench.append_of("m1", "m1", "m2", "m1")
+        async with bench.sending("crm", receiver, batch=2):
+            await bench.until(lambda: len(receiver.got) == 1, tick=1.0)
+            await bench.until(lambda: bench.status.links["destination", "crm"].why == "set aside: m1")
+            await bench.clock.advance(ASIDE_SECONDS)
+            tried = len(receiver.calls)
+            made += await bench.append_of("m2", first=4)
+            await bench.until(lambda: len(receiver.got) == 2)
+            assert receiver.calls[tried:] == [[made[0]], [made[4]]]
+            receiver.answer = lambda e: SENT
+            await bench.clock.advance(ASIDE_SECONDS)
+            tried = len(receiver.calls)
+            made += await bench.append_of("m2", first=5)
+            await bench.until(lambda: len(receiver.got) == 6)
+            assert receiver.calls[tried:] == [[made[0]], [made[1], made[3]], [made[5]]]
+            assert bench.status.links["destination", "crm"].why == ""
+        assert [r.getMessage() for r in caplog.records if r.getMessage() in ("set aside", "taken up again")] == [
+            "set aside",
+            "taken up again",
+        ]
+        assert (await bench.backlog())["delivered"] == 6
+
+    async def test_two_of_them_leave_the_third_alone(self, bench: Bench) -> None:
+        receiver = self.refuse("m1", "m2")
+        made = await bench.append_of("m1", "m2", "m1", "m3", "m3")
+        async with bench.sending("crm", receiver, batch=2):
+            await bench.until(lambda: len(receiver.got) == 2, tick=1.0)
+            await bench.until(lambda: bench.status.links["destination", "crm"].why == "set aside: m1, m2")
+        assert receiver.got == made[3:]
+
+    async def test_a_receiver_that_was_down_for_everybody_sets_nobody_aside(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        receiver = self.refuse("m1", "m2", "m3")
+        made = await bench.append_of("m1", "m2", "m3", "m1", "m2", "m3")
+        async with bench.sending("crm", receiver):
+            await bench.until(lambda: [made[1]] in receiver.calls, tick=1.0)
+            receiver.answer = lambda e: SENT
+            await bench.until(lambda: len(receiver.got) == 6, tick=1.0)
+        for k in range(3):
+            assert [identity for identity in receiver.got if identity in made[k::3]] == made[k::3]
+        assert "set aside" not in [record.getMessage() for record in caplog.records]
+
+    async def test_without_another_machine_the_oldest_is_tried_again_and_again(self, bench: Bench) -> None:
+        receiver = self.refuse("m1")
+        made = await bench.append_of("m1", "m1")
+        async with bench.sending("crm", receiver):
+            await bench.until(lambda: len(receiver.calls) == OPENS_AFTER + 3, tick=1.0)
+            receiver.answer = lambda e: SENT
+            await bench.until(lambda: len(receiver.got) == 2, tick=1.0)
+        assert receiver.calls[OPENS_AFTER : OPENS_AFTER + 3] == [[made[0]]] * 3
+        assert receiver.got == made
 
 
 class TestBreaker:
