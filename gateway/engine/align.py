@@ -7,6 +7,10 @@ import numpy as np
 from gateway.contract import Batch, Frame, Tag
 from gateway.engine.stages import rounds
 
+_LEAP_TICKS = 10
+_LEAP_SECONDS = 10.0
+_NEVER = np.iinfo(np.int64).min // 2
+
 
 class Aligner:
     """Last value per tag at the end of each tick, as long as it is valid; NaN otherwise, never invented.
@@ -17,6 +21,10 @@ class Aligner:
 
     A tick is emitted when a reading of a later tick arrives. Readings older than the last tick are left out: they
     would change the past. Ticks without any reading of the machine are not emitted.
+
+    One tag alone far ahead of the others (a wrong clock, a single wrong time) does not take the machine with it: when a
+    reading follows that is more than 10 ticks and 10 s behind, the tick goes back to it, unless a tick in between was
+    emitted; the value from the future is forgotten.
     """
 
     def __init__(self, machine: str, tags: tuple[Tag, ...], *, every: float, valid_for: float) -> None:
@@ -29,8 +37,10 @@ class Aligner:
         held_back = [tag.options.heartbeat if tag.options.deadband > 0 else 0.0 for tag in tags]
         self._valid_ns = np.array([int((valid_for + seconds) * 1e9) for seconds in held_back], dtype=np.int64)
         self._value = np.full(len(tags), np.nan)
-        self._t_ns = np.full(len(tags), np.iinfo(np.int64).min // 2)
+        self._t_ns = np.full(len(tags), _NEVER)
         self._tick = -1
+        self._next = 0
+        self._leap = max(_LEAP_TICKS, int(_LEAP_SECONDS / every))
 
     def add(self, batch: Batch) -> Frame | None:
         """Readings of this machine in, finished ticks out."""
@@ -41,6 +51,7 @@ class Aligner:
         ticks = batch.t_ns // self._every_ns
         if self._tick < 0:
             self._tick = int(ticks[0])
+        self._go_back(ticks)
         rows: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
         ends: list[int] = []
         for tick in np.unique(ticks[ticks >= self._tick]):
@@ -48,11 +59,19 @@ class Aligner:
                 end = (self._tick + 1) * self._every_ns
                 rows.append(self._row(end))
                 ends.append(end)
-                self._tick = int(tick)
+                self._next, self._tick = self._tick + 1, int(tick)
             self._hold(batch.select(ticks == tick))
         if not rows:
             return None
         return Frame(machine=self.machine, names=self.names, tags=self.tags, t_ns=np.array(ends, dtype=np.int64), x=np.array(rows))
+
+    def _go_back(self, ticks: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        """After a leap that only one tag made. Ticks before `_next` are told and stay as they are."""
+        behind = ticks[(ticks >= self._next) & (ticks < self._tick - self._leap)]
+        ahead = self._t_ns >= self._tick * self._every_ns
+        if len(behind) and ahead.sum() == 1:
+            self._tick = int(behind[0])
+            self._value[ahead], self._t_ns[ahead] = np.nan, _NEVER
 
     def _hold(self, batch: Batch) -> None:
         for piece in rounds(batch.tag):

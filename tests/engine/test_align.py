@@ -74,6 +74,37 @@ def test_ticks_without_readings_are_left_out() -> None:
     assert rows(a.add(readings((0, 100.5, 2.0)))) == [(1.0, [1.0, None])]
 
 
+def test_one_reading_from_the_future_does_not_blind_the_machine() -> None:
+    a = aligner()
+    a.add(readings((0, 0.2, 1.0), (1, 0.3, 10.0)))
+    assert rows(a.add(readings((0, 3600.5, 99.0)))) == [(1.0, [1.0, 10.0])]
+    assert a.add(readings((1, 1.3, 11.0))) is None
+    assert rows(a.add(readings((1, 2.3, 12.0)))) == [(2.0, [None, 11.0])]
+    assert rows(a.add(readings((0, 3.2, 2.0)))) == [(3.0, [None, 12.0])]
+    assert rows(a.add(readings((1, 4.3, 13.0)))) == [(4.0, [2.0, 12.0])]
+
+
+def test_a_tag_whose_clock_is_an_hour_ahead_stands_alone() -> None:
+    a = aligner()
+    found = [row for s in range(4) for row in rows(a.add(readings((1, s + 0.3, float(s)), (0, s + 3600.2, 99.0))))]
+    assert found == [(s + 1.0, [None, float(s)]) for s in range(4)]
+
+
+def test_the_first_reading_of_all_may_be_the_wrong_one() -> None:
+    a = aligner()
+    a.add(readings((0, 3600.5, 99.0)))
+    a.add(readings((1, 0.3, 10.0)))
+    assert rows(a.add(readings((1, 1.3, 11.0)))) == [(1.0, [None, 10.0])]
+
+
+def test_a_machine_whose_tags_all_went_ahead_does_not_go_back() -> None:
+    a = aligner()
+    a.add(readings((0, 0.2, 1.0), (1, 0.3, 10.0)))
+    a.add(readings((0, 3600.2, 2.0), (1, 3600.3, 20.0)))
+    assert a.add(readings((0, 1.2, 99.0))) is None
+    assert rows(a.add(readings((0, 3601.2, 3.0)))) == [(3601.0, [2.0, 20.0])]
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.floats(0, 60), st.floats(-1e6, 1e6)), min_size=1, max_size=60),
     st.lists(st.integers(0, 60), max_size=4),
