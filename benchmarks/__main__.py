@@ -1,4 +1,4 @@
-"""`make bench` or ``python -m benchmarks [NAME ...]``: one JSON line a scenario; all of them also write RESULTS.md."""
+"""`make bench` or ``python -m benchmarks [NAME ...]``: one JSON line a scenario; all of them also write RESULTS.md and the README's table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,7 @@ from benchmarks.machine import describe, pin_others
 from benchmarks.result import Result
 from benchmarks.servers import HERE, Missing
 
-# What a user would pick instead, measured on the same kind of machine with the same kind of load; see README.md.
-SCENARIOS = {
-    "modbus": "ThingsBoard gateway 3.8.5: 3,800 values/s, 130–150 ms, then 0; Node-RED 4.1: 20,000/s, 8.7 ms",
-    "mqtt": "ThingsBoard 4,400 msg/s, 220 ms, p50 310 ms; Node-RED 32,000/s without any disk, 29–56 ms, p50 1.3 ms",
-    "opcua": "asyncua's own handler: 18–24 ms per 1,000",
-    "outbox": "SAP Event Mesh, as published: 1,000–2,000/s below 20 ms",
-    "footprint": "ThingsBoard 63–84 MB, 0.3–1 s; Node-RED 213–407 MB, 3–5 s",
-}
+SCENARIOS = ("modbus", "mqtt", "opcua", "outbox", "footprint")
 HEAD = """\
 # Results
 
@@ -43,7 +36,7 @@ def main() -> int:
     for name in names or SCENARIOS:
         for result in asyncio.run(measured(name)):
             print(result.line(), flush=True)
-            rows.append((result, SCENARIOS[name]))
+            rows.append(result)
             unmet += any(not target.met for target in result.targets)
     if not names:
         write(machine, rows)
@@ -59,11 +52,16 @@ async def measured(name: str) -> list[Result]:
     return found
 
 
-def write(machine: str, rows: list[tuple[Result, str]]) -> None:
+def write(machine: str, rows: list[Result]) -> None:
     text = HEAD.format(date=f"{datetime.now(UTC):%Y-%m-%d}", machine=machine)
-    text += "".join(result.row(peers) + "\n" for result, peers in rows)
-    text += "\nEvery figure of the run:\n\n```json\n" + "".join(result.line() + "\n" for result, _ in rows) + "```\n"
+    text += "".join(result.row() + "\n" for result in rows)
+    text += "\nEvery figure of the run:\n\n```json\n" + "".join(result.line() + "\n" for result in rows) + "```\n"
     (HERE / "RESULTS.md").write_text(text)
+    readme = HERE.parent / "README.md"
+    table = "".join(line + "\n" for line in text.splitlines() if line.startswith("|"))
+    begin, end = "<!-- results -->\n", "<!-- /results -->"
+    head, _, rest = readme.read_text().partition(begin)
+    readme.write_text(f"{head}{begin}{table}{end}{rest.partition(end)[2]}")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """`facts` are figures without a target. `skipped` says why a scenario did not run."""
+    """`facts` are figures without a target, `peers` what a user would pick instead; `skipped` says why it did not run."""
 
     scenario: str
     targets: tuple[Target, ...] = ()
     facts: dict[str, object] = field(default_factory=dict)
+    peers: str = ""
     skipped: str = ""
 
     def line(self) -> str:
@@ -41,11 +42,11 @@ class Result:
         }
         return json.dumps({"scenario": self.scenario, **found, **self.facts, **({"skipped": self.skipped} if self.skipped else {})})
 
-    def row(self, peers: str) -> str:
+    def row(self) -> str:
         if self.skipped:
-            return f"| {self.scenario} | not run: {self.skipped} | | {peers} |"
+            return f"| {self.scenario} | not run: {self.skipped} | | {self.peers} |"
         verdict = "yes" if all(target.met for target in self.targets) else "**no**"
-        return f"| {self.scenario} | {'; '.join(map(str, self.targets))} | {verdict} | {peers} |"
+        return f"| {self.scenario} | {'; '.join(map(str, self.targets))} | {verdict} | {self.peers} |"
 
 
 def percentile(values: list[float], part: float) -> float:

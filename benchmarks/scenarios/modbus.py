@@ -34,6 +34,7 @@ async def as_fast_as_it_goes() -> Result:
             Target("dropped", seen.counters.get("readings_dropped", 0), "<=", 0),
         ),
         {"cpu_percent": round(seen.cpu / seen.at * 100), "bad": seen.counters.get("readings_bad", 0)},
+        "ThingsBoard gateway 3.8.5: 3,800 values/s, 130–150 ms, then 0; Node-RED 4.1: 20,000/s, 8.7 ms",
     )
 
 

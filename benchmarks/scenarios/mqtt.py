@@ -95,6 +95,7 @@ async def run() -> list[Result]:
                 Target("messages lost", lost, "<=", 0),
             ),
             facts,
+            "ThingsBoard 4,400 msg/s, 220 ms, p50 310 ms; Node-RED 32,000/s without any disk, 29–56 ms, p50 1.3 ms",
         )
     ]
 

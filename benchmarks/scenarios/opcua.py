@@ -30,5 +30,6 @@ async def run() -> list[Result]:
                 Target("dropped", seen.counters.get("readings_dropped", 0), "<=", 0),
             ),
             {"cpu_percent": round(seen.cpu / seen.at * 100), "bad": seen.counters.get("readings_bad", 0)},
+            "asyncua's own handler: 18–24 ms per 1,000",
         )
     ]

@@ -172,6 +172,7 @@ async def run() -> list[Result]:
                 "stored": found["stored"],
                 "in_stream": info.state.messages,
             },
+            "SAP Event Mesh, as published: 1,000–2,000/s below 20 ms",
         )
     ]
 
