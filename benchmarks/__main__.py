@@ -1,4 +1,4 @@
-"""`make bench` or ``python -m benchmarks [NAME ...]``: one JSON line a scenario; all of them also write RESULTS.md and the README's table."""
+"""`make bench` or ``python -m benchmarks [NAME ...]``: one JSON line a scenario; all of them also write RESULTS.md and README's table."""
 
 from __future__ import annotations
 
