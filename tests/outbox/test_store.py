@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -89,6 +90,7 @@ async def test_an_append_that_failed_with_its_group_is_tried_again(outbox: Outbo
 async def test_full_disk_is_waited_for_and_nothing_accepted_is_lost(
     outbox: Outbox, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "lineside")
     await outbox.append([], addressed(1))
     pages = await outbox.run(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
     await outbox.run(lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchone()[0])
@@ -105,7 +107,7 @@ async def test_full_disk_is_waited_for_and_nothing_accepted_is_lost(
         await clock.advance(1.0)
         await asyncio.sleep(0.005)
     assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001", "ev-00000002"]
-    assert [r.getMessage() for r in caplog.records] == ["outbox cannot write"]
+    assert [r.getMessage() for r in caplog.records] == ["outbox cannot write", "outbox writes again"]
 
 
 async def test_what_is_delivered_goes_and_the_law_holds(outbox: Outbox) -> None:
