@@ -84,7 +84,8 @@ async def run() -> list[Result]:
         await broker.stop()
     kept = [rate for rate in RATES if _kept_up(*at[rate])]
     main = at[20_000][0]
-    lost = sum(sent["sent"] - int(seen.counters["readings"]) for seen, sent, _ in at.values())
+    # Of each rate by itself: what came twice at one must not hide what is missing at another.
+    lost = sum(max(0, sent["sent"] - int(seen.counters["readings"])) for seen, sent, _ in at.values())
     return [
         Result(
             "MQTT QoS 1 → stages → bank → 1 % events, committed and delivered to JetStream",
@@ -103,7 +104,7 @@ async def run() -> list[Result]:
 def _kept_up(seen: Sample, sent: dict[str, int], milliseconds: list[float]) -> bool:
     """Offered in time, all of it taken, every event delivered, and none later than a second at p99."""
     offered = sent["sent"] / SECONDS
-    in_time = seen.at <= SECONDS + 2
+    in_time = seen.at <= SECONDS + 2 and len(milliseconds) >= seen.counters.get("events", 0)
     return in_time and seen.counters["readings"] >= sent["sent"] and offered > 0 and percentile(milliseconds, 0.99) < 1000
 
 

@@ -1,0 +1,68 @@
+"""The gateway writes to no machine: what the drivers ask for is seen at the other end of the line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from drivers.mqtt.link import Link
+from gateway import registry
+from gateway.testkit.rigs.modbus import Rig as ModbusRig
+from gateway.testkit.rigs.mqtt import Rig as MqttRig
+from gateway.testkit.servers.modbus import Plc
+from gateway.testkit.servers.mqtt import require_mosquitto
+
+READS = {1, 2, 3, 4}
+PUBLISH = 3
+
+
+async def test_modbus_sends_functions_that_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    answer = Plc._answer
+
+    def noted(plc: Plc, request: bytes) -> bytes:
+        seen.add(request[0])
+        return answer(plc, request)
+
+    monkeypatch.setattr(Plc, "_answer", noted)
+    rig = ModbusRig()
+    await rig.start()
+    source = rig.source()
+    try:
+        await source.connect()
+        await source.read()
+    finally:
+        await source.close()
+        await rig.stop()
+    assert seen
+    assert seen <= READS
+
+
+async def test_mqtt_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_mosquitto()
+    sent: list[int] = []
+    send = Link.send
+
+    def noted(link: Link, data: bytes) -> None:
+        sent.append(data[0] >> 4)
+        send(link, data)
+
+    monkeypatch.setattr(Link, "send", noted)
+    rig = MqttRig()
+    await rig.start()
+    source = rig.source()
+    try:
+        await source.connect()
+        await rig.stimulate()
+        await source.read()
+    finally:
+        await source.close()
+        await rig.stop()
+    assert sent
+    assert PUBLISH not in sent
+
+
+@pytest.mark.parametrize("name", registry.names("sources"))
+def test_no_source_can_write(name: str) -> None:
+    assert not hasattr(import_module(f"gateway.testkit.rigs.{name}").Rig().source(), "write")
