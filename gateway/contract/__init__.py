@@ -1,16 +1,19 @@
 """The contract: all that plugins may import. Standard library, numpy, pydantic and msgspec only."""
 
 from gateway.contract.errors import ConfigError, EndOfSource, LinesideError, NotConnected, StateError
-from gateway.contract.event import DUPLICATE, SENT, Event, Outcome, OutcomeKind
+from gateway.contract.event import DUPLICATE, SENT, Event, Outcome, OutcomeKind, Usage
 from gateway.contract.finding import Finding, Severity, State
 from gateway.contract.items import Batch, Frame, Item, Json, Record, Waveform
 from gateway.contract.options import (
     Bearing,
+    BudgetOptions,
     Duration,
+    FeedbackOptions,
     Filter,
     FrameWatchOptions,
     Range,
     RecordOptions,
+    RetryOptions,
     SecretRef,
     SourceOptions,
     StrictModel,
@@ -23,18 +26,23 @@ from gateway.contract.plugin import (
     Detector,
     DetectorContext,
     DetectorPlugin,
+    Feedback,
     Machine,
     Plugin,
     RecordSpec,
     Source,
     SourceContext,
     SourcePlugin,
+    Step,
     Tag,
+    Teachable,
+    Tunable,
     Uplink,
     UplinkContext,
     UplinkPlugin,
 )
 from gateway.contract.quality import BAD, GOOD, UNCERTAIN, Quality, reason
+from gateway.contract.verdict import Judgement, Label, Verdict
 
 __all__ = [
     "BAD",
@@ -44,6 +52,7 @@ __all__ = [
     "UNCERTAIN",
     "Batch",
     "Bearing",
+    "BudgetOptions",
     "Clock",
     "ConfigError",
     "Detector",
@@ -52,12 +61,16 @@ __all__ = [
     "Duration",
     "EndOfSource",
     "Event",
+    "Feedback",
+    "FeedbackOptions",
     "Filter",
     "Finding",
     "Frame",
     "FrameWatchOptions",
     "Item",
     "Json",
+    "Judgement",
+    "Label",
     "LinesideError",
     "Machine",
     "NotConnected",
@@ -69,6 +82,7 @@ __all__ = [
     "Record",
     "RecordOptions",
     "RecordSpec",
+    "RetryOptions",
     "SecretRef",
     "Severity",
     "Source",
@@ -77,13 +91,18 @@ __all__ = [
     "SourcePlugin",
     "State",
     "StateError",
+    "Step",
     "StrictModel",
     "Tag",
     "TagOptions",
+    "Teachable",
+    "Tunable",
     "Uplink",
     "UplinkContext",
     "UplinkOptions",
     "UplinkPlugin",
+    "Usage",
+    "Verdict",
     "WatchOptions",
     "Waveform",
     "reason",

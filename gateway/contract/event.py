@@ -24,6 +24,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     sequence       position in this gateway's stream, given by the outbox; 0 before
     partitionkey   machine: what must stay in order
     correlationid  incident id; empty for facts
+    causationid    id of the event this one replaces (a dead letter sent again with corrected data); else empty
     dataschema     URL of the contract
     data           JSON, UTF-8, already validated against the contract
     """
@@ -39,6 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     dataschema: str
     data: bytes
     correlationid: str = ""
+    causationid: str = ""
     traceparent: str = ""
     sequence: int = 0
 
@@ -59,23 +61,36 @@ class Outcome:
 
     after_seconds   RETRY, HOLD: wait at least this long (from Retry-After); 0 = the sender's own back-off
     reason          RETRY, PARK, HOLD: in the receiver's words, short, without secrets
+    code            PARK: the receiver's word for this kind of refusal (``INVALID_FIELD``), with the names of the fields;
+                    when it is the same for every event of a batch, the receiver changed, not the events
+    unknown         RETRY: the receiver may have taken it all the same (no answer came), so no other destination may get it
     """
 
     kind: OutcomeKind
     reason: str = ""
     after_seconds: float = 0.0
+    code: str = ""
+    unknown: bool = False
 
     @staticmethod
-    def retry(reason: str, after_seconds: float = 0.0) -> Outcome:
-        return Outcome(OutcomeKind.RETRY, reason, after_seconds)
+    def retry(reason: str, after_seconds: float = 0.0, *, unknown: bool = False) -> Outcome:
+        return Outcome(OutcomeKind.RETRY, reason, after_seconds, unknown=unknown)
 
     @staticmethod
-    def park(reason: str) -> Outcome:
-        return Outcome(OutcomeKind.PARK, reason)
+    def park(reason: str, *, code: str = "") -> Outcome:
+        return Outcome(OutcomeKind.PARK, reason, code=code)
 
     @staticmethod
     def hold(reason: str, after_seconds: float = 0.0) -> Outcome:
         return Outcome(OutcomeKind.HOLD, reason, after_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the receiver says of an allowance that is used up by sending: `used` of `limit`, both in the receiver's units."""
+
+    used: float
+    limit: float
 
 
 SENT: Final = Outcome(OutcomeKind.SENT)

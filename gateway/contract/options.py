@@ -92,6 +92,13 @@ class RecordOptions(StrictModel):
     """Common to every record (business message) of a source."""
 
 
+class FeedbackOptions(StrictModel):
+    """How far verdicts may move a threshold."""
+
+    step: float = Field(0.05, gt=0, le=0.5, description="a false alarm raises the threshold of its condition by this share")
+    at_most: float = Field(0.25, gt=0, le=2, description="all of them together by no more than this share")
+
+
 class WatchOptions(StrictModel):
     """Common to every detector."""
 
@@ -103,6 +110,7 @@ class WatchOptions(StrictModel):
     settle: Duration = Field("0s", description="and for this long after it began to hold")  # type: ignore[assignment]
     hold: Duration | None = Field(None, description="raise only after the condition held this long")
     clear_after: Duration | None = Field(None, description="close the incident after the condition was over this long")
+    feedback: FeedbackOptions | None = Field(None, description="let verdicts move its thresholds, within these bounds; default: never")
 
 
 class FrameWatchOptions(WatchOptions):
@@ -119,12 +127,41 @@ class Filter(StrictModel):
     types: list[str] = Field(default_factory=list, description="event types with * as wildcard; empty = all")
 
 
+class RetryOptions(StrictModel):
+    """What happens after a failure: a wait that doubles with jitter, and after some failures in a row the breaker opens."""
+
+    first: Duration = Field("500ms", gt=0, description="the wait after the first failure, at most; it doubles each time")  # type: ignore[assignment]
+    longest: Duration = Field("1m", gt=0, description="the longest wait between two attempts")  # type: ignore[assignment]
+    failures: int = Field(5, ge=1, le=100, description="in a row, after which nothing but single probes is sent")
+    longest_hold: Duration = Field("6h", gt=0, description="the longest wait a receiver may ask for")  # type: ignore[assignment]
+
+
+class BudgetOptions(StrictModel):
+    """How much a destination may be given; what is over the budget is rolled up into one summary per machine."""
+
+    per_hour: int | None = Field(None, ge=1, description="events")
+    per_day: int | None = Field(None, ge=1, description="events")
+    per_machine_and_day: int | None = Field(None, ge=1, description="events of one machine")
+    reserve: float = Field(0.2, ge=0, lt=1, description="share that only critical events may use, also of the receiver's own allowance")
+
+
 class UplinkOptions(StrictModel):
     """Common to every destination under ``deliver``."""
 
     when: Filter | None = Field(None, description="which events go there; default all")
     timeout: Duration = Field("10s", gt=0, description="how long a receiver may take before it counts as hung")  # type: ignore[assignment]
     batch: int = Field(200, ge=1, le=10_000, description="events handed over at once, at most")
+    linger: Duration = Field("0s", description="how long events may wait for more to fill the batch; critical ones do not")  # type: ignore[assignment]
+    max_age: Duration | None = Field(
+        None, description="an event recorded longer ago is not sent but kept as an expired dead letter"
+    )
+    backlog_per_second: float | None = Field(
+        None, gt=0, description="after an outage: new events first, the backlog behind them at this rate; default: all in order, at once"
+    )
+    budget: BudgetOptions | None = Field(None, description="how many events it may be given; default: as many as there are")
+    retry: RetryOptions = Field(default_factory=RetryOptions, description="waits after failures")
+    fallback_for: str | None = Field(None, description="the destination whose events this one takes over while that one is down")
+    fallback_after: Duration = Field("10m", description="how long it must be down for that")  # type: ignore[assignment]
 
 
 class Bearing(StrictModel):

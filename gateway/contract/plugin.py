@@ -6,13 +6,13 @@ what it raises. It says what happened (`errors.py`); one supervisor decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 from zoneinfo import ZoneInfo
 
-from gateway.contract.event import Event, Outcome
+from gateway.contract.event import Event, Outcome, Usage
 from gateway.contract.finding import Finding
 from gateway.contract.items import Batch, Frame, Item, Record, Waveform
 from gateway.contract.options import (
@@ -24,6 +24,7 @@ from gateway.contract.options import (
     UplinkOptions,
     WatchOptions,
 )
+from gateway.contract.verdict import Label, Verdict
 
 
 class Clock(Protocol):
@@ -168,15 +169,45 @@ class Detector(Protocol):
         """Continue from `dump`; raises StateError, and is unchanged then, when the state does not fit."""
 
 
+@runtime_checkable
+class Teachable(Protocol):
+    """What a detector may have beside `Detector`: it learns from verdicts on its incidents."""
+
+    def teach(self, label: Label) -> None:
+        """Told once, between two calls of `process`. It must not silence a condition for good."""
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """What a detector may have beside `Detector`: its threshold can be moved a little.
+
+    The gateway keeps the factor within the bounds of the watch (`feedback`), writes each change down, and can take it back; it
+    is no part of the detector's state.
+    """
+
+    def tune(self, machine: str, condition: str, factor: float) -> None:
+        """From now on this condition's threshold is the configured one times `factor`, at least 1; told at the start and on each change."""
+
+
+def _ignored(_usage: Usage) -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class UplinkContext:
-    """What an uplink is given beside its options: the destination's name, our CloudEvents source, clock, secrets."""
+    """What an uplink is given beside its options.
+
+    name     the destination's
+    source   our CloudEvents `source`
+    used     tell how much of an allowance is used up, as often as the receiver says it
+    """
 
     name: str
     source: str
     clock: Clock
     state_dir: Path
     secret: Callable[[SecretRef], str]
+    used: Callable[[Usage], None] = _ignored
 
 
 class Uplink(Protocol):
@@ -194,6 +225,33 @@ class Uplink(Protocol):
 
     async def close(self) -> None:
         """Release everything; never raises; twice is fine."""
+
+
+class Feedback(Protocol):
+    """Brings verdicts from a destination. One task calls it, as it does a source: connect, read, read, ..., close."""
+
+    async def connect(self) -> None:
+        """Open the connection; raises NotConnected (also for credentials that are refused)."""
+
+    async def read(self) -> list[Verdict]:
+        """Wait for verdicts; may be cancelled at any await. Calling it again is the acknowledgement: what it returned is on disk.
+
+        What was not acknowledged comes again; a verdict that comes twice has the same id. What cannot be understood is
+        skipped with a line in the log, not raised. Raises NotConnected when the peer is lost.
+        """
+
+    async def close(self) -> None:
+        """Release everything; never raises; twice is fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an examination: what was tried, whether it worked, and if not, what the administrator must change."""
+
+    name: str
+    ok: bool
+    said: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,11 +289,17 @@ class DetectorPlugin:
 
 @dataclass(frozen=True, kw_only=True)
 class UplinkPlugin:
-    """How an uplink introduces itself (entry point group ``gateway.uplinks``, same name)."""
+    """How an uplink introduces itself (entry point group ``gateway.uplinks``, same name).
+
+    feedback   builds what brings verdicts back, if the options ask for it; None: this destination gives none
+    examine    walks through login, permission and, with an event, one delivery of it; stops at the first step that fails
+    """
 
     name: str
     options: type[UplinkOptions]
     build: Callable[[Any, UplinkContext], Uplink]
+    feedback: Callable[[Any, UplinkContext], Feedback | None] = lambda _options, _context: None
+    examine: Callable[[Any, UplinkContext, Event | None], AsyncIterator[Step]] | None = None
 
 
 Plugin: TypeAlias = SourcePlugin | DetectorPlugin | UplinkPlugin
