@@ -1,0 +1,35 @@
+"""`lineside export ...`: folders and documents for the systems on the other side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli import main
+
+
+@main.group()
+def export() -> None:
+    """Write what other systems need to take our events."""
+
+
+@export.command("salesforce")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--mode",
+    type=click.Choice(["event", "record"]),
+    default="event",
+    show_default=True,
+    help="what the gateway may do there: publish events, or write cases itself",
+)
+@click.option("--contact", default="gateway@example.com", show_default=True, help="e-mail address of whoever looks after the app there")
+def export_salesforce(folder: Path, mode: str, contact: str) -> None:
+    """Write a source folder for Salesforce into FOLDER: the event, the fields of Case, permissions, draft flows, the app.
+
+    Deploy it with Salesforce's own command line; FOLDER/README.md has the steps. It contains no secret.
+    """
+    from gateway.commands.export_salesforce import write_folder
+
+    sys.exit(write_folder(folder, mode=mode, contact=contact))
