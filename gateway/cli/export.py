@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -25,11 +26,17 @@ def export() -> None:
     help="what the gateway may do there: publish events, or write cases itself",
 )
 @click.option("--contact", default="gateway@example.com", show_default=True, help="e-mail address of whoever looks after the app there")
-def export_salesforce(folder: Path, mode: str, contact: str) -> None:
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="the gateways' certificate (PEM, no key): the app takes the JWT bearer grant; without it client credentials",
+)
+def export_salesforce(folder: Path, mode: Literal["event", "record"], contact: str, certificate: Path | None) -> None:
     """Write a source folder for Salesforce into FOLDER: the event, the fields of Case, permissions, draft flows, the app.
 
     Deploy it with Salesforce's own command line; FOLDER/README.md has the steps. It contains no secret.
     """
     from gateway.commands.export_salesforce import write_folder
 
-    sys.exit(write_folder(folder, mode=mode, contact=contact))
+    sys.exit(write_folder(folder, mode=mode, contact=contact, certificate=certificate))

@@ -1,0 +1,1 @@
+"""What other systems need to take our events, made from the contracts."""

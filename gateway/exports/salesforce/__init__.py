@@ -1,0 +1,1 @@
+"""A source folder for Salesforce's command line."""
