@@ -48,7 +48,14 @@ class App:
         self.counts = Counts()
         self.status = Status(self.clock)
         buffer = settings.buffer
-        self.outbox = Outbox(settings.state_dir, self.clock, max_bytes=buffer.max_megabytes << 20, keep_days=buffer.keep_events_days)
+        self.outbox = Outbox(
+            settings.state_dir,
+            self.clock,
+            max_bytes=buffer.max_megabytes << 20,
+            min_free_bytes=buffer.min_free_megabytes << 20,
+            keep_days=buffer.keep_events_days,
+            destinations=[destination.name for destination in settings.destinations],
+        )
         self._builder = EventBuilder(settings.site.urn)
         self.incidents = Incidents(self.clock, self._builder.incident_id, evidence_seconds=settings.incidents.after)
         self._losses = Losses(self.clock)
@@ -94,8 +101,7 @@ class App:
         self.pipeline = Pipeline(line, self.incidents, self._acceptance, clock=self.clock, counts=self.counts, progress=self._progress)
         await restore(self.outbox, self.incidents, line.rules, forgot=replaced is not None, clock=self.clock)
         if replaced is not None:
-            log.error("outbox damaged, set aside", extra={"fields": {"file": replaced.set_aside, "why": replaced.problem}})
-            self._acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=self.clock.now_ns()))
+            self._tell_replaced(replaced)
         self._retire(line)
         async with asyncio.TaskGroup() as tasks:
             self._put_together(tasks)
@@ -118,6 +124,7 @@ class App:
             losses=self._losses,
             secret=Secrets(self.settings.path.parent),
             loading=self._files,
+            summarise=self._cases.of_summary,
         )
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
@@ -167,10 +174,26 @@ class App:
     def _adopt(self, settings: Settings, line: Line) -> None:
         """What is not a source, a watch or a destination."""
         logging.getLogger(OURS).setLevel(settings.log_level.upper())
-        self.outbox.max_bytes, self.outbox.keep_days = settings.buffer.max_megabytes << 20, settings.buffer.keep_events_days
+        buffer = settings.buffer
+        self.outbox.max_bytes, self.outbox.min_free_bytes = buffer.max_megabytes << 20, buffer.min_free_megabytes << 20
+        self.outbox.keep_days = buffer.keep_events_days
         self.incidents.evidence_seconds = settings.incidents.after
         self._cases.configure(settings.machines, line.history, settings.incidents)
         self._acceptance.routes = [Route.of(destination) for destination in settings.destinations]
+
+    def _tell_replaced(self, replaced: Replaced) -> None:
+        found = replaced.salvage
+        facts = {"file": replaced.set_aside, "why": replaced.problem, "events": found.events, "lost": found.lost_events}
+        log.error("outbox damaged, salvaged", extra={"fields": facts})
+        self._acceptance.event(
+            self._builder.of_salvaged_outbox(
+                replaced.set_aside,
+                replaced.problem,
+                saved={"events": found.events, "incidents": found.incidents},
+                lost={"events": found.lost_events, "incidents": found.lost_incidents},
+                now_ns=self.clock.now_ns(),
+            )
+        )
 
     def _retire(self, line: Line) -> None:
         for change in self.incidents.retire(line.rules):

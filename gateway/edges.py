@@ -10,16 +10,17 @@ from functools import partial
 from pathlib import Path
 
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
-from gateway.contract import Clock, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext
+from gateway.contract import Clock, Event, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext, Usage
 from gateway.engine.inbox import Inbox
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
-from gateway.outbox.losses import Losses
+from gateway.outbox.losses import Filled, Gap, Losses
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
+from gateway.outbox.summary import Group
 from gateway.supervisor import supervise
 from gateway.telemetry.counts import Counts
-from gateway.telemetry.status import Link, Status
+from gateway.telemetry.status import Link, LinkState, Status
 
 log = logging.getLogger("lineside")
 _PATIENCE_SECONDS = 2.0
@@ -29,7 +30,8 @@ _ROUNDS = 3
 class Edges:
     """Knows which sources and destinations run, and with which settings, so that a reload touches only what changed.
 
-    loading   executor for importing protocol libraries: not the loop, not asyncio's default one
+    loading    executor for importing protocol libraries: not the loop, not asyncio's default one
+    summarise  makes the event that stands for what is over a destination's budget
     """
 
     def __init__(
@@ -44,10 +46,11 @@ class Edges:
         losses: Losses,
         secret: Callable[[SecretRef], str],
         loading: Executor,
+        summarise: Callable[[str, Group], Event],
     ) -> None:
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
         self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
-        self._secret, self._loading = secret, loading
+        self._secret, self._loading, self._summarise = secret, loading, summarise
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
 
@@ -70,6 +73,8 @@ class Edges:
         await _end([task for _, task, _, _ in stopped.values()])
         self._pipeline.flush()
         for name, (_, _, link, _) in stopped.items():
+            if link.state == "down":
+                self._losses.gap(Gap(name, link.since_ns, self._clock.now_ns()))
             del self._pipeline.inboxes[name]
             self._status.remove(link)
 
@@ -103,6 +108,10 @@ class Edges:
         def took(count: int) -> None:
             self._counts.add("readings_received", count, source=name)
 
+        def filled(from_ns: int, to_ns: int, count: int) -> None:
+            self._losses.fill(Filled(name, from_ns, to_ns, count))
+
+        link.changed = partial(self._source_changed, source, link)
         inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped)
         self._pipeline.inboxes[name] = inbox
         context = SourceContext(
@@ -114,16 +123,35 @@ class Edges:
             secret=self._secret,
             dropped=partial(dropped, "readings"),
             skipped=skipped,
+            filled=filled,
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
         self.sources[name] = (source, self._tasks.create_task(run, name=f"source {name}"), link, inbox)
 
+    def _source_changed(self, source: SourceSettings, link: Link, before: LinkState, since_ns: int) -> None:
+        """What a source could not read while it was away stands in the ledger."""
+        if link.state == "down":
+            self._losses.gap(Gap(source.machine, link.since_ns))
+        elif before == "down":
+            seconds, period = (link.since_ns - since_ns) / 1e9, getattr(source.options, "poll_seconds", None)
+            count = int(len(source.tags) * seconds / period) if period else None
+            self._losses.gap(Gap(source.machine, since_ns, link.since_ns, count))
+
     def _start_sender(self, destination: DestinationSettings, settings: Settings) -> None:
         name, options = destination.name, destination.options
         link = self._status.add("destination", name)
+
+        def used(usage: Usage) -> None:
+            sender.throttle.told(usage)
+
         context = UplinkContext(
-            name=name, source=settings.site.urn, clock=self._clock, state_dir=settings.state_dir / "uplinks" / name, secret=self._secret
+            name=name,
+            source=settings.site.urn,
+            clock=self._clock,
+            state_dir=settings.state_dir / "uplinks" / name,
+            secret=self._secret,
+            used=used,
         )
         build: Callable[[], Uplink] = partial(destination.plugin.build, options, context)
         sender = Sender(
@@ -134,9 +162,10 @@ class Edges:
             status=self._status,
             counts=self._counts,
             clock=self._clock,
-            batch=options.batch,
-            timeout=options.timeout,
+            options=options,
+            summarise=partial(self._summarise, name),
             loading=self._loading,
+            has_fallback=any(other.options.fallback_for == name for other in settings.destinations),
         )
         run = supervise(link, sender.run, self._clock, self._status)
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)

@@ -14,7 +14,7 @@ from gateway import __version__
 from gateway.contract import BAD, Json, Severity, reason
 from gateway.incidents import Incident
 from gateway.outbox import incidents as stored
-from gateway.outbox import operations, retention
+from gateway.outbox import retention, tally
 from gateway.telemetry.counts import Figure
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ class Overview:
         with suppress(sqlite3.OperationalError):
             self._database = await self._app.outbox.run(
                 lambda connection: {
-                    "backlog": operations.backlog(connection),
+                    "backlog": tally.backlog(connection),
                     "bytes": retention.used_bytes(connection),
-                    "oldest": operations.oldest_recorded_ns(connection),
+                    "oldest": tally.oldest_recorded_ns(connection),
                 }
             )
 
@@ -214,7 +214,7 @@ class Overview:
         yield Figure("outbox_bytes", "bytes in use", self._database["bytes"])
         for destination, counts in self._database["backlog"].items():
             for what, count in counts.items():
-                kind: Literal["gauge", "counter"] = "counter" if what in operations.TALLIED else "gauge"
+                kind: Literal["gauge", "counter"] = "counter" if what in tally.TALLIED else "gauge"
                 yield Figure(f"outbox_{what}", "events by destination", count, (("destination", destination),), kind)
 
 

@@ -38,6 +38,10 @@ class Backoff:
         return random.uniform(0.1 * ceiling, ceiling)
 
 
+class Unusable(Exception):
+    """Raised through an edge, but no edge's affair: the core cannot go on, and the process ends."""
+
+
 async def supervise(link: Link, run: Callable[[], Awaitable[None]], clock: Clock, status: Status) -> None:
     """Run `run` (connect, then work until it raises) again and again; ends with EndOfSource or by cancelling.
 
@@ -51,6 +55,8 @@ async def supervise(link: Link, run: Callable[[], Awaitable[None]], clock: Clock
         except EndOfSource:
             status.ended(link)
             return
+        except Unusable:
+            raise
         except Exception as exc:  # noqa: BLE001  the one place where any error of an edge becomes a wait
             seconds = LONGEST_SECONDS if isinstance(exc, ConfigError) else backoff.failed()
             status.down(link, exc, seconds)

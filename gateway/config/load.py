@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,7 +50,7 @@ def load(path: Path, *, secrets: bool = True) -> Settings:
         sources=plant.sources,
         watches=watches,
         destinations=destinations,
-        buffer=BufferSettings(max_megabytes=buffer.max_megabytes, keep_events_days=buffer.keep_events_days),
+        buffer=BufferSettings(**buffer.model_dump()),
         secrets=tuple(sorted({ref.secret for model, _ in reader.validated for _, ref in references(model)})),
     )
 
@@ -116,8 +116,24 @@ def _deliver(reader: Reader, data: Any) -> tuple[tuple[DestinationSettings, ...]
         model = reader.validate(picked.options, dict(options), Spot(where))
         if model is not None:
             found.append(DestinationSettings(name=name, plugin=picked, options=model, when=model.when or Filter()))
+    _check_fallbacks(reader, found)
     buffer = reader.validate(BufferModel, given.get("buffer") or {}, Spot(("deliver", "buffer")))
     return tuple(found), buffer if isinstance(buffer, BufferModel) else BufferModel()
+
+
+def _check_fallbacks(reader: Reader, found: Sequence[DestinationSettings]) -> None:
+    first = {destination.name: destination.options.fallback_for for destination in found}
+    for name, wanted in first.items():
+        where = ("deliver", name, "fallback_for")
+        if wanted is None:
+            continue
+        if wanted not in first or wanted == name:
+            others = ", ".join(sorted(set(first) - {name})) or "none"
+            reader.problem(where, f"there is no other destination {wanted!r}", f"known are {others}")
+        elif first[wanted] is not None:
+            reader.problem(where, f"{wanted!r} is a fallback itself", "name the destination that gets the events")
+        elif list(first.values()).count(wanted) > 1:
+            reader.problem(where, f"{wanted!r} has two fallbacks", "keep one")
 
 
 def _check_secrets(reader: Reader, folder: Path) -> None:

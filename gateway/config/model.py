@@ -70,6 +70,7 @@ class BufferModel(StrictModel):
     """The caps of the outbox."""
 
     max_megabytes: int = Field(512, ge=1, description="of disk for events; beyond, the least severe and oldest are given up and counted")
+    min_free_megabytes: int = Field(256, ge=0, description="of the disk that must stay free; below, the outbox may not grow")
     keep_events_days: int = Field(30, ge=1, description="what could not be delivered for so long is given up and counted")
 
 

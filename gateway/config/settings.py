@@ -78,6 +78,7 @@ class IncidentSettings:
 @dataclass(frozen=True, kw_only=True)
 class BufferSettings:
     max_megabytes: int = 512
+    min_free_megabytes: int = 256
     keep_events_days: int = 30
 
 

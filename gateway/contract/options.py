@@ -152,9 +152,7 @@ class UplinkOptions(StrictModel):
     timeout: Duration = Field("10s", gt=0, description="how long a receiver may take before it counts as hung")  # type: ignore[assignment]
     batch: int = Field(200, ge=1, le=10_000, description="events handed over at once, at most")
     linger: Duration = Field("0s", description="how long events may wait for more to fill the batch; critical ones do not")  # type: ignore[assignment]
-    max_age: Duration | None = Field(
-        None, description="an event recorded longer ago is not sent but kept as an expired dead letter"
-    )
+    max_age: Duration | None = Field(None, description="an event recorded longer ago is not sent but kept as an expired dead letter")
     backlog_per_second: float | None = Field(
         None, gt=0, description="after an outage: new events first, the backlog behind them at this rate; default: all in order, at once"
     )

@@ -89,6 +89,7 @@ class SourceContext:
     state_dir   a folder of its own that survives restarts (certificates, learnt facts)
     secret      resolves a `SecretRef` to text; raises ConfigError when it is not there
     dropped     count what was lost before `read` could return it: `dropped("buffer_full", 12)`
+    filled      tell that readings of a stretch of time came after all (a server's history): `filled(from_ns, to_ns, count)`
     skipped     count polls that were not made because an earlier one took too long; nothing was read, so nothing is lost
     """
 
@@ -100,6 +101,7 @@ class SourceContext:
     secret: Callable[[SecretRef], str]
     dropped: Callable[[str, int], None]
     skipped: Callable[[int], None]
+    filled: Callable[[int, int, int], None] = lambda _from_ns, _to_ns, _count: None
 
 
 class Source(Protocol):

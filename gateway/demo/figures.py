@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.contract import Json
 from gateway.demo.cases import to_ns
 from gateway.demo.look import Look
-from gateway.outbox import operations
+from gateway.outbox import tally
 from gateway.outbox.database import FILE_NAME
 
 
@@ -18,7 +18,7 @@ def stored(state_dir: Path) -> dict[str, int]:
     """Events that were committed, by destination: the outbox's own tally. Read when the gateway has stopped."""
     connection = sqlite3.connect(f"file:{state_dir / FILE_NAME}?mode=ro", uri=True)
     try:
-        return {destination: counts["stored"] for destination, counts in operations.backlog(connection).items()}
+        return {destination: counts["stored"] for destination, counts in tally.backlog(connection).items()}
     finally:
         connection.close()
 

@@ -15,7 +15,7 @@ from gateway.contract import Event, Finding, Severity
 from gateway.engine.cases import Cases
 from gateway.events.catalogue import ContractViolation
 from gateway.incidents import Change, Incident, Phase, Rule
-from gateway.outbox.operations import Addressed, IncidentRow
+from gateway.outbox.append import Addressed, IncidentRow
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 
@@ -25,18 +25,24 @@ _WAITING_MOST = 10_000
 
 @dataclass(frozen=True)
 class Route:
-    """A destination and what it wants."""
+    """A destination and what it wants. A fallback wants nothing: it gets what it takes over."""
 
     name: str
     lowest: Severity
     types: tuple[str, ...]
+    is_fallback: bool = False
 
     @staticmethod
     def of(destination: DestinationSettings) -> Route:
-        return Route(destination.name, Severity[destination.when.severity.removeprefix(">=").upper()], tuple(destination.when.types))
+        lowest = Severity[destination.when.severity.removeprefix(">=").upper()]
+        return Route(destination.name, lowest, tuple(destination.when.types), destination.options.fallback_for is not None)
 
     def takes(self, event: Event) -> bool:
-        return event.severity >= self.lowest and (not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types))
+        return (
+            not self.is_fallback
+            and event.severity >= self.lowest
+            and (not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types))
+        )
 
 
 class Acceptance:

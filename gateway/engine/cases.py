@@ -10,6 +10,7 @@ from gateway.config.settings import IncidentSettings
 from gateway.contract import Clock, Event, Finding, Json, Machine, Severity
 from gateway.events.build import EventBuilder, rfc3339
 from gateway.incidents import Change, History, Phase, Rule, evidence
+from gateway.outbox.summary import Group
 from gateway.telemetry.counts import Counts
 
 _SEVERITY_NAMES = {int(severity): severity.name.lower() for severity in Severity}
@@ -41,6 +42,21 @@ class Cases:
         """Raises ContractViolation."""
         machine = self._machine(finding.machine)
         return self._builder.of_fact(finding, detector=rule.detector, domain=rule.domain, machine=machine, now_ns=self._clock.now_ns())
+
+    def of_summary(self, destination: str, group: Group) -> Event:
+        """What is over a destination's budget, of one machine."""
+        return self._builder.of_summary(
+            self._machine(group.machine),
+            destination=destination,
+            from_ns=group.from_ns,
+            to_ns=group.to_ns,
+            count=group.count,
+            by_type=dict(group.by_type),
+            by_severity=dict(group.by_severity),
+            incidents=group.incidents,
+            reason=group.reason,
+            now_ns=self._clock.now_ns(),
+        )
 
     def of_incident(self, change: Change) -> Event:
         """The incident keeps the evidence that was told. Raises ContractViolation."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from gateway.contract import Clock
 from gateway.incidents import Incident, Incidents, Rule
 from gateway.outbox import incidents as stored
-from gateway.outbox.operations import note_loss
+from gateway.outbox.ledger import note_absence, note_loss
 from gateway.outbox.store import Outbox
 
 log = logging.getLogger("lineside")
@@ -23,6 +23,7 @@ async def restore(outbox: Outbox, incidents: Incidents, rules: Mapping[str, Rule
     now_ns = clock.now_ns()
 
     def read(connection: sqlite3.Connection) -> tuple[list[tuple[str, str, int]], list[bytes], dict[tuple[str, str], int]]:
+        note_absence(connection, now_ns)
         damaged = stored.condemn(connection)
         for machine, condition, since_ns in damaged:
             name, why = f"{machine}/{condition}", "the stored row is damaged (checksum)"

@@ -2,10 +2,12 @@
 
 doubted     an event of it was answered with RETRY as a probe: its own fault or the receiver's, nobody knows yet
 on trial    the receiver took another machine's event since, or its time aside is over: its oldest event is sent alone
-set aside   that was answered with RETRY too: the machine is left out for a while, its events wait in their order
+set aside   that was answered with RETRY too: its events wait in a lane of their own for a while
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from gateway.contract import Clock
 
@@ -21,12 +23,7 @@ class Aside:
         self._clock = clock
         self._doubted: set[str] = set()
         self._trial_at: dict[str, float] = {}
-        self._told: set[str] = set()
-
-    @property
-    def left_out(self) -> list[str]:
-        """On trial or set aside: in no batch."""
-        return list(self._trial_at)
+        self._set: set[str] = set()
 
     @property
     def suspects(self) -> list[str]:
@@ -36,14 +33,25 @@ class Aside:
     @property
     def why(self) -> str:
         """For the status; empty while nothing is set aside."""
-        first = sorted(self._told)[:3]
-        more = f" and {len(self._told) - len(first)} more" if len(self._told) > len(first) else ""
+        first = sorted(self._set)[:3]
+        more = f" and {len(self._set) - len(first)} more" if len(self._set) > len(first) else ""
         return f"set aside: {', '.join(first)}{more}" if first else ""
+
+    def recall(self, machines: Iterable[tuple[str, float]]) -> None:
+        """Set aside before a restart: each with the seconds it has left."""
+        now = self._clock.monotonic()
+        for machine, seconds in machines:
+            self._set.add(machine)
+            self._trial_at[machine] = now + min(max(seconds, 0.0), ASIDE_SECONDS)
 
     def on_trial(self) -> str | None:
         """A machine whose oldest event is to be sent now."""
         now = self._clock.monotonic()
         return next((machine for machine, at in self._trial_at.items() if at <= now), None)
+
+    def tried(self, machine: str) -> bool:
+        """It is on trial or set aside."""
+        return machine in self._trial_at
 
     def doubt(self, machine: str) -> None:
         """Its event failed as a probe."""
@@ -56,8 +64,8 @@ class Aside:
 
     def failed(self, machine: str) -> bool:
         """Its trial did; True when that is news."""
-        news = machine not in self._told
-        self._told.add(machine)
+        news = machine not in self._set
+        self._set.add(machine)
         self._trial_at[machine] = self._clock.monotonic() + ASIDE_SECONDS
         return news
 
@@ -67,6 +75,6 @@ class Aside:
         self._trial_at.pop(machine, None)
         self._trial_at |= dict.fromkeys(self._doubted, self._clock.monotonic())
         self._doubted.clear()
-        was_aside = machine in self._told
-        self._told.discard(machine)
+        was_aside = machine in self._set
+        self._set.discard(machine)
         return was_aside

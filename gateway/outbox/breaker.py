@@ -1,7 +1,7 @@
 """A circuit breaker with back-off for one destination. Pure but for the clock and the jitter.
 
 closed      sending; a failure waits a jittered, growing time
-open        five failures in a row: nothing is sent until the wait is over
+open        some failures in a row, or a hold: nothing is sent until the wait is over
 half-open   one probe (a single event) decides: success closes, failure opens again
 hold        the receiver said "not for a while" (quota, credentials): open, but not a failure of the link
 """
@@ -9,48 +9,80 @@ hold        the receiver said "not for a while" (quota, credentials): open, but 
 from __future__ import annotations
 
 import random
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from gateway.contract import Clock
+from gateway.contract import Clock, RetryOptions
 
 BreakerState: TypeAlias = Literal["closed", "open", "half-open"]
-FIRST_SECONDS = 0.5
-LONGEST_SECONDS = 60.0
-OPENS_AFTER = 5
 HOLD_SECONDS = 60.0
+_MOST_FAILURES = 30
+
+
+class Memory(NamedTuple):
+    """What is kept over a restart; times are wall time, since_ns is 0 while the destination is well."""
+
+    failures: int
+    held: bool
+    ready_ns: int
+    since_ns: int
+    why: str
+
+
+WELL = Memory(0, False, 0, 0, "")
 
 
 class Breaker:
     """Ask `wait_seconds` before each attempt, tell `succeeded`, `failed` or `held` after it."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, options: RetryOptions | None = None) -> None:
+        self._clock, self._options = clock, options or RetryOptions()
         self._failures = 0
         self._ready_at = 0.0
         self._held = False
+        self._since_ns = 0
+        self._why = ""
 
     @property
     def state(self) -> BreakerState:
-        if self._failures < OPENS_AFTER and not self._held:
+        if self._failures < self._options.failures and not self._held:
             return "closed"
         return "open" if self.wait_seconds() > 0 else "half-open"
+
+    @property
+    def well(self) -> bool:
+        """The last attempt succeeded."""
+        return not self._since_ns
 
     def wait_seconds(self) -> float:
         return max(0.0, self._ready_at - self._clock.monotonic())
 
     def succeeded(self) -> None:
-        self._failures, self._held, self._ready_at = 0, False, 0.0
+        self._failures, self._held, self._ready_at, self._since_ns, self._why = 0, False, 0.0, 0, ""
 
-    def failed(self, after_seconds: float = 0.0) -> float:
-        """The next attempt waits for what the receiver asked, but at least for the back-off; returns the seconds."""
-        ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2**self._failures)
-        self._failures = min(self._failures + 1, 20)
-        return self._wait(max(after_seconds, random.uniform(0.1 * ceiling, ceiling)))
+    def failed(self, why: str = "", after_seconds: float = 0.0) -> float:
+        """Full jitter: anything up to a doubling ceiling, but no less than what the receiver asked for; returns the seconds."""
+        ceiling = min(self._options.longest, self._options.first * 2**self._failures)
+        self._failures = min(self._failures + 1, _MOST_FAILURES)
+        return self._wait(max(after_seconds, random.uniform(0.0, ceiling)), why)
 
-    def held(self, after_seconds: float = 0.0) -> float:
+    def held(self, why: str = "", after_seconds: float = 0.0) -> float:
         self._held = True
-        return self._wait(after_seconds or HOLD_SECONDS)
+        return self._wait(after_seconds or HOLD_SECONDS, why)
 
-    def _wait(self, seconds: float) -> float:
+    def _wait(self, seconds: float, why: str) -> float:
+        seconds = min(seconds, self._options.longest_hold)
+        self._since_ns, self._why = self._since_ns or self._clock.now_ns(), why
         self._ready_at = self._clock.monotonic() + seconds
         return seconds
+
+    def memory(self) -> Memory:
+        """To be written down after each change."""
+        ready_ns = self._clock.now_ns() + int(self.wait_seconds() * 1e9)
+        return WELL if self.well else Memory(self._failures, self._held, ready_ns, self._since_ns, self._why)
+
+    def recall(self, memory: Memory) -> None:
+        """Go on as before the restart. A wall clock that was set meanwhile cannot make the wait longer than it may be."""
+        self._failures, self._held, self._since_ns, self._why = memory.failures, memory.held, memory.since_ns, memory.why
+        longest = self._options.longest_hold if memory.held else self._options.longest
+        remaining = (memory.ready_ns - self._clock.now_ns()) / 1e9
+        self._ready_at = self._clock.monotonic() + min(max(remaining, 0.0), longest)

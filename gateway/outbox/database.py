@@ -1,113 +1,148 @@
-"""Opens the outbox file: checks it, sets a damaged one aside, brings the schema up to date."""
+"""Opens the outbox file: checks it, salvages what a damaged one holds, brings the schema up to date."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 from gateway.contract import ConfigError
+from gateway.outbox.migrate import SCHEMA_VERSION, migrate
+from gateway.outbox.salvage import Salvage, salvage
 
-SCHEMA_VERSION = 1
 FILE_NAME = "outbox.db"
+CHECK_SECONDS = 0.5
+"""How long the start looks; the rest is looked at while the gateway runs, see `Outbox.check`."""
+_SUFFIXES = ("", "-wal", "-shm")
+_EVERY_OPCODES = 20_000
 
 
-@dataclass(frozen=True)
 class Replaced:
-    """A damaged file was set aside."""
+    """A damaged file was set aside.
 
-    set_aside: str
-    problem: str
+    set_aside   its new name
+    problem     in SQLite's words
+    salvage     what of it was taken over
+    """
+
+    def __init__(self, set_aside: str, problem: str, salvage: Salvage) -> None:
+        self.set_aside, self.problem, self.salvage = set_aside, problem, salvage
 
 
-def open_database(folder: Path) -> tuple[sqlite3.Connection, Replaced | None]:
+def open_database(folder: Path, destinations: Sequence[str] = (), now_ns: int = 0) -> tuple[sqlite3.Connection, Replaced | None]:
     """The connection for the writer thread, and what had to be replaced, if anything.
 
+    destinations   of the configuration: an event of a damaged file goes to all of them when nobody knows any more who waited
     raises sqlite3.OperationalError   the folder cannot be written or the disk is full
     raises ConfigError                the file was written by a newer version: it is sound, so it stays where it is
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE_NAME
-    problem = damage(path)
-    if problem is None:
-        return _connect(path), None
-    set_aside = _set_aside(path)
-    return _connect(path), Replaced(set_aside, problem)
+    path, rescued = folder / FILE_NAME, folder / f"{FILE_NAME}.salvaged"
+    if not path.exists() and rescued.exists():  # killed between the two renames below
+        rescued.rename(path)
+    problem = suspicion(folder) or damage(path, CHECK_SECONDS)
+    replaced = None
+    if problem is not None and path.exists():
+        found = _rescue(path, folder / f"{FILE_NAME}.new", rescued, destinations, now_ns)
+        replaced = Replaced(_set_aside(path), problem, found)
+        rescued.rename(path)
+        _sync(folder)
+    _suspect(folder).unlink(missing_ok=True)
+    return _connect(path), replaced
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with the file, in SQLite's words; None for a sound or an absent one."""
+def _rescue(path: Path, new: Path, rescued: Path, destinations: Sequence[str], now_ns: int) -> Salvage:
+    """A complete new file beside the damaged one. Its name says that it is complete only when it is."""
+    for part in (new, rescued):
+        for suffix in _SUFFIXES:
+            part.with_name(part.name + suffix).unlink(missing_ok=True)
+    with closing(_connect(new)) as target:
+        found = salvage(path, target, destinations, now_ns)
+        target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    new.rename(rescued)
+    _sync(path.parent)
+    return found
+
+
+def damage(path: Path, seconds: float | None = None) -> str | None:
+    """What is wrong with the file, in SQLite's words; None for a sound or an absent one, and for what was not seen in time."""
     if not path.exists():
         return None
-    connection = sqlite3.connect(path)
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise ConfigError(f"{path} was written by a newer lineside (schema {version}, this one knows {SCHEMA_VERSION})")
+            if version == SCHEMA_VERSION:
+                connection.execute("SELECT count(*) FROM tally, breaker").fetchone()
+            return _check(connection, seconds)
+        except sqlite3.DatabaseError as exc:
+            if isinstance(exc, sqlite3.OperationalError) and "no such table" not in str(exc):
+                raise
+            return str(exc)
+
+
+def _check(connection: sqlite3.Connection, seconds: float | None) -> str | None:
+    if seconds is not None:
+        until = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > until, _EVERY_OPCODES)
     try:
         rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
-        if rows != ["ok"]:
-            return "; ".join(rows)[:900]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise ConfigError(f"{path} was written by a newer lineside (schema {version}, this one knows {SCHEMA_VERSION})")
-        if version == SCHEMA_VERSION:
-            connection.execute("SELECT count(*) FROM tally").fetchone()
-    except sqlite3.DatabaseError as exc:
-        if isinstance(exc, sqlite3.OperationalError) and "no such table" not in str(exc):
-            raise
-        return str(exc)
-    finally:
-        connection.close()
-    return None
+    except sqlite3.OperationalError as exc:
+        if "interrupt" in str(exc):
+            return None
+        raise
+    return None if rows == ["ok"] else "; ".join(rows)[:900]
+
+
+def suspicion(folder: Path) -> str | None:
+    """What a run before this one found; its file is salvaged even if a short look finds nothing."""
+    mark = _suspect(folder)
+    return (mark.read_text(encoding="utf-8", errors="replace")[:900] or "damaged") if mark.exists() else None
+
+
+def suspect(folder: Path, problem: str) -> None:
+    """Tell the next start."""
+    _suspect(folder).write_text(problem, encoding="utf-8")
+
+
+def _suspect(folder: Path) -> Path:
+    return folder / f"{FILE_NAME}.suspect"
 
 
 def _set_aside(path: Path) -> str:
     """Rename the file with its WAL; the name says when."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     name = f"{path.name}.damaged-{stamp}"
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in _SUFFIXES[::-1]:
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(path.with_name(name + suffix))
     return name
 
 
+def _sync(folder: Path) -> None:
+    """Make renames in it last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    if not path.stat().st_size:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA busy_timeout=5000")
     connection.execute("PRAGMA cache_size=-4096")
     connection.execute("PRAGMA journal_size_limit=16777216")
     if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-        _migrate(connection)
+        migrate(connection)
     return connection
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    # Imported only when there is something to do: a start of an up-to-date gateway saves its time and memory.
-    from sqlite_utils import Database, Migrations
-
-    migrations = Migrations("lineside.outbox")
-
-    @migrations()
-    def m001_first_release(db: Database) -> None:
-        for statement in statements((files("gateway.outbox") / "schema.sql").read_text(encoding="utf-8")):
-            db.execute(statement)
-        db.execute("PRAGMA user_version=1")
-
-    migrations.apply(Database(connection))
-
-
-def statements(script: str) -> list[str]:
-    """A script as single statements: `executescript` would commit the migration's transaction half way.
-
-    >>> statements("CREATE TABLE a (x); CREATE TABLE b (y); -- not; a third")
-    ['CREATE TABLE a (x);', ' CREATE TABLE b (y);']
-    """
-    found, begun = [], ""
-    for piece in script.split(";")[:-1]:
-        begun += piece + ";"
-        if sqlite3.complete_statement(begun):
-            found.append(begun)
-            begun = ""
-    return found

@@ -1,6 +1,6 @@
 """Incidents in the outbox's file: what a start continues with, what the page shows, what is forgotten.
 
-Plain functions of a connection, like `operations.py`; bodies are JSON of `gateway.incidents.Incident` and are given
+Plain functions of a connection, like `append.py`; bodies are JSON of `gateway.incidents.Incident` and are given
 back as bytes. A body whose checksum is wrong is never given back.
 """
 
@@ -61,7 +61,7 @@ def forget_oldest(connection: sqlite3.Connection, limit: int) -> int:
     """
     last = "SELECT rowid FROM (SELECT rowid, max(since_ns) FROM incident WHERE state='closed' GROUP BY machine, condition)"
     return connection.execute(
-        "DELETE FROM incident WHERE rowid IN (SELECT rowid FROM incident WHERE state='closed' "  # noqa: S608
+        "DELETE FROM incident WHERE rowid IN (SELECT rowid FROM incident WHERE state='closed' "
         f"AND rowid NOT IN ({last}) ORDER BY changed_ns LIMIT ?)",
         (limit,),
     ).rowcount

@@ -7,8 +7,10 @@ from zlib import crc32
 
 from gateway.contract import Event, Severity
 
-COLUMNS = "seq,id,type,source,subject,time_ns,recorded_ns,severity,partitionkey,dataschema,correlationid,traceparent,data,crc"
-INSERT = f"INSERT INTO event ({COLUMNS}) VALUES"
+COLUMNS = "seq,id,type,source,subject,time_ns,recorded_ns,severity,partitionkey,dataschema,correlationid,traceparent,data,crc,causationid"
+INSERT = f"INSERT INTO event ({COLUMNS},copies) VALUES"
+SELECTED = ",".join(f"e.{name}" for name in COLUMNS.split(","))
+"""The columns `from_row` wants, of a table that is called e."""
 
 
 _SEVERITY = {int(severity): severity for severity in Severity}
@@ -19,8 +21,9 @@ def checksum(fields: tuple[Any, ...], data: bytes) -> int:
     return crc32(data, crc32("\n".join(map(str, fields)).encode("utf-8", "surrogateescape")))
 
 
-def to_row(event: Event, seq: int) -> tuple[Any, ...]:
-    fields = (
+def to_row(event: Event, seq: int, copies: int) -> tuple[Any, ...]:
+    """`copies`: to how many destinations it is addressed."""
+    fields: tuple[Any, ...] = (
         seq,
         event.id,
         event.type,
@@ -34,13 +37,18 @@ def to_row(event: Event, seq: int) -> tuple[Any, ...]:
         event.correlationid,
         event.traceparent,
     )
-    return (*fields, event.data, checksum(fields, event.data))
+    return (*fields, event.data, checksum(_sealed(fields, event.causationid), event.data), event.causationid, copies)
+
+
+def _sealed(fields: tuple[Any, ...], causationid: str) -> tuple[Any, ...]:
+    """What the checksum is over: an event without a cause has the checksum it had before there were causes."""
+    return (*fields, causationid) if causationid else fields
 
 
 def from_row(row: tuple[Any, ...]) -> Event | None:
     """None: the row was damaged on disk and must not be sent as good."""
-    *fields, data, crc = row
-    if not isinstance(data, bytes) or checksum(tuple(fields), data) != crc:
+    *fields, data, crc, cause = row
+    if not isinstance(data, bytes) or checksum(_sealed(tuple(fields), cause), data) != crc:
         return None
     seq, identity, type_, source, subject, time_ns, recorded_ns, severity, key, schema, correlation, trace = fields
     return Event(
@@ -54,6 +62,7 @@ def from_row(row: tuple[Any, ...]) -> Event | None:
         partitionkey=key,
         dataschema=schema,
         correlationid=correlation,
+        causationid=cause,
         traceparent=trace,
         data=data,
         sequence=seq,

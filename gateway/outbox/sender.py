@@ -6,11 +6,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
-from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Uplink
+from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Severity, Uplink, UplinkOptions
+from gateway.outbox import fallback, lease, memory
 from gateway.outbox.aside import ASIDE_SECONDS, Aside
 from gateway.outbox.breaker import Breaker
+from gateway.outbox.drift import Drift
+from gateway.outbox.lease import Wanted
+from gateway.outbox.memory import SetAside
 from gateway.outbox.store import Outbox
+from gateway.outbox.summary import Summarise
+from gateway.outbox.throttle import Throttle
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, Status
 
@@ -18,14 +25,16 @@ log = logging.getLogger("lineside")
 
 _IDLE_SECONDS = 5.0
 _QUIET_SECONDS = 60.0
+_TAKEN = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 
 
 class Sender:
-    """Lease, send, settle, in order of sequence. Connects when it starts, so that a wrong address shows before an event waits.
+    """Lease, send, settle. Connects when it starts, so that a wrong address shows before an event waits.
 
-    build     makes the uplink; called again after the connection was lost, so no state of a broken client survives
-    loading   executor for `build`, which imports the uplink's library
-    timeout   of the uplink; the sender gives up on one that does not keep it after three times that and five seconds
+    build         makes the uplink; called again after the connection was lost, so no state of a broken client survives
+    loading       executor for `build`, which imports the uplink's library
+    has_fallback  another destination takes over what waits here while this one is down
+    options       its `timeout` is the uplink's; the sender gives up on one that does not keep it after three times that and five seconds
     """
 
     def __init__(
@@ -38,32 +47,32 @@ class Sender:
         status: Status,
         counts: Counts,
         clock: Clock,
-        batch: int,
-        timeout: float,
+        options: UplinkOptions,
+        summarise: Summarise,
         loading: Executor,
+        has_fallback: bool = False,
     ) -> None:
         self.name, self._build, self._loading, self._outbox = name, build, loading, outbox
-        self._link, self._status, self._counts, self._clock = link, status, counts, clock
-        self._batch, self._deadline = batch, 3 * timeout + 5
-        self.breaker = Breaker(clock)
-        self._aside = Aside(clock)
+        self._link, self._status, self._counts, self._clock, self._options = link, status, counts, clock, options
+        self._deadline, self._has_fallback = 3 * options.timeout + 5, has_fallback
+        self.breaker = Breaker(clock, options.retry)
+        self.throttle = Throttle(name, outbox, clock, options, summarise, marks=has_fallback)
+        self._aside, self._drift = Aside(clock), Drift(clock)
         self._uplink: Uplink | None = None
-        self._cursor = 0
         self._settling: asyncio.Task[None] | None = None
         self._refused, self._told = 0, float("-inf")
+        self._recalled = False
 
     async def run(self) -> None:
         """For ever, until cancelled."""
         self._wake = self._outbox.subscribe()
-        self._cursor = 0
         try:
+            await self._recall()
             while True:
                 events = await self._next()
                 if wait := self.breaker.wait_seconds():
                     await self._clock.sleep(wait)
                     continue
-                if self.breaker.state == "half-open":
-                    events = events[:1]
                 await self._deliver(events)
         finally:
             self._outbox.unsubscribe(self._wake)
@@ -81,90 +90,147 @@ class Sender:
             await self._settled()
             await self._disconnect()
 
-    async def _next(self) -> Sequence[Event]:
+    async def _recall(self) -> None:
+        """Breaker, budget and what was set aside, as they were before a restart."""
+        if self._recalled:
+            return
+        known, aside = await self._outbox.insist(lambda c: (memory.breaker(c, self.name), memory.aside(c, self.name)))
+        self.breaker.recall(known)
+        now_ns = self._clock.now_ns()
+        self._aside.recall((entry.machine, (entry.until_ns - now_ns) / 1e9) for entry in aside if entry.why == "refused")
+        await self.throttle.recall()
+        if not self.breaker.well:
+            self._status.down(self._link, NotConnected(self.name, known.why or "as before the restart"), self.breaker.wait_seconds())
+        await self.throttle.came_back()
+        self._recalled = True
+
+    async def _next(self) -> list[Event]:
         while True:
             self._wake.clear()
-            events = await self._lease()
-            if events:
-                return events
-            await self._again()
+            await self._take_over()
             if events := await self._lease():
-                return events
+                return await self._lingered(events)
+            await self._settled()
+            if events := await self._lease():
+                return await self._lingered(events)
             if self._uplink is None and not self.breaker.wait_seconds():
                 await self._greet()
             try:
-                async with asyncio.timeout(_IDLE_SECONDS):
+                async with asyncio.timeout(min(_IDLE_SECONDS, self.throttle.wait_seconds())):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _lingered(self, events: list[Event]) -> list[Event]:
+        """A batch that is not full waits for more, unless something in it is critical."""
+        until = self._clock.monotonic() + self._options.linger
+        while self._lingers(events) and (left := until - self._clock.monotonic()) > 0:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
+            except TimeoutError:
+                return events
+            events = await self._lease() or events
+        return events
+
+    def _lingers(self, events: list[Event]) -> bool:
+        urgent = any(event.severity >= Severity.CRITICAL for event in events)
+        return len(events) < self._options.batch and self.breaker.state == "closed" and self._aside.on_trial() is None and not urgent
 
     async def _greet(self) -> None:
         """Connect while nothing waits."""
         try:
             await self._connected()
         except (NotConnected, TimeoutError, OSError) as exc:
-            self._failed(exc)
+            await self._failed(exc)
         else:
             self._status.up(self._link)
 
-    async def _lease(self) -> Sequence[Event]:
+    async def _take_over(self) -> None:
+        first = self._options.fallback_for
+        if first is None:
+            return
+        after_ns, now_ns = int(self._options.fallback_after * 1e9), self._clock.now_ns()
+        moved = await self._outbox.insist(partial(fallback.take_over, first=first, second=self.name, after_ns=after_ns, now_ns=now_ns))
+        if moved:
+            log.warning("taken over", extra={"fields": {"destination": self.name, "from": first, "events": moved}})
+
+    async def _lease(self) -> list[Event]:
         """What goes next: one probe while the breaker is half-open, one event of a machine on trial, else a batch."""
-        if self.breaker.state == "half-open" and (probe := await self._probe()):
-            return probe
+        wanted = await self.throttle.wanted(self._options.batch)
+        if wanted is None:
+            return []
+        if self.breaker.state == "half-open":
+            return await self._probe(wanted)
         while machine := self._aside.on_trial():
             await self._settled()
-            if oldest := await self._outbox.lease(self.name, 0, 1, only=machine):
+            if oldest := await self._outbox.lease(self.name, Wanted(1, only=machine, mark=wanted.mark)):
                 return oldest
-            self._passed(machine)
-        return await self._outbox.lease(self.name, self._cursor, self._batch, without=self._aside.left_out)
+            await self._passed(machine)
+        events = await self._outbox.lease(self.name, wanted)
+        if self.throttle.draining and wanted.backlog and not events:
+            self.throttle.backlog_empty()
+        return await self.throttle.fits(events)
 
-    async def _probe(self) -> Sequence[Event]:
+    async def _probe(self, wanted: Wanted) -> list[Event]:
         """The oldest event; after a failed probe that of another machine, because the event itself may be the trouble."""
-        if probe := await self._outbox.lease(self.name, self._cursor, 1, without=self._aside.suspects):
-            return probe
+        one = partial(Wanted, 1, urgent_only=wanted.urgent_only, older_ns=wanted.older_ns, mark=wanted.mark)
+        if probe := await self._outbox.lease(self.name, one(without=tuple(self._aside.suspects))):
+            return probe[:1]
         self._aside.all_doubted()
-        return await self._outbox.lease(self.name, self._cursor, 1, without=self._aside.left_out)
+        return (await self._outbox.lease(self.name, one()))[:1]
 
     async def _deliver(self, events: Sequence[Event]) -> None:
         outcomes = await self._send(events)
         if outcomes is None:
             return
+        outcomes = self._drift.judge(outcomes)
         kinds = {outcome.kind for outcome in outcomes}
         for kind in kinds:
             self._counts.add("deliveries", sum(o.kind is kind for o in outcomes), destination=self.name, outcome=kind.value)
         self._tell_parked([outcome for outcome in outcomes if outcome.kind is OutcomeKind.PARK])
+        filled = self.throttle.sent([event for event, outcome in zip(events, outcomes, strict=True) if outcome.kind in _TAKEN])
         await self._settled()
         # The next batch is sent while this one's outcome goes to disk; if that is lost, the same ids are sent again.
-        self._settling = self._outbox.settle(self.name, events, outcomes)
-        self._cursor = events[-1].sequence
+        self._settling = self._outbox.settle(self.name, events, outcomes, filled)
         await self._conclude(events[0].partitionkey, outcomes, waits=bool(kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}))
 
     async def _conclude(self, machine: str, outcomes: Sequence[Outcome], *, waits: bool) -> None:
         """What the answers tell of the receiver, and of the machine whose event was sent alone."""
-        probing, on_trial = self.breaker.state == "half-open", machine in self._aside.left_out
+        probing, on_trial = self.breaker.state == "half-open", self._aside.tried(machine)
         if waits or probing or on_trial:
-            await self._again()
+            await self._settled()
         if not waits:
-            self.breaker.succeeded()
-            self._passed(machine)
+            await self._succeeded()
+            await self._passed(machine)
             self._status.up(self._link)
             self._link.why = self._aside.why
         elif on_trial and outcomes[0].kind is OutcomeKind.RETRY:
-            self._set_aside(machine, outcomes[0].reason)
+            await self._set_aside(machine, outcomes[0].reason)
         else:
-            if probing and outcomes[0].kind is OutcomeKind.RETRY:
+            if probing and (outcomes[0].kind is OutcomeKind.RETRY or self._drift.suspected):
                 self._aside.doubt(machine)
-            self._back_off(outcomes)
+            await self._back_off(outcomes)
 
-    def _set_aside(self, machine: str, why: str) -> None:
+    async def _succeeded(self) -> None:
+        if not self.breaker.well:
+            self.breaker.succeeded()
+            await self._remember()
+            await self.throttle.came_back()
+
+    async def _set_aside(self, machine: str, why: str) -> None:
         if self._aside.failed(machine):
             facts = {"destination": self.name, "machine": machine, "why": why, "retry_seconds": ASIDE_SECONDS}
             log.warning("set aside", extra={"fields": facts})
+        entry = SetAside(machine, self._clock.now_ns() + int(ASIDE_SECONDS * 1e9), "refused")
+        await self._outbox.insist(partial(memory.set_aside, destination=self.name, entry=entry))
         if self._link.state == "up":
             self._link.why = self._aside.why
 
-    def _passed(self, machine: str) -> None:
+    async def _passed(self, machine: str) -> None:
         if self._aside.passed(machine):
+            await self._outbox.insist(partial(memory.take_back, destination=self.name, machine=machine))
             log.info("taken up again", extra={"fields": {"destination": self.name, "machine": machine}})
 
     def _tell_parked(self, parked: Sequence[Outcome]) -> None:
@@ -174,36 +240,40 @@ class Sender:
             log.warning("parked", extra={"fields": {"destination": self.name, "events": self._refused, "why": parked[0].reason}})
             self._refused, self._told = 0, self._clock.monotonic()
 
-    async def _again(self) -> None:
-        """From the oldest on."""
-        await self._settled()
-        self._cursor = 0
-
     async def _send(self, events: Sequence[Event]) -> list[Outcome] | None:
-        """None: nothing was taken; the breaker knows."""
+        """None: nothing was taken, or nobody knows; the breaker does."""
         try:
             uplink = await self._connected()
             # The uplink keeps its own timeout; this is for the one that does not.
             async with asyncio.timeout(self._deadline):
                 outcomes = await uplink.send(events)
         except (NotConnected, TimeoutError, OSError) as exc:
-            self._failed(exc)
+            if isinstance(exc, NotConnected) and self._has_fallback:
+                untried = partial(lease.untried, destination=self.name, sequences=[event.sequence for event in events])
+                await self._outbox.insist(untried)
+            await self._failed(exc)
             await self._disconnect()
-            await self._again()
+            await self._settled()
             return None
         if len(outcomes) != len(events):
             raise RuntimeError(f"uplink {self.name} gave {len(outcomes)} outcomes for {len(events)} events")
         return outcomes
 
-    def _failed(self, exc: NotConnected | OSError) -> None:
-        hung = NotConnected(self.name, f"no answer within {self._deadline:g} s")
-        self._status.down(self._link, hung if isinstance(exc, TimeoutError) else exc, self.breaker.failed())
+    async def _failed(self, exc: NotConnected | OSError) -> None:
+        known = NotConnected(self.name, f"no answer within {self._deadline:g} s") if isinstance(exc, TimeoutError) else exc
+        self._status.down(self._link, known, self.breaker.failed(str(known)[:300]))
+        await self._remember()
 
-    def _back_off(self, outcomes: Sequence[Outcome]) -> None:
+    async def _back_off(self, outcomes: Sequence[Outcome]) -> None:
         waiting = [o for o in outcomes if o.kind in (OutcomeKind.RETRY, OutcomeKind.HOLD)]
         worst = max(waiting, key=lambda o: (o.kind is OutcomeKind.HOLD, o.after_seconds))
         pause = self.breaker.held if worst.kind is OutcomeKind.HOLD else self.breaker.failed
-        self._status.down(self._link, NotConnected(self.name, worst.reason), pause(worst.after_seconds))
+        self._status.down(self._link, NotConnected(self.name, worst.reason), pause(worst.reason[:300], worst.after_seconds))
+        await self._remember()
+
+    async def _remember(self) -> None:
+        known = self.breaker.memory()
+        await self._outbox.insist(partial(memory.keep_breaker, destination=self.name, memory=known))
 
     async def _connected(self) -> Uplink:
         if self._uplink is None:

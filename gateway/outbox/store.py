@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from gateway.contract import Clock, Event, Outcome
-from gateway.outbox import incidents, operations, retention
-from gateway.outbox.database import Replaced, open_database
+from gateway.outbox import append, incidents, ledger, memory, retention
+from gateway.outbox import lease as leases
+from gateway.outbox.append import Addressed, IncidentRow
+from gateway.outbox.budget import Filling
+from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, suspect
+from gateway.outbox.lease import Wanted
 from gateway.outbox.losses import Losses, write
-from gateway.outbox.operations import Addressed, IncidentRow
+from gateway.outbox.retention import Caps
 from gateway.outbox.writer import Operation, T, Writer
+from gateway.supervisor import Unusable
 
 log = logging.getLogger("lineside")
 _DAY_NS = 86_400_000_000_000
@@ -22,15 +27,29 @@ _ENFORCE_EVERY = 500
 _RETRY_SECONDS = 1.0
 
 
+class Damaged(Unusable):
+    """The file is damaged. The process ends; the next start salvages what can be read."""
+
+
 class Outbox:
     """Events in, events out; everything awaited here is on disk when it returns.
 
-    max_bytes, keep_days   caps, see retention.py
+    max_bytes, min_free_bytes, keep_days   caps, see retention.py
+    destinations                           of the configuration, for the salvage of a damaged file
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, max_bytes: int = 512 << 20, keep_days: int = 30) -> None:
-        self._folder, self._clock = folder, clock
-        self.max_bytes, self.keep_days = max_bytes, keep_days
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        max_bytes: int = 512 << 20,
+        min_free_bytes: int = 0,
+        keep_days: int = 30,
+        destinations: Sequence[str] = (),
+    ) -> None:
+        self._folder, self._clock, self._destinations = folder, clock, destinations
+        self.max_bytes, self.min_free_bytes, self.keep_days = max_bytes, min_free_bytes, keep_days
         self._since_enforced = 0
         self.refused = ""
         """Why the disk does not take anything now; empty while it does."""
@@ -44,12 +63,19 @@ class Outbox:
         raises sqlite3.OperationalError   the folder cannot be written
         raises ConfigError                the file is of a newer version
         """
-        connection, replaced = open_database(self._folder)
+        connection, replaced = open_database(self._folder, self._destinations, self._clock.now_ns())
         self._writer = Writer(connection)
         return replaced
 
     async def close(self) -> None:
         await self._writer.close()
+
+    def check(self) -> str | None:
+        """Look at the whole file, which may take minutes: for a thread of its own. What is wrong is told to the next start."""
+        problem = damage(self._folder / FILE_NAME)
+        if problem is not None:
+            suspect(self._folder, problem)
+        return problem
 
     def subscribe(self) -> asyncio.Event:
         """An event of the caller's own that is set whenever events were stored."""
@@ -73,10 +99,13 @@ class Outbox:
 
         The caller holds what it has meanwhile; nothing accepted is lost.
         """
-        self._stored(await self._insist(lambda connection: operations.append(connection, changed, events)))
+        self._stored(await self.insist(lambda connection: append.append(connection, changed, events)))
 
-    async def _insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None) -> T:
-        """Again until it is on disk. Every operation here may be done twice: ids and the rows' states decide."""
+    async def insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None) -> T:
+        """Again until it is on disk, so it must bear being done twice: ids and the rows' states decide.
+
+        raises Damaged   the file cannot be used any more
+        """
         while True:
             try:
                 result = await (submitted or self._writer.submit(operation))
@@ -87,6 +116,11 @@ class Outbox:
                 submitted = None
                 await self._clock.sleep(_RETRY_SECONDS)
                 continue
+            except sqlite3.DatabaseError as exc:
+                if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+                    raise
+                suspect(self._folder, str(exc))
+                raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
             if self.refused:
                 log.info("outbox writes again")
                 self.refused = ""
@@ -105,31 +139,38 @@ class Outbox:
 
     async def tidy(self, losses: Losses, closed_before_ns: int) -> None:
         """Write down what was lost elsewhere, keep to the caps, forget incidents that are closed since long."""
-        taken, retention_ = losses.take(), self._retention()
+        taken, retention_, now_ns = losses.take(), self._retention(), self._clock.now_ns()
 
         def operation(connection: sqlite3.Connection) -> int:
-            write(connection, taken, self._clock.now_ns())
+            write(connection, taken, now_ns)
+            ledger.seen_alive(connection, now_ns)
             incidents.forget(connection, closed_before_ns)
+            retention.give_back(connection)
             return retention_(connection)
 
-        _tell(await self._insist(operation))
+        _tell(await self.insist(operation))
 
     def _retention(self) -> Operation[int]:
-        return partial(retention.enforce, max_bytes=self.max_bytes, keep_ns=self.keep_days * _DAY_NS, now_ns=self._clock.now_ns())
+        caps = Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS)
+        return partial(retention.enforce, caps=caps, now_ns=self._clock.now_ns())
 
-    async def lease(
-        self, destination: str, after: int, limit: int, *, without: Collection[str] = (), only: str | None = None
-    ) -> list[Event]:
-        """The oldest `limit` ready events behind `after`, in order; `without` some machines, or `only` of one."""
-        return await self._insist(partial(operations.lease, destination=destination, after=after, limit=limit, without=without, only=only))
+    async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
+        """What goes next, see lease.py."""
+        return await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=self._clock.now_ns()))
 
-    def settle(self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome]) -> asyncio.Task[None]:
-        """Done when the outcomes are on disk. They are on their way when this returns, whoever is cancelled then."""
+    def settle(
+        self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], fillings: Sequence[Filling] = ()
+    ) -> asyncio.Task[None]:
+        """Done when the outcomes, and what they left of the budget, are on disk. They are on their way when this returns,
+        whoever is cancelled then.
+        """
+        now_ns = self._clock.now_ns()
 
         def operation(connection: sqlite3.Connection) -> None:
-            operations.settle(connection, destination, events, outcomes)
+            leases.settle(connection, destination, events, outcomes, now_ns)
+            memory.keep_fillings(connection, destination, fillings)
 
-        return asyncio.create_task(self._insist(operation, self._writer.submit(operation)))
+        return asyncio.create_task(self.insist(operation, self._writer.submit(operation)))
 
 
 def _report_retention(done: asyncio.Future[int]) -> None:
@@ -143,4 +184,4 @@ def _report_retention(done: asyncio.Future[int]) -> None:
 
 def _tell(given_up: int) -> None:
     if given_up:
-        log.warning("outbox full, events given up", extra={"fields": {"events": given_up, "ledger": "lineside outbox ledger"}})
+        log.warning("outbox full, events given up", extra={"fields": {"events": given_up, "ledger": "lineside ledger"}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,7 +16,7 @@ LinkState: TypeAlias = Literal["connecting", "up", "down", "ended"]
 
 @dataclass
 class Link:
-    """One source or destination. `since_ns` is wall time of the last change of state."""
+    """One source or destination. `since_ns` is wall time of the last change of state; `changed` is told the state before and its time."""
 
     kind: Literal["source", "destination"]
     name: str
@@ -23,6 +24,7 @@ class Link:
     since_ns: int = 0
     why: str = ""
     losses: int = 0
+    changed: Callable[[LinkState, int], None] | None = None
 
 
 class Status:
@@ -71,7 +73,10 @@ class Status:
         self._change(link, "ended", "")
 
     def _change(self, link: Link, state: LinkState, why: str) -> None:
+        before, since_ns = link.state, link.since_ns
         link.state, link.why, link.since_ns = state, why, self._clock.now_ns()
+        if link.changed is not None:
+            link.changed(before, since_ns)
 
 
 def _tell(link: Link, error: BaseException, why: str, retry_seconds: float) -> None:

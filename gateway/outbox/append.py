@@ -1,0 +1,93 @@
+"""Accepting: incidents and their events go to disk in one transaction. Plain functions of a connection."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from gateway.contract import Event, Severity
+from gateway.outbox import tally
+from gateway.outbox.rows import INSERT, to_row
+from gateway.outbox.tally import Lane
+
+_ROWS_PER_STATEMENT = 32
+
+
+class IncidentRow(NamedTuple):
+    """An incident as it is stored; `body` is JSON of `gateway.incidents.Incident`."""
+
+    id: str
+    machine: str
+    condition: str
+    state: str
+    since_ns: int
+    raised_ns: int
+    changed_ns: int
+    body: bytes
+
+
+class Addressed(NamedTuple):
+    """An event and the destinations that want it (may be none)."""
+
+    event: Event
+    destinations: tuple[str, ...]
+
+
+def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:
+    """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
+    insert_many(connection, "INSERT OR REPLACE INTO incident VALUES", [(*row, crc32(row.body)) for row in incidents])
+    wanted: dict[str, Addressed] = {}
+    for entry in events:
+        if entry.destinations:
+            wanted.setdefault(entry.event.id, entry)
+    if not wanted:
+        return 0
+    for known in _known(connection, wanted):
+        del wanted[known]
+    fresh = list(wanted.values())
+    first = next_sequence(connection)
+    aside = set(connection.execute("SELECT destination, machine FROM aside").fetchall())
+    insert_many(connection, INSERT, [to_row(entry.event, seq, len(entry.destinations)) for seq, entry in enumerate(fresh, first)])
+    deliveries = [
+        (destination, _lane(entry.event, destination, aside), seq, int(entry.event.severity))
+        for seq, entry in enumerate(fresh, first)
+        for destination in entry.destinations
+    ]
+    insert_many(connection, "INSERT INTO delivery (destination, lane, seq, severity) VALUES", deliveries)
+    tally.add(connection, "stored", Counter(row[0] for row in deliveries))
+    return len(fresh)
+
+
+def _lane(event: Event, destination: str, aside: set[tuple[str, str]]) -> int:
+    if aside and (destination, event.partitionkey) in aside:
+        return Lane.ASIDE
+    return Lane.URGENT if event.severity >= Severity.CRITICAL else Lane.ORDERED
+
+
+def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    rows = connection.execute("SELECT id FROM event WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+    return [row[0] for row in rows.fetchall()]
+
+
+def insert_many(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of one shape, many per statement: each statement gives the interpreter away and has to win it back."""
+    if not rows:
+        return
+    one = f"({','.join('?' * len(rows[0]))})"
+    full = len(rows) // _ROWS_PER_STATEMENT * _ROWS_PER_STATEMENT
+    if full:
+        statement = f"{head} {','.join([one] * _ROWS_PER_STATEMENT)}"
+        for start in range(0, full, _ROWS_PER_STATEMENT):
+            connection.execute(statement, [value for row in rows[start : start + _ROWS_PER_STATEMENT] for value in row])
+    if full < len(rows):
+        connection.executemany(f"{head} {one}", rows[full:])
+
+
+def next_sequence(connection: sqlite3.Connection) -> int:
+    """Of the next event; what was ever given is never given again."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='event'").fetchone()
+    return int(row[0]) + 1 if row else 1

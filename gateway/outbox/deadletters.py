@@ -1,0 +1,128 @@
+"""Dead letters: what a receiver refused, what is damaged, what is too old. Plain functions of a connection.
+
+They are kept until somebody decides: sent again as they are, replaced by a corrected event, or dropped.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from gateway.contract import Event, Severity
+from gateway.outbox import tally
+from gateway.outbox.append import Addressed, append
+from gateway.outbox.lease import drop_orphans
+from gateway.outbox.ledger import fill, note_loss
+from gateway.outbox.rows import SELECTED, from_row
+from gateway.outbox.tally import Kind, Lane
+
+
+class DeadLetter(NamedTuple):
+    """`event` is None when its row is damaged."""
+
+    seq: int
+    destination: str
+    kind: Kind
+    at_ns: int
+    attempts: int
+    code: str
+    reason: str
+    replaced_by: str
+    id: str
+    type: str
+    time_ns: int
+    event: Event | None
+
+
+_ALL = (
+    f"SELECT d.seq, d.destination, d.kind, d.at_ns, d.attempts, d.code, d.reason, d.replaced_by, {SELECTED} "
+    "FROM dead_letter d JOIN event e USING (seq)"
+)
+
+
+def find(connection: sqlite3.Connection, event_id: str | None = None, destination: str | None = None, limit: int = -1) -> list[DeadLetter]:
+    """Oldest first; all of them, of one event (by its whole id or its beginning), of one destination."""
+    where, parameters = ["1"], []
+    if event_id is not None:
+        where.append("(e.id=? OR substr(e.id, 1, length(?))=?)")
+        parameters += [event_id] * 3
+    if destination is not None:
+        where.append("d.destination=?")
+        parameters.append(destination)
+    rows = connection.execute(f"{_ALL} WHERE {' AND '.join(where)} ORDER BY d.seq, d.destination LIMIT ?", (*parameters, limit))
+    return [_letter(row) for row in rows.fetchall()]
+
+
+def _letter(row: tuple[Any, ...]) -> DeadLetter:
+    seq, destination, kind, at_ns, attempts, code, reason, replaced_by, *event = row
+    return DeadLetter(
+        seq, destination, Kind(kind), at_ns, attempts, code, reason, replaced_by, event[1], event[2], event[5], from_row(tuple(event))
+    )
+
+
+def retry(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: str, now_ns: int) -> int:
+    """Send them again as they are: back into the lane, at their old place in the order. Damaged ones stay."""
+    again = [letter for letter in letters if letter.event is not None and not letter.replaced_by]
+    for letter in again:
+        found = connection.execute("DELETE FROM dead_letter WHERE destination=? AND seq=?", (letter.destination, letter.seq)).rowcount
+        if found and letter.event is not None:
+            lane = Lane.URGENT if letter.event.severity >= Severity.CRITICAL else Lane.ORDERED
+            connection.execute(
+                "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, attempts, reason) VALUES (?,?,?,?,?,?)",
+                (letter.destination, lane, letter.seq, int(letter.event.severity), letter.attempts, letter.reason),
+            )
+            audit(connection, who=who, what="dead letter sent again", name=letter.id, before=letter.reason, after="", now_ns=now_ns)
+    return len(again)
+
+
+def replace(
+    connection: sqlite3.Connection, letters: Sequence[DeadLetter], correct: Callable[[Event], Event], *, who: str, now_ns: int
+) -> list[Event]:
+    """Send a corrected event in the place of each; the original is kept and knows by which one it was replaced.
+
+    correct   makes the new event; whatever it raises leaves the letter as it was and is raised here
+    """
+    made = []
+    for letter in letters:
+        if letter.event is None or letter.replaced_by:
+            continue
+        event = correct(letter.event)
+        append(connection, [], [Addressed(event, (letter.destination,))])
+        connection.execute("UPDATE dead_letter SET replaced_by=? WHERE destination=? AND seq=?", (event.id, letter.destination, letter.seq))
+        fill(connection, what="events", name=letter.destination, from_ns=letter.time_ns, to_ns=letter.time_ns, count=1)
+        audit(connection, who=who, what="dead letter corrected", name=letter.id, before=letter.reason, after=event.id, now_ns=now_ns)
+        made.append(event)
+    return made
+
+
+def drop(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: str, now_ns: int) -> int:
+    """Give them up; each destination gets a line in the ledger. One that was replaced is not lost, so it gets none."""
+    dropped = []
+    for letter in letters:
+        if connection.execute("DELETE FROM dead_letter WHERE destination=? AND seq=?", (letter.destination, letter.seq)).rowcount:
+            drop_orphans(connection, letter.destination, [letter.seq])
+            audit(connection, who=who, what="dead letter dropped", name=letter.id, before=letter.reason, after="", now_ns=now_ns)
+            dropped.append(letter)
+    tally.add(connection, "discarded", Counter(letter.destination for letter in dropped))
+    for destination in {letter.destination for letter in dropped if not letter.replaced_by}:
+        times = [letter.time_ns for letter in dropped if letter.destination == destination and not letter.replaced_by]
+        note_loss(
+            connection,
+            what="events",
+            name=destination,
+            from_ns=min(times),
+            to_ns=max(times),
+            count=len(times),
+            reason="rejected by the receiver, dropped by hand",
+            now_ns=now_ns,
+        )
+    return len(dropped)
+
+
+def audit(connection: sqlite3.Connection, *, who: str, what: str, name: str, before: str, after: str, now_ns: int) -> None:
+    """Who changed what."""
+    connection.execute(
+        "INSERT INTO audit (at_ns, who, what, name, before, after) VALUES (?,?,?,?,?,?)", (now_ns, who, what, name, before, after)
+    )

@@ -1,0 +1,236 @@
+"""What a sender sends next, and what came of it. Plain functions of a connection.
+
+Urgent deliveries go first, each with what still waits of its own incident, so that no incident is told out of order. Then
+what lies in order. With `Pace`, what is newer than the backlog goes before it, again each with the rest of its incident.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from gateway.contract import Event, Outcome, OutcomeKind
+from gateway.outbox import tally
+from gateway.outbox.rows import SELECTED, from_row
+from gateway.outbox.tally import LANES, Kind, Lane
+
+_DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
+_WAITING = f"SELECT {SELECTED} FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND "
+_NEWEST = (1 << 63) - 1
+EARLIEST_NS = 1_420_070_400_000_000_000
+"""2015-01-01: an event recorded before was recorded before the clock was set; its age is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a sender may have now.
+
+    limit           events
+    urgent_only     nothing but the urgent lane: the rest of the budget is a reserve
+    only            the oldest events of this machine, wherever they lie, and nothing else
+    without         machines that are left out
+    backlog_until   with `backlog`: deliveries up to this sequence are the backlog, and at most so many of them may go
+    older_ns        what was recorded before is not sent: it becomes a dead letter, expired
+    mark            write down that they are tried, before they are: there is a fallback, which must not get them too
+    """
+
+    limit: int
+    urgent_only: bool = False
+    only: str | None = None
+    without: tuple[str, ...] = ()
+    backlog_until: int = 0
+    backlog: int = 0
+    older_ns: int = 0
+    mark: bool = False
+
+
+def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> list[Event]:
+    """The next events, in the order they shall be sent. Damaged rows are quarantined and old ones expire on the way."""
+    if wanted.older_ns:
+        _expire(connection, destination, wanted.older_ns, now_ns)
+    rows = _in_turn(connection, destination, wanted) if wanted.only is None else _of_machine(connection, destination, wanted)
+    events = _sound(connection, destination, rows, now_ns)
+    if wanted.mark and events:
+        _mark(connection, destination, [event.sequence for event in events], tried=1)
+    return events
+
+
+def _of_machine(connection: sqlite3.Connection, destination: str, wanted: Wanted) -> list[Any]:
+    """One that is set aside has all of its events in that lane; one that is only doubted has its oldest far ahead."""
+    statement = _WAITING + "d.lane=? AND e.partitionkey=? ORDER BY d.seq LIMIT ?"
+    for lane in (Lane.ASIDE, Lane.URGENT, Lane.ORDERED):
+        if rows := _rows(connection, statement, (destination, lane, wanted.only, wanted.limit)):
+            return rows
+    return []
+
+
+def _in_turn(connection: sqlite3.Connection, destination: str, wanted: Wanted) -> list[Any]:
+    others = "AND e.partitionkey NOT IN (SELECT value FROM json_each(?)) " if wanted.without else ""
+    statement = f"{_WAITING}d.lane=? AND d.seq>? AND d.seq<=? {others}ORDER BY d.seq LIMIT ?"
+    left_out = (json.dumps(wanted.without),) if wanted.without else ()
+
+    def of(lane: Lane, after: int, until: int, limit: int) -> list[Any]:
+        return _rows(connection, statement, (destination, lane, after, until, *left_out, limit)) if limit > 0 else []
+
+    urgent = _with_incident(connection, destination, of(Lane.URGENT, 0, _NEWEST, wanted.limit))
+    if wanted.urgent_only or len(urgent) >= wanted.limit:
+        return urgent
+    if not wanted.backlog_until:
+        rest = of(Lane.ORDERED, 0, _NEWEST, wanted.limit)
+        return rest if not urgent else _joined(urgent, rest)[: wanted.limit]
+    live = of(Lane.ORDERED, wanted.backlog_until, _NEWEST, wanted.limit - len(urgent))
+    first = _joined(urgent, _with_incident(connection, destination, live))
+    return _joined(first, of(Lane.ORDERED, 0, wanted.backlog_until, min(wanted.backlog, wanted.limit - len(first))))
+
+
+def _joined(first: list[Any], then: list[Any]) -> list[Any]:
+    """Each once, at its first place."""
+    return list({row[0]: row for row in [*reversed(then), *reversed(first)]}.values())[::-1] if then else first
+
+
+def _with_incident(connection: sqlite3.Connection, destination: str, rows: list[Any]) -> list[Any]:
+    """The same, and ahead of each event what still waits of its incident and is older."""
+    ordered: dict[int, Any] = {}
+    for row in rows:
+        seq, identity, incident = row[0], row[1], row[10]
+        if incident and not identity.endswith("-0001"):
+            earlier = "d.lane=? AND d.seq IN (SELECT seq FROM event WHERE id>=? AND id<?) ORDER BY d.seq"
+            for before in _rows(connection, _WAITING + earlier, (destination, Lane.ORDERED, f"{incident}-", identity)):
+                ordered.setdefault(before[0], before)
+        ordered.setdefault(seq, row)
+    return list(ordered.values())
+
+
+def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any], now_ns: int) -> list[Event]:
+    events = []
+    for row in rows:
+        event = from_row(row)
+        if event is None:
+            bury(connection, destination, [row[0]], Kind.QUARANTINED, now_ns, reason="the stored row is damaged (checksum)")
+        else:
+            events.append(event)
+    return events
+
+
+def _rows(connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+    """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as exc:
+        if "decode" not in str(exc).lower():
+            raise
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def _expire(connection: sqlite3.Connection, destination: str, older_ns: int, now_ns: int) -> None:
+    """Looks at the old end of each lane only: a million events that are young enough cost nothing."""
+    for lane in Lane:
+        while True:
+            rows = connection.execute(
+                "SELECT d.seq, e.recorded_ns FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND d.lane=? "
+                "ORDER BY d.seq LIMIT 500",
+                (destination, lane),
+            ).fetchall()
+            old = [seq for seq, recorded_ns in rows if EARLIEST_NS <= recorded_ns < older_ns]
+            if old:
+                bury(connection, destination, old, Kind.EXPIRED, now_ns, reason="older than max_age")
+            if len(old) < len(rows) or not rows:
+                break
+
+
+def bury(
+    connection: sqlite3.Connection, destination: str, sequences: Sequence[int], kind: Kind, now_ns: int, *, reason: str, code: str = ""
+) -> None:
+    """Deliveries become dead letters; what is one already stays as it is."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO dead_letter (destination, seq, kind, at_ns, attempts, code, reason) "
+        f"SELECT destination, seq, ?, ?, attempts + 1, ?, ? FROM delivery WHERE destination=? AND lane IN {LANES} AND seq=?",
+        [(kind, now_ns, code[:200], reason[:500], destination, seq) for seq in sequences],
+    )
+    _delete(connection, destination, sequences)
+
+
+def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], now_ns: int) -> None:
+    """Write down what came of a batch: delivered rows go, parked ones become dead letters, the others wait.
+
+    Doing it twice is the same as once: what counts as delivered is the rows that were still there.
+    """
+    done, waits = [], []
+    for event, outcome in zip(events, outcomes, strict=True):
+        if outcome.kind in _DONE:
+            done.append(event.sequence)
+        elif outcome.kind is OutcomeKind.PARK:
+            bury(connection, destination, [event.sequence], Kind.PARKED, now_ns, reason=outcome.reason, code=outcome.code)
+        else:
+            waits.append((int(outcome.unknown), outcome.reason[:500], destination, event.sequence))
+    if waits:
+        statement = f"UPDATE delivery SET attempts=attempts+1, tried=?, reason=? WHERE destination=? AND lane IN {LANES} AND seq=?"
+        connection.executemany(statement, waits)
+    if done:
+        tally.add(connection, "delivered", {destination: remove(connection, destination, done)})
+
+
+def untried(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
+    """Nothing of them was taken after all."""
+    _mark(connection, destination, sequences, tried=0)
+
+
+def _mark(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], *, tried: int) -> None:
+    statement = f"UPDATE delivery SET tried=? WHERE destination=? AND lane IN {LANES} AND seq=?"
+    connection.executemany(statement, [(tried, destination, seq) for seq in sequences])
+
+
+def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> int:
+    """Delete deliveries, and the events nobody waits for any more; returns how many deliveries there were."""
+    count = _delete(connection, destination, sequences)
+    drop_orphans(connection, destination, sequences)
+    return count
+
+
+def _delete(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> int:
+    which, each = _each(sequences)
+    statement = f"DELETE FROM delivery WHERE destination=? AND lane IN {LANES} AND {which}"
+    return connection.executemany(statement, [(destination, *bounds) for bounds in each]).rowcount
+
+
+def drop_orphans(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
+    """Delete events that this destination has done with, unless another one still has them, waiting or as a dead letter."""
+    which, each = _each(sequences)
+    statement = (
+        f"DELETE FROM event WHERE {which} AND NOT {_held('?')} "
+        f"AND (copies=1 OR NOT EXISTS (SELECT 1 FROM tally t WHERE t.what='stored' AND {_held('t.destination')}))"
+    )
+    connection.executemany(statement, [(*bounds, destination, destination) for bounds in each])
+
+
+def _held(destination: str) -> str:
+    return (
+        f"(EXISTS (SELECT 1 FROM delivery WHERE destination={destination} AND lane IN {LANES} AND seq=event.seq) "
+        f"OR EXISTS (SELECT 1 FROM dead_letter WHERE destination={destination} AND seq=event.seq))"
+    )
+
+
+def _each(sequences: Sequence[int]) -> tuple[str, list[tuple[int, ...]]]:
+    """A condition on `seq` and what to put into it: one range when nothing is missing, else one by one."""
+    first, last = min(sequences), max(sequences)
+    if last - first + 1 == len(sequences):
+        return "seq BETWEEN ? AND ?", [(first, last)]
+    return "seq=?", [(seq,) for seq in sequences]
+
+
+def newest_waiting(connection: sqlite3.Connection, destination: str, before_ns: int) -> int:
+    """Where the backlog ends: the sequence of the newest delivery in order that was recorded before; 0: there is none."""
+    oldest = "SELECT seq FROM delivery WHERE destination=? AND lane=? ORDER BY seq LIMIT 1"
+    row = connection.execute(oldest, (destination, Lane.ORDERED)).fetchone()
+    if row is None or connection.execute("SELECT recorded_ns FROM event WHERE seq=?", row).fetchone()[0] >= before_ns:
+        return 0
+    row = connection.execute("SELECT max(seq) FROM delivery WHERE destination=? AND lane=?", (destination, Lane.ORDERED)).fetchone()
+    return int(row[0])

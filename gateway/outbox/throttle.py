@@ -1,0 +1,141 @@
+"""How much of what waits may go now: budget, reserve, the pace of a backlog. One per sender."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from gateway.contract import Clock, Event, Severity, UplinkOptions, Usage
+from gateway.outbox import memory, summary
+from gateway.outbox.budget import Budget, Filling, Pace
+from gateway.outbox.lease import Wanted, newest_waiting
+from gateway.outbox.memory import SetAside
+from gateway.outbox.store import Outbox
+from gateway.outbox.summary import Summarise
+
+log = logging.getLogger("lineside")
+_MACHINE_DAY = "budget per_machine_and_day"
+BACKLOG_AGE_SECONDS = 60.0
+"""What is younger when the destination comes back counts as new."""
+
+
+class Throttle:
+    """Decides for one destination.
+
+    summarise   makes the event that stands for what is over the budget
+    marks       a fallback exists: what is leased is marked as tried first
+    """
+
+    def __init__(self, name: str, outbox: Outbox, clock: Clock, options: UplinkOptions, summarise: Summarise, *, marks: bool) -> None:
+        self._name, self._outbox, self._clock, self._options = name, outbox, clock, options
+        self._summarise, self._marks = summarise, marks
+        self.budget = Budget(clock, options.budget)
+        self._pace = Pace(clock, options.backlog_per_second)
+        self._backlog_until = 0
+        self._over = ""
+        self._machines: dict[str, float] = {}
+
+    @property
+    def why(self) -> str:
+        """For the status: which limit holds events back; empty: none."""
+        return self._over
+
+    def told(self, usage: Usage) -> None:
+        """By the uplink."""
+        self.budget.told(usage)
+
+    async def recall(self) -> None:
+        """Go on as before the restart."""
+        fillings, aside = await self._outbox.insist(lambda c: (memory.fillings(c, self._name), memory.aside(c, self._name)))
+        self.budget.recall(fillings)
+        self._machines = {entry.machine: self._in(entry) for entry in aside if entry.why == "budget"}
+
+    def _in(self, entry: SetAside) -> float:
+        return self._clock.monotonic() + max(0.0, (entry.until_ns - self._clock.now_ns()) / 1e9)
+
+    async def came_back(self) -> None:
+        """After an outage: from now on what is old is the backlog, if it has a pace of its own."""
+        if self._pace.set:
+            before_ns = self._clock.now_ns() - int(BACKLOG_AGE_SECONDS * 1e9)
+            self._backlog_until = await self._outbox.insist(partial(newest_waiting, destination=self._name, before_ns=before_ns))
+
+    async def wanted(self, limit: int) -> Wanted | None:
+        """What to ask for now; None: nothing may go."""
+        await self._release_machines()
+        normal, urgent = self.budget.allowed(critical=False), self.budget.allowed(critical=True)
+        if normal < 1:
+            if not self._over:
+                self._over = self.budget.why()
+                log.warning("budget used up", extra={"fields": {"destination": self._name, "why": self._over}})
+            return self._of(min(limit, urgent), urgent_only=True) if urgent >= 1 else None
+        if self._over:
+            await self._roll_up(None, self._over)
+            log.info("budget again", extra={"fields": {"destination": self._name}})
+            self._over = ""
+        return self._of(min(limit, normal))
+
+    def _of(self, limit: int, *, urgent_only: bool = False) -> Wanted:
+        age = self._options.max_age
+        return Wanted(
+            limit,
+            urgent_only=urgent_only,
+            backlog_until=self._backlog_until,
+            backlog=min(limit, self._pace.allowed()) if self._backlog_until else 0,
+            older_ns=0 if age is None else self._clock.now_ns() - int(age * 1e9),
+            mark=self._marks,
+        )
+
+    async def fits(self, events: list[Event]) -> list[Event]:
+        """Without those of machines whose day is used up; such a machine waits in a lane of its own until there is room again."""
+        counts = Counter(event.partitionkey for event in events if event.severity < Severity.CRITICAL)
+        full = {machine for machine, count in counts.items() if self.budget.room(machine) < count}
+        for machine in full:
+            await self._set_aside(machine)
+        return [event for event in events if event.partitionkey not in full or event.severity >= Severity.CRITICAL] if full else events
+
+    async def _set_aside(self, machine: str) -> None:
+        seconds = self.budget.machine_wait_seconds(machine)
+        entry = SetAside(machine, self._clock.now_ns() + int(seconds * 1e9), "budget")
+        await self._outbox.insist(partial(memory.set_aside, destination=self._name, entry=entry))
+        if machine not in self._machines:
+            fields = {"destination": self._name, "machine": machine, "why": _MACHINE_DAY}
+            log.warning("budget used up", extra={"fields": fields})
+        self._machines[machine] = self._clock.monotonic() + seconds
+
+    async def _release_machines(self) -> None:
+        now = self._clock.monotonic()
+        for machine in [machine for machine, at in self._machines.items() if at <= now]:
+            await self._outbox.insist(partial(memory.take_back, destination=self._name, machine=machine))
+            await self._roll_up(machine, _MACHINE_DAY)
+            del self._machines[machine]
+
+    async def _roll_up(self, machine: str | None, reason: str) -> None:
+        count = await self._outbox.insist(
+            partial(summary.roll_up, destination=self._name, summarise=self._summarise, reason=reason, machine=machine)
+        )
+        if count:
+            log.warning("summarised", extra={"fields": {"destination": self._name, "events": count}})
+
+    def sent(self, taken: Sequence[Event]) -> Sequence[Filling]:
+        """They were taken; returns what is to be written down of the budget."""
+        self.budget.spend(taken)
+        if self._backlog_until:
+            self._pace.spend(sum(event.sequence <= self._backlog_until for event in taken))
+        return self.budget.fillings()
+
+    def backlog_empty(self) -> None:
+        """A lease that could have taken of it found nothing."""
+        self._backlog_until = 0
+
+    @property
+    def draining(self) -> bool:
+        return bool(self._backlog_until)
+
+    def wait_seconds(self) -> float:
+        """Until something more may go, at least a moment; infinite when it does not depend on time."""
+        waits = [self._pace.wait_seconds()] if self._backlog_until else []
+        waits += [self.budget.wait_seconds()] if self._over else []
+        waits += [at - self._clock.monotonic() for at in self._machines.values()]
+        return max(0.02, min(waits)) if waits else float("inf")
