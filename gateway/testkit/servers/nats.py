@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,23 @@ def executable() -> str:
 class NatsServer:
     """Start, kill, freeze and thaw; the store and the port stay the same over restarts.
 
-    extra   lines for the configuration file, for example authorization
+    extra      lines for the configuration file, for example authorization
+    jetstream  more of its jetstream block, for example a domain; None: without JetStream
+    login      arguments of nats-py's `connect` with which `create_stream` and `message_ids` get in
     """
 
-    def __init__(self, folder: Path | None = None, *, extra: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        name: str = "lineside-test",
+        extra: str = "",
+        jetstream: str | None = "",
+        login: Mapping[str, Any] | None = None,
+    ) -> None:
         self.port = free_port()
         self._folder = folder or Path(tempfile.mkdtemp(prefix="lineside-nats-"))
-        self._extra = extra
+        self._name, self._extra, self._jetstream, self._login = name, extra, jetstream, login or {}
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -47,11 +58,8 @@ class NatsServer:
         """Returns when it accepts connections; raises RuntimeError when it does not within 10 s."""
         config = self._folder / "nats.conf"
         store = self._folder / "store"
-        config.write_text(
-            f'listen: "127.0.0.1:{self.port}"\nserver_name: "lineside-test"\n'
-            f'jetstream {{ store_dir: "{store}", max_file: 1GB }}\n{self._extra}\n',
-            encoding="utf-8",
-        )
+        jetstream = "" if self._jetstream is None else f'jetstream {{ store_dir: "{store}", max_file: 1GB, {self._jetstream} }}\n'
+        config.write_text(f'listen: "127.0.0.1:{self.port}"\nserver_name: "{self._name}"\n{jetstream}{self._extra}\n', encoding="utf-8")
         log = (self._folder / "nats.log").open("ab")
         self._process = await asyncio.create_subprocess_exec(executable(), "-c", str(config), stdout=log, stderr=log)
         log.close()
@@ -68,7 +76,8 @@ class NatsServer:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
             return False
-        greeting = await reader.readline()
+        # With handshake_first it waits for the client.
+        greeting = b"INFO" if "handshake_first" in self._extra else await reader.readline()
         writer.close()
         return greeting.startswith(b"INFO")
 
@@ -85,6 +94,11 @@ class NatsServer:
             process.send_signal(how)
             process.send_signal(signal.SIGCONT)  # a frozen one takes nothing but SIGKILL
             await process.wait()
+
+    def reload(self) -> None:
+        """Read the configuration file again."""
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
 
     def freeze(self) -> None:
         """Returns when every thread stands still, which the signal alone does not promise."""
@@ -108,12 +122,17 @@ class NatsServer:
     async def __aexit__(self, *_: object) -> None:
         await self.kill()
 
+    async def client(self) -> Any:
+        """nats-py's, connected; to be closed."""
+        import nats
+
+        return await nats.connect(self.url, **self._login)
+
     async def message_ids(self, stream: str = "EVENTS") -> list[str]:
         """`Nats-Msg-Id` of everything in the stream, in order."""
-        import nats
         from nats.errors import TimeoutError as FetchTimeout
 
-        client = await nats.connect(self.url)
+        client = await self.client()
         try:
             js = client.jetstream()
             total = (await js.stream_info(stream)).state.messages
@@ -135,11 +154,11 @@ class NatsServer:
 
     async def create_stream(self, stream: str = "EVENTS", subjects: str = "evt.v1.>", **options: Any) -> None:
         """`options`: more of nats-py's StreamConfig, for example ``max_msgs=10``."""
-        import nats
         from nats.js.api import StreamConfig
 
-        client = await nats.connect(self.url)
+        client = await self.client()
         try:
-            await client.jetstream().add_stream(StreamConfig(name=stream, subjects=[subjects], duplicate_window=1800, **options))
+            options = {"duplicate_window": 1800} | options
+            await client.jetstream().add_stream(StreamConfig(name=stream, subjects=[subjects], **options))
         finally:
             await client.close()

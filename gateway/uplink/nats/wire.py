@@ -1,14 +1,23 @@
-"""The one place that goes below the library's public API: publishes of a whole window as one write, and a close at once.
+"""The one place that goes below the library's public API. A test pins each thing used here, so that a new release is noticed.
 
-`Client.publish` checks and encodes each of 15 headers anew, about 50 µs of CPU an event; our header block is built in
-one piece. A test pins what is used here, so that a new release of the library that changes it is noticed.
+publish     a whole window as one write: `Client.publish` checks and encodes each of 15 headers anew, about 50 µs an event
+replies     what comes to our inbox goes to a plain function: the library's message object, its header parser, its queue and its
+            task cost about 20 µs a reply
+encryption  asked for and not offered is an error; the library would send the password in clear
+loss        is told before the library tidies up, and nothing is flushed then: a hung peer would hold that up for ever
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
+
+Replied = Callable[[int, bytes, bytes | None], None]
 
 
 def hpub(subject: str, reply: str, header: bytes, payload: bytes) -> bytes:
@@ -32,3 +41,81 @@ def abort(client: Client) -> None:
     writer = getattr(client._transport, "_io_writer", None)
     if writer is not None:
         writer.transport.abort()
+
+
+class Wire(Client):
+    """A client whose replies go to `replied(ticket, payload, header)`; they come to ``<inbox>.<ticket>``.
+
+    lost       told once, when the library gives the connection up
+    encrypted  whether a connection in clear is an error
+    """
+
+    def __init__(self, replied: Replied, lost: Callable[[], None], *, encrypted: bool) -> None:
+        super().__init__()
+        self._ps = self._acks = _Parser(self)
+        self._told, self._gone, self._must_encrypt = replied, lost, encrypted
+        self._reply_sid, self._reply_inbox = -1, b""
+
+    @property
+    def asks_for_certificate(self) -> bool:
+        return bool(self._server_info.get("tls_verify"))
+
+    async def listen(self, inbox: str) -> None:
+        """Subscribe to ``<inbox>.*``; a refusal comes to the client's error callback."""
+        subscription = await self.subscribe(f"{inbox}.*")
+        self._reply_sid, self._reply_inbox = subscription._id, inbox.encode()
+        self._acks.takes(self._reply_inbox, self._reply_sid, self._told)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        if sid != self._reply_sid:
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]  # None without headers
+        elif (ticket := subject[len(self._reply_inbox) + 1 :]).isdigit():
+            self._told(int(ticket), data, headers)
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        if do_cbs and not self.is_closed:
+            self._gone()
+        self._pending.clear()
+        self._pending_data_size = 0
+        abort(self)
+        await super()._close(status, do_cbs)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if self._must_encrypt and info.get("tls_available"):
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)
+
+    def _connect_command(self) -> bytes:
+        """The first thing we say, with the password in it."""
+        if self._must_encrypt and not _is_encrypted(self._transport):
+            raise NatsError("nats: the server offers no TLS")
+        command: bytes = super()._connect_command()
+        return command
+
+
+def _is_encrypted(transport: Any) -> bool:
+    return transport._io_writer.get_extra_info("sslcontext") is not None
+
+
+class _Parser(Parser):
+    """Takes replies without headers from the front of what was read; the rest goes the library's way."""
+
+    _control: re.Pattern[bytes] | None = None
+
+    def takes(self, inbox: bytes, sid: int, told: Replied) -> None:
+        self._control, self._told = re.compile(rb"MSG %b\.(\d+) %d (\d+)\r\n" % (re.escape(inbox), sid)), told
+
+    async def parse(self, data: bytes = b"") -> None:
+        if self._control is not None and self.state == AWAITING_CONTROL_LINE:
+            data = bytes(self.buf) + data
+            self.buf.clear()
+            position = 0
+            while found := self._control.match(data, position):
+                start, end = found.end(), found.end() + int(found[2])
+                if len(data) < end + 2:
+                    self.buf.extend(data[position:])
+                    return
+                self._told(int(found[1]), data[start:end], None)
+                position = end + 2
+            data = data[position:]
+        await super().parse(data)
