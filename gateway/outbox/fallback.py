@@ -25,11 +25,10 @@ def take_over(connection: sqlite3.Connection, first: str, second: str, *, after_
         (first, Lane.URGENT, Lane.ORDERED, MOST),
     ).fetchall()
     connection.executemany("DELETE FROM delivery WHERE destination=? AND lane=? AND seq=?", [(first, lane, seq) for lane, seq, _ in found])
-    before = connection.total_changes
-    connection.executemany(
+    inserted = connection.executemany(
         "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, reason) VALUES (?,?,?,?,?)",
         [(second, *entry, f"taken over from {first}") for entry in found],
-    )
+    ).rowcount
     tally.add(connection, "moved", {first: len(found)})
-    tally.add(connection, "stored", {second: connection.total_changes - before})
+    tally.add(connection, "stored", {second: max(inserted, 0)})
     return len(found)

@@ -36,8 +36,12 @@ class Caps:
 
 def used_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of pages in use and of the WAL. Free pages do not count: they are used again before the file grows."""
+    return _page_bytes(connection) + wal_bytes(connection)
+
+
+def _page_bytes(connection: sqlite3.Connection) -> int:
     page_size, pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count"))
-    return int(page_size) * (int(pages) - int(free)) + wal_bytes(connection)
+    return int(page_size) * (int(pages) - int(free))
 
 
 def wal_bytes(connection: sqlite3.Connection) -> int:
@@ -64,10 +68,12 @@ def enforce(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> int:
     """Bring the outbox under its caps; returns the number of deliveries given up."""
     given_up = _age(connection, now_ns - caps.keep_ns, now_ns)
     allowed = allowed_bytes(connection, caps)
-    reason = "evicted: max_megabytes" if allowed == caps.max_bytes else "evicted: min_free_megabytes"
-    while used_bytes(connection) > allowed and forget_oldest(connection, CHUNK):
+    reason = f"evicted: {'max' if allowed == caps.max_bytes else 'min_free'}_megabytes"
+    # The WAL as it is now: deleting makes it longer for a moment, which must not be paid for with more events.
+    allowed -= wal_bytes(connection)
+    while _page_bytes(connection) > allowed and forget_oldest(connection, CHUNK):
         continue
-    while used_bytes(connection) > allowed:
+    while _page_bytes(connection) > allowed:
         count = _sacrifice(connection, reason, now_ns)
         if not count:
             break

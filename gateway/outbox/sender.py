@@ -69,11 +69,11 @@ class Sender:
         try:
             await self._recall()
             while True:
-                events = await self._next()
+                # Waited for before anything is leased: what is leased may already count as tried.
                 if wait := self.breaker.wait_seconds():
                     await self._clock.sleep(wait)
-                    continue
-                await self._deliver(events)
+                elif events := await self._next():
+                    await self._deliver(events)
         finally:
             self._outbox.unsubscribe(self._wake)
             await self._disconnect()
@@ -105,7 +105,8 @@ class Sender:
         self._recalled = True
 
     async def _next(self) -> list[Event]:
-        while True:
+        """What to send now; nothing when a wait has begun meanwhile."""
+        while not self.breaker.wait_seconds():
             self._wake.clear()
             await self._take_over()
             if events := await self._lease():
@@ -113,13 +114,14 @@ class Sender:
             await self._settled()
             if events := await self._lease():
                 return await self._lingered(events)
-            if self._uplink is None and not self.breaker.wait_seconds():
+            if self._uplink is None:
                 await self._greet()
             try:
                 async with asyncio.timeout(min(_IDLE_SECONDS, self.throttle.wait_seconds())):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+        return []
 
     async def _lingered(self, events: list[Event]) -> list[Event]:
         """A batch that is not full waits for more, unless something in it is critical."""
@@ -202,9 +204,9 @@ class Sender:
         if waits or probing or on_trial:
             await self._settled()
         if not waits:
+            self._status.up(self._link)
             await self._succeeded()
             await self._passed(machine)
-            self._status.up(self._link)
             self._link.why = self._aside.why
         elif on_trial and outcomes[0].kind is OutcomeKind.RETRY:
             await self._set_aside(machine, outcomes[0].reason)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import ConfigError
-from gateway.outbox import operations
+from gateway.outbox import tally
 
 
 async def test_a_limit_crossing_is_one_event_and_its_end_another(site: Any) -> None:
@@ -149,7 +149,7 @@ class TestPage:
             await site.until(lambda: app.counts.total("deliveries", outcome="sent") == 3)
             await asyncio.sleep(1.05)
             status, text = await site.get(app, "/metrics")
-            stored = (await app.outbox.run(operations.backlog))["crm"]
+            stored = (await app.outbox.run(tally.backlog))["crm"]
         assert status == 200
 
         def metric(name: str) -> float:

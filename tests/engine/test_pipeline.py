@@ -25,7 +25,7 @@ from gateway.engine.pipeline import Pipeline
 from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.incidents import Incidents
-from gateway.outbox import operations
+from gateway.outbox import tally
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 from gateway.testkit.clock import FakeClock
@@ -278,7 +278,7 @@ async def test_while_the_disk_takes_nothing_the_watchdog_is_fed(
         while one.outbox.accepted < 240:
             await one.clock.advance(1.0)
             await asyncio.sleep(0.002)
-    counts = (await one.outbox.run(operations.backlog))["crm"]
+    counts = (await one.outbox.run(tally.backlog))["crm"]
     assert counts["stored"] == 240
 
 

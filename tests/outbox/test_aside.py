@@ -12,7 +12,7 @@ from gateway.testkit.clock import FakeClock
 def test_a_doubted_machine_is_no_probe_but_goes_with_the_others() -> None:
     aside = Aside(FakeClock())
     aside.doubt("m1")
-    assert (aside.suspects, aside.left_out, aside.on_trial()) == (["m1"], [], None)
+    assert (aside.suspects, aside.tried("m1"), aside.on_trial()) == (["m1"], False, None)
     aside.all_doubted()
     assert aside.suspects == []
 
@@ -22,15 +22,15 @@ async def test_who_was_doubted_is_on_trial_when_another_passes_and_aside_when_th
     aside = Aside(clock)
     aside.doubt("m1")
     assert not aside.passed("m2")
-    assert (aside.on_trial(), aside.left_out) == ("m1", ["m1"])
+    assert (aside.on_trial(), aside.tried("m1")) == ("m1", True)
     assert aside.failed("m1")
-    assert (aside.on_trial(), aside.left_out, aside.why) == (None, ["m1"], "set aside: m1")
+    assert (aside.on_trial(), aside.tried("m1"), aside.why) == (None, True, "set aside: m1")
     await clock.advance(ASIDE_SECONDS)
     assert aside.on_trial() == "m1"
     assert not aside.failed("m1")
     await clock.advance(ASIDE_SECONDS)
     assert aside.passed("m1")
-    assert (aside.on_trial(), aside.left_out, aside.why) == (None, [], "")
+    assert (aside.on_trial(), aside.tried("m1"), aside.why) == (None, False, "")
 
 
 def test_a_doubted_machine_that_passes_is_doubted_no_more() -> None:

@@ -10,16 +10,16 @@ import pytest
 from sqlite_utils import Database
 
 from gateway.contract import ConfigError
-from gateway.outbox import database, operations
+from gateway.outbox import migrate
+from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import FILE_NAME, open_database
-from gateway.outbox.operations import Addressed
 from gateway.testkit.rigs import event
 
 
 def filled(folder: Path, count: int = 400) -> Path:
     connection, replaced = open_database(folder)
     assert replaced is None
-    operations.append(connection, [], [Addressed(event(n, data=b"y" * 1500), ("crm",)) for n in range(count)])
+    append(connection, [], [Addressed(event(n, data=b"y" * 1500), ("crm",)) for n in range(count)])
     connection.close()
     return folder / FILE_NAME
 
@@ -29,25 +29,25 @@ def test_a_new_file_is_safe_against_power_cuts_and_its_migration_is_recorded(tmp
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     applied = [row["name"] for row in Database(connection)["_sqlite_migrations"].rows]
-    assert applied == ["m001_first_release"]
+    assert applied == ["m001_first_release", "m002_lanes_and_dead_letters"]
     connection.close()
 
 
 def test_every_table_of_ours_is_strict(tmp_path: Path) -> None:
     connection, _ = open_database(tmp_path)
     db = Database(connection)
-    assert {t.name for t in db.tables if t.strict} == {"event", "delivery", "tally", "incident", "ledger"}
+    assert {t.name for t in db.tables if not t.strict} == {"_sqlite_migrations", "sqlite_sequence"}
     connection.close()
 
 
 def test_a_migration_that_was_cut_off_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = database.statements
+    whole = migrate.statements
 
     def cut(script: str) -> list[str]:
         return [*whole(script)[:3], "CREATE TABLE not sql;"]
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "statements", cut)
+        patch.setattr(migrate, "statements", cut)
         with pytest.raises(sqlite3.OperationalError):
             open_database(tmp_path)
     connection, replaced = open_database(tmp_path)
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_set_aside_and_kept(tmp_path: Path, where: str) -> Non
     assert replaced is not None
     assert replaced.problem
     assert (tmp_path / replaced.set_aside).stat().st_size > 0
-    assert operations.append(connection, [], [Addressed(event(1), ("crm",))]) == 1
+    assert append(connection, [], [Addressed(event(999), ("crm",))]) == 1
     connection.close()
 
 
@@ -91,7 +91,7 @@ def test_a_wal_that_was_cut_off_is_read_as_far_as_it_is_whole(tmp_path: Path, ke
     connection, _ = open_database(folder)
     connection.execute("PRAGMA wal_autocheckpoint=0")
     for n in range(50):
-        operations.append(connection, [], [Addressed(event(n), ("crm",))])
+        append(connection, [], [Addressed(event(n), ("crm",))])
     copy.mkdir()
     for suffix in ("", "-wal"):
         (copy / (FILE_NAME + suffix)).write_bytes((folder / (FILE_NAME + suffix)).read_bytes())

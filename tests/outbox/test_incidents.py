@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from gateway.outbox import incidents
-from gateway.outbox.operations import IncidentRow
+from gateway.outbox.append import IncidentRow
 from gateway.outbox.store import Outbox
 
 

@@ -10,9 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.contract import Severity
-from gateway.outbox import incidents, operations, retention
+from gateway.outbox import incidents, retention, tally
+from gateway.outbox.append import Addressed, IncidentRow, append
 from gateway.outbox.database import open_database
-from gateway.outbox.operations import Addressed, IncidentRow
+from gateway.outbox.lease import bury
+from gateway.outbox.retention import Caps
+from gateway.outbox.tally import Kind
 from gateway.testkit.rigs import event
 
 DAY_NS = 86_400_000_000_000
@@ -28,12 +31,12 @@ def db(tmp_path: Any) -> Iterator[sqlite3.Connection]:
 
 def fill(db: sqlite3.Connection, count: int, *, first: int = 0, **changes: Any) -> None:
     made = [Addressed(replace(event(n, data=b"x" * 2000), **changes), ("crm",)) for n in range(first, first + count)]
-    operations.append(db, [], made)
+    append(db, [], made)
 
 
 def close_incidents(db: sqlite3.Connection, count: int, *, condition: str = "oil_high") -> None:
     rows = [IncidentRow(f"{condition}-{n}", "press-07", condition, "closed", n, n, n, b"x" * 2000) for n in range(1, count + 1)]
-    operations.append(db, rows, [])
+    append(db, rows, [])
 
 
 def severities(db: sqlite3.Connection) -> dict[int, int]:
@@ -45,14 +48,14 @@ def ledger(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
 
 
 def law(db: sqlite3.Connection) -> None:
-    for destination, counts in operations.backlog(db).items():
-        rows = db.execute("SELECT count(*) FROM delivery WHERE destination=? AND state=0", (destination,)).fetchone()[0]
+    for destination, counts in tally.backlog(db).items():
+        rows = db.execute("SELECT count(*) FROM delivery WHERE destination=?", (destination,)).fetchone()[0]
         assert counts["ready"] == rows
 
 
 def test_under_its_caps_nothing_is_given_up(db: sqlite3.Connection) -> None:
     fill(db, 100)
-    assert retention.enforce(db, max_bytes=10 << 20, keep_ns=30 * DAY_NS, now_ns=NOW_NS) == 0
+    assert retention.enforce(db, Caps(10 << 20, 0, 30 * DAY_NS), NOW_NS) == 0
     assert ledger(db) == []
 
 
@@ -60,46 +63,50 @@ def test_least_severe_and_oldest_go_first_and_are_accounted_for(db: sqlite3.Conn
     fill(db, 800, severity=Severity.CRITICAL)
     fill(db, 800, first=1000, severity=Severity.INFO)
     fill(db, 800, first=2000, severity=Severity.WARNING)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     cap = retention.used_bytes(db) - 1_500_000
-    given_up = retention.enforce(db, max_bytes=cap, keep_ns=30 * DAY_NS, now_ns=NOW_NS)
+    given_up = retention.enforce(db, Caps(cap, 0, 30 * DAY_NS), NOW_NS)
     assert given_up > 0
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert retention.used_bytes(db) <= cap
     left = severities(db)
     assert left[Severity.CRITICAL] == 800
     assert left.get(Severity.INFO, 0) == max(0, 800 - given_up)
     oldest_warning = db.execute("SELECT min(seq) FROM event WHERE severity=?", (Severity.WARNING,)).fetchone()[0]
     assert oldest_warning == 1601 + max(0, given_up - 800)
-    assert operations.backlog(db)["crm"]["dropped"] == given_up
-    assert ledger(db) == [("events", "crm", given_up, "max_megabytes")]
+    assert tally.backlog(db)["crm"]["evicted"] == given_up
+    assert ledger(db) == [("events", "crm", given_up, "evicted: max_megabytes")]
     law(db)
 
 
 def test_a_closing_event_is_never_given_up_for_room(db: sqlite3.Connection) -> None:
     fill(db, 50, type="io.lineside.limit.cleared.v1", severity=Severity.INFO)
     fill(db, 500, first=100)
-    retention.enforce(db, max_bytes=1, keep_ns=30 * DAY_NS, now_ns=NOW_NS)
+    retention.enforce(db, Caps(1, 0, 30 * DAY_NS), NOW_NS)
     assert [row[0] for row in db.execute("SELECT DISTINCT type FROM event")] == ["io.lineside.limit.cleared.v1"]
-    assert operations.backlog(db)["crm"]["ready"] == 50
+    assert tally.backlog(db)["crm"]["ready"] == 50
 
 
 def test_incidents_that_are_over_go_before_any_event(db: sqlite3.Connection) -> None:
     fill(db, 50)
     close_incidents(db, 2000)
     close_incidents(db, 1, condition="vibration")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     cap = 1_000_000
     assert retention.used_bytes(db) > 3 * cap
-    assert retention.enforce(db, max_bytes=cap, keep_ns=30 * DAY_NS, now_ns=NOW_NS) == 0
+    assert retention.enforce(db, Caps(cap, 0, 30 * DAY_NS), NOW_NS) == 0
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert retention.used_bytes(db) <= cap
-    assert operations.backlog(db)["crm"]["ready"] == 50
+    assert tally.backlog(db)["crm"]["ready"] == 50
     assert incidents.last_closed(db) == {("press-07", "oil_high"): 2000, ("press-07", "vibration"): 1}
 
 
 def test_what_is_too_old_expires(db: sqlite3.Connection) -> None:
     fill(db, 3, recorded_ns=NOW_NS - 31 * DAY_NS)
     fill(db, 2, first=10, recorded_ns=NOW_NS - 29 * DAY_NS)
-    assert retention.enforce(db, max_bytes=10 << 20, keep_ns=30 * DAY_NS, now_ns=NOW_NS) == 3
-    assert ledger(db) == [("events", "crm", 3, "older than keep_events_days")]
-    assert operations.backlog(db)["crm"]["expired"] == 3
+    assert retention.enforce(db, Caps(10 << 20, 0, 30 * DAY_NS), NOW_NS) == 3
+    assert ledger(db) == [("events", "crm", 3, "expired: older than keep_events_days")]
+    assert tally.backlog(db)["crm"]["aged"] == 3
     law(db)
 
 
@@ -107,12 +114,12 @@ def test_a_clock_that_is_set_right_expires_nothing(db: sqlite3.Connection) -> No
     """A board without a clock of its own boots in 1970; what it recorded then is young."""
     fill(db, 3, recorded_ns=5_000_000_000)
     fill(db, 2, first=10, recorded_ns=NOW_NS)
-    assert retention.enforce(db, max_bytes=10 << 20, keep_ns=30 * DAY_NS, now_ns=NOW_NS) == 0
+    assert retention.enforce(db, Caps(10 << 20, 0, 30 * DAY_NS), NOW_NS) == 0
 
 
 def test_parked_ones_count_as_dropped_when_they_go(db: sqlite3.Connection) -> None:
     fill(db, 5, recorded_ns=NOW_NS - 31 * DAY_NS)
-    db.execute("UPDATE delivery SET state=1 WHERE seq<3")
-    retention.enforce(db, max_bytes=10 << 20, keep_ns=30 * DAY_NS, now_ns=NOW_NS)
-    counts = operations.backlog(db)["crm"]
-    assert (counts["stored"], counts["expired"], counts["parked"], counts["ready"]) == (5, 5, 0, 0)
+    bury(db, "crm", [1, 2], Kind.PARKED, NOW_NS, reason="no")
+    retention.enforce(db, Caps(10 << 20, 0, 30 * DAY_NS), NOW_NS)
+    counts = tally.backlog(db)["crm"]
+    assert (counts["stored"], counts["aged"], counts["parked"], counts["ready"]) == (5, 5, 0, 0)

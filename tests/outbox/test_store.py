@@ -11,9 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.contract import DUPLICATE, SENT, Outcome
-from gateway.outbox import operations
-from gateway.outbox.operations import Addressed
+from gateway.outbox import tally
+from gateway.outbox.append import Addressed, append
+from gateway.outbox.lease import Wanted
 from gateway.outbox.store import Outbox
+from gateway.outbox.tally import Kind
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs import event
 
@@ -23,12 +25,12 @@ def addressed(*numbers: int, to: tuple[str, ...] = ("crm",)) -> list[Addressed]:
 
 
 async def counts(outbox: Outbox, destination: str = "crm") -> dict[str, int]:
-    return (await outbox.run(operations.backlog))[destination]
+    return (await outbox.run(tally.backlog))[destination]
 
 
 async def test_what_was_appended_comes_back_in_order_with_its_sequence(outbox: Outbox) -> None:
     await outbox.append([], addressed(3, 1, 2))
-    leased = await outbox.lease("crm", 0, 10)
+    leased = await outbox.lease("crm", Wanted(10))
     assert [(e.id, e.sequence) for e in leased] == [("ev-00000003", 1), ("ev-00000001", 2), ("ev-00000002", 3)]
     assert replace(leased[1], sequence=1) == event(1)
 
@@ -44,32 +46,30 @@ async def test_many_who_wait_share_few_commits(outbox: Outbox) -> None:
 async def test_the_same_id_is_stored_once(outbox: Outbox) -> None:
     await outbox.append([], addressed(1))
     await outbox.append([], addressed(1, 2))
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001", "ev-00000002"]
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000001", "ev-00000002"]
     assert (await counts(outbox))["stored"] == 2
 
 
 async def test_an_operation_that_raises_is_undone_alone(outbox: Outbox) -> None:
     def broken(connection: sqlite3.Connection) -> None:
-        operations.append(connection, [], addressed(66))
+        append(connection, [], addressed(66))
         raise TypeError("a bug")
 
     results = await asyncio.gather(
         outbox.append([], addressed(1)), outbox.run(broken), outbox.append([], addressed(2)), return_exceptions=True
     )
     assert isinstance(results[1], TypeError)
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001", "ev-00000002"]
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000001", "ev-00000002"]
 
 
 async def test_a_group_that_cannot_be_committed_is_unknown_to_all_of_it(outbox: Outbox) -> None:
     def fatal(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    stored, failed = await asyncio.gather(
-        outbox.run(lambda c: operations.append(c, [], addressed(1))), outbox.run(fatal), return_exceptions=True
-    )
+    stored, failed = await asyncio.gather(outbox.run(lambda c: append(c, [], addressed(1))), outbox.run(fatal), return_exceptions=True)
     assert isinstance(failed, sqlite3.OperationalError)
     assert isinstance(stored, sqlite3.OperationalError)
-    assert await outbox.lease("crm", 0, 10) == []
+    assert await outbox.lease("crm", Wanted(10)) == []
 
 
 async def test_an_append_that_failed_with_its_group_is_tried_again(outbox: Outbox, clock: FakeClock) -> None:
@@ -83,7 +83,7 @@ async def test_an_append_that_failed_with_its_group_is_tried_again(outbox: Outbo
     while not appending.done():
         await clock.advance(1.0)
         await asyncio.sleep(0.005)
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001"]
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000001"]
     assert outbox.refused == ""
 
 
@@ -101,41 +101,43 @@ async def test_full_disk_is_waited_for_and_nothing_accepted_is_lost(
         await clock.advance(1.0)
         await asyncio.sleep(0.01)
     assert not appending.done()
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001"]
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000001"]
     await outbox.run(lambda c: c.execute("PRAGMA max_page_count=100000").fetchone()[0])
     while not appending.done():
         await clock.advance(1.0)
         await asyncio.sleep(0.005)
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001", "ev-00000002"]
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000001", "ev-00000002"]
     assert [r.getMessage() for r in caplog.records] == ["outbox cannot write", "outbox writes again"]
 
 
 async def test_what_is_delivered_goes_and_the_law_holds(outbox: Outbox) -> None:
     await outbox.append([], addressed(1, 2, 3, 4, to=("crm", "plant")))
-    events = await outbox.lease("crm", 0, 10)
+    events = await outbox.lease("crm", Wanted(10))
     await outbox.settle("crm", events, [SENT, Outcome.park("422: no such asset"), DUPLICATE, Outcome.retry("busy")])
     crm, plant = await counts(outbox), await counts(outbox, "plant")
     assert (crm["stored"], crm["delivered"], crm["parked"], crm["ready"]) == (4, 2, 1, 1)
     assert (plant["stored"], plant["ready"]) == (4, 4)
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000004"]
-    assert len(await outbox.lease("plant", 0, 10)) == 4
-    await outbox.settle("plant", await outbox.lease("plant", 0, 10), [SENT] * 4)
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000004"]
+    assert len(await outbox.lease("plant", Wanted(10))) == 4
+    await outbox.settle("plant", await outbox.lease("plant", Wanted(10)), [SENT] * 4)
     assert await outbox.run(lambda c: c.execute("SELECT id FROM event ORDER BY seq").fetchall()) == [("ev-00000002",), ("ev-00000004",)]
 
 
 async def test_a_parked_event_keeps_its_reason_and_a_waiting_one_its_attempts(outbox: Outbox) -> None:
     await outbox.append([], addressed(1, 2))
-    events = await outbox.lease("crm", 0, 10)
+    events = await outbox.lease("crm", Wanted(10))
     for _ in range(2):
         await outbox.settle("crm", events, [Outcome.park("422: no such asset"), Outcome.retry("503: busy")])
-    rows = await outbox.run(lambda c: c.execute("SELECT state, attempts, reason FROM delivery ORDER BY seq").fetchall())
-    assert rows == [(operations.PARKED, 1, "422: no such asset"), (operations.READY, 2, "503: busy")]
+    dead = await outbox.run(lambda c: c.execute("SELECT kind, attempts, reason FROM dead_letter").fetchall())
+    waiting = await outbox.run(lambda c: c.execute("SELECT attempts, reason FROM delivery").fetchall())
+    assert dead == [(Kind.PARKED, 1, "422: no such asset")]
+    assert waiting == [(2, "503: busy")]
 
 
 async def test_settling_twice_counts_once(outbox: Outbox) -> None:
     """A commit whose answer was lost is done again."""
     await outbox.append([], addressed(1, 2, 4))
-    events = await outbox.lease("crm", 0, 10)
+    events = await outbox.lease("crm", Wanted(10))
     for batch in (events, events, events[::2]):
         await outbox.settle("crm", batch, [SENT] * len(batch))
     found = await counts(outbox)
@@ -147,7 +149,7 @@ async def test_a_sequence_is_never_used_again(tmp_path: Path, clock: FakeClock) 
         box = Outbox(tmp_path, clock)
         box.open()
         await box.append([], addressed(n))
-        (leased,) = await box.lease("crm", 0, 10)
+        (leased,) = await box.lease("crm", Wanted(10))
         assert leased.sequence == n
         await box.settle("crm", [leased], [SENT])
         await box.close()
@@ -174,8 +176,8 @@ async def test_after_closing_nothing_is_taken(tmp_path: Path, clock: FakeClock) 
 async def test_a_damaged_row_is_quarantined_alone_and_seen(outbox: Outbox, damage: str) -> None:
     await outbox.append([], addressed(1, 2, 3, to=("crm", "plant")))
     await outbox.run(lambda c: c.execute(damage).rowcount)
-    assert [e.id for e in await outbox.lease("crm", 0, 10)] == ["ev-00000001", "ev-00000003"]
-    assert [e.id for e in await outbox.lease("plant", 0, 10)] == ["ev-00000001", "ev-00000003"]
+    assert [e.id for e in await outbox.lease("crm", Wanted(10))] == ["ev-00000001", "ev-00000003"]
+    assert [e.id for e in await outbox.lease("plant", Wanted(10))] == ["ev-00000001", "ev-00000003"]
     for destination in ("crm", "plant"):
         found = await counts(outbox, destination)
         assert (found["stored"], found["quarantined"], found["ready"]) == (3, 1, 2)
@@ -184,8 +186,8 @@ async def test_a_damaged_row_is_quarantined_alone_and_seen(outbox: Outbox, damag
 async def test_many_damaged_rows_do_not_stop_those_behind_them(outbox: Outbox) -> None:
     await outbox.append([], addressed(*range(1, 8)))
     await outbox.run(lambda c: c.execute("UPDATE event SET crc=crc+1 WHERE seq<=5").rowcount)
-    assert await outbox.lease("crm", 0, 5) == []
-    assert [e.sequence for e in await outbox.lease("crm", 0, 5)] == [6, 7]
+    assert await outbox.lease("crm", Wanted(5)) == []
+    assert [e.sequence for e in await outbox.lease("crm", Wanted(5))] == [6, 7]
 
 
 async def until(condition: object, seconds: float = 5.0) -> None:
