@@ -112,3 +112,4 @@ def load_or_exit(file: Path) -> Settings:
 
 from gateway.cli import export as export  # noqa: E402
 from gateway.cli import outbox as outbox  # noqa: E402  the groups add themselves to `main`
+from gateway.cli import uplink as uplink  # noqa: E402
