@@ -33,9 +33,9 @@ def export() -> None:
     help="the gateways' certificate (PEM, no key): the app takes the JWT bearer grant; without it client credentials",
 )
 def export_salesforce(folder: Path, mode: Literal["event", "record"], contact: str, certificate: Path | None) -> None:
-    """Write a source folder for Salesforce into FOLDER: the event, the fields of Case, permissions, draft flows, the app.
+    """A source folder for Salesforce.
 
-    Deploy it with Salesforce's own command line; FOLDER/README.md has the steps. It contains no secret.
+    FOLDER gets the event, the fields of Case, permissions, draft flows and the app to log in with. Deploy it with Salesforce's own command line; FOLDER/README.md has the steps. It contains no secret.
     """
     from gateway.commands.export_salesforce import write_folder
 

@@ -16,7 +16,9 @@ from gateway.cli import DEFAULT_CONFIG, load_or_exit, main
 @click.option("--live", is_flag=True, help="also send one event that is marked as a test")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object per step")
 def test_uplink(name: str, file: Path, live: bool, as_json: bool) -> None:
-    """Walk to the destination NAME step by step: reach it, log in, permissions; say what must be changed.
+    """Examine a destination and say what to change.
+
+    NAME is its name in the file. Each step is told: reach it, log in, permissions.
 
     FILE is /etc/lineside/lineside.yaml if you give none. Exit code 0: every step went well, 1: one failed,
     2: the configuration has problems or no such destination.
