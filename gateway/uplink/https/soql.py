@@ -106,8 +106,8 @@ class SoqlFeedback:
 
 def question(gateway: str, since: datetime) -> str:
     """
-    >>> question("press-01", datetime(2027, 1, 15, 8, tzinfo=UTC))[-90:]
-    " AND Gateway__c = 'press-01' AND SystemModstamp >= 2027-01-15T08:00:00Z ORDER BY SystemModstamp"
+    >>> question("press-01", datetime(2027, 1, 15, 8, tzinfo=UTC)).partition(" AND Gateway__c")[2]
+    " = 'press-01' AND SystemModstamp >= 2027-01-15T08:00:00Z ORDER BY SystemModstamp"
     """
     name = re.sub(r"(['\\])", r"\\\1", gateway)
     return (

@@ -26,7 +26,7 @@ _PREFIX = {"Case": "500"}
 class Org:
     """All data. `events` are in order of publishing, repeated ones too: the platform does not know them again.
 
-    changed     called with each new event (the org's flows)
+    published   called with each new event, saved with each record and what it was before (the org's flows)
     may_create  objects the user may write; None: all
     """
 
@@ -34,7 +34,8 @@ class Org:
     limits: Limits
     faults: Faults
     now: Callable[[], float]
-    changed: Callable[[dict[str, Any]], None] = lambda _: None
+    published: Callable[[dict[str, Any]], None] = lambda _: None
+    saved: Callable[[dict[str, Any], dict[str, Any]], None] = lambda _new, _old: None
     may_create: set[str] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,12 +89,12 @@ class Org:
         uuid = str(uuid4())
         event = {"attributes": {"type": type_}, "EventUuid": uuid, **values}
         self.events.append(event)
-        self.changed(event)
+        self.published(event)
         queued = {"statusCode": "OPERATION_ENQUEUED", "message": uuid, "fields": []}
         return {"id": self._id(type_), "success": True, "errors": [queued]}
 
     def _store(self, type_: str, record: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        now = stamp(self.now())
+        now, before = stamp(self.now()), dict(record)
         record.setdefault("attributes", {"type": type_, "url": f"/services/data/v66.0/sobjects/{type_}/{record['Id']}"})
         record.setdefault("CreatedDate", now)
         record.setdefault("Status", "New")
@@ -103,6 +104,8 @@ class Org:
         record.update(LastModifiedDate=now, SystemModstamp=now, LastModifiedById=USER)
         record["LastModifiedBy"] = {"Name": "Service", "Username": "service@acme.example"}
         self.records[record["Id"]] = record
+        if "CreatedDate" in before:
+            self.saved(record, before)
         return record
 
     def _id(self, type_: str) -> str:

@@ -16,6 +16,7 @@ from gateway.testkit.servers.ports import free_port
 from gateway.testkit.servers.salesforce.answers import Refused
 from gateway.testkit.servers.salesforce.api import Api
 from gateway.testkit.servers.salesforce.faults import Faults, RequestFault
+from gateway.testkit.servers.salesforce.flow import Flow
 from gateway.testkit.servers.salesforce.limits import Limits
 from gateway.testkit.servers.salesforce.login import App, LoginRefused, Logins
 from gateway.testkit.servers.salesforce.metadata import objects
@@ -51,6 +52,15 @@ class Salesforce:
 
     def now(self) -> float:
         return time.time() + self.ahead
+
+    def activate(self, name: str) -> Flow:
+        """As the administrator does with a draft of the exported folder, for example ``Gateway_Event_to_Case``."""
+        flow = Flow(source_folder()[f"force-app/main/default/flows/{name}.flow-meta.xml"], self.org)
+        if flow.trigger == "PlatformEvent":
+            self.org.published = lambda event: flow.run(event) if event["attributes"]["type"] == flow.object else None
+        else:
+            self.org.saved = flow.run
+        return flow
 
     @property
     def events(self) -> list[dict[str, Any]]:
