@@ -53,6 +53,11 @@ class Breaker:
         """The last attempt succeeded."""
         return not self._since_ns
 
+    @property
+    def holding(self) -> bool:
+        """The receiver said "not for a while", and nothing was taken since."""
+        return self._held
+
     def wait_seconds(self) -> float:
         return max(0.0, self._ready_at - self._clock.monotonic())
 

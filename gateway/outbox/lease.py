@@ -89,7 +89,7 @@ def _in_turn(connection: sqlite3.Connection, destination: str, wanted: Wanted) -
 
 def _joined(first: list[Any], then: list[Any]) -> list[Any]:
     """Each once, at its first place."""
-    return list({row[0]: row for row in [*reversed(then), *reversed(first)]}.values())[::-1] if then else first
+    return list({row[0]: row for row in [*first, *then]}.values()) if then else first
 
 
 def _with_incident(connection: sqlite3.Connection, destination: str, rows: list[Any]) -> list[Any]:

@@ -62,6 +62,7 @@ class Sender:
         self._settling: asyncio.Task[None] | None = None
         self._refused, self._told = 0, float("-inf")
         self._recalled = False
+        self._unreachable = False
 
     async def run(self) -> None:
         """For ever, until cancelled."""
@@ -116,12 +117,18 @@ class Sender:
                 return await self._lingered(events)
             if self._uplink is None:
                 await self._greet()
-            try:
-                async with asyncio.timeout(min(_IDLE_SECONDS, self.throttle.wait_seconds())):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            if not self.breaker.wait_seconds():
+                await self._idle(min(_IDLE_SECONDS, self.throttle.wait_seconds()))
         return []
+
+    async def _idle(self, seconds: float) -> None:
+        """Until something was stored, at most so long."""
+        woken, slept = asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((woken, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            slept.cancel()
 
     async def _lingered(self, events: list[Event]) -> list[Event]:
         """A batch that is not full waits for more, unless something in it is critical."""
@@ -148,6 +155,8 @@ class Sender:
             await self._failed(exc)
         else:
             self._status.up(self._link)
+            if self._unreachable:  # that was all: what was wrong with an answer only another answer can put right
+                await self._succeeded()
 
     async def _take_over(self) -> None:
         first = self._options.fallback_for
@@ -263,10 +272,12 @@ class Sender:
 
     async def _failed(self, exc: NotConnected | OSError) -> None:
         known = NotConnected(self.name, f"no answer within {self._deadline:g} s") if isinstance(exc, TimeoutError) else exc
+        self._unreachable = isinstance(known, NotConnected) and not self.breaker.holding
         self._status.down(self._link, known, self.breaker.failed(str(known)[:300]))
         await self._remember()
 
     async def _back_off(self, outcomes: Sequence[Outcome]) -> None:
+        self._unreachable = False
         waiting = [o for o in outcomes if o.kind in (OutcomeKind.RETRY, OutcomeKind.HOLD)]
         worst = max(waiting, key=lambda o: (o.kind is OutcomeKind.HOLD, o.after_seconds))
         pause = self.breaker.held if worst.kind is OutcomeKind.HOLD else self.breaker.failed

@@ -17,6 +17,7 @@ from gateway.outbox.summary import Summarise
 
 log = logging.getLogger("lineside")
 _MACHINE_DAY = "budget per_machine_and_day"
+_QUIET_SECONDS = 3600.0
 BACKLOG_AGE_SECONDS = 60.0
 """What is younger when the destination comes back counts as new."""
 
@@ -36,6 +37,7 @@ class Throttle:
         self._backlog_until = 0
         self._over = ""
         self._machines: dict[str, float] = {}
+        self._told_at = float("-inf")
 
     @property
     def why(self) -> str:
@@ -68,13 +70,19 @@ class Throttle:
         if normal < 1:
             if not self._over:
                 self._over = self.budget.why()
-                log.warning("budget used up", extra={"fields": {"destination": self._name, "why": self._over}})
+                self._tell(self._over)
             return self._of(min(limit, urgent), urgent_only=True) if urgent >= 1 else None
         if self._over:
             await self._roll_up(None, self._over)
-            log.info("budget again", extra={"fields": {"destination": self._name}})
             self._over = ""
         return self._of(min(limit, normal))
+
+    def _tell(self, why: str) -> None:
+        """Once an hour at most: a budget that is too small is used up at each token."""
+        now = self._clock.monotonic()
+        if now - self._told_at >= _QUIET_SECONDS:
+            log.warning("budget used up", extra={"fields": {"destination": self._name, "why": why}})
+            self._told_at = now
 
     def _of(self, limit: int, *, urgent_only: bool = False) -> Wanted:
         age = self._options.max_age
@@ -100,8 +108,7 @@ class Throttle:
         entry = SetAside(machine, self._clock.now_ns() + int(seconds * 1e9), "budget")
         await self._outbox.insist(partial(memory.set_aside, destination=self._name, entry=entry))
         if machine not in self._machines:
-            fields = {"destination": self._name, "machine": machine, "why": _MACHINE_DAY}
-            log.warning("budget used up", extra={"fields": fields})
+            self._tell(f"{_MACHINE_DAY} of {machine}")
         self._machines[machine] = self._clock.monotonic() + seconds
 
     async def _release_machines(self) -> None:

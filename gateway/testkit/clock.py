@@ -27,6 +27,10 @@ class FakeClock:
     def monotonic(self) -> float:
         return self._elapsed
 
+    def set_wall(self, now_ns: int) -> None:
+        """Somebody sets the clock; monotonic time goes on."""
+        self._start_ns = now_ns - round(self._elapsed * 1e9)
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.outbox.store import Outbox
 from gateway.testkit.clock import FakeClock
+from gateway.testkit.sending import Bench
 
 
 @pytest.fixture
@@ -22,3 +23,10 @@ async def outbox(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Outbox]:
     assert box.open() is None
     yield box
     await box.close()
+
+
+@pytest.fixture
+def bench(outbox: Outbox, clock: FakeClock) -> Iterator[Bench]:
+    made = Bench(outbox, clock)
+    with made.loading:
+        yield made
