@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.contract import Uplink, UplinkContext, UplinkPlugin
+from collections.abc import AsyncIterator
+
+from gateway.contract import Event, Feedback, Step, Uplink, UplinkContext, UplinkPlugin
 from gateway.uplink.nats.config import NatsOptions
 
 
@@ -12,4 +14,18 @@ def build(options: NatsOptions, context: UplinkContext) -> Uplink:
     return NatsUplink(options, context)
 
 
-plugin = UplinkPlugin(name="nats", options=NatsOptions, build=build)
+def feedback(options: NatsOptions, context: UplinkContext) -> Feedback | None:
+    if not options.feedback:
+        return None
+    from gateway.uplink.nats.feedback import NatsFeedback
+
+    return NatsFeedback(options, context)
+
+
+def examine(options: NatsOptions, context: UplinkContext, event: Event | None) -> AsyncIterator[Step]:
+    from gateway.uplink.nats.examine import steps
+
+    return steps(options, context, event)
+
+
+plugin = UplinkPlugin(name="nats", options=NatsOptions, build=build, feedback=feedback, examine=examine)

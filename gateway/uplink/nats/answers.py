@@ -14,6 +14,7 @@ _ITS_OWN_FAULT = (10054, 10097)  # larger than the stream takes, header larger t
 
 
 class _Ack(msgspec.Struct):
+    stream: str = ""
     duplicate: bool = False
     error: ApiError | None = None
 
@@ -27,6 +28,8 @@ def outcome(payload: bytes, *, stream: str, exactly_once: bool) -> Outcome:
         ack = _decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         return Outcome.retry(f"unreadable acknowledgement: {exc}", unknown=True)
+    if ack.error is None and not ack.stream:
+        return Outcome.retry("something else than a stream answered", unknown=True)
     if ack.error is None:
         return DUPLICATE if ack.duplicate else SENT
     return _refused(ack.error, stream, exactly_once=exactly_once)

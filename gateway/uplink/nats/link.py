@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 
@@ -117,6 +118,18 @@ class Link:
         except (TimeoutError, NatsError, OSError):
             return
 
+    async def subscribe(self, subject: str) -> Subscription:
+        """For messages that are no replies. Raises NotConnected."""
+        client, self._not_subscribed = self.client, ""
+        try:
+            subscription = await client.subscribe(subject)
+            await client.flush()
+        except (NatsError, OSError) as exc:
+            raise NotConnected(self._options.nats, reason(exc)) from exc
+        if self._not_subscribed:
+            raise NotConnected(self._options.nats, f'the user may not subscribe to {subject}; allow subscribe on "{subject}"')
+        return subscription
+
     def tickets(self, count: int) -> int:
         """The first of `count` new ones."""
         first = self._ticket + 1
@@ -194,7 +207,7 @@ class Link:
             # The outbox is the buffer: what cannot be sent now must fail now.
             "pending_size": -1,
             # A server that hangs is found after three of these.
-            "ping_interval": 5,
+            "ping_interval": 4,
             "max_outstanding_pings": 2,
             "error_cb": self._error,
         }

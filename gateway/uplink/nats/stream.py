@@ -10,12 +10,13 @@ import msgspec
 from gateway.contract import NotConnected, UplinkContext
 from gateway.uplink.nats.config import NatsOptions
 from gateway.uplink.nats.link import Link, Refused, Unheard
-from gateway.uplink.nats.subjects import coverage, our_pattern, overlap
+from gateway.uplink.nats.subjects import coverage, our_pattern, overlap, probe_subject, site_subjects
 
 WINDOW_SECONDS = 30 * 60
 SMALLEST_LIMIT = 256 * 1024
 """An event with its evidence must fit; 200 kB of data and its headers."""
 _NOT_FOUND, _NAME_IN_USE = 10059, 10058
+_OTHER_STREAM, _OTHER_LAST_ID = 10060, 10070
 _NO_JETSTREAM = (10039, 10076)  # not enabled for the account, not enabled at all
 _NANOSECONDS = 1_000_000_000
 
@@ -44,9 +45,14 @@ class StreamConfig(msgspec.Struct):
     no_ack: bool = False
 
 
-class _Info(msgspec.Struct):
-    config: StreamConfig | None = None
+class Answer(msgspec.Struct):
+    """What every answer of JetStream may be."""
+
     error: ApiError | None = None
+
+
+class _Info(Answer):
+    config: StreamConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ async def look(link: Link, options: NatsOptions, context: UplinkContext) -> list
         said = f"the user may not ask about stream {options.stream}, so it is not checked"
         return [Complaint(said, f'allow publish on "{subject}"')]
     except Unheard:
-        return [Complaint("JetStream does not answer", _jetstream_remedy(options), fatal=True)]
+        return [await _behind_a_leaf(link, options, context)]
     except TimeoutError as exc:
         raise NotConnected(options.nats, f"JetStream does not answer {subject} in time") from exc
     if info.error:
@@ -83,6 +89,39 @@ async def look(link: Link, options: NatsOptions, context: UplinkContext) -> list
     ours = our_pattern(context.source, options.subject_prefix, own=options.exactly_once)
     found = complaints(info.config or StreamConfig(), ours, options)
     return sorted(found, key=lambda complaint: not complaint.fatal)
+
+
+async def _behind_a_leaf(link: Link, options: NatsOptions, context: UplinkContext) -> Complaint:
+    """The API of a hub with a domain does not answer without it; publishing works all the same."""
+    silent = Complaint("JetStream does not answer", _jetstream_remedy(options), fatal=True)
+    if options.domain or await probe(link, options, context):
+        return silent
+    said = f"JetStream's API does not answer here, so stream {options.stream} is not checked"
+    return Complaint(said, "set domain: to that of the hub behind the leaf node (`nats server info` on the hub)")
+
+
+async def probe(link: Link, options: NatsOptions, context: UplinkContext) -> Complaint | None:
+    """Publish what the stream must refuse: it shows the permission and the way there, and nothing is stored.
+
+    None: our stream was asked. Raises NotConnected.
+    """
+    subject, ours = probe_subject(context.source, options.subject_prefix, own=options.exactly_once), options.stream
+    header = f"NATS/1.0\r\nNats-Expected-Stream: {ours}\r\nNats-Expected-Last-Msg-Id: none-has-this\r\n\r\n".encode()
+    try:
+        answer = decoded(await link.ask(subject, b"", header), Answer, options)
+    except Refused:
+        allow = site_subjects(context.source, options.subject_prefix)
+        return Complaint(f"the user may not publish to {subject}", f'allow publish on "{allow}"', fatal=True)
+    except Unheard:
+        return Complaint(f"no stream takes {subject}", add_command(options, ours), fatal=True)
+    except TimeoutError:
+        return Complaint(f"nobody answers a publish to {subject} in time", "is the server of the stream up?", fatal=True)
+    if answer.error and answer.error.err_code == _OTHER_STREAM:
+        said = f"another stream than {ours} takes {subject}"
+        return Complaint(said, f"name the one that `nats stream ls --subject {subject}` lists", fatal=True)
+    if answer.error and answer.error.err_code != _OTHER_LAST_ID:
+        return Complaint(f"stream {ours}: {answer.error.description} ({answer.error.err_code})", f"nats stream info {ours}", fatal=True)
+    return None
 
 
 def complaints(stream: StreamConfig, ours: str, options: NatsOptions) -> list[Complaint]:

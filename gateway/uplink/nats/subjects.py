@@ -38,6 +38,15 @@ def our_pattern(source: str, prefix: str, *, own: bool) -> str:
     return site_subjects(source, prefix)[:-1] + ".".join("*" * (6 if own else 5))
 
 
+def probe_subject(source: str, prefix: str, *, own: bool) -> str:
+    """Shaped like an event's, which it never is.
+
+    >>> probe_subject("urn:lineside:acme:dresden:press-01", "evt.v1", own=False)
+    'evt.v1.acme.dresden._._._.gateway.probed'
+    """
+    return site_subjects(source, prefix)[:-1] + "_._._.gateway.probed" + (".probe" if own else "")
+
+
 def feedback_subject(source: str) -> str:
     """
     >>> feedback_subject("urn:lineside:acme:dresden:press-01")
