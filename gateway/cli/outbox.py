@@ -9,6 +9,17 @@ import click
 
 from gateway.cli import main, state_option
 
+destination_option = click.option("--destination", metavar="NAME", help="only of this one")
+limit_option = click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="how many")
+from_option = click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="of this file instead, for example of outbox.db.damaged-TIME",
+)
+target_argument = click.argument("target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+
 
 @main.group()
 def outbox() -> None:
@@ -17,20 +28,29 @@ def outbox() -> None:
 
 @outbox.command("list")
 @state_option
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="how many")
-@click.option("--parked", is_flag=True, help="only dead letters, with their reason")
-def outbox_list(state_dir: Path, limit: int, parked: bool) -> None:
-    """The oldest waiting events."""
-    from gateway.commands.outbox import print_list
+@destination_option
+@click.option("--lane", type=click.Choice(["urgent", "ordered", "aside"]), help="only of this lane")
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="one JSON object per line")
+def outbox_list(state_dir: Path, destination: str | None, lane: str | None, limit: int, as_json: bool) -> None:
+    """What waits: urgent, in order, set aside, the oldest first.
 
-    sys.exit(print_list(state_dir, limit, parked=parked))
+    With each event how often it was tried, and what came of it last.
+    """
+    from gateway.commands.outbox import print_list
+    from gateway.outbox.tally import Lane
+
+    sys.exit(print_list(state_dir, destination=destination, lane=Lane[lane.upper()] if lane else None, limit=limit, as_json=as_json))
 
 
 @outbox.command("show")
 @state_option
 @click.argument("event_id")
 def outbox_show(state_dir: Path, event_id: str) -> None:
-    """One event as the CloudEvent it will be sent as."""
+    """One event as the CloudEvent it will be sent as, and where it waits.
+
+    EVENT_ID may be the beginning of an id, if only one begins with it.
+    """
     from gateway.commands.outbox import print_event
 
     sys.exit(print_event(state_dir, event_id))
@@ -42,17 +62,39 @@ def outbox_show(state_dir: Path, event_id: str) -> None:
 def outbox_stats(state_dir: Path, as_json: bool) -> None:
     """Stored, delivered, waiting and lost, by destination.
 
-    Exit code 1 if the sum does not balance.
+    What waits is counted row by row. Exit code 1 if the sum does not balance.
     """
     from gateway.commands.outbox import print_stats
 
     sys.exit(print_stats(state_dir, as_json=as_json))
 
 
-@outbox.command("ledger")
+@outbox.command("check")
 @state_option
-def outbox_ledger(state_dir: Path) -> None:
-    """What was lost: from, to, how much and why."""
-    from gateway.commands.outbox import print_ledger
+def outbox_check(state_dir: Path) -> None:
+    """Look for damage in the whole file; changes nothing.
 
-    sys.exit(print_ledger(state_dir))
+    SQLite's integrity check, the checksum of every row, rows that belong to nothing, the sum of all counts. Says what a
+    start of the gateway would do. Exit code 0: sound, 1: damaged. The gateway may run; looking takes some seconds per
+    gigabyte, in which its WAL may grow.
+    """
+    from gateway.commands.outbox_check import check
+
+    sys.exit(check(state_dir))
+
+
+@outbox.command("export")
+@target_argument
+@state_option
+@destination_option
+@from_option
+def outbox_export(target: Path, state_dir: Path, destination: str | None, source: Path | None) -> None:
+    """Write what waits into the new FILE as JSON lines.
+
+    One line per event and destination: where it waits, and the CloudEvent. Works on a damaged file, too: what cannot be
+    read is left out, and counted.
+    """
+    from gateway.commands.database import outbox_file
+    from gateway.commands.outbox_export import export, waiting
+
+    sys.exit(export(source or outbox_file(state_dir), target, waiting, destination=destination, what="event"))

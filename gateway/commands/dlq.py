@@ -1,0 +1,219 @@
+"""`lineside dlq ...`: dead letters, seen and decided on beside a running gateway."""
+
+# ruff: noqa: S608  what is put into the statements are constants of ours
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.commands.database import Refused, chosen, outbox_file, reading, writing
+from gateway.commands.outbox import kind_word, only_one, show
+from gateway.commands.printing import counted, printable, when
+from gateway.contract import Event, Json
+from gateway.events.catalogue import ContractViolation
+from gateway.outbox import deadletters
+from gateway.outbox.deadletters import DeadLetter
+from gateway.outbox.rows import SELECTED, from_row
+from gateway.outbox.tally import Kind
+
+_CHUNK = 500
+_MOST_NAMED = 20
+_SELECT = f"SELECT d.seq, d.destination, d.kind, d.at_ns, d.attempts, d.code, d.reason, d.replaced_by, {SELECTED}"
+_FROM = "FROM dead_letter d LEFT JOIN event e USING (seq) WHERE "
+_WHEN = "the gateway sends within seconds, or when it starts"
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which dead letters are meant. Without `ids` all that fit the rest; an id may be the beginning of one."""
+
+    ids: tuple[str, ...] = ()
+    code: str | None = None
+    destination: str | None = None
+    kind: Kind | None = None
+
+
+def print_list(state_dir: Path, which: Which, limit: int, *, as_json: bool) -> int:
+    """The oldest first."""
+    with reading(outbox_file(state_dir)) as connection:
+        where, parameters = _where(connection, which)
+        for row in connection.execute(f"{_SELECT} {_FROM}{where} ORDER BY d.seq, d.destination LIMIT ?", (*parameters, limit)):
+            letter = _letter(row)
+            click.echo(json.dumps(_as_json(letter)) if as_json else _as_text(letter))
+        total = _count(connection, where, parameters)
+    if as_json:
+        return 0
+    if not total:
+        click.echo("there are no dead letters" if which == Which() else "there are no such dead letters")
+    elif total > limit:
+        click.echo(f"and {total - limit:,} more; --limit shows more, lineside dlq export all")
+    return 0
+
+
+def _as_text(letter: DeadLetter) -> str:
+    place = f"{letter.seq:>8}  {printable(letter.destination):<12} {letter.kind.name.lower():<11} {when(letter.at_ns)}"
+    code = f"  [{printable(letter.code)}]" if letter.code else ""
+    replaced = f"  (replaced by {printable(letter.replaced_by)})" if letter.replaced_by else ""
+    what = f"{printable(letter.type):<36} {printable(letter.id)}" if letter.id else "its event is missing"
+    return f"{place} {letter.attempts:>3} tries  {what}{code}  {printable(letter.reason)}{replaced}".rstrip()
+
+
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
+    found = letter._asdict()
+    found |= {"kind": letter.kind.name.lower(), "at": when(letter.at_ns), "time": when(letter.time_ns), "damaged": letter.event is None}
+    return {name: value for name, value in found.items() if name not in ("event", "at_ns", "time_ns")}
+
+
+def print_letter(state_dir: Path, event_id: str) -> int:
+    """Like `lineside outbox show`, but only among dead letters."""
+    with reading(outbox_file(state_dir)) as connection:
+        return show(connection, _resolve(connection, event_id, chosen(connection, None)))
+
+
+def changes(settings: Sequence[str]) -> dict[str, Json]:
+    """``data.unit=bar`` as {"data.unit": "bar"}; the value is JSON if it is any, else text. Raises ValueError with a remedy.
+
+    >>> changes(["data.unit=bar", "data.limit=7.5", 'data.key="7.5"'])
+    {'data.unit': 'bar', 'data.limit': 7.5, 'data.key': '7.5'}
+    """
+    found: dict[str, Json] = {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path.startswith("data.") or not all(path.split(".")):
+            raise ValueError(f"{setting!r} sets nothing; write data.NAME=VALUE, for example data.unit=bar")
+        try:
+            found[path] = json.loads(text, parse_constant=_refuse)
+        except ValueError:
+            found[path] = text
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int:
+    """Send again, corrected or as they are, all in one transaction. Exit code 1: nothing of what was asked for can be sent."""
+    now_ns, who = time.time_ns(), _whoever()
+
+    def correct(event: Event) -> Event:
+        return _corrected(event, corrections, now_ns)
+
+    sent, left, made = 0, list[str](), list[str]()
+    with writing(outbox_file(state_dir)) as connection:
+        for letters in _chunks(connection, which):
+            left += filter(None, map(_why_not, letters))
+            if corrections:
+                events = deadletters.replace(connection, letters, correct, who=who, now_ns=now_ns)
+                made += [event.id for event in events]
+                sent += len(events)
+            else:
+                sent += deadletters.retry(connection, letters, who=who, now_ns=now_ns)
+    for identity in made[:_MOST_NAMED]:
+        click.echo(printable(identity))
+    _say(sent, "corrected" if corrections else "sent again", left)
+    return 1 if which.ids and not sent else 0
+
+
+def drop(state_dir: Path, which: Which, *, sure: bool) -> int:
+    """Give up for good, all in one transaction."""
+    path = outbox_file(state_dir)
+    if not sure:
+        with reading(path) as connection:
+            count = _count(connection, *_where(connection, which))
+        raise Refused(f"{counted(count, 'dead letter')} would be given up for good; if you want that, say --yes")
+    dropped, now_ns, who = 0, time.time_ns(), _whoever()
+    with writing(path) as connection:
+        for letters in _chunks(connection, which, 20 * _CHUNK):
+            dropped += deadletters.drop(connection, letters, who=who, now_ns=now_ns)
+    click.echo(f"{counted(dropped, 'dead letter')} dropped; lineside ledger shows them")
+    return 0
+
+
+def _say(sent: int, word: str, left: Sequence[str]) -> None:
+    click.echo(f"{counted(sent, 'dead letter')} {word}; {_WHEN}" if sent else f"nothing was {word}")
+    for why in left[:_MOST_NAMED]:
+        click.echo(why, err=True)
+    if len(left) > _MOST_NAMED:
+        click.echo(f"and {len(left) - _MOST_NAMED:,} more were left as they are", err=True)
+
+
+def _why_not(letter: DeadLetter) -> str:
+    name = f"{printable(letter.id) or letter.seq} for {printable(letter.destination)}"
+    if letter.event is None:
+        return f"{name} is damaged on disk, so it can only be dropped"
+    return f"{name} was replaced by {printable(letter.replaced_by)} already" if letter.replaced_by else ""
+
+
+def _corrected(event: Event, corrections: Mapping[str, Json], now_ns: int) -> Event:
+    from gateway.events.correct import corrected
+
+    try:
+        return corrected(event, corrections, now_ns)
+    except ContractViolation as exc:
+        place = exc.pointer or "the whole"
+        raise Refused(f"nothing was changed: {event.id} would not fit its contract: {place}: {printable(exc)}") from exc
+
+
+def _where(connection: sqlite3.Connection, which: Which) -> tuple[str, tuple[Any, ...]]:
+    names = chosen(connection, which.destination)
+    where, parameters = ["d.destination IN (SELECT value FROM json_each(?))"], [json.dumps(names)]
+    if which.ids:
+        where.append("d.seq IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps([_resolve(connection, identity, names) for identity in which.ids]))
+    if which.code is not None:
+        where.append("d.code=?")
+        parameters.append(which.code)
+    if which.kind is not None:
+        where.append(f"d.kind={int(which.kind)}")
+    return " AND ".join(where), tuple(parameters)
+
+
+def _resolve(connection: sqlite3.Connection, event_id: str, names: Sequence[str]) -> int:
+    where = "EXISTS (SELECT 1 FROM json_each(?) n JOIN dead_letter d ON d.destination=n.value AND d.seq=e.seq)"
+    none = f"no dead letter has the id {event_id!r}; lineside dlq list shows them"
+    return only_one(connection, event_id, where, (json.dumps(names),), none)
+
+
+def _count(connection: sqlite3.Connection, where: str, parameters: tuple[Any, ...]) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM dead_letter d WHERE {where}", parameters).fetchone()[0])
+
+
+def _chunks(connection: sqlite3.Connection, which: Which, size: int = _CHUNK) -> Iterator[list[DeadLetter]]:
+    """In the order of their key, so that what is done with one chunk does not move the next one."""
+    where, parameters = _where(connection, which)
+    statement = f"{_SELECT} {_FROM}{where} AND (d.destination, d.seq) > (?, ?) ORDER BY d.destination, d.seq LIMIT ?"
+    last: tuple[str, int] = ("", -1)
+    while rows := connection.execute(statement, (*parameters, *last, size)).fetchall():
+        letters = [_letter(row) for row in rows]
+        last = letters[-1].destination, letters[-1].seq
+        yield letters
+
+
+def _letter(row: tuple[Any, ...]) -> DeadLetter:
+    """Also one whose event is missing."""
+    seq, destination, kind, at_ns, attempts, code, reason, replaced_by, *event = row
+    known = Kind(kind) if kind_word(kind) != str(kind) else Kind.QUARANTINED
+    identity, type_, time_ns = event[1] or "", event[2] or "", event[5] or 0
+    return DeadLetter(seq, destination, known, at_ns, attempts, code, reason, replaced_by, identity, type_, time_ns, from_row(tuple(event)))
+
+
+def _whoever() -> str:
+    """For the audit: who typed the command."""
+    name = os.environ.get("SUDO_USER", "")
+    if not name:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):
+            name = f"user {os.getuid()}"
+    return f"command ({name})"
