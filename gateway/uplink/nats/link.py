@@ -10,10 +10,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from nats.errors import ConnectionClosedError, NoServersError
 from nats.errors import Error as NatsError
-from nats.errors import NoServersError
 
 from gateway.contract import NotConnected, UplinkContext
 from gateway.uplink.nats.auth import arguments
@@ -61,7 +60,7 @@ class Link:
         self.inbox = ""
 
     @property
-    def client(self) -> Client:
+    def client(self) -> Wire:
         """Raises NotConnected when it is gone."""
         if self._client is None or not self._client.is_connected:
             raise NotConnected(self._options.nats, self.why)
@@ -89,13 +88,14 @@ class Link:
                     raise ConnectionResetError(errno.ECONNRESET, "closed by the server")
                 self.inbox = client.new_inbox()
                 await client.listen(self.inbox)
-                await client.flush()  # a refused subscription is told before the answer to this
+                await client.heard()  # a refused subscription is told before
         except TimeoutError as exc:
             raise NotConnected(peer, f"no answer within {limit:g} s{self._hint()}") from exc
         except NoServersError as exc:
             raise NotConnected(peer, reason(self._said or exc)) from exc
         except (NatsError, OSError, ValueError) as exc:
-            raise NotConnected(peer, self._about_tls(exc) or reason(exc)) from exc
+            why = self.why if isinstance(exc, ConnectionClosedError) else self._about_tls(exc) or reason(exc)
+            raise NotConnected(peer, why) from exc
         if self._not_subscribed:
             raise NotConnected(peer, f"the user may not subscribe to its inbox; {self.inbox_remedy}")
 
@@ -122,10 +122,11 @@ class Link:
         """For messages that are no replies. Raises NotConnected."""
         client, self._not_subscribed = self.client, ""
         try:
-            subscription = await client.subscribe(subject)
-            await client.flush()
+            async with asyncio.timeout(_ASK_SECONDS):
+                subscription = await client.subscribe(subject)
+                await client.heard()
         except (NatsError, OSError) as exc:
-            raise NotConnected(self._options.nats, reason(exc)) from exc
+            raise NotConnected(self._options.nats, self.why if self.lost else reason(exc)) from exc
         if self._not_subscribed:
             raise NotConnected(self._options.nats, f'the user may not subscribe to {subject}; allow subscribe on "{subject}"')
         return subscription
@@ -145,6 +146,8 @@ class Link:
             async with asyncio.timeout(min(_ASK_SECONDS, self._options.timeout)):
                 await send_raw(client, [hpub(subject, f"{self.inbox}.{ticket}", header, payload)])
                 return await future
+        except TimeoutError:
+            raise
         except (NatsError, OSError) as exc:
             raise NotConnected(self._options.nats, reason(exc)) from exc
         finally:
@@ -217,6 +220,8 @@ def reason(exc: BaseException) -> str:
     """In the peer's words, one clause."""
     if isinstance(exc, ssl.SSLError):
         return _tls_reason(exc)
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
     if isinstance(exc, OSError) and (exc.errno or 0) > 0:
         return os.strerror(exc.errno or 0).lower()
     text = str(exc).removeprefix("nats: ").strip("'")

@@ -9,11 +9,13 @@ loss        is told before the library tidies up, and nothing is flushed then: a
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from nats.aio.client import Client
+from nats.errors import ConnectionClosedError
 from nats.errors import Error as NatsError
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
@@ -66,6 +68,16 @@ class Wire(Client):
         self._reply_sid, self._reply_inbox = subscription._id, inbox.encode()
         self._acks.takes(self._reply_inbox, self._reply_sid, self._told)
 
+    async def heard(self) -> None:
+        """Returns when the server has dealt with everything sent before; raises ConnectionClosedError when it is lost meanwhile.
+
+        The library's `flush` lets its PING overtake what is still in the buffer.
+        """
+        pong: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pongs.append(pong)
+        await send_raw(self, [b"PING\r\n"])
+        await pong
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         if sid != self._reply_sid:
             await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]  # None without headers
@@ -77,6 +89,10 @@ class Wire(Client):
             self._gone()
         self._pending.clear()
         self._pending_data_size = 0
+        for pong in self._pongs:  # the library would let whoever waits for one wait for ever
+            if not pong.done():
+                pong.set_exception(ConnectionClosedError())
+                pong.exception()  # most are waited for by nobody
         abort(self)
         await super()._close(status, do_cbs)
 

@@ -38,7 +38,7 @@ async def make() -> AsyncIterator[Make]:
 
     async def build(url: str, *, secrets: dict[str, str] | None = None, **options: Any) -> Uplink:
         plugin = registry.uplink("nats")
-        given = {"nats": url, "stream": "EVENTS", "timeout": "1s"} | options
+        given = {"nats": url, "stream": "EVENTS", "timeout": "3s"} | options
         uplink = plugin.build(plugin.options.model_validate(given), uplink_context(secrets=secrets))
         made.append(uplink)
         await uplink.connect()

@@ -19,7 +19,7 @@ from gateway.testkit.servers.ports import free_port
 async def walk(url: str, marked: Event | None = None, *, secrets: dict[str, str] | None = None, **options: Any) -> list[Step]:
     plugin = registry.uplink("nats")
     assert plugin.examine is not None
-    given = plugin.options.model_validate({"nats": url, "stream": "EVENTS", "timeout": "1s"} | options)
+    given = plugin.options.model_validate({"nats": url, "stream": "EVENTS", "timeout": "3s"} | options)
     left = Left()
     found = [step async for step in plugin.examine(given, uplink_context(secrets=secrets), marked)]
     await left.nothing()

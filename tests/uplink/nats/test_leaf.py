@@ -77,7 +77,7 @@ async def test_stream_is_created_on_the_hub_through_a_leaf(pair: Pair, make: Mak
 async def test_hub_that_is_gone_behind_a_living_leaf_is_noticed_and_nothing_is_lost(pair: Pair, make: Make, how: str) -> None:
     """Killed: nobody answers. Frozen: no acknowledgement. Both while the connection to the leaf is up."""
     hub, leaf = pair
-    uplink = await make(leaf.url, domain="hub")
+    uplink = await make(leaf.url, domain="hub", timeout="1s")
     waiting = {e.id: e for e in events(200)}
     for sent, outcome in zip(events(100), await uplink.send(events(100)), strict=True):
         assert outcome.kind is SENT

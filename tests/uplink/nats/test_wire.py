@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -107,6 +108,34 @@ async def test_loss_is_told_once(server: NatsServer, how: str) -> None:
     server.thaw()
     await wire.close()
     assert len(lost) == 1
+
+
+async def test_what_was_sent_before_is_dealt_with_when_it_was_heard(server: NatsServer) -> None:
+    """The library's own flush overtakes a subscription that is still in its buffer."""
+    wire = Wire(lambda *_: None, lambda: None, encrypted=False)
+    await wire.connect(server.url)
+    other = await nats.connect(server.url)
+    try:
+        for number in range(50):
+            subscription = await wire.subscribe(f"a.{number}")
+            await wire.heard()
+            await other.publish(f"a.{number}", b"x")
+            assert (await subscription.next_msg(timeout=5)).data == b"x"
+    finally:
+        await other.close()
+        await wire.close()
+
+
+async def test_waiting_to_be_heard_ends_with_the_connection(server: NatsServer) -> None:
+    wire = Wire(lambda *_: None, lambda: None, encrypted=False)
+    await wire.connect(server.url, allow_reconnect=False, error_cb=_nothing)
+    server.freeze()
+    waiting = asyncio.create_task(wire.heard())
+    await asyncio.sleep(0)
+    await server.kill()
+    with pytest.raises(nats.errors.ConnectionClosedError):
+        await asyncio.wait_for(waiting, 5)
+    await wire.close()
 
 
 async def test_password_is_not_sent_in_clear_where_encryption_is_wanted(server: NatsServer) -> None:
