@@ -111,7 +111,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as exc:
         connection.close()
         wal = path.with_name(path.name + "-wal")
-        if "unable to open" not in str(exc) or (wal.exists() and wal.stat().st_size):
+        no_memory = exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not no_memory or (wal.exists() and wal.stat().st_size):
             raise
         return _connect(path, "ro&immutable=1")
     except BaseException:

@@ -41,6 +41,7 @@ _UNKNOWN = (
     f"SELECT 1 FROM json_each(:names) n JOIN delivery d ON d.destination=n.value AND d.lane IN {LANES} AND d.seq=e.seq) "
     "AND NOT EXISTS (SELECT 1 FROM json_each(:names) n JOIN dead_letter d ON d.destination=n.value AND d.seq=e.seq) ORDER BY e.seq"
 )
+_NO_DATABASE = "file is not a database"
 _DEAD = (
     f"SELECT d.kind, d.at_ns, d.attempts, d.code, d.reason, d.replaced_by, {SELECTED} "
     "FROM dead_letter d LEFT JOIN event e USING (seq) WHERE d.destination=? ORDER BY d.seq"
@@ -80,6 +81,8 @@ def export(source: Path, target: Path, rows: Rows, *, destination: str | None, w
             with reading(source) as connection:
                 written = _write(connection, file, rows, destination)
         except (Damaged, Older) as exc:
+            if _NO_DATABASE in exc.message:
+                raise Refused(f"{source} is no database: nothing of it can be read") from exc
             click.echo(f"{exc.message.partition(';')[0]}; taking what can be read", err=True)
             written = _write_salvaged(source, target, file, rows, destination)
     click.echo(f"{counted(written.lines, what)} written to {target}{_missing(written)}")
