@@ -24,7 +24,7 @@ from gateway.incidents import Incidents
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import state_lock
 from gateway.outbox.losses import Losses
-from gateway.outbox.store import Outbox
+from gateway.outbox.store import Damaged, Outbox
 from gateway.overview import Overview
 from gateway.sdnotify import Notifier
 from gateway.telemetry.counts import Counts
@@ -99,7 +99,9 @@ class App:
         routes = [Route.of(destination) for destination in self.settings.destinations]
         self._acceptance = Acceptance(self.outbox, self._cases, routes, self.counts)
         self.pipeline = Pipeline(line, self.incidents, self._acceptance, clock=self.clock, counts=self.counts, progress=self._progress)
-        await restore(self.outbox, self.incidents, line.rules, forgot=replaced is not None, clock=self.clock)
+        await restore(
+            self.outbox, self.incidents, line.rules, forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
+        )
         if replaced is not None:
             self._tell_replaced(replaced)
         self._retire(line)
@@ -137,6 +139,7 @@ class App:
         await self._open_page()
         self._tell_ready()
         core.append(tasks.create_task(self._reloads(), name="reloads"))
+        core.append(tasks.create_task(self._check_outbox(), name="outbox check"))
         await self._stop.wait()
         await self._shut_down(core, accepting)
 
@@ -184,16 +187,15 @@ class App:
     def _tell_replaced(self, replaced: Replaced) -> None:
         found = replaced.salvage
         facts = {"file": replaced.set_aside, "why": replaced.problem, "events": found.events, "lost": found.lost_events}
-        log.error("outbox damaged, salvaged", extra={"fields": facts})
-        self._acceptance.event(
-            self._builder.of_salvaged_outbox(
-                replaced.set_aside,
-                replaced.problem,
-                saved={"events": found.events, "incidents": found.incidents},
-                lost={"events": found.lost_events, "incidents": found.lost_incidents},
-                now_ns=self.clock.now_ns(),
-            )
-        )
+        log.error("outbox damaged, set aside", extra={"fields": facts})
+        now_ns = self.clock.now_ns()
+        if found.unreadable:
+            self._acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=now_ns))
+            return
+        saved = {"events": found.events, "incidents": found.incidents}
+        lost = {"events": found.lost_events, "incidents": found.lost_incidents}
+        event = self._builder.of_salvaged_outbox(replaced.set_aside, replaced.problem, saved=saved, lost=lost, now_ns=now_ns)
+        self._acceptance.event(event)
 
     def _retire(self, line: Line) -> None:
         for change in self.incidents.retire(line.rules):
@@ -221,6 +223,16 @@ class App:
             return
         self._page = page
         log.info("page", extra={"fields": {"url": f"http://{web.host}:{self.page_port}/"}})
+
+    async def _check_outbox(self) -> None:
+        """The start had only a short look. What is found here ends the process; the next start salvages."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="check")
+        try:
+            problem = await asyncio.get_running_loop().run_in_executor(thread, self.outbox.check)
+        finally:
+            thread.shutdown(wait=False)
+        if problem is not None:
+            raise Damaged(f"the outbox is damaged: {problem}; the next start salvages what can be read")
 
     async def _housekeeping(self) -> None:
         while True:

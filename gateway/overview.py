@@ -33,7 +33,7 @@ class Overview:
         self._app = app
         self._metrics: Metrics | None = None
         self._started_ns = app.clock.now_ns()
-        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "oldest": None}
+        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "allowed": 0, "oldest": None}
         self._asked = -1e9
         self._rate = (time.monotonic(), 0, 0.0)
 
@@ -58,6 +58,7 @@ class Overview:
                 "events": sum(counts["ready"] for counts in backlog.values()),
                 "bytes": self._database["bytes"],
                 "max_bytes": app.outbox.max_bytes,
+                "holds_hours": app.outbox.holding.hours(self._database["allowed"] - self._database["bytes"]),
                 "oldest_seconds": None if oldest is None else (now_ns - oldest) / 1e9,
             },
             "pipeline": {
@@ -131,13 +132,14 @@ class Overview:
         now = time.monotonic()
         if now - self._asked < _CACHE_SECONDS:
             return
-        self._asked = now
+        self._asked, app = now, self._app
         # A disk that refuses is told elsewhere; the figures of before are better than none.
         with suppress(sqlite3.OperationalError):
-            self._database = await self._app.outbox.run(
+            self._database = await app.outbox.run(
                 lambda connection: {
                     "backlog": tally.backlog(connection),
                     "bytes": retention.used_bytes(connection),
+                    "allowed": retention.allowed_bytes(connection, app.outbox.caps),
                     "oldest": tally.oldest_recorded_ns(connection),
                 }
             )
@@ -163,11 +165,13 @@ class Overview:
             "kind": destination.plugin.name,
             "state": link.state,
             "since": link.since_ns / 1e9,
-            "why": link.why,
+            "why": link.why or sender.throttle.why,
             "breaker": sender.breaker.state.replace("-", "_"),
             "backlog": counts.get("ready", 0),
             "delivered": counts.get("delivered", 0),
             "parked": counts.get("parked", 0),
+            "expired": counts.get("expired", 0),
+            "lost": sum(counts.get(what, 0) for what in tally.LOST),
         }
 
     def _tag(self, index: int) -> Json:
@@ -212,6 +216,10 @@ class Overview:
         yield Figure("pipeline_idle_seconds", "since the last flush", app.clock.monotonic() - app.pipeline.last_progress)
         yield Figure("outbox_commits", "commits since the start", app.outbox.commits, kind="counter")
         yield Figure("outbox_bytes", "bytes in use", self._database["bytes"])
+        yield Figure("outbox_allowed_bytes", "bytes it may use now", self._database["allowed"])
+        for name, (_, _, _, sender) in app.edges.senders.items():
+            yield Figure("breaker_open", "1 = only probes are sent", int(sender.breaker.state != "closed"), (("destination", name),))
+            yield Figure("budget_used_up", "1 = only critical events are sent", int(bool(sender.throttle.why)), (("destination", name),))
         for destination, counts in self._database["backlog"].items():
             for what, count in counts.items():
                 kind: Literal["gauge", "counter"] = "counter" if what in tally.TALLIED else "gauge"

@@ -53,6 +53,7 @@ class Cases:
             count=group.count,
             by_type=dict(group.by_type),
             by_severity=dict(group.by_severity),
+            worst=group.worst,
             incidents=group.incidents,
             reason=group.reason,
             now_ns=self._clock.now_ns(),

@@ -12,7 +12,7 @@ from zlib import crc32
 from gateway.contract import Event, Severity
 from gateway.outbox import tally
 from gateway.outbox.rows import INSERT, to_row
-from gateway.outbox.tally import Lane
+from gateway.outbox.tally import LANES, Kind, Lane
 
 _ROWS_PER_STATEMENT = 32
 
@@ -35,6 +35,31 @@ class Addressed(NamedTuple):
 
     event: Event
     destinations: tuple[str, ...]
+
+
+class Rejected(NamedTuple):
+    """An event of ours that breaks its contract: kept as a dead letter of every destination that wanted it, to be corrected."""
+
+    event: Event
+    destinations: tuple[str, ...]
+    reason: str
+
+
+CONTRACT = "contract"
+"""The code of such a dead letter."""
+
+
+def reject(connection: sqlite3.Connection, rejected: Sequence[Rejected], now_ns: int) -> None:
+    """Store them as dead letters; an id that is there already is not stored twice."""
+    for event, destinations, reason in rejected:
+        append(connection, [], [Addressed(event, destinations)])
+        (seq,) = connection.execute("SELECT seq FROM event WHERE id=?", (event.id,)).fetchone()
+        for destination in destinations:
+            if connection.execute(f"DELETE FROM delivery WHERE destination=? AND lane IN {LANES} AND seq=?", (destination, seq)).rowcount:
+                connection.execute(
+                    "INSERT INTO dead_letter (destination, seq, kind, at_ns, code, reason) VALUES (?,?,?,?,?,?)",
+                    (destination, seq, Kind.PARKED, now_ns, CONTRACT, reason[:500]),
+                )
 
 
 def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,7 @@ def open_database(folder: Path, destinations: Sequence[str] = (), now_ns: int = 
     path, rescued = folder / FILE_NAME, folder / f"{FILE_NAME}.salvaged"
     if not path.exists() and rescued.exists():  # killed between the two renames below
         rescued.rename(path)
-    problem = suspicion(folder) or damage(path, CHECK_SECONDS)
+    problem = suspicion(folder) or damage(path, within(CHECK_SECONDS))
     replaced = None
     if problem is not None and path.exists():
         found = _rescue(path, folder / f"{FILE_NAME}.new", rescued, destinations, now_ns)
@@ -68,8 +68,14 @@ def _rescue(path: Path, new: Path, rescued: Path, destinations: Sequence[str], n
     return found
 
 
-def damage(path: Path, seconds: float | None = None) -> str | None:
-    """What is wrong with the file, in SQLite's words; None for a sound or an absent one, and for what was not seen in time."""
+def within(seconds: float) -> Callable[[], bool]:
+    """True as soon as so much time is over."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() > until
+
+
+def damage(path: Path, enough: Callable[[], bool] | None = None) -> str | None:
+    """What is wrong with the file, in SQLite's words; None for a sound or an absent one, and for what was not seen before `enough`."""
     if not path.exists():
         return None
     with closing(sqlite3.connect(path)) as connection:
@@ -79,17 +85,15 @@ def damage(path: Path, seconds: float | None = None) -> str | None:
                 raise ConfigError(f"{path} was written by a newer lineside (schema {version}, this one knows {SCHEMA_VERSION})")
             if version == SCHEMA_VERSION:
                 connection.execute("SELECT count(*) FROM tally, breaker").fetchone()
-            return _check(connection, seconds)
+            return _check(connection, enough)
         except sqlite3.DatabaseError as exc:
             if isinstance(exc, sqlite3.OperationalError) and "no such table" not in str(exc):
                 raise
             return str(exc)
 
 
-def _check(connection: sqlite3.Connection, seconds: float | None) -> str | None:
-    if seconds is not None:
-        until = time.monotonic() + seconds
-        connection.set_progress_handler(lambda: time.monotonic() > until, _EVERY_OPCODES)
+def _check(connection: sqlite3.Connection, enough: Callable[[], bool] | None) -> str | None:
+    connection.set_progress_handler(enough, _EVERY_OPCODES)
     try:
         rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
     except sqlite3.OperationalError as exc:

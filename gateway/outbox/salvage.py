@@ -37,6 +37,11 @@ class Salvage:
     lost_events: int | None = None
     lost_incidents: int = 0
 
+    @property
+    def unreadable(self) -> bool:
+        """Nothing could be read: the new file begins with nothing, and the sequence with 1."""
+        return not self.events and not self.incidents and self.lost_events is None
+
 
 class _Reader:
     """Reads what can be read."""

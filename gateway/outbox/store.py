@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from gateway.outbox import lease as leases
 from gateway.outbox.append import Addressed, IncidentRow
 from gateway.outbox.budget import Filling
 from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, suspect
+from gateway.outbox.holding import Holding
 from gateway.outbox.lease import Wanted
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.retention import Caps
@@ -56,6 +58,8 @@ class Outbox:
         self._waiting: list[asyncio.Event] = []
         self.accepted = 0
         """Events stored since the start."""
+        self.holding = Holding(clock)
+        self._closing = threading.Event()
 
     def open(self) -> Replaced | None:
         """Open or create the file.
@@ -68,11 +72,14 @@ class Outbox:
         return replaced
 
     async def close(self) -> None:
+        self._closing.set()
         await self._writer.close()
 
     def check(self) -> str | None:
-        """Look at the whole file, which may take minutes: for a thread of its own. What is wrong is told to the next start."""
-        problem = damage(self._folder / FILE_NAME)
+        """Look at the whole file, which may take minutes: for a thread of its own; `close` ends it. What is wrong is told to
+        the next start.
+        """
+        problem = damage(self._folder / FILE_NAME, self._closing.is_set)
         if problem is not None:
             suspect(self._folder, problem)
         return problem
@@ -100,6 +107,9 @@ class Outbox:
         The caller holds what it has meanwhile; nothing accepted is lost.
         """
         self._stored(await self.insist(lambda connection: append.append(connection, changed, events)))
+        for entry in events:
+            if entry.destinations:
+                self.holding.accepted(len(entry.event.data))
 
     async def insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None) -> T:
         """Again until it is on disk, so it must bear being done twice: ids and the rows' states decide.
@@ -150,9 +160,13 @@ class Outbox:
 
         _tell(await self.insist(operation))
 
+    @property
+    def caps(self) -> Caps:
+        """As they are now; a reload may change them."""
+        return Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS)
+
     def _retention(self) -> Operation[int]:
-        caps = Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS)
-        return partial(retention.enforce, caps=caps, now_ns=self._clock.now_ns())
+        return partial(retention.enforce, caps=self.caps, now_ns=self._clock.now_ns())
 
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
         """What goes next, see lease.py."""

@@ -23,7 +23,11 @@ MOST_INCIDENTS = 50
 
 @dataclass
 class Group:
-    """What waits of one machine, and why it may not go as it is. `worst` is the highest severity in it; `incidents` are at most 50 ids, the latest first."""
+    """What waits of one machine, and why it may not go as it is.
+
+    worst       the highest severity in it
+    incidents   at most 50 ids, the latest first
+    """
 
     machine: str
     reason: str = ""

@@ -13,6 +13,8 @@ from enum import IntEnum
 TALLIED = ("stored", "delivered", "aged", "evicted", "discarded", "summarised", "moved", "damaged")
 """Since the outbox was created; these only grow. aged: too old, evicted: no room, discarded: by hand, summarised: over the budget,
 moved: to the fallback, damaged: not readable in a damaged file."""
+LOST = ("aged", "evicted", "discarded", "damaged")
+"""Of these, what nobody gets any more."""
 WAITING = ("ready", "parked", "quarantined", "expired")
 """Now."""
 

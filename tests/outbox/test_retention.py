@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract import Severity
+from gateway.contract import Event, Severity
 from gateway.outbox import incidents, retention, tally
 from gateway.outbox.append import Addressed, IncidentRow, append
 from gateway.outbox.database import open_database
-from gateway.outbox.lease import bury
+from gateway.outbox.lease import bury, remove
 from gateway.outbox.retention import Caps
 from gateway.outbox.tally import Kind
 from gateway.testkit.rigs import event
@@ -123,3 +124,56 @@ def test_parked_ones_count_as_dropped_when_they_go(db: sqlite3.Connection) -> No
     retention.enforce(db, Caps(10 << 20, 0, 30 * DAY_NS), NOW_NS)
     counts = tally.backlog(db)["crm"]
     assert (counts["stored"], counts["aged"], counts["parked"], counts["ready"]) == (5, 5, 0, 0)
+
+
+def incident(number: int, *, opened: bool = True) -> list[Event]:
+    made = []
+    for part, kind in ((1, "raised"), (2, "updated"), (3, "cleared")):
+        if part == 1 and not opened:
+            continue
+        identity, type_ = f"inc-{number:05d}", f"io.lineside.limit.{kind}.v1"
+        changes = {"id": f"{identity}-{part:04d}", "correlationid": identity, "type": type_, "severity": Severity.INFO}
+        made.append(replace(event(number, data=b"x" * 2000), **changes))
+    return made
+
+
+def test_with_its_opening_the_whole_incident_goes_but_not_the_end_of_one_that_was_opened(db: sqlite3.Connection) -> None:
+    opened_before = incident(1, opened=False)
+    whole = [each for n in range(2, 300) for each in incident(n)]
+    for batch in (opened_before, whole):
+        append(db, [], [Addressed(each, ("crm",)) for each in batch])
+    retention.enforce(db, Caps(1, 0, 30 * DAY_NS), NOW_NS)
+    assert [row[0] for row in db.execute("SELECT id FROM event")] == ["inc-00001-0003"]
+    law(db)
+
+
+def test_when_the_disk_runs_full_the_file_may_not_grow(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(db, 500)
+    before = retention.used_bytes(db)
+    caps = Caps(512 << 20, 1 << 30, 30 * DAY_NS)
+    monkeypatch.setattr(retention, "disk_usage", lambda _: SimpleNamespace(free=2 << 30))
+    assert retention.enforce(db, caps, NOW_NS) == 0
+    monkeypatch.setattr(retention, "disk_usage", lambda _: SimpleNamespace(free=(1 << 30) - 100_000))
+    assert retention.enforce(db, caps, NOW_NS) > 0
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert retention.used_bytes(db) <= before - 100_000
+    assert {reason for *_, reason in ledger(db)} == {"evicted: min_free_megabytes"}
+
+
+def test_the_wal_counts(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA wal_autocheckpoint=0")
+    fill(db, 100)
+    assert retention.wal_bytes(db) > 200_000
+    with_wal = retention.used_bytes(db)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert with_wal - retention.used_bytes(db) > 200_000
+
+
+def test_a_file_that_was_large_gives_its_room_back_bit_by_bit(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_SLACK_BYTES", 1 << 20)
+    fill(db, 4000)
+    remove(db, "crm", list(range(1, 4001)))
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    while db.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > 1 << 20:
+        retention.give_back(db)
+    assert db.execute("PRAGMA page_count").fetchone()[0] < pages / 2

@@ -260,14 +260,14 @@ class TestAMachineTheReceiverCannotTake:
             await bench.until(lambda: bench.status.links["destination", "crm"].why == "set aside: m1")
             tried = len(receiver.calls)
             await bench.clock.advance(ASIDE_SECONDS)
-            await bench.until(lambda: len(receiver.calls) > tried)
+            await bench.until(lambda: len(receiver.calls) > tried, tick=5.0)
             made += await bench.append_of("m2", first=4)
             await bench.until(lambda: len(receiver.got) == 2)
             assert receiver.calls[tried:] == [[made[0]], [made[4]]]
             receiver.answer = lambda e: SENT
             tried = len(receiver.calls)
             await bench.clock.advance(ASIDE_SECONDS)
-            await bench.until(lambda: len(receiver.got) == 5)
+            await bench.until(lambda: len(receiver.got) == 5, tick=5.0)
             made += await bench.append_of("m2", first=5)
             await bench.until(lambda: len(receiver.got) == 6)
             assert receiver.calls[tried:] == [[made[0]], [made[1], made[3]], [made[5]]]

@@ -1,0 +1,189 @@
+"""What a damaged file still holds is taken over; what it does not is counted; a kill on the way changes nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gateway.contract import SENT, Outcome
+from gateway.outbox import database, lease, ledger, tally
+from gateway.outbox.append import Addressed, IncidentRow, append, next_sequence
+from gateway.outbox.database import FILE_NAME, Replaced, open_database, suspect
+from gateway.outbox.lease import Wanted
+from gateway.outbox.salvage import REASON
+from gateway.testkit.rigs import event
+
+NOW_NS = 1_800_000_000_000_000_000
+COUNT = 2000
+
+
+def filled(folder: Path) -> Path:
+    """2,000 events for two destinations, some delivered, one parked; ten incidents; a ledger line."""
+    db, _ = open_database(folder)
+    incidents = [IncidentRow(f"inc-{n}", "press-07", f"c{n}", "open", n, n, n, b'{"n":%d}' % n) for n in range(1, 11)]
+    append(db, incidents, [])
+    for start in range(0, COUNT, 100):
+        append(db, [], [Addressed(event(n, data=b"y" * 600), ("crm", "plant")) for n in range(start, start + 100)])
+    events = lease.lease(db, "crm", Wanted(11), NOW_NS)
+    lease.settle(db, "crm", events, [*[SENT] * 10, Outcome.park("no")], NOW_NS)
+    ledger.note_loss(db, what="readings", name="press-07", from_ns=1, to_ns=2, count=3, reason="queue_full", now_ns=NOW_NS)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    db.close()
+    return folder / FILE_NAME
+
+
+def reopened(folder: Path) -> tuple[sqlite3.Connection, Replaced]:
+    db, replaced = open_database(folder, ("crm", "plant"), NOW_NS)
+    assert replaced is not None
+    return db, replaced
+
+
+def law(db: sqlite3.Connection) -> None:
+    rows = tally.count_ready(db)
+    for name, counts in tally.backlog(db).items():
+        assert counts["ready"] == rows[name]
+    held = "SELECT seq FROM delivery UNION SELECT seq FROM dead_letter"
+    assert db.execute(f"SELECT count(*) FROM ({held}) WHERE seq NOT IN (SELECT seq FROM event)").fetchone() == (0,)
+    assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_sound_file_that_is_only_suspected_loses_nothing(tmp_path: Path) -> None:
+    filled(tmp_path)
+    suspect(tmp_path, "a bit flip was seen")
+    db, replaced = reopened(tmp_path)
+    assert replaced.problem == "a bit flip was seen"
+    found = replaced.salvage
+    assert (found.events, found.incidents, found.lost_events, found.lost_incidents) == (COUNT, 10, 0, 0)
+    counts = tally.backlog(db)["crm"]
+    assert (counts["stored"], counts["delivered"], counts["parked"], counts["ready"]) == (COUNT, 10, 1, COUNT - 11)
+    assert next_sequence(db) == COUNT + 1
+    assert [line.reason for line in ledger.lines(db)] == ["queue_full"]
+    law(db)
+    db.close()
+    again, replaced_again = open_database(tmp_path)
+    assert replaced_again is None
+    again.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pages_that_were_overwritten_cost_what_was_on_them_and_no_more(tmp_path: Path, seed: int) -> None:
+    path = filled(tmp_path)
+    pages, rng = path.stat().st_size // 4096, __import__("random").Random(seed)
+    hit = rng.sample(range(1, pages), 5)
+    with path.open("r+b") as file:
+        for page in hit:
+            file.seek(page * 4096)
+            file.write(rng.randbytes(4096))
+    suspect(tmp_path, "pages overwritten")
+    db, replaced = reopened(tmp_path)
+    found = replaced.salvage
+    assert found.events >= COUNT * 0.5
+    for destination in ("crm", "plant"):
+        for each in lease.lease(db, destination, Wanted(COUNT), NOW_NS):
+            assert each.data == b"y" * 600
+    if found.lost_events:
+        lines = Counter({line.reason: line.count for line in ledger.lines(db) if line.name in ("crm", "plant")})
+        assert lines[REASON] > 0
+    assert next_sequence(db) > COUNT
+    law(db)
+    db.close()
+
+
+def test_when_nobody_knows_who_waits_everybody_gets_it(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name='delivery'").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(os.urandom(4096))
+    db, replaced = reopened(tmp_path)
+    assert replaced.salvage.events == COUNT
+    assert set(tally.count_ready(db).values()) <= {COUNT - 1, COUNT}
+    law(db)
+    db.close()
+
+
+def test_a_row_whose_checksum_is_wrong_is_left_behind_and_counted(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    db = sqlite3.connect(path)
+    db.execute("UPDATE event SET data=x'00' WHERE seq IN (100, 200)")
+    db.execute("UPDATE incident SET body=x'00' WHERE id='inc-3'")
+    db.commit()
+    db.close()
+    suspect(tmp_path, "checksums")
+    db, replaced = reopened(tmp_path)
+    found = replaced.salvage
+    assert (found.events, found.lost_events, found.incidents, found.lost_incidents) == (COUNT - 2, 4, 9, 1)
+    assert tally.backlog(db)["plant"]["damaged"] == 2
+    assert sorted((line.what, line.name, line.count) for line in ledger.lines(db) if line.reason == REASON) == [
+        ("events", "crm", 2),
+        ("events", "plant", 2),
+        ("incidents", "gateway", 1),
+    ]
+    law(db)
+    db.close()
+
+
+@pytest.mark.parametrize("stop", ["before", "between", "after"])
+def test_killed_during_the_salvage_it_is_done_again(tmp_path: Path, stop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step leaves something from which the next start goes on."""
+    filled(tmp_path)
+    suspect(tmp_path, "a test")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    where = {"before": ("salvage", killed), "between": ("_set_aside", killed), "after": ("_sync", killed)}[stop]
+    with monkeypatch.context() as patch:
+        patch.setattr(database, *where)
+        with pytest.raises(Killed):
+            open_database(tmp_path, ("crm", "plant"), NOW_NS)
+    db, _ = open_database(tmp_path, ("crm", "plant"), NOW_NS)
+    assert db.execute("SELECT count(*) FROM event").fetchone() == (COUNT,)
+    law(db)
+    db.close()
+
+
+def test_killed_between_the_two_renames_the_salvaged_file_is_taken(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    path.rename(tmp_path / f"{FILE_NAME}.salvaged")
+    db, replaced = open_database(tmp_path)
+    assert replaced is None
+    assert db.execute("SELECT count(*) FROM event").fetchone() == (COUNT,)
+    db.close()
+
+
+def test_damage_beyond_the_first_look_is_found_by_the_whole_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filled(tmp_path)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 8192 * 4096)
+        file.write(os.urandom(4096))
+    assert database.damage(path) is not None
+    monkeypatch.setattr(database, "_EVERY_OPCODES", 1)
+    assert database.damage(path, database.within(-1.0)) is None, "it was not looked at whole"
+
+
+def test_version_1_is_migrated_with_everything_in_it(tmp_path: Path) -> None:
+    """A file as the first release left it."""
+    path = tmp_path / FILE_NAME
+    script = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
+    db = sqlite3.connect(path)
+    db.executescript(script)
+    db.close()
+    db, replaced = open_database(tmp_path)
+    assert replaced is None
+    counts = tally.backlog(db)["crm"]
+    assert (counts["stored"], counts["delivered"], counts["ready"], counts["parked"], counts["aged"]) == (5, 1, 2, 1, 1)
+    assert [(e.id, e.sequence) for e in lease.lease(db, "crm", Wanted(9), NOW_NS)] == [("ev-00000004", 4), ("ev-00000002", 2)]
+    assert [line.reason for line in ledger.lines(db)] == ["older than keep_events_days"]
+    assert next_sequence(db) == 6
+    law(db)
+    db.close()
