@@ -25,10 +25,10 @@ _SINCE = "(to_ns=0 OR to_ns>=:since OR recorded_ns>=:since)"
 _GROUPS = (
     "SELECT what, name, reason, count(*), min(from_ns), max(to_ns), sum(count), count(*) - count(count), sum(filled), sum(to_ns=0), "
     f"sum(max(0, coalesce(count, 0) - filled)) FROM ledger WHERE {_SINCE} "
-    "GROUP BY what, name, reason ORDER BY what, name, min(from_ns)"
+    "GROUP BY what, name, reason ORDER BY what, sum(to_ns=0) > 0 DESC, 11 DESC, name"
 )
 _LINES = f"SELECT recorded_ns, what, name, from_ns, to_ns, count, reason, filled FROM ledger WHERE {_SINCE} ORDER BY id"
-_MOST_GROUPS = 40
+_MOST_GROUPS = 20
 
 
 class Group(NamedTuple):
@@ -102,15 +102,15 @@ def answer(groups: Sequence[Group], from_ns: int) -> str:
     if not any(group.missing or group.unknown for group in groups):
         return f"nothing is missing {start}: {lost} were lost, and all of that came later"
     ongoing = sum(group.ongoing for group in groups)
-    return f"lost {start}: {lost}; filled later: {later}" + (f"; {ongoing:,} of it goes on" if ongoing else "")
+    return f"lost {start}: {lost}; filled later: {later}" + (f"; {ongoing:,} not over yet" if ongoing else "")
 
 
 def _amount(groups: Sequence[Group], what: str) -> str:
     known, unknown = sum(group.known or 0 for group in groups), sum(group.unknown for group in groups)
-    gaps = f"{counted(unknown, 'time')} nobody knows how many"
+    gaps = f"{counted(unknown, 'gap')} of unknown size"
     if not unknown:
         return counted(known, what)
-    return f"{counted(known, what)} and {gaps}" if known else f"{printable(what)} ({gaps})"
+    return f"{counted(known, what)} and {gaps}" if known else f"{printable(what)} in {gaps}"
 
 
 def _table(groups: Sequence[Group]) -> Iterator[str]:

@@ -1,0 +1,367 @@
+"""`lineside dlq ...`: dead letters decided on beside a running gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.clock import SystemClock
+from gateway.commands.dlq import Which, retry
+from gateway.contract import SENT, Event, Outcome, Severity, UplinkOptions
+from gateway.events.build import EventBuilder
+from gateway.outbox import ledger, tally
+from gateway.outbox.append import Addressed, append
+from gateway.outbox.database import FILE_NAME, open_database
+from gateway.outbox.lease import Wanted, bury, lease, settle
+from gateway.outbox.sender import Sender
+from gateway.outbox.store import Outbox
+from gateway.outbox.tally import Kind
+from gateway.telemetry.counts import Counts
+from gateway.telemetry.status import Status
+
+T0 = 1_800_000_000_000_000_000
+Command = Callable[..., Result]
+WHEN = "; the gateway sends within seconds, or when it starts\n"
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    def run(*arguments: str, state_dir: Path = tmp_path) -> Result:
+        return CliRunner().invoke(main, ["dlq", *arguments, "--state-dir", str(state_dir)])
+
+    return run
+
+
+def event(number: int, severity: Severity = Severity.ERROR) -> Event:
+    data = {"title": f"number {number}", "at": "2027-01-15T08:00:00Z", "set_aside": "x", "problem": "y"}
+    return EventBuilder("urn:lineside:acme:dresden:gw-1").of_gateway("outbox_replaced", data, severity=severity, now_ns=T0 + number)
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> list[Event]:
+    """Six events for crm and plant. For crm, three are refused, the fourth is damaged, the fifth expired; plant refuses the first."""
+    connection, _ = open_database(tmp_path)
+    with closing(connection):
+        events = [event(number) for number in range(6)]
+        append(connection, [], [Addressed(one, ("crm", "plant")) for one in events])
+        refused = [Outcome.park(f"no \x1b[31msuch\nfield {n}", code="INVALID_FIELD" if n < 2 else "TOO_LONG") for n in range(3)]
+        settle(connection, "crm", lease(connection, "crm", Wanted(3), T0), refused, T0)
+        settle(connection, "plant", lease(connection, "plant", Wanted(1), T0), [Outcome.park("404")], T0)
+        connection.execute("UPDATE event SET data=x'00' WHERE seq=4")
+        bury(connection, "crm", [4], Kind.QUARANTINED, T0, reason="the stored row is damaged (checksum)")
+        bury(connection, "crm", [5], Kind.EXPIRED, T0, reason="older than max_age")
+    return events
+
+
+def waiting(folder: Path, destination: str = "crm") -> list[int]:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        return [row[0] for row in connection.execute("SELECT seq FROM delivery WHERE destination=? ORDER BY seq", (destination,))]
+
+
+def dead(folder: Path, destination: str = "crm") -> list[int]:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        return [row[0] for row in connection.execute("SELECT seq FROM dead_letter WHERE destination=? ORDER BY seq", (destination,))]
+
+
+def balanced(folder: Path) -> bool:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        counted = tally.count_ready(connection)
+        return all(counts["ready"] == counted[name] for name, counts in tally.backlog(connection).items())
+
+
+def content(folder: Path) -> str:
+    """All of the file, as statements."""
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+ALL = [("list",), ("show", "x"), ("retry", "--all"), ("drop", "--all", "--yes"), ("drop", "--all")]
+
+
+@pytest.mark.parametrize("arguments", [*ALL, ("export", "out.jsonl")])
+def test_where_there_is_no_outbox(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = command(*arguments, state_dir=tmp_path / "none")
+    assert (result.exit_code, result.stderr) == (1, f"there is no outbox in {tmp_path / 'none'}; name the state folder with --state-dir\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize("arguments", ALL)
+def test_a_newer_outbox_is_refused_and_not_touched(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        connection.execute("PRAGMA user_version=9")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    result = command(*arguments)
+    assert result.exit_code == 1
+    assert "was written by a newer lineside (schema 9, this one knows 2)" in result.stderr
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", ALL)
+def test_a_damaged_file_is_told_and_not_touched(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database" * 500)
+    result = command(*arguments)
+    assert result.exit_code == 1
+    assert "is damaged: file is not a database" in result.stderr
+    assert (tmp_path / FILE_NAME).read_bytes() == b"this is no database" * 500
+
+
+def test_list_shows_why(command: Command, letters: list[Event]) -> None:
+    lines = command("list").output.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["1", "crm", "parked"],
+        ["1", "plant", "parked"],
+        ["2", "crm", "parked"],
+        ["3", "crm", "parked"],
+        ["4", "crm", "quarantined"],
+        ["5", "crm", "expired"],
+    ]
+    assert lines[0].endswith(f"2027-01-15T08:00:00Z   1 tries  {letters[0].type} {letters[0].id}  [INVALID_FIELD]  no  [31msuch field 0")
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("--destination", "plant"), [1]),
+        (("--kind", "expired"), [5]),
+        (("--kind", "quarantined"), [4]),
+        (("--code", "TOO_LONG"), [3]),
+        (("--code", "INVALID_FIELD", "--destination", "crm", "--kind", "parked"), [1, 2]),
+        (("--limit", "1"), [1]),
+    ],
+)
+def test_list_of_some(command: Command, arguments: tuple[str, ...], found: list[int]) -> None:
+    rows = [json.loads(line) for line in command("list", "--json", *arguments).output.splitlines()]
+    assert [row["seq"] for row in rows] == found
+    assert rows[0].keys() == {
+        *("seq", "destination", "kind", "at", "attempts", "code", "reason", "replaced_by", "id", "type", "time", "damaged")
+    }
+
+
+@pytest.mark.usefixtures("letters")
+def test_list_of_none_and_of_too_many(command: Command, tmp_path: Path) -> None:
+    assert command("list", "--code", "NONE").output == "there are no such dead letters\n"
+    assert command("list", "--limit", "2").output.splitlines()[2] == "and 4 more; --limit shows more, lineside dlq export all"
+    open_database(tmp_path / "fresh")[0].close()
+    assert command("list", state_dir=tmp_path / "fresh").output == "there are no dead letters\n"
+    assert command("retry", "--all", state_dir=tmp_path / "fresh").output == "nothing was sent again\n"
+
+
+def test_show_has_the_event_and_why(command: Command, letters: list[Event]) -> None:
+    shown = json.loads(command("show", letters[0].id).output)
+    assert shown["event"]["id"] == letters[0].id
+    assert [(letter["destination"], letter["kind"], letter["code"]) for letter in shown["dead_letters"]] == [
+        ("crm", "parked", "INVALID_FIELD"),
+        ("plant", "parked", ""),
+    ]
+    result = command("show", letters[5].id)
+    assert (result.exit_code, result.stderr) == (1, f"no dead letter has the id {letters[5].id!r}; lineside dlq list shows them\n")
+    result = command("show", letters[3].id)
+    assert (result.exit_code, json.loads(result.stdout)["dead_letters"][0]["kind"]) == (1, "quarantined")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry",),
+        ("drop", "--yes"),
+        ("retry", "x", "--all"),
+        ("retry", "--all", "--code", "X"),
+        ("drop", "x", "--code", "X"),
+    ],
+)
+def test_what_is_meant_must_be_said_once(command: Command, arguments: tuple[str, ...]) -> None:
+    result = command(*arguments)
+    assert result.exit_code == 2
+    assert "give IDs, or --all, or --code CODE; lineside dlq list shows them" in result.stderr
+
+
+def test_retry_of_one(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    result = command("retry", letters[1].id)
+    assert (result.exit_code, result.output) == (0, "1 dead letter sent again" + WHEN)
+    assert (waiting(tmp_path), dead(tmp_path)) == ([2, 6], [1, 3, 4, 5])
+    assert balanced(tmp_path)
+
+
+def test_retry_of_one_goes_to_every_destination_that_refused_it_or_to_one(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    assert command("retry", letters[0].id, "--destination", "plant").exit_code == 0
+    assert (waiting(tmp_path, "plant")[0], dead(tmp_path)[0], dead(tmp_path, "plant")) == (1, 1, [])
+    assert command("retry", letters[0].id).exit_code == 0
+    assert waiting(tmp_path)[0] == 1
+
+
+def test_retry_of_a_code(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    assert command("retry", "--code", "INVALID_FIELD").output == "2 dead letters sent again" + WHEN
+    assert (waiting(tmp_path), len(letters)) == ([1, 2, 6], 6)
+
+
+def test_retry_of_all_leaves_the_damaged_one(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    result = command("retry", "--all")
+    assert result.stdout == "5 dead letters sent again" + WHEN
+    assert result.stderr == f"{letters[3].id} for crm is damaged on disk, so it can only be dropped\n"
+    assert (result.exit_code, waiting(tmp_path), dead(tmp_path)) == (0, [1, 2, 3, 5, 6], [4])
+    assert balanced(tmp_path)
+
+
+def test_retry_of_a_damaged_one_alone_is_no_success(command: Command, letters: list[Event]) -> None:
+    result = command("retry", letters[3].id)
+    assert (result.exit_code, result.stdout) == (1, "nothing was sent again\n")
+
+
+def test_one_unknown_id_among_many_changes_nothing(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    before = content(tmp_path)
+    for verb in (("retry",), ("drop",)):
+        result = command(*verb, letters[0].id, "gwy-none")
+        assert (result.exit_code, result.stderr) == (1, "no dead letter has the id 'gwy-none'; lineside dlq list shows them\n")
+    result = command("retry", "gwy-")
+    assert result.exit_code == 1
+    assert "'gwy-' is the beginning of more than one id" in result.stderr
+    assert content(tmp_path) == before
+
+
+def test_who_sent_again_and_dropped_is_written_down(
+    command: Command, tmp_path: Path, letters: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "anna")
+    command("retry", letters[1].id)
+    command("drop", letters[2].id)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        rows = connection.execute("SELECT who, what, name FROM audit ORDER BY number").fetchall()
+    assert rows == [
+        ("command (anna)", "dead letter sent again", letters[1].id),
+        ("command (anna)", "dead letter dropped", letters[2].id),
+    ]
+
+
+def test_drop_of_all_wants_a_yes(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    result = command("drop", "--all")
+    assert (result.exit_code, result.stderr) == (1, "6 dead letters would be given up for good; if you want that, say --yes\n")
+    assert (dead(tmp_path), len(letters)) == ([1, 2, 3, 4, 5], 6)
+    assert command("drop", "--all", "--yes", "--kind", "parked").output == "4 dead letters dropped; lineside ledger shows them\n"
+    assert (dead(tmp_path), dead(tmp_path, "plant")) == ([4, 5], [])
+    assert balanced(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert sorted((line.name, line.count) for line in ledger.lines(connection)) == [("crm", 3), ("plant", 1)]
+
+
+def test_export_writes_why_and_the_event(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    out = tmp_path / "out.jsonl"
+    assert command("export", str(out)).output == f"5 dead letters written to {out}; 1 damaged one left out\n"
+    lines = [json.loads(line) for line in out.read_bytes().splitlines()]
+    assert [(line["destination"], line["kind"], line["event"]["id"]) for line in lines] == [
+        *(("crm", "parked", one.id) for one in letters[:3]),
+        ("crm", "expired", letters[4].id),
+        ("plant", "parked", letters[0].id),
+    ]
+
+
+def test_a_file_somebody_else_writes_into(command: Command, tmp_path: Path, letters: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.commands.database.BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert command("list").exit_code == 0
+        result = command("retry", letters[0].id)
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"{tmp_path / FILE_NAME} is busy: somebody else has been writing for 0.1 s; try again\n",
+        )
+    assert dead(tmp_path)[0] == 1
+
+
+class Receiver:
+    """Refuses what it does not like."""
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+        self.dislikes = True
+        self.called, self.taken = asyncio.Event(), asyncio.Event()
+
+    async def connect(self) -> None:
+        return
+
+    async def send(self, events: Sequence[Event]) -> list[Outcome]:
+        self.called.set()
+        if self.dislikes:
+            return [Outcome.park("400 title", code="TITLE") for _ in events]
+        self.got += [json.loads(one.data)["title"] for one in events]
+        self.taken.set()
+        return [SENT for _ in events]
+
+    async def close(self) -> None:
+        return
+
+
+def no_summary(group: object) -> Event:
+    raise AssertionError(group)
+
+
+async def test_a_running_gateway_sends_what_the_command_puts_back(command: Command, tmp_path: Path) -> None:
+    clock, receiver = SystemClock(), Receiver()
+    outbox, status = Outbox(tmp_path, clock), Status(clock)
+    outbox.open()
+    with ThreadPoolExecutor(1) as loading:
+        options = {"link": status.add("destination", "crm"), "status": status, "counts": Counts(), "clock": clock}
+        sender = Sender(
+            "crm",
+            lambda: receiver,
+            outbox,
+            options=UplinkOptions(),
+            summarise=no_summary,
+            loading=loading,
+            **options,  # type: ignore[arg-type]
+        )
+        running = asyncio.create_task(sender.run())
+        await outbox.append([], [Addressed(event(1), ("crm",))])
+        async with asyncio.timeout(20):
+            await receiver.called.wait()
+            while "TITLE" not in (await asyncio.to_thread(command, "list")).output:
+                pass
+            receiver.dislikes = False
+            result = await asyncio.to_thread(command, "retry", event(1).id)
+            await receiver.taken.wait()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    await outbox.close()
+    assert (result.exit_code, receiver.got) == (0, ["number 1"])
+    assert balanced(tmp_path)
+
+
+def test_ten_thousand_of_them(command: Command, tmp_path: Path) -> None:
+    connection, _ = open_database(tmp_path)
+    with closing(connection):
+        connection.execute("BEGIN")
+        append(connection, [], [Addressed(event(number), ("crm",)) for number in range(10_000)])
+        bury(connection, "crm", range(1, 10_001), Kind.PARKED, T0, reason="x" * 400, code="SAME")
+        connection.execute("COMMIT")
+    assert len(command("list").output.splitlines()) == 21
+    assert command("export", str(tmp_path / "out")).output.startswith("10,000 dead letters written")
+    assert command("retry", "--code", "SAME").output == "10,000 dead letters sent again" + WHEN
+    assert len(waiting(tmp_path)) == 10_000
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        bury(connection, "crm", range(1, 10_001), Kind.PARKED, T0, reason="x" * 400, code="SAME")
+    assert command("drop", "--all", "--yes").output.startswith("10,000 dead letters dropped")
+    assert balanced(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert [line.count for line in ledger.lines(connection)] == [10_000]
+        assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
+
+
+def test_two_commands_at_once(tmp_path: Path, letters: list[Event]) -> None:
+    """Each letter is sent again once, whoever comes first."""
+    with ThreadPoolExecutor(2) as both:
+        codes = list(both.map(lambda _: retry(tmp_path, Which(kind=Kind.PARKED), {}), range(2)))
+    assert (codes, len(letters), waiting(tmp_path)) == ([0, 0], 6, [1, 2, 3, 6])
+    assert balanced(tmp_path)
