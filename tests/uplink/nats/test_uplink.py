@@ -86,6 +86,19 @@ async def test_every_way_to_be_full_holds(server: NatsServer, make: Make, limit:
     assert kinds == sorted(kinds, key=lambda kind: kind is HOLD)
 
 
+async def test_full_account_holds(make: Make) -> None:
+    accounts = (
+        'accounts { PLANTS { jetstream: { max_mem: 0, max_disk: 4096 }, users: [ { user: edge, password: "pw" } ] } }\nno_auth_user: edge'
+    )
+    async with NatsServer(extra=accounts) as server:
+        await server.create_stream()
+        uplink = await make(server.url)
+        kinds = {outcome.kind: outcome.reason for outcome in await uplink.send(events(20))}
+        assert set(kinds) == {SENT, HOLD}
+        assert "resource limits exceeded for account (10002)" in kinds[HOLD]
+        assert "nats account info" in kinds[HOLD]
+
+
 async def test_stream_sealed_meanwhile_holds(server: NatsServer, make: Make) -> None:
     await server.create_stream()
     uplink = await make(server.url)
@@ -123,7 +136,8 @@ async def test_event_too_large_is_parked_alone(make: Make, limit: str) -> None:
         uplink = await make(server.url)
         outcomes = await uplink.send([event(1), event(2, data=b'"' + b"x" * 5000 + b'"'), event(3)])
         assert [outcome.kind for outcome in outcomes] == [SENT, PARK, SENT]
-        assert re.search("more than the server takes|exceed", outcomes[1].reason)
+        assert re.search("more than the server takes|message size exceeds maximum allowed", outcomes[1].reason)
+        assert outcomes[1].code in ("max_payload", "10054")
         assert await server.message_ids() == [event(1).id, event(3).id]
 
 
