@@ -24,7 +24,7 @@ from gateway.events.catalogue import ContractViolation
 from gateway.outbox import deadletters
 from gateway.outbox.deadletters import DeadLetter
 from gateway.outbox.rows import SELECTED, from_row
-from gateway.outbox.tally import Kind
+from gateway.outbox.tally import LANES, Kind
 
 _CHUNK = 500
 _MOST_NAMED = 20
@@ -113,12 +113,13 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int
     with writing(outbox_file(state_dir)) as connection:
         for letters in _chunks(connection, which):
             left += filter(None, map(_why_not, letters))
+            able = [letter for letter in letters if not _why_not(letter)]
+            sent += len(able)
             if corrections:
-                events = deadletters.replace(connection, letters, correct, who=who, now_ns=now_ns)
-                made += [event.id for event in events]
-                sent += len(events)
+                made += [event.id for event in deadletters.replace(connection, able, correct, who=who, now_ns=now_ns)]
+                _all_wait(connection, able)
             else:
-                sent += deadletters.retry(connection, letters, who=who, now_ns=now_ns)
+                deadletters.retry(connection, able, who=who, now_ns=now_ns)
     for identity in made[:_MOST_NAMED]:
         click.echo(printable(identity))
     _say(sent, "corrected" if corrections else "sent again", left)
@@ -149,6 +150,7 @@ def _say(sent: int, word: str, left: Sequence[str]) -> None:
 
 
 def _why_not(letter: DeadLetter) -> str:
+    """Why it is left as it is; empty: it is not."""
     name = f"{printable(letter.id) or letter.seq} for {printable(letter.destination)}"
     if letter.event is None:
         return f"{name} is damaged on disk, so it can only be dropped"
@@ -163,6 +165,20 @@ def _corrected(event: Event, corrections: Mapping[str, Json], now_ns: int) -> Ev
     except ContractViolation as exc:
         place = exc.pointer or "the whole"
         raise Refused(f"nothing was changed: {event.id} would not fit its contract: {place}: {printable(exc)}") from exc
+
+
+def _all_wait(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
+    """Each correction waits for the destination whose letter it replaces; raises Refused, which undoes all of it."""
+    statement = (
+        "SELECT 1 FROM dead_letter l JOIN event e ON e.id=l.replaced_by "
+        f"JOIN delivery d ON d.destination=l.destination AND d.lane IN {LANES} AND d.seq=e.seq WHERE l.destination=? AND l.seq=?"
+    )
+    for letter in letters:
+        if connection.execute(statement, (letter.destination, letter.seq)).fetchone() is None:
+            raise Refused(
+                f"nothing was changed: the same correction of {printable(letter.id)} is on its way to another destination; "
+                f"try again with --destination {printable(letter.destination)} when that one has it"
+            )
 
 
 def _where(connection: sqlite3.Connection, which: Which) -> tuple[str, tuple[Any, ...]]:
@@ -190,14 +206,12 @@ def _count(connection: sqlite3.Connection, where: str, parameters: tuple[Any, ..
 
 
 def _chunks(connection: sqlite3.Connection, which: Which, size: int = _CHUNK) -> Iterator[list[DeadLetter]]:
-    """In the order of their key, so that what is done with one chunk does not move the next one."""
+    """Those of one event always together, whatever is done with the ones before."""
     where, parameters = _where(connection, which)
-    statement = f"{_SELECT} {_FROM}{where} AND (d.destination, d.seq) > (?, ?) ORDER BY d.destination, d.seq LIMIT ?"
-    last: tuple[str, int] = ("", -1)
-    while rows := connection.execute(statement, (*parameters, *last, size)).fetchall():
-        letters = [_letter(row) for row in rows]
-        last = letters[-1].destination, letters[-1].seq
-        yield letters
+    sequences = [row[0] for row in connection.execute(f"SELECT DISTINCT d.seq FROM dead_letter d WHERE {where} ORDER BY d.seq", parameters)]
+    statement = f"{_SELECT} {_FROM}{where} AND d.seq IN (SELECT value FROM json_each(?)) ORDER BY d.seq, d.destination"
+    for start in range(0, len(sequences), size):
+        yield [_letter(row) for row in connection.execute(statement, (*parameters, json.dumps(sequences[start : start + size]))).fetchall()]
 
 
 def _letter(row: tuple[Any, ...]) -> DeadLetter:
