@@ -14,6 +14,7 @@ from typing import Any
 import nkeys
 import pytest
 import trustme
+import uvloop
 from nats.aio.msg import Msg
 
 from gateway import registry
@@ -23,6 +24,12 @@ from gateway.testkit.servers.nats import NatsServer
 
 Make = Callable[..., Any]
 Read = Callable[..., Any]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Encryption goes over each loop's own transports; a gateway runs on uvloop where it is installed."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    return factories | {"uvloop": uvloop.new_event_loop} if item.path.name == "test_auth.py" else factories
 
 
 @pytest.fixture
