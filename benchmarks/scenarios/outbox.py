@@ -1,4 +1,5 @@
-"""Finding → incident → SQLite (FULL) → JetStream acknowledgement: first at 2,000 events a second, then as fast as it goes.
+"""Finding → incident → SQLite (FULL) → JetStream acknowledgement: at 2,000 events a second, one by one, as fast as it goes, and
+whether a receiver that hangs is felt where findings are accepted.
 
 The child process holds the real parts (`Incidents`, `Acceptance`, `Outbox`, `Sender`, the NATS uplink) and is fed with
 findings instead of readings; it runs on the gateway's core, the NATS server on the other.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from typing import Any
 
 import nats
 
-from benchmarks.machine import cpu_seconds, pin_gateway
+from benchmarks.machine import cpu_seconds, pin_gateway, written_bytes
 from benchmarks.result import Result, Target, percentile
 from benchmarks.servers import scratch
 from gateway.app import App
@@ -27,6 +29,8 @@ from gateway.incidents import Rule
 from gateway.testkit.servers.nats import NatsServer
 
 RATE, SECONDS, FLOOD = 2_000, 30.0, 100_000
+SLOW_RATE, SLOW_EVENTS = 10, 100
+FROZEN_RATE, FROZEN_SECONDS, FROZEN_ROUNDS = 50, 5.0, 4
 RULE = Rule("bench", "limit", 0.0, 0.0)
 CONFIG = """\
 version: 1
@@ -66,6 +70,15 @@ class Feed:
                 self._app._acceptance.change(change)
         self.sent += count
 
+    async def accepted(self) -> float:
+        """Milliseconds from one finding until what it caused is on disk."""
+        begun = time.perf_counter()
+        self.some(1)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._app._acceptance.acknowledge(done)
+        await done
+        return (time.perf_counter() - begun) * 1e3
+
     def watch(self) -> None:
         """Take the time of every acknowledgement from the sender's uplink."""
         _, _, _, sender = self._app.edges.senders["hub"]
@@ -82,8 +95,8 @@ class Feed:
         sender._send = timed  # type: ignore[method-assign]
 
 
-async def child(config: Path) -> dict[str, Any]:
-    """Runs in the process under test."""
+async def child(config: Path, server: int) -> dict[str, Any]:
+    """Runs in the process under test; `server` is the NATS server's process, to be frozen."""
     app = App(load(config))
     running = asyncio.create_task(app.run())
     while not hasattr(app, "edges") or "hub" not in app.edges.senders:
@@ -91,18 +104,21 @@ async def child(config: Path) -> dict[str, Any]:
     feed = Feed(app)
     feed.watch()
     steady = await _steady(feed)
+    slow = await _slow(feed)
     flood = await _flood(app, feed)
+    frozen = await _frozen(feed, server)
+    await _until(feed, feed.sent)
     stored = app.outbox.accepted
     app.stop()
     await running
-    return {"steady": steady, "flood": flood, "stored": stored}
+    return {"steady": steady, "slow": slow, "flood": flood, "frozen": frozen, "stored": stored}
 
 
 async def _steady(feed: Feed) -> dict[str, float]:
     feed.some(200)
     await _until(feed, 200)
     feed.milliseconds.clear()
-    cpu, started, base = cpu_seconds(os.getpid()), time.monotonic(), feed.sent
+    cpu, started, base, written = cpu_seconds(os.getpid()), time.monotonic(), feed.sent, written_bytes(os.getpid())
     while (passed := time.monotonic() - started) < SECONDS:
         if (due := int(passed * RATE) + base - feed.sent) > 0:
             feed.some(due)
@@ -113,7 +129,32 @@ async def _steady(feed: Feed) -> dict[str, float]:
         "p50": percentile(feed.milliseconds, 0.5),
         "p99": percentile(feed.milliseconds, 0.99),
         "cpu_us": (cpu_seconds(os.getpid()) - cpu) / (feed.sent - base) * 1e6,
+        "written": (written_bytes(os.getpid()) - written) / (feed.sent - base),
     }
+
+
+async def _slow(feed: Feed) -> dict[str, float]:
+    """One by one: the dearest way for flash memory, a commit for each event and one for its delivery."""
+    base, written = feed.sent, written_bytes(os.getpid())
+    for _ in range(SLOW_EVENTS):
+        feed.some(1)
+        await asyncio.sleep(1 / SLOW_RATE)
+    await _until(feed, feed.sent)
+    return {"written": (written_bytes(os.getpid()) - written) / (feed.sent - base)}
+
+
+async def _frozen(feed: Feed, server: int) -> dict[str, float]:
+    """Healthy and frozen in turn, so that what else the machine does falls on both."""
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for round_ in range(2 * FROZEN_ROUNDS):
+        is_frozen = round_ % 2 == 1
+        os.kill(server, signal.SIGSTOP if is_frozen else signal.SIGCONT)
+        until = time.monotonic() + FROZEN_SECONDS
+        while time.monotonic() < until:
+            took[is_frozen].append(await feed.accepted())
+            await asyncio.sleep(1 / FROZEN_RATE)
+    os.kill(server, signal.SIGCONT)
+    return {"healthy_p99": percentile(took[False], 0.99), "frozen_p99": percentile(took[True], 0.99)}
 
 
 async def _flood(app: App, feed: Feed) -> dict[str, float]:
@@ -132,7 +173,7 @@ async def _flood(app: App, feed: Feed) -> dict[str, float]:
 
 
 async def _until(feed: Feed, count: int) -> None:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(180):
         while feed.arrived < count:
             await asyncio.sleep(0.005)
 
@@ -144,7 +185,7 @@ async def run() -> list[Result]:
     try:
         config.write_text(CONFIG.format(state=folder / "state", hub=hub.url))
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, str(config), stdout=asyncio.subprocess.PIPE, preexec_fn=pin_gateway
+            sys.executable, "-m", __name__, str(config), str(hub.pid), stdout=asyncio.subprocess.PIPE, preexec_fn=pin_gateway
         )
         out, _ = await process.communicate()
         if process.returncode:
@@ -162,12 +203,22 @@ async def run() -> list[Result]:
                 Target("events/s, steady", found["steady"]["per_second"], ">=", 1_990),
                 Target("p99 at 2,000/s", found["steady"]["p99"], "<=", 50, "ms"),
                 Target("events/s, flood", found["flood"]["per_second"], ">=", 10_000),
+                Target(
+                    "detection p99, receiver frozen against healthy",
+                    found["frozen"]["frozen_p99"] / found["frozen"]["healthy_p99"],
+                    "<=",
+                    1.1,
+                ),
                 Target("lost", found["stored"] - info.state.messages, "<=", 0),
             ),
             {
                 "p50_ms": round(found["steady"]["p50"], 1),
                 "cpu_us_per_event_steady": round(found["steady"]["cpu_us"]),
                 "cpu_us_per_event_flood": round(found["flood"]["cpu_us"]),
+                "bytes_written_per_event_at_2000": round(found["steady"]["written"]),
+                "bytes_written_per_event_one_by_one": round(found["slow"]["written"]),
+                "accepted_p99_ms_healthy": round(found["frozen"]["healthy_p99"], 2),
+                "accepted_p99_ms_frozen": round(found["frozen"]["frozen_p99"], 2),
                 "commits_per_second_flood": round(found["flood"]["commits_per_second"]),
                 "stored": found["stored"],
                 "in_stream": info.state.messages,
@@ -181,4 +232,4 @@ if __name__ == "__main__":
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(child(Path(sys.argv[1])))))
+        print(json.dumps(runner.run(child(Path(sys.argv[1]), int(sys.argv[2])))))

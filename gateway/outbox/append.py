@@ -15,6 +15,11 @@ from gateway.outbox.rows import INSERT, to_row
 from gateway.outbox.tally import LANES, Kind, Lane
 
 _ROWS_PER_STATEMENT = 32
+_CHANGED = (
+    "ON CONFLICT (id) DO UPDATE SET state=excluded.state, raised_ns=excluded.raised_ns, changed_ns=excluded.changed_ns, "
+    "body=excluded.body, crc=excluded.crc"
+)
+"""An incident that is there keeps its row: replacing it would touch twice as many pages."""
 
 
 class IncidentRow(NamedTuple):
@@ -64,7 +69,7 @@ def reject(connection: sqlite3.Connection, rejected: Sequence[Rejected], now_ns:
 
 def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:
     """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
-    insert_many(connection, "INSERT OR REPLACE INTO incident VALUES", [(*row, crc32(row.body)) for row in incidents])
+    insert_many(connection, "INSERT INTO incident VALUES", [(*row, crc32(row.body)) for row in incidents], _CHANGED)
     wanted: dict[str, Addressed] = {}
     for entry in events:
         if entry.destinations:
@@ -98,18 +103,18 @@ def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
     return [row[0] for row in rows.fetchall()]
 
 
-def insert_many(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_many(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> None:
     """Rows of one shape, many per statement: each statement gives the interpreter away and has to win it back."""
     if not rows:
         return
     one = f"({','.join('?' * len(rows[0]))})"
     full = len(rows) // _ROWS_PER_STATEMENT * _ROWS_PER_STATEMENT
     if full:
-        statement = f"{head} {','.join([one] * _ROWS_PER_STATEMENT)}"
+        statement = f"{head} {','.join([one] * _ROWS_PER_STATEMENT)} {tail}"
         for start in range(0, full, _ROWS_PER_STATEMENT):
             connection.execute(statement, [value for row in rows[start : start + _ROWS_PER_STATEMENT] for value in row])
     if full < len(rows):
-        connection.executemany(f"{head} {one}", rows[full:])
+        connection.executemany(f"{head} {one} {tail}", rows[full:])
 
 
 def next_sequence(connection: sqlite3.Connection) -> int:

@@ -8,7 +8,7 @@ from gateway.contract import Clock
 
 _HOUR, _SLOT = 3600.0, 60.0
 _LEAST_SECONDS = 60.0
-ROW_BYTES = 500
+ROW_BYTES = 400
 """What an event takes beside its data: attributes, keys, its delivery. Measured by the benchmark `backlog`."""
 
 
