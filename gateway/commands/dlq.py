@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gateway.commands.outbox import kind_word, only_one, show
 from gateway.commands.printing import counted, printable, when
 from gateway.contract import Event, Json
 from gateway.events.catalogue import ContractViolation
+from gateway.events.correct import corrected
 from gateway.outbox import deadletters
 from gateway.outbox.deadletters import DeadLetter
 from gateway.outbox.rows import SELECTED, from_row
@@ -83,8 +85,8 @@ def print_letter(state_dir: Path, event_id: str) -> int:
 def changes(settings: Sequence[str]) -> dict[str, Json]:
     """``data.unit=bar`` as {"data.unit": "bar"}; the value is JSON if it is any, else text. Raises ValueError with a remedy.
 
-    >>> changes(["data.unit=bar", "data.limit=7.5", 'data.key="7.5"'])
-    {'data.unit': 'bar', 'data.limit': 7.5, 'data.key': '7.5'}
+    >>> changes(["data.unit=bar", "data.limit=7.5", 'data.key="7.5"', "data.note=NaN"])
+    {'data.unit': 'bar', 'data.limit': 7.5, 'data.key': '7.5', 'data.note': 'NaN'}
     """
     found: dict[str, Json] = {}
     for setting in settings:
@@ -92,14 +94,18 @@ def changes(settings: Sequence[str]) -> dict[str, Json]:
         if not equals or not path.startswith("data.") or not all(path.split(".")):
             raise ValueError(f"{setting!r} sets nothing; write data.NAME=VALUE, for example data.unit=bar")
         try:
-            found[path] = json.loads(text, parse_constant=_refuse)
-        except ValueError:
+            found[path] = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        except (ValueError, RecursionError):
             found[path] = text
     return found
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
+def _finite(text: str) -> float:
+    """What JSON cannot say is no number: NaN, 1e999."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is not JSON")
+    return number
 
 
 def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int:
@@ -109,7 +115,7 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int
     def correct(event: Event) -> Event:
         return _corrected(event, corrections, now_ns)
 
-    sent, left, made = 0, list[str](), list[str]()
+    sent, expired, left, made = 0, 0, list[str](), list[str]()
     with writing(outbox_file(state_dir)) as connection:
         for letters in _chunks(connection, which):
             left += filter(None, map(_why_not, letters))
@@ -120,9 +126,12 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int
                 _all_wait(connection, able)
             else:
                 deadletters.retry(connection, able, who=who, now_ns=now_ns)
+                expired += sum(letter.kind is Kind.EXPIRED for letter in able)
     for identity in made[:_MOST_NAMED]:
         click.echo(printable(identity))
     _say(sent, "corrected" if corrections else "sent again", left)
+    if expired:
+        click.echo(f"{expired:,} of them had expired, and do so again unless their destination's max_age is longer now", err=True)
     return 1 if which.ids and not sent else 0
 
 
@@ -158,13 +167,12 @@ def _why_not(letter: DeadLetter) -> str:
 
 
 def _corrected(event: Event, corrections: Mapping[str, Json], now_ns: int) -> Event:
-    from gateway.events.correct import corrected
-
     try:
         return corrected(event, corrections, now_ns)
     except ContractViolation as exc:
-        place = exc.pointer or "the whole"
-        raise Refused(f"nothing was changed: {event.id} would not fit its contract: {place}: {printable(exc)}") from exc
+        raise Refused(f"nothing was changed: {printable(event.id)} would not fit its contract: {printable(exc)}") from exc
+    except (ValueError, OverflowError) as exc:
+        raise Refused(f"nothing was changed: {printable(event.id)} cannot be corrected so: {printable(exc)}") from exc
 
 
 def _all_wait(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:

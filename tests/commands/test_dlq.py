@@ -210,7 +210,10 @@ def test_retry_of_a_code(command: Command, tmp_path: Path, letters: list[Event])
 def test_retry_of_all_leaves_the_damaged_one(command: Command, tmp_path: Path, letters: list[Event]) -> None:
     result = command("retry", "--all")
     assert result.stdout == "5 dead letters sent again" + WHEN
-    assert result.stderr == f"{letters[3].id} for crm is damaged on disk, so it can only be dropped\n"
+    assert result.stderr == (
+        f"{letters[3].id} for crm is damaged on disk, so it can only be dropped\n"
+        "1 of them had expired, and do so again unless their destination's max_age is longer now\n"
+    )
     assert (result.exit_code, waiting(tmp_path), dead(tmp_path)) == (0, [1, 2, 3, 5, 6], [4])
     assert balanced(tmp_path)
 
@@ -229,6 +232,73 @@ def test_one_unknown_id_among_many_changes_nothing(command: Command, tmp_path: P
     assert result.exit_code == 1
     assert "'gwy-' is the beginning of more than one id" in result.stderr
     assert content(tmp_path) == before
+
+
+def test_retry_with_a_correction(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    result = command("retry", letters[1].id, "--set", "data.title=better = good", "--set", "data.problem=1e999")
+    identity = result.stdout.splitlines()[0]
+    assert (result.exit_code, result.stdout) == (0, f"{identity}\n1 dead letter corrected{WHEN}")
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
+        sent = lease(connection, "crm", Wanted(9), T0)[-1]
+    assert (sent.id, sent.causationid, sent.sequence) == (identity, letters[1].id, 7)
+    assert json.loads(sent.data) == json.loads(letters[1].data) | {"title": "better = good", "problem": "1e999"}
+    shown = json.loads(command("show", letters[1].id).output)
+    assert shown["dead_letters"][0]["replaced_by"] == identity
+    assert (waiting(tmp_path), dead(tmp_path)) == ([6, 7], [1, 2, 3, 4, 5])
+    assert balanced(tmp_path)
+
+
+def test_a_correction_is_made_once(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    identity = command("retry", letters[1].id, "--set", "data.title=better").stdout.splitlines()[0]
+    for again in (("--set", "data.title=better"), ("--set", "data.title=worse"), ()):
+        result = command("retry", letters[1].id, *again)
+        assert result.exit_code == 1
+        assert result.stderr == f"{letters[1].id} for crm was replaced by {identity} already\n"
+    assert waiting(tmp_path) == [6, 7]
+    assert command("list", "--code", "INVALID_FIELD").output.splitlines()[1].endswith(f"(replaced by {identity})")
+
+
+@pytest.mark.parametrize(
+    ("setting", "pointer"),
+    [
+        ("data.title=5", "/title: "),
+        ("data.titel=x", "titel"),
+        ("data.title.first=x", "/title/first: there is no such place in the data"),
+        ("data.nowhere.first=x", "/nowhere: there is no such place in the data"),
+        ("data.title=" + "x" * 1000, "/title: "),
+        ("data.title=\udcff", "cannot be corrected so"),
+        ("data.title=" + "9" * 500, "nothing was changed"),
+    ],
+)
+def test_a_correction_that_breaks_the_contract_changes_nothing(
+    command: Command, tmp_path: Path, letters: list[Event], setting: str, pointer: str
+) -> None:
+    before = content(tmp_path)
+    result = command("retry", "--code", "INVALID_FIELD", "--set", "data.problem=fine", "--set", setting)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"nothing was changed: {letters[0].id} ")
+    assert pointer in result.stderr
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("setting", ["title=x", "data=x", "data.title", "data.=x", "data..a=x", "=x", ""])
+def test_a_correction_that_sets_nothing(command: Command, setting: str) -> None:
+    result = command("retry", "--all", "--set", setting)
+    assert result.exit_code == 2
+    assert "sets nothing; write data.NAME=VALUE, for example data.unit=bar" in " ".join(result.stderr.split())
+
+
+def test_one_event_that_two_refused_is_corrected_for_both(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    """Or for none, and says so: never for one of them in silence."""
+    before = content(tmp_path)
+    result = command("retry", letters[0].id, "--set", "data.title=better")
+    if result.exit_code == 0:
+        assert (waiting(tmp_path), waiting(tmp_path, "plant")) == ([6, 7], [2, 3, 4, 5, 6, 7])
+        assert balanced(tmp_path)
+    else:
+        assert "the same correction" in result.stderr
+        assert content(tmp_path) == before
+    assert command("retry", letters[0].id, "--set", "data.title=better", "--destination", "plant").exit_code in (0, 1)
 
 
 def test_who_sent_again_and_dropped_is_written_down(
