@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b32encode
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -11,9 +12,11 @@ from hashlib import blake2b
 import msgspec
 
 from gateway.contract import Event, Finding, Json, Machine, Severity
-from gateway.events.catalogue import check, dataschema, event_type
+from gateway.events import happenings
+from gateway.events.catalogue import SHIPPED, Catalogue, ContractViolation
 
 _encode = msgspec.json.Encoder().encode
+_HOUR_NS = 3_600_000_000_000
 
 
 def digest(*parts: object) -> str:
@@ -48,10 +51,16 @@ def traceparent(seed: str) -> str:
 class EventBuilder:
     """Knows the gateway's name; everything else comes with the call.
 
-    source   ``urn:lineside:<enterprise>:<site>:<gateway>``
+    source      ``urn:lineside:<enterprise>:<site>:<gateway>``
+    catalogue   the contracts; every event is of the newest major of its contract
+    majors      contracts that stay at an older major, by name: ``{"incident": 1}``
+
+    An event that breaks its contract is not returned: ContractViolation is raised with the event in it.
     """
 
     source: str
+    catalogue: Catalogue = SHIPPED
+    majors: Mapping[str, int] = field(default_factory=dict)
 
     def incident_id(self, machine: str, condition: str, since_ns: int) -> str:
         return f"inc-{digest(self.source, machine, condition, since_ns)}"
@@ -69,10 +78,9 @@ class EventBuilder:
         data: dict[str, Json],
     ) -> Event:
         """The `number`-th event of an incident; raises ContractViolation."""
-        type_ = event_type(domain, data["state"])
-        check(type_, data)
+        type_ = self._type(domain, data["state"])
         point = data["tags"][0] if len(data["tags"]) == 1 else ""
-        return Event(
+        event = Event(
             id=f"{incident}-{number:04d}",
             type=type_,
             source=self.source,
@@ -81,15 +89,15 @@ class EventBuilder:
             recorded_ns=now_ns,
             severity=severity,
             partitionkey=machine.name,
-            dataschema=dataschema(type_),
+            dataschema=self.catalogue.dataschema(type_),
             data=_encode(data),
             correlationid=incident,
             traceparent=traceparent(incident),
         )
+        return self._checked(event, data)
 
     def of_fact(self, finding: Finding, *, detector: str, domain: str, machine: Machine, now_ns: int) -> Event:
         """A fact stands alone; the same fact told twice has the same id. Raises ContractViolation."""
-        type_ = event_type(domain, finding.condition)
         data: dict[str, Json] = {
             "machine": machine.name,
             "title": finding.title[:255],
@@ -100,50 +108,123 @@ class EventBuilder:
         }
         if machine.asset:
             data["asset"] = machine.asset
-        check(type_, data)
         identity = f"fct-{digest(self.source, detector, machine.name, finding.condition, finding.t_ns, finding.key)}"
-        return Event(
+        return self._alone(
+            identity, self._type(domain, finding.condition), machine, data, finding.severity, time_ns=finding.t_ns, now_ns=now_ns
+        )
+
+    def of_replaced_outbox(self, set_aside: str, problem: str, *, now_ns: int) -> Event:
+        """The outbox's file was damaged and set aside under a new name; nothing of it was taken over."""
+        data = happenings.replaced(self._gateway, set_aside, problem, rfc3339(now_ns))
+        return self.of_gateway("outbox_replaced", data, severity=Severity.ERROR, now_ns=now_ns)
+
+    def of_salvaged_outbox(
+        self, set_aside: str, problem: str, *, saved: Mapping[str, int | None], lost: Mapping[str, int | None], now_ns: int
+    ) -> Event:
+        """The same, but what could be read was taken over: counts of `events` and `incidents`, None = not known."""
+        data = happenings.salvaged(self._gateway, set_aside, problem, rfc3339(now_ns), saved, lost)
+        return self.of_gateway("outbox_salvaged", data, severity=Severity.ERROR, now_ns=now_ns, identity=(set_aside, problem))
+
+    def of_contract_rejected(self, type_: str, pointer: str, problem: str, *, now_ns: int) -> Event:
+        """The same rejection within one hour of the clock is one event, however many events it befell."""
+        data = happenings.rejected(self._gateway, type_, pointer, problem, rfc3339(now_ns))
+        identity = (type_, pointer, problem, now_ns // _HOUR_NS)
+        return self.of_gateway("contract_rejected", data, severity=Severity.ERROR, now_ns=now_ns, identity=identity)
+
+    def of_summary(
+        self,
+        machine: Machine,
+        *,
+        destination: str,
+        from_ns: int,
+        to_ns: int,
+        count: int,
+        by_type: Mapping[str, int],
+        by_severity: Mapping[str, int],
+        incidents: Sequence[str],
+        reason: str,
+        now_ns: int,
+        worst: Severity | None = None,
+    ) -> Event:
+        """Stands for `count` events of one machine that were over the budget of `destination`. Its time is that of the first of them.
+
+        worst   the highest severity among them; default: as `by_severity` has it
+        """
+        by_severity = {name.lower(): number for name, number in by_severity.items()}
+        severity = happenings.worst(by_severity) if worst is None else worst
+        data = happenings.summarised(
+            machine,
+            destination=destination,
+            stretch=(rfc3339(from_ns), rfc3339(to_ns)),
+            count=count,
+            by_type=by_type,
+            by_severity=by_severity,
+            severity=severity,
+            incidents=incidents,
+            reason=reason,
+            at=rfc3339(now_ns),
+        )
+        told = (destination, machine.name, from_ns, to_ns, count, sorted(data["by_type"].items()), *data["incidents"])
+        identity = f"gwy-{digest(self.source, 'events_summarised', *told)}"
+        return self._alone(identity, self._type("gateway", "events_summarised"), machine, data, severity, time_ns=from_ns, now_ns=now_ns)
+
+    def of_gateway(
+        self, happening: str, data: dict[str, Json], *, severity: Severity, now_ns: int, identity: tuple[object, ...] | None = None
+    ) -> Event:
+        """Something about the gateway itself; raises ContractViolation.
+
+        identity   what tells this happening from others of its kind; default: its time
+        """
+        name = f"gwy-{digest(self.source, happening, *((now_ns,) if identity is None else identity))}"
+        machine = Machine(name=self._gateway)
+        type_ = self._type("gateway", happening)
+        return self._alone(name, type_, machine, data, severity, time_ns=now_ns, now_ns=now_ns, partitionkey="gateway")
+
+    def _alone(
+        self,
+        identity: str,
+        type_: str,
+        machine: Machine,
+        data: dict[str, Json],
+        severity: Severity,
+        *,
+        time_ns: int,
+        now_ns: int,
+        partitionkey: str = "",
+    ) -> Event:
+        """An event that belongs to no incident."""
+        event = Event(
             id=identity,
             type=type_,
             source=self.source,
             subject=subject(machine, ""),
-            time_ns=finding.t_ns,
-            recorded_ns=now_ns,
-            severity=finding.severity,
-            partitionkey=machine.name,
-            dataschema=dataschema(type_),
-            data=_encode(data),
-            traceparent=traceparent(identity),
-        )
-
-    def of_replaced_outbox(self, set_aside: str, problem: str, *, now_ns: int) -> Event:
-        """The outbox's file was damaged and set aside under a new name."""
-        data = {
-            "title": f"{self.source.rsplit(':', 1)[-1]}: the outbox was damaged and replaced",
-            "at": rfc3339(now_ns),
-            "set_aside": set_aside,
-            "problem": problem[:1000],
-        }
-        return self.of_gateway("outbox_replaced", data, severity=Severity.ERROR, now_ns=now_ns)
-
-    def of_gateway(self, happening: str, data: dict[str, Json], *, severity: Severity, now_ns: int) -> Event:
-        """Something about the gateway itself; raises ContractViolation."""
-        type_ = event_type("gateway", happening)
-        check(type_, data)
-        identity = f"gwy-{digest(self.source, happening, now_ns)}"
-        return Event(
-            id=identity,
-            type=type_,
-            source=self.source,
-            subject=subject(Machine(name=self.source.rsplit(":", 1)[-1]), ""),
-            time_ns=now_ns,
+            time_ns=time_ns,
             recorded_ns=now_ns,
             severity=severity,
-            partitionkey="gateway",
-            dataschema=dataschema(type_),
+            partitionkey=partitionkey or machine.name,
+            dataschema=self.catalogue.dataschema(type_),
             data=_encode(data),
             traceparent=traceparent(identity),
         )
+        return self._checked(event, data)
+
+    def _checked(self, event: Event, data: Json) -> Event:
+        try:
+            self.catalogue.check(event.type, data)
+        except ContractViolation as exc:
+            exc.event = event
+            raise
+        return event
+
+    def _type(self, domain: str, happening: str) -> str:
+        if not self.majors:
+            return self.catalogue.event_type(domain, happening)
+        newest = self.catalogue.event_type(domain, happening)
+        return self.catalogue.event_type(domain, happening, self.majors.get(self.catalogue.contract(newest)))
+
+    @property
+    def _gateway(self) -> str:
+        return self.source.rsplit(":", 1)[-1]
 
 
 def subject(machine: Machine, point: str) -> str:

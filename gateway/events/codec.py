@@ -42,6 +42,8 @@ def attributes(event: Event) -> dict[str, str]:
     }
     if event.correlationid:
         found["correlationid"] = event.correlationid
+    if event.causationid:
+        found["causationid"] = event.causationid
     if event.traceparent:
         found["traceparent"] = event.traceparent
     return found
@@ -87,6 +89,8 @@ def nats_header_block(event: Event) -> bytes:
     )
     if event.correlationid:
         own += f"ce-correlationid: {escape(event.correlationid)}\r\n"
+    if event.causationid:
+        own += f"ce-causationid: {escape(event.causationid)}\r\n"
     if event.traceparent:
         own += f"ce-traceparent: {escape(event.traceparent)}\r\n"
     return f"{common}{own}Nats-Msg-Id: {event.id}\r\n\r\n".encode()

@@ -86,6 +86,16 @@ def test_a_fact_has_no_correlation(event: Event) -> None:
     assert not {"correlationid", "traceparent"} & codec.attributes(fact).keys()
 
 
+def test_what_an_event_stands_in_for_is_told_in_every_form(event: Event) -> None:
+    corrected = replace(event, causationid="inc-a-0001")
+    assert json.loads(codec.structured(corrected))["causationid"] == "inc-a-0001"
+    assert codec.http_headers(corrected)["ce-causationid"] == "inc-a-0001"
+    assert b"\r\nce-causationid: inc-a-0001\r\n" in codec.nats_header_block(corrected)
+    assert "causationid" not in codec.attributes(event)
+    read = from_http_event(HTTPMessage(codec.http_headers(corrected), corrected.data), JSONFormat())
+    assert read.get_attributes()["causationid"] == "inc-a-0001"
+
+
 def test_sequences_sort_as_text(event: Event) -> None:
     numbers = [0, 9, 10, 99, 100, 2**63 - 1]
     texts = [codec.attributes(replace(event, sequence=number))["sequence"] for number in numbers]
@@ -101,9 +111,9 @@ texts = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(' "%\r\n
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(subject=texts, key=texts, source=texts)
-def test_both_forms_of_the_nats_header_say_the_same(event: Event, subject: str, key: str, source: str) -> None:
-    changed = replace(event, subject=subject, partitionkey=key, source=source)
+@given(subject=texts, key=texts, source=texts, cause=texts)
+def test_both_forms_of_the_nats_header_say_the_same(event: Event, subject: str, key: str, source: str, cause: str) -> None:
+    changed = replace(event, subject=subject, partitionkey=key, source=source, causationid=cause)
     head, *lines, empty, end = codec.nats_header_block(changed).decode("ascii").split("\r\n")
     assert (head, empty, end) == ("NATS/1.0", "", "")
     assert dict(line.split(": ", 1) for line in lines) == codec.nats_headers(changed)

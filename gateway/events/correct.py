@@ -1,0 +1,72 @@
+"""A corrected copy of an event: for a receiver that refused it as it was. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.contract import Event, Json
+from gateway.events.build import digest
+from gateway.events.catalogue import SHIPPED, Catalogue, ContractViolation
+
+
+def corrected(event: Event, changes: Mapping[str, Json], now_ns: int, catalogue: Catalogue = SHIPPED) -> Event:
+    """A new event with other data; its `causationid` names the original. The same changes make the same id.
+
+    changes   dotted paths below ``data``, a place in a list by its number: ``{"data.unit": "bar", "data.tags.0": "p"}``
+
+    raises ContractViolation   a path leads nowhere, or the data would not fit the event's contract
+    raises ValueError          a path does not begin with ``data.``, or there are no changes
+    """
+    if not changes:
+        raise ValueError("nothing to change")
+    data = msgspec.json.decode(event.data)
+    for path, value in changes.items():
+        _put(data, _steps(path), value, event.type)
+    catalogue.check(event.type, data, _minor(event))
+    return replace(
+        event,
+        id=f"cor-{digest(event.source, event.id, json.dumps(dict(changes), sort_keys=True))}",
+        data=msgspec.json.encode(data),
+        causationid=event.id,
+        recorded_ns=now_ns,
+        sequence=0,
+    )
+
+
+def _steps(path: str) -> list[str]:
+    first, *steps = path.split(".")
+    if first != "data" or not steps or not all(steps):
+        raise ValueError(f"{path!r} is no path below data, such as data.unit")
+    return steps
+
+
+def _put(data: Json, steps: list[str], value: Json, type_: str) -> None:
+    """A name that is not there yet is added; everything on the way must be there."""
+    node: Any = data
+    for done, step in enumerate(steps, 1):
+        last, key = done == len(steps), _key(node, step)
+        if key is None or (not last and isinstance(node, dict) and key not in node):
+            raise ContractViolation(type_, "".join(f"/{one}" for one in steps[:done]), "there is no such place in the data")
+        if last:
+            node[key] = value
+        else:
+            node = node[key]
+
+
+def _key(node: Any, step: str) -> str | int | None:
+    if isinstance(node, dict):
+        return step
+    if isinstance(node, list) and step.isascii() and step.isdigit() and int(step) < len(node):
+        return int(step)
+    return None
+
+
+def _minor(event: Event) -> int | None:
+    """The minor version it was made by; None (the newest) if its `dataschema` does not say."""
+    minor = event.dataschema.removesuffix(".json").rsplit(".", 1)[-1]
+    return int(minor) if minor.isascii() and minor.isdigit() else None
