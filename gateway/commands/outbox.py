@@ -125,29 +125,34 @@ def show(connection: sqlite3.Connection, seq: int) -> int:
     """One event and its places; exit code 1 when it is damaged."""
     row = connection.execute(f"SELECT {SELECTED} FROM event e WHERE e.seq=?", (seq,)).fetchone()
     event = None if row is None else from_row(row)
-    waits = connection.execute(
-        "SELECT destination, lane, attempts, tried, reason FROM delivery WHERE seq=? AND destination IN (SELECT value FROM json_each(?)) "
-        f"AND lane IN {tally.LANES} ORDER BY destination",
-        (seq, json.dumps(destinations(connection))),
-    )
-    dead = connection.execute(
-        "SELECT destination, kind, at_ns, attempts, code, reason, replaced_by FROM dead_letter WHERE seq=? ORDER BY destination", (seq,)
-    )
     found = {
         "event": None if event is None else cloud_event(event),
-        "waits": [
-            {"destination": d, "lane": lane_word(lane), "attempts": attempts, "tried": bool(tried), "reason": reason}
-            for d, lane, attempts, tried, reason in waits
-        ],
-        "dead_letters": [
-            {"destination": d, "kind": kind_word(kind), "at": when(at), "attempts": n, "code": code, "reason": why, "replaced_by": by}
-            for d, kind, at, n, code, why, by in dead
-        ],
+        "waits": list(_waits(connection, seq)),
+        "dead_letters": list(_dead_letters(connection, seq)),
     }
     click.echo(document(found, indent=2))
     if event is None:
         click.echo("the event is damaged on disk (checksum): it cannot be sent", err=True)
     return 0 if event is not None else 1
+
+
+def _waits(connection: sqlite3.Connection, seq: int) -> Iterator[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT destination, lane, attempts, tried, reason FROM delivery WHERE seq=? AND destination IN (SELECT value FROM json_each(?)) "
+        f"AND lane IN {tally.LANES} ORDER BY destination",
+        (seq, json.dumps(destinations(connection))),
+    )
+    for name, lane, attempts, tried, reason in rows:
+        yield {"destination": name, "lane": lane_word(lane), "attempts": attempts, "tried": bool(tried), "reason": reason}
+
+
+def _dead_letters(connection: sqlite3.Connection, seq: int) -> Iterator[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT destination, kind, at_ns, attempts, code, reason, replaced_by FROM dead_letter WHERE seq=? ORDER BY destination", (seq,)
+    )
+    for name, kind, at_ns, attempts, code, reason, replaced_by in rows:
+        facts = {"kind": kind_word(kind), "at": when(at_ns), "attempts": attempts, "code": code, "reason": reason}
+        yield {"destination": name, **facts, "replaced_by": replaced_by}
 
 
 def cloud_event(event: Event) -> dict[str, Any]:
