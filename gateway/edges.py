@@ -152,6 +152,7 @@ class Edges:
             state_dir=settings.state_dir / "uplinks" / name,
             secret=self._secret,
             used=used,
+            lost=lambda: sender.lost(),
         )
         build: Callable[[], Uplink] = partial(destination.plugin.build, options, context)
         sender = Sender(

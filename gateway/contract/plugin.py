@@ -201,6 +201,7 @@ class UplinkContext:
 
     name     the destination's
     source   our CloudEvents `source`
+    lost     tell that the connection is gone, so that an idle destination is known to be down before the next event shows it
     used     tell how much of an allowance is used up, as often as the receiver says it
     """
 
@@ -210,6 +211,7 @@ class UplinkContext:
     state_dir: Path
     secret: Callable[[SecretRef], str]
     used: Callable[[Usage], None] = _ignored
+    lost: Callable[[], None] = lambda: None
 
 
 class Uplink(Protocol):

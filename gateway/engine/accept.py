@@ -15,7 +15,7 @@ from gateway.contract import Event, Finding, Severity
 from gateway.engine.cases import Cases
 from gateway.events.catalogue import ContractViolation
 from gateway.incidents import Change, Incident, Phase, Rule
-from gateway.outbox.append import Addressed, IncidentRow
+from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 
@@ -56,6 +56,7 @@ class Acceptance:
         self.routes = routes
         self._rows: dict[str, IncidentRow] = {}
         self._events: list[Addressed] = []
+        self._rejected: list[Rejected] = []
         self._accepted: list[asyncio.Future[None]] = []
         self._work = asyncio.Event()
         self._room = asyncio.Event()
@@ -110,10 +111,10 @@ class Acceptance:
     async def commit(self) -> None:
         """Commit what was added so far, after a commit that is under way."""
         async with self._committing:
-            rows, events, accepted = self._rows, self._events, self._accepted
-            self._rows, self._events, self._accepted = {}, [], []
-            if rows or events:
-                await self._outbox.append(list(rows.values()), events)
+            rows, events, rejected, accepted = self._rows, self._events, self._rejected, self._accepted
+            self._rows, self._events, self._rejected, self._accepted = {}, [], [], []
+            if rows or events or rejected:
+                await self._outbox.append(list(rows.values()), events, rejected)
             self._room.set()
             for waiting in accepted:
                 if not waiting.done():
@@ -128,13 +129,23 @@ class Acceptance:
         try:
             event = build()
         except ContractViolation as exc:
-            self._counts.add("contract_violations", 1, pointer=exc.pointer)
-            log.error("an event of ours breaks its contract and was not sent", extra={"fields": {"why": str(exc)}})
+            self._reject(exc)
             return
         self._address(event)
 
+    def _reject(self, violation: ContractViolation) -> None:
+        """A bug of ours: the event is kept as a dead letter, to be corrected, and another one tells of it."""
+        self._counts.add("contract_violations", 1, pointer=violation.pointer)
+        log.error("an event of ours breaks its contract and is kept as a dead letter", extra={"fields": {"why": str(violation)}})
+        if violation.event is not None and (wanted := self._wanted(violation.event)):
+            self._rejected.append(Rejected(violation.event, wanted, f"{violation.pointer or '/'}: {violation.problem}"))
+        self._address(self._cases.of_rejected(violation))
+
+    def _wanted(self, event: Event) -> tuple[str, ...]:
+        return tuple([route.name for route in self.routes if route.takes(event)])
+
     def _address(self, event: Event) -> None:
-        wanted = tuple([route.name for route in self.routes if route.takes(event)])
+        wanted = self._wanted(event)
         self._counts.add("events", 1, type=event.type)
         if not wanted:
             self._counts.add("events_unaddressed", 1, type=event.type)

@@ -9,6 +9,7 @@ import msgspec
 from gateway.config.settings import IncidentSettings
 from gateway.contract import Clock, Event, Finding, Json, Machine, Severity
 from gateway.events.build import EventBuilder, rfc3339
+from gateway.events.catalogue import ContractViolation
 from gateway.incidents import Change, History, Phase, Rule, evidence
 from gateway.outbox.summary import Group
 from gateway.telemetry.counts import Counts
@@ -58,6 +59,10 @@ class Cases:
             reason=group.reason,
             now_ns=self._clock.now_ns(),
         )
+
+    def of_rejected(self, violation: ContractViolation) -> Event:
+        """An event of ours that broke its contract."""
+        return self._builder.of_contract_rejected(violation.type, violation.pointer, violation.problem, now_ns=self._clock.now_ns())
 
     def of_incident(self, change: Change) -> Event:
         """The incident keeps the evidence that was told. Raises ContractViolation."""

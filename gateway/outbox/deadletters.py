@@ -14,7 +14,7 @@ from gateway.contract import Event, Severity
 from gateway.outbox import tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.lease import drop_orphans
-from gateway.outbox.ledger import fill, note_loss
+from gateway.outbox.ledger import note_loss
 from gateway.outbox.rows import SELECTED, from_row
 from gateway.outbox.tally import Kind, Lane
 
@@ -70,7 +70,7 @@ def retry(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who:
         if found and letter.event is not None:
             lane = Lane.URGENT if letter.event.severity >= Severity.CRITICAL else Lane.ORDERED
             connection.execute(
-                "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, attempts, reason) VALUES (?,?,?,?,?,?)",
+                "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, attempts, reason, kept) VALUES (?,?,?,?,?,?,1)",
                 (letter.destination, lane, letter.seq, int(letter.event.severity), letter.attempts, letter.reason),
             )
             audit(connection, who=who, what="dead letter sent again", name=letter.id, before=letter.reason, after="", now_ns=now_ns)
@@ -85,16 +85,38 @@ def replace(
     correct   makes the new event; whatever it raises leaves the letter as it was and is raised here
     """
     made = []
-    for letter in letters:
-        if letter.event is None or letter.replaced_by:
-            continue
-        event = correct(letter.event)
-        append(connection, [], [Addressed(event, (letter.destination,))])
-        connection.execute("UPDATE dead_letter SET replaced_by=? WHERE destination=? AND seq=?", (event.id, letter.destination, letter.seq))
-        fill(connection, what="events", name=letter.destination, from_ns=letter.time_ns, to_ns=letter.time_ns, count=1)
-        audit(connection, who=who, what="dead letter corrected", name=letter.id, before=letter.reason, after=event.id, now_ns=now_ns)
+    open_ones = [letter for letter in letters if letter.event is not None and not letter.replaced_by]
+    for group in _by_event(open_ones):
+        event = correct(group[0].event)  # type: ignore[arg-type]  # those without one are left out above
+        _deliver(connection, event, [letter.destination for letter in group])
+        for letter in group:
+            connection.execute(
+                "UPDATE dead_letter SET replaced_by=? WHERE destination=? AND seq=?", (event.id, letter.destination, letter.seq)
+            )
+            audit(connection, who=who, what="dead letter corrected", name=letter.id, before=letter.reason, after=event.id, now_ns=now_ns)
         made.append(event)
     return made
+
+
+def _by_event(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
+    groups: dict[int, list[DeadLetter]] = {}
+    for letter in letters:
+        groups.setdefault(letter.seq, []).append(letter)
+    return list(groups.values())
+
+
+def _deliver(connection: sqlite3.Connection, event: Event, destinations: Sequence[str]) -> None:
+    """The same correction for another destination has the same id: if it still waits there, it is stored already."""
+    if append(connection, [], [Addressed(event, tuple(destinations))]):
+        return
+    (seq,) = connection.execute("SELECT seq FROM event WHERE id=?", (event.id,)).fetchone()
+    connection.execute("UPDATE event SET copies=2 WHERE seq=?", (seq,))
+    lane = Lane.URGENT if event.severity >= Severity.CRITICAL else Lane.ORDERED
+    inserted = connection.executemany(
+        "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity) VALUES (?,?,?,?)",
+        [(destination, lane, seq, int(event.severity)) for destination in destinations],
+    ).rowcount
+    tally.add(connection, "stored", Counter(destinations) if inserted == len(destinations) else {})
 
 
 def drop(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: str, now_ns: int) -> int:

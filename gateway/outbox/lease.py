@@ -135,8 +135,8 @@ def _expire(connection: sqlite3.Connection, destination: str, older_ns: int, now
     for lane in Lane:
         while True:
             rows = connection.execute(
-                "SELECT d.seq, e.recorded_ns FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND d.lane=? "
-                "ORDER BY d.seq LIMIT 500",
+                "SELECT d.seq, e.recorded_ns FROM delivery d CROSS JOIN event e USING (seq) "
+                "WHERE d.destination=? AND d.lane=? AND d.kept=0 ORDER BY d.seq LIMIT 500",
                 (destination, lane),
             ).fetchall()
             old = [seq for seq, recorded_ns in rows if EARLIEST_NS <= recorded_ns < older_ns]

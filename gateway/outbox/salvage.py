@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from gateway.contract import Severity
 from gateway.outbox import tally
 from gateway.outbox.append import insert_many
 from gateway.outbox.ledger import note_loss
 from gateway.outbox.rows import COLUMNS, INSERT, from_row
 from gateway.outbox.tally import LANES
 
+CRITICAL = int(Severity.CRITICAL)
 REASON = "the outbox file was damaged"
 _CHUNK = 500
-_MOST_QUERIES = 200_000
+_MOST_QUERIES, _FEW_QUERIES = 200_000, 2_000
+"""Per table: one that is gone must not cost another one its rows."""
 _GAP = 100_000
 """Sequences left out when nobody knows the last one: none may be given twice."""
 _PLAIN = ("label", "audit", "ledger")
+_PLAIN_1, _KEYED_1 = ("ledger",), ("tally",)
+"""What a file of version 1 has of them."""
 _KEYED = ("breaker", "budget", "aside", "tuning", "note", "tally")
 
 
@@ -49,15 +54,14 @@ class _Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        self._queries = 0
         self.broken: set[str] = set()
 
-    def span(self, table: str, key: str, where: str, first: int, last: int) -> Iterator[list[Any]]:
-        """Chunks of `SELECT * FROM table WHERE where AND key BETWEEN ...`; what cannot be read is halved until it is one row."""
-        ranges = [(first, last)]
-        while ranges and self._queries < _MOST_QUERIES:
+    def span(self, table: str, key: str, where: str, last: int, most: int = _MOST_QUERIES) -> Iterator[list[Any]]:
+        """Chunks of `SELECT * FROM table WHERE where AND key BETWEEN 0 AND last`; what cannot be read is halved until it is one row."""
+        ranges, queries = [(0, last)], 0
+        while ranges and queries < most:
             low, high = ranges.pop()
-            self._queries += 1
+            queries += 1
             statement = f"SELECT {key}, * FROM {table} WHERE {where} AND {key} BETWEEN ? AND ? ORDER BY {key} LIMIT {_CHUNK}"
             try:
                 cursor = self._connection.execute(statement, (low, high))
@@ -96,24 +100,34 @@ def salvage(path: Path, target: sqlite3.Connection, destinations: Sequence[str],
     found = Salvage()
     try:
         source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        source.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError:
         return found
     with closing(source):
         reader = _Reader(source)
         target.execute("BEGIN IMMEDIATE")
         last = reader.number("SELECT seq FROM sqlite_sequence WHERE name='event'")
-        for table in _KEYED:
+        version_1 = reader.number("PRAGMA user_version") == 1
+        for table in _KEYED_1 if version_1 else _KEYED:
             _copy(target, table, reader.all(table))
-        for table in _PLAIN:
-            for rows in reader.span(table, _number(table), "1", 0, reader.number(f"SELECT max(rowid) FROM {table}") or 1 << 32):
-                _copy(target, table, rows)
-        _incidents(reader, target, found)
         _events(reader, target, found, last or reader.number("SELECT max(rowid) FROM event") or 1 << 32)
-        _deliveries(reader, target, destinations, last or 1 << 32)
+        _deliveries(reader, target, destinations, last or 1 << 32, version_1=version_1)
+        _incidents(reader, target, found)
+        for table in _PLAIN_1 if version_1 else _PLAIN:
+            newest = reader.number(f"SELECT max(rowid) FROM {table}") or 1 << 32
+            for rows in reader.span(table, _number(table), "1", newest, _FEW_QUERIES):
+                _copy(target, table, rows)
+        if version_1:
+            _rename_tallies(target)
         _balance(reader, target, found, now_ns)
         _continue_sequence(target, last)
         target.execute("COMMIT")
     return found
+
+
+def _rename_tallies(target: sqlite3.Connection) -> None:
+    for before, after in (("expired", "aged"), ("dropped", "evicted")):
+        target.execute("UPDATE tally SET what=? WHERE what=?", (after, before))
 
 
 def _number(table: str) -> str:
@@ -127,7 +141,7 @@ def _copy(target: sqlite3.Connection, table: str, rows: list[Any]) -> None:
 
 
 def _incidents(reader: _Reader, target: sqlite3.Connection, found: Salvage) -> None:
-    for rows in reader.span("incident", "rowid", "1", 0, reader.number("SELECT max(rowid) FROM incident") or 1 << 24):
+    for rows in reader.span("incident", "rowid", "1", reader.number("SELECT max(rowid) FROM incident") or 1 << 24):
         sound = [row for row in rows if isinstance(row["body"], bytes) and crc32(row["body"]) == row["crc"]]
         _copy(target, "incident", sound)
         found.incidents += len(sound)
@@ -135,23 +149,25 @@ def _incidents(reader: _Reader, target: sqlite3.Connection, found: Salvage) -> N
 
 
 def _events(reader: _Reader, target: sqlite3.Connection, found: Salvage, last: int) -> None:
-    for rows in reader.span("event", "seq", "1", 0, last):
+    for rows in reader.span("event", "seq", "1", last):
         values = [tuple(row.get(name, "") for name in COLUMNS.split(",")) for row in rows]
         sound = [(*value, row.get("copies", 2)) for value, row in zip(values, rows, strict=True) if from_row(value) is not None]
         insert_many(target, INSERT.replace("INSERT INTO", "INSERT OR IGNORE INTO"), sound)
         found.events += len(sound)
 
 
-def _deliveries(reader: _Reader, target: sqlite3.Connection, destinations: Sequence[str], last: int) -> None:
+def _deliveries(reader: _Reader, target: sqlite3.Connection, destinations: Sequence[str], last: int, *, version_1: bool) -> None:
     """Who waits for what. An event of which nobody knows that any more goes to everybody: twice is better than never."""
-    known = dict.fromkeys([*tally.destinations(target), *destinations])
-    for name in known:
-        quoted = "'" + name.replace("'", "''") + "'"
-        for table, lanes in (("delivery", LANES[1:-1].split(",")), ("dead_letter", [""])):
-            for lane in lanes:
-                where = f"destination={quoted}" + (f" AND lane={lane}" if lane else "")
-                for rows in reader.span(table, "seq", where, 0, last):
-                    _copy(target, table, rows)
+    for name in dict.fromkeys([*tally.destinations(target), *destinations]):
+        where = "destination='" + name.replace("'", "''") + "'"
+        if version_1:
+            _of_version_1(reader, target, where, last)
+            continue
+        for lane in LANES[1:-1].split(","):
+            for rows in reader.span("delivery", "seq", f"{where} AND lane={lane}", last):
+                _copy(target, "delivery", rows)
+        for rows in reader.span("dead_letter", "seq", where, last):
+            _copy(target, "dead_letter", rows)
     target.execute("CREATE TEMP TABLE held AS SELECT seq FROM delivery UNION SELECT seq FROM dead_letter")
     target.execute("CREATE UNIQUE INDEX temp.held_seq ON held (seq)")
     if reader.broken & {"delivery", "dead_letter"}:
@@ -165,6 +181,22 @@ def _deliveries(reader: _Reader, target: sqlite3.Connection, destinations: Seque
     else:
         target.execute("DELETE FROM event WHERE seq NOT IN (SELECT seq FROM held)")
     target.execute("DROP TABLE held")
+
+
+def _of_version_1(reader: _Reader, target: sqlite3.Connection, where: str, last: int) -> None:
+    """One table with a state: 0 ready, 1 parked, 2 quarantined."""
+    for rows in reader.span("delivery", "seq", where, last):
+        severities = dict(target.execute("SELECT seq, severity FROM event WHERE seq BETWEEN ? AND ?", (rows[0]["seq"], rows[-1]["seq"])))
+        waiting, dead = [], []
+        for row in rows:
+            about = {name: row[name] for name in ("destination", "seq", "attempts", "reason")}
+            severity = severities.get(row["seq"], 0)
+            if row["state"]:
+                dead.append({**about, "kind": row["state"], "at_ns": 0})
+            else:
+                waiting.append({**about, "lane": int(severity < CRITICAL), "severity": severity, "tried": min(row["attempts"], 1)})
+        _copy(target, "delivery", waiting)
+        _copy(target, "dead_letter", dead)
 
 
 def _balance(reader: _Reader, target: sqlite3.Connection, found: Salvage, now_ns: int) -> None:

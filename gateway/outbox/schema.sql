@@ -28,6 +28,7 @@ CREATE TABLE delivery (
     attempts    INTEGER NOT NULL DEFAULT 0,
     tried       INTEGER NOT NULL DEFAULT 0,            -- 1: the receiver may have taken it, so no other one may get it
     reason      TEXT    NOT NULL DEFAULT '',
+    kept        INTEGER NOT NULL DEFAULT 0,            -- 1: put back by hand, so it does not expire again
     PRIMARY KEY (destination, lane, seq)
 ) STRICT, WITHOUT ROWID;
 

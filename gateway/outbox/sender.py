@@ -63,6 +63,8 @@ class Sender:
         self._refused, self._told = 0, float("-inf")
         self._recalled = False
         self._unreachable = False
+        self._gone = False
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """For ever, until cancelled."""
@@ -78,6 +80,11 @@ class Sender:
         finally:
             self._outbox.unsubscribe(self._wake)
             await self._disconnect()
+
+    def lost(self) -> None:
+        """Told by the uplink: its connection is gone."""
+        self._gone = self._uplink is not None
+        self._wake.set()
 
     async def drain(self, deadline_seconds: float) -> None:
         """The last send before a stop: try until empty, a failure, or the deadline."""
@@ -109,6 +116,10 @@ class Sender:
         """What to send now; nothing when a wait has begun meanwhile."""
         while not self.breaker.wait_seconds():
             self._wake.clear()
+            if self._gone:
+                await self._disconnect()
+                await self._failed(NotConnected(self.name, "connection lost"))
+                continue
             await self._take_over()
             if events := await self._lease():
                 return await self._lingered(events)
@@ -309,3 +320,4 @@ class Sender:
         if self._uplink is not None:
             uplink, self._uplink = self._uplink, None
             await uplink.close()
+        self._gone = False

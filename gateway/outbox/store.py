@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.contract import Clock, Event, Outcome
 from gateway.outbox import append, incidents, ledger, memory, retention
 from gateway.outbox import lease as leases
-from gateway.outbox.append import Addressed, IncidentRow
+from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
 from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, suspect
 from gateway.outbox.holding import Holding
@@ -101,12 +101,18 @@ class Outbox:
         """Any operation in the writer's next transaction; raises sqlite3.OperationalError when the disk refuses."""
         return await self._writer.submit(operation)
 
-    async def append(self, changed: Sequence[IncidentRow], events: Sequence[Addressed]) -> None:
+    async def append(self, changed: Sequence[IncidentRow], events: Sequence[Addressed], rejected: Sequence[Rejected] = ()) -> None:
         """Returns when all of it is on disk, in one transaction; waits as long as the disk is full or refuses.
 
         The caller holds what it has meanwhile; nothing accepted is lost.
         """
-        self._stored(await self.insist(lambda connection: append.append(connection, changed, events)))
+        now_ns = self._clock.now_ns()
+
+        def operation(connection: sqlite3.Connection) -> int:
+            append.reject(connection, rejected, now_ns)
+            return append.append(connection, changed, events)
+
+        self._stored(await self.insist(operation))
         for entry in events:
             if entry.destinations:
                 self.holding.accepted(len(entry.event.data))

@@ -166,6 +166,7 @@ class TestPage:
     async def test_health_needs_a_line_that_moves_and_a_disk_that_takes(self, site: Any) -> None:
         async with site.run() as app:
             assert (await site.get(app, "/healthz"))[0] == 200
+            await site.until(lambda: app.status.links["destination", "crm"].state == "up")
             app.outbox.refused = "database or disk is full"
             status, text = await site.get(app, "/healthz")
             assert (status, json.loads(text)["outbox"]) == (503, "database or disk is full")

@@ -26,6 +26,7 @@ from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.incidents import Incidents
 from gateway.outbox import tally
+from gateway.outbox.lease import Wanted
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 from gateway.testkit.clock import FakeClock
@@ -90,7 +91,7 @@ class Rig:
         return self.line.watches[number].detector
 
     async def events(self) -> list[str]:
-        return [event.type for event in await self.outbox.lease("crm", 0, 1000)]
+        return [event.type for event in await self.outbox.lease("crm", Wanted(1000))]
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -65,7 +65,6 @@ def test_corrected_it_is_a_new_event_and_the_original_is_kept(db: sqlite3.Connec
     def correct(original: Event) -> Event:
         return replace(original, id="cor-1", causationid=original.id, data=b'{"unit":"bar"}', sequence=0, severity=Severity.CRITICAL)
 
-    ledger.note_loss(db, what="events", name="crm", from_ns=0, to_ns=1 << 62, count=1, reason="expired", now_ns=NOW_NS)
     (made,) = deadletters.replace(db, deadletters.find(db), correct, who="anna", now_ns=NOW_NS)
     (sent,) = lease.lease(db, "crm", Wanted(9), NOW_NS)
     assert (sent.id, sent.causationid, sent.data) == ("cor-1", event(2).id, b'{"unit":"bar"}')
@@ -73,8 +72,31 @@ def test_corrected_it_is_a_new_event_and_the_original_is_kept(db: sqlite3.Connec
     (letter,) = deadletters.find(db, event_id=event(2).id, destination="crm")
     assert letter.replaced_by == made.id
     assert deadletters.replace(db, [letter], correct, who="anna", now_ns=NOW_NS) == [], "once is enough"
-    assert ledger.lines(db)[0].filled == 1
     assert audit(db)[-1] == ("anna", "dead letter corrected", event(2).id, "cor-1")
+
+
+def test_refused_by_two_the_correction_goes_to_both_at_once_or_one_after_the_other(db: sqlite3.Connection) -> None:
+    lease.settle(db, "plant", [replace(event(2), sequence=2)], [Outcome.park("unit is missing")], NOW_NS)
+
+    def correct(original: Event) -> Event:
+        return replace(original, id=f"cor-{original.id}", causationid=original.id, sequence=0)
+
+    for destination in ("crm", "plant"):
+        letters = deadletters.find(db, event_id=event(2).id, destination=destination)
+        assert len(deadletters.replace(db, letters, correct, who="anna", now_ns=NOW_NS)) == 1
+    for destination in ("crm", "plant"):
+        assert counts(db, destination)["ready"] > 0
+        assert f"cor-{event(2).id}" in [e.id for e in lease.lease(db, destination, Wanted(9), NOW_NS)]
+
+
+def test_an_expired_one_that_is_sent_again_does_not_expire_again(db: sqlite3.Connection) -> None:
+    append(db, [], [Addressed(replace(event(9), recorded_ns=NOW_NS - 10), ("crm",))])
+    wanted = Wanted(9, older_ns=NOW_NS)
+    assert lease.lease(db, "crm", wanted, NOW_NS) == []
+    (letter,) = deadletters.find(db, event_id=event(9).id)
+    assert letter.kind is Kind.EXPIRED
+    deadletters.retry(db, [letter], who="anna", now_ns=NOW_NS)
+    assert [e.id for e in lease.lease(db, "crm", wanted, NOW_NS)] == [event(9).id]
 
 
 def test_a_correction_that_fails_changes_nothing(db: sqlite3.Connection) -> None:

@@ -108,6 +108,38 @@ def test_when_nobody_knows_who_waits_everybody_gets_it(tmp_path: Path) -> None:
     db.close()
 
 
+@pytest.mark.parametrize("table", ["label", "audit", "ledger", "incident", "tally", "breaker"])
+def test_another_table_that_is_gone_costs_no_event(tmp_path: Path, table: str) -> None:
+    path = filled(tmp_path)
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name=?", (table,)).fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    suspect(tmp_path, "a page is gone")
+    db, replaced = reopened(tmp_path)
+    assert replaced.salvage.events == COUNT
+    assert tally.count_ready(db) == {"crm": COUNT - 11, "plant": COUNT}
+    law(db)
+    db.close()
+
+
+def test_a_damaged_file_of_version_1_is_understood(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / FILE_NAME)
+    db.executescript((Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8"))
+    db.close()
+    suspect(tmp_path, "a test")
+    db, replaced = reopened(tmp_path)
+    assert (replaced.salvage.events, replaced.salvage.lost_events) == (3, 0)
+    counts = tally.backlog(db)
+    assert set(counts) == {"crm"}, "nobody else gets them"
+    assert (counts["crm"]["ready"], counts["crm"]["parked"], counts["crm"]["aged"]) == (2, 1, 1)
+    assert [e.sequence for e in lease.lease(db, "crm", Wanted(9), NOW_NS)] == [4, 2]
+    law(db)
+    db.close()
+
+
 def test_a_row_whose_checksum_is_wrong_is_left_behind_and_counted(tmp_path: Path) -> None:
     path = filled(tmp_path)
     db = sqlite3.connect(path)

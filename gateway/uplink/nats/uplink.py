@@ -127,3 +127,4 @@ class NatsUplink:
     def _lost(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(NatsError(self._link.why))
+        self._context.lost()
