@@ -59,7 +59,7 @@ class SlowLane:
         """The detector's state, taken between two items."""
         if self.watch.detector is None:
             return None
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self.watch.detector.dump)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self.watch.dump)
 
 
 class Lanes:
@@ -122,7 +122,7 @@ class Lanes:
         loop = asyncio.get_running_loop()
         for watch in watches:
             lane = self.get(watch.name)
-            state = await lane.dump() if lane else watch.detector.dump() if watch.detector else None
+            state = await lane.dump() if lane else watch.dump()
             if state is None:
                 continue
             try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ class Watch:
         )
         self.slow = settings.plugin.slow
         self.detector: Detector | None = None
+        self._words: deque[Callable[[Detector], None]] = deque()
         self.fit(table_size)
         self._of_machine = {
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
@@ -102,10 +104,29 @@ class Watch:
         """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it."""
         assert self.detector is not None  # noqa: S101  whoever asks has looked
         try:
+            if self._words:
+                self._listen(self.detector)
             return self.detector.process(item)
         except Exception as exc:
             exc.add_note(f"watch {self.name} ({self.settings.plugin.name}) looking at a {type(item).__name__}")
             raise
+
+    def dump(self) -> bytes | None:
+        """The detector's state, with what it was told; None while it is not built. Called where `process` is."""
+        if self.detector is None:
+            return None
+        self._listen(self.detector)
+        return self.detector.dump()
+
+    def tell(self, word: Callable[[Detector], None]) -> None:
+        """Have it told to the detector between two calls of `process`, on the thread that makes them, in this order; called in the loop."""
+        self._words.append(word)
+        if self.detector is not None and not self.slow:
+            self._listen(self.detector)
+
+    def _listen(self, detector: Detector) -> None:
+        while self._words:
+            self._words.popleft()(detector)
 
     def wants_record(self, record: Record) -> bool:
         return Record in self.takes and record.source in self.records

@@ -1,0 +1,1 @@
+"""The way back: verdicts of the service team become labels, and move thresholds within their bounds."""

@@ -1,0 +1,68 @@
+"""The factors of thresholds in the outbox's file; each change stands in the audit. Plain functions of a connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from gateway.outbox.deadletters import audit
+
+
+class Place(NamedTuple):
+    """A condition of a machine as one detector tells it."""
+
+    detector: str
+    machine: str
+    condition: str
+
+
+class Move(NamedTuple):
+    """A factor changed; `who` and `why` as the audit has them."""
+
+    place: Place
+    before: float
+    after: float
+    who: str
+    why: str
+
+
+def factors(connection: sqlite3.Connection) -> dict[Place, float]:
+    """All that verdicts ever moved; 1.0 where it was taken back."""
+    rows = connection.execute("SELECT detector, machine, condition, factor FROM tuning ORDER BY detector, machine, condition")
+    return {Place(detector, machine, condition): factor for detector, machine, condition, factor in rows}
+
+
+def move(connection: sqlite3.Connection, moved: Move, *, now_ns: int, label: int | None = None) -> None:
+    """Write the factor and the line of the audit.
+
+    label   number of the label that caused it; None: none did, so the row keeps the one it has
+    """
+    connection.execute(
+        "INSERT INTO tuning (detector, machine, condition, factor, label) VALUES (?,?,?,?,?) "
+        "ON CONFLICT (detector, machine, condition) DO UPDATE SET factor=excluded.factor, label=max(label, excluded.label)",
+        (*moved.place, moved.after, label or 0),
+    )
+    name = f"{moved.place.detector} {moved.place.machine}/{moved.place.condition}"
+    before, after = f"{moved.before:.6g}", f"{moved.after:.6g}"
+    audit(connection, who=moved.who, what=f"threshold: {moved.why}", name=name, before=before, after=after, now_ns=now_ns)
+
+
+def revert(
+    connection: sqlite3.Connection,
+    *,
+    who: str,
+    now_ns: int,
+    detector: str | None = None,
+    machine: str | None = None,
+    condition: str | None = None,
+) -> list[Move]:
+    """Set the factors of what was named (nothing named: of all) back to 1; returns what was another one."""
+    wanted = (detector, machine, condition)
+    made = [
+        Move(place, factor, 1.0, who, "reverted")
+        for place, factor in factors(connection).items()
+        if factor != 1.0 and all(want in (None, have) for want, have in zip(wanted, place, strict=True))
+    ]
+    for one in made:
+        move(connection, one, now_ns=now_ns)
+    return made
