@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from gateway import registry
 from gateway.config.schema import config_schema
-from gateway.contract import ConfigError
-from gateway.events.catalogue import INCIDENT_STATES, event_type, own_types, schema
+from gateway.events.catalogue import schema
+from gateway.events.published import sent_types
+
+event_types = sent_types
 
 
 def write_schema(path: Path | None) -> int:
@@ -30,17 +31,6 @@ def write_contracts(folder: Path) -> int:
         click.echo(f"lineside: {folder} cannot be made: {exc.strerror}", err=True)
         return 2
     return _write({folder / f"{type_}.schema.json": json.dumps(schema(type_), indent=2) + "\n" for type_ in event_types()})
-
-
-def event_types() -> list[str]:
-    """What this gateway can send: three per domain of the installed detectors, and the facts with a contract of their own."""
-    domains = set()
-    for name in registry.names("detectors"):
-        try:
-            domains.add(registry.detector(name).domain)
-        except ConfigError:  # it cannot be loaded, so it cannot send either
-            continue
-    return sorted({*own_types(), *(event_type(domain, state) for domain in domains for state in INCIDENT_STATES)})
 
 
 def _write(texts: dict[Path, str]) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from aiohttp import web
 
 from gateway.contract import Json
+from gateway.web import registry
 from gateway.web.guard import guard
 from gateway.web.view import View
 
@@ -65,6 +66,7 @@ class PageServer:
             web.get("/api/incidents/{id}", self._incident),
             web.get("/metrics", self._metrics),
             web.get("/healthz", self._healthz),
+            *registry.routes(),
         ]
 
     async def _page(self, _: web.Request) -> web.StreamResponse:
