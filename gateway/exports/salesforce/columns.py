@@ -78,7 +78,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("event_id", "Text", 64, required=True, about="id of the event; a repeated one is the same event"),
     Column("alarm_id", "Text", 64, about="id of the incident: one case each; empty for a fact that stands alone"),
     Column("event_type", "Text", 128, about="what happened, for example io.lineside.limit.raised.v1"),
-    Column("schema_version", "Text", 16, about="version of the contract that Data fits"),
+    Column("data_schema", "Text", 255, about="URL of the contract that Data fits; it ends in the version"),
     Column("gateway", "Text", 64, about="the gateway that noticed it"),
     Column("site", "Text", 80),
     Column("area", "Text", 80),
