@@ -82,6 +82,8 @@ class Bank:
 
     def __init__(self, k: int, settings: Settings) -> None:
         self.settings, self.columns = settings, Columns.fresh(k)
+        self.factor: Floats | None = None
+        """float64[k], what each tag's limits are multiplied by; None: nothing, and it costs nothing. No part of the state."""
 
     def step(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], x: Floats) -> Step:
         """One reading of each tag in `row`, later than the tag's last, finite."""
@@ -95,7 +97,8 @@ class Bank:
             dt = np.where(now[COUNT] > 0, np.minimum(dt, _longest(now, o.gap)), 0.0)
         deviation, spread, fast, settled = self._measure(now, times, t_ns, x, dt)
         judged = settled & np.isfinite(now[SPIKE_LIMIT])
-        step = self._judge(c.alarm[:, row], now, deviation, spread, judged)
+        limit = now[SPIKE_LIMIT : LEVEL_LIMIT + 1].copy() if self.factor is None else now[SPIKE_LIMIT : LEVEL_LIMIT + 1] * self.factor[row]
+        step = self._judge(c.alarm[:, row], limit, deviation, spread, judged)
         alarmed = judged & (step.kind > NONE)
         if alarmed.any():
             self._accept(row, t_ns, now, fast, step, np.flatnonzero(alarmed))
@@ -107,6 +110,12 @@ class Bank:
         alarm[2] |= step.changed
         c.alarm[:, row], c.times[:3, row] = alarm, times[:3]
         return step
+
+    def tune(self, row: int, factor: float) -> None:
+        """From now on this tag's limits are the learnt ones times `factor`."""
+        factors = np.ones(self.columns.now.shape[1]) if self.factor is None else self.factor
+        factors[row] = factor
+        self.factor = None if (factors == 1.0).all() else factors
 
     def score(self, row: NDArray[np.intp], step: Step) -> Floats:
         """float64[2, n]: -log10 of how probable such a deviation is by the tag's own history."""
@@ -143,8 +152,7 @@ class Bank:
         spread = np.maximum(np.sqrt(now[SPIKE_VAR : LEVEL_VAR + 1]), now[STEP])
         return deviation, spread, fast, (now[FAST_COUNT] > 0) & (times[1] <= t_ns)
 
-    def _judge(self, alarm: NDArray[np.int8], now: Floats, deviation: Floats, spread: Floats, judged: Flags) -> Step:
-        limit = now[SPIKE_LIMIT : LEVEL_LIMIT + 1]
+    def _judge(self, alarm: NDArray[np.int8], limit: Floats, deviation: Floats, spread: Floats, judged: Flags) -> Step:
         size = np.abs(deviation)
         ratio = size / (spread * limit)
         ratio[size < self.settings.at_least] = 0.0
@@ -155,7 +163,7 @@ class Bank:
         kind = np.where(active, np.maximum(alarm[0], seen), NONE).astype(np.int8)
         severity = np.where(active, np.maximum(alarm[1], 1 + (judged & (most > FAR))), 0).astype(np.int8)
         changed = judged & ((kind != alarm[0]) | (severity != alarm[1]) | (alarm[2] == 0))
-        return Step(deviation, spread, limit.copy(), kind, severity, changed, np.zeros(len(kind), dtype=np.bool_))
+        return Step(deviation, spread, limit, kind, severity, changed, np.zeros(len(kind), dtype=np.bool_))
 
     def _learn(self, row: NDArray[np.intp], now: Floats, x: Floats, dt: Floats, fast: Floats, step: Step, settled: Flags) -> None:
         """Learn what is not in alarm. An alarm counts once in the history, as if it had just reached the limit."""
@@ -184,7 +192,9 @@ class Bank:
         self._refresh_due(row, now, calm)
 
     def _count(self, row: NDArray[np.intp], step: Step, counted: Flags) -> None:
-        z = np.minimum(np.abs(step.deviation) / step.spread, step.limit)[:, counted]
+        # The history ends at the learnt limit: a raised one must not raise itself further.
+        limit = self.columns.now[SPIKE_LIMIT : LEVEL_LIMIT + 1, row]
+        z = np.minimum((np.abs(step.deviation) / step.spread)[:, counted], limit)
         index = tail.bins(z)
         for s in (0, 1):
             self.columns.histogram[s, row, index[s]] += 1.0

@@ -45,6 +45,7 @@ class Anomaly:
         self._all = len(indices) == len(context.tags)
         self._bank = Bank(len(self._tags), _settings(options))
         self._last = self._bank.columns.times[0]
+        self._row_of = {(tag.machine, _condition(tag)): row for row, tag in enumerate(self._tags)}
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Batch)  # noqa: S101  `takes` says so
@@ -106,11 +107,13 @@ class Anomaly:
             "score": float(scores[which, i]),
             "threshold": -float(np.log10(p)),
         }
+        if self._bank.factor is not None and self._bank.factor[row] != 1.0:
+            explanation["limit_factor"] = float(self._bank.factor[row])
         if step.accepted[i]:
             explanation["accepted"] = f"{expected:.6g} has lasted and is the usual level now"
         return Finding(
             machine=tag.machine,
-            condition=f"{tag.name}_anomaly",
+            condition=_condition(tag),
             state=State.ACTIVE if kind else State.OVER,
             t_ns=t_ns,
             since_ns=since,
@@ -121,11 +124,21 @@ class Anomaly:
             explanation=explanation,
         )
 
+    def tune(self, machine: str, condition: str, factor: float) -> None:
+        """Both limits of one tag, from its next reading on; what it learns stays as it is. A condition it does not have is ignored."""
+        row = self._row_of.get((machine, condition))
+        if row is not None:
+            self._bank.tune(row, factor)
+
     def dump(self) -> bytes:
         return state.dump(self._bank.columns, [tag.path for tag in self._tags])
 
     def load(self, saved: bytes) -> None:
         state.load(saved, self._bank.columns, [tag.path for tag in self._tags])
+
+
+def _condition(tag: Tag) -> str:
+    return f"{tag.name}_anomaly"
 
 
 def _settings(options: AnomalyOptions) -> Settings:

@@ -33,9 +33,10 @@ def usual(bank: Bank, row: int, t_ns: int, x: float) -> bool:
     spike, shift = abs(x - fast), abs(present - level)
     spike_spread, level_spread = max(sqrt(spike_var), step), max(sqrt(level_var), step)
     if spike_limit < inf:
-        if not told or (spike > spike_spread * spike_limit and spike >= o.at_least):
+        factor = 1.0 if bank.factor is None else float(bank.factor[row])
+        if not told or (spike > spike_spread * (spike_limit * factor) and spike >= o.at_least):
             return False
-        if shift > level_spread * level_limit and shift >= o.at_least:
+        if shift > level_spread * (level_limit * factor) and shift >= o.at_least:
             return False
     decay = -expm1(dt / -o.memory)
     w = max(decay, 1 / n)

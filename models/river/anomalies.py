@@ -19,6 +19,7 @@ from models.river.scaling import Scaling
 _WEEK = 604_800.0
 _BACK = 0.75  # of the threshold: below it, an anomaly is over
 _REFIT = 32  # rows between two fits of the yardstick
+_HIGHEST = STRONGEST - 1.0  # a threshold that is raised ends here: beyond, nothing would ever reach it
 
 
 class Anomalies:
@@ -29,7 +30,8 @@ class Anomalies:
 
     def __init__(self, machine: str, names: tuple[str, ...], condition: str, options: RiverOptions, make: Callable[[], Any]) -> None:
         self._machine, self.names, self._condition, self._options, self._make = machine, names, condition, options, make
-        self._threshold = -float(np.log10(min(options.false_alarms_per_week * options.every / _WEEK, 1e-2)))
+        self._configured = -float(np.log10(min(options.false_alarms_per_week * options.every / _WEEK, 1e-2)))
+        self._threshold = self._configured
         self._begin_anew()
         self._active, self._told, self._since, self._skipped = False, False, 0, 0
 
@@ -55,6 +57,10 @@ class Anomalies:
         else:
             self._wait(x, score)
         return found
+
+    def tune(self, factor: float) -> None:
+        """The threshold is the configured one times `factor` from the next row on."""
+        self._threshold = max(self._configured, min(self._configured * factor, _HIGHEST))
 
     def skip(self) -> None:
         self._skipped += 1

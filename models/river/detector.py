@@ -35,6 +35,7 @@ class River:
         self._options = options
         self._make = maker(options.model, options.parameters)
         self._names = names_by_machine(context)
+        self._condition, self._factors = condition(options.model), dict[str, float]()
         self._members = {machine: self._member(machine) for machine in self._names}
         self._last = dict.fromkeys(self._names, 0)
 
@@ -42,7 +43,16 @@ class River:
         names = self._names[machine]
         if self._options.model.startswith("drift."):
             return Drifts(machine, names, self._options, self._make)
-        return Anomalies(machine, names, condition(self._options.model), self._options, self._make)
+        member = Anomalies(machine, names, self._condition, self._options, self._make)
+        member.tune(self._factors.get(machine, 1.0))
+        return member
+
+    def tune(self, machine: str, condition: str, factor: float) -> None:
+        """The threshold of a machine's anomaly model; drift models have none, and a condition it does not have is ignored."""
+        member = self._members.get(machine)
+        if isinstance(member, Anomalies) and condition == self._condition:
+            self._factors[machine] = factor
+            member.tune(factor)
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Frame)  # noqa: S101  `takes` says so

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Severity, State, StateError, Tag, TagOptions
+from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Severity, State, StateError, Tag, TagOptions, Tunable
 from gateway.testkit.checks.findings import same
 from gateway.testkit.contexts import detector_context
 from models.anomaly import plugin
@@ -316,3 +316,83 @@ def test_ten_thousand_tags_cost_little_and_a_tag_less_than_eight_kilobytes() -> 
         took.append(time.thread_time() - began)
     assert min(took) < 0.05
     assert len(detector.dump()) / k < 8_192
+
+
+def tuned(state: bytes, factor: float, *tags: str) -> Detector:
+    detector = anomaly(20, memory="1d")
+    detector.load(state)
+    assert isinstance(detector, Tunable)
+    for tag in tags:
+        detector.tune("press-07", f"{tag}_anomaly", factor)
+    return detector
+
+
+def limits(found: list[Finding]) -> dict[str, float]:
+    """Width of the band around what was expected, of the first finding of each tag."""
+    return {f.condition: f.explanation["band"][1] - f.explanation["expected"] for f in reversed(found)}
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+def test_a_raised_limit_is_wider_by_its_factor_and_only_that_of_its_tag(learnt: bytes, together: bool) -> None:
+    def jump(detector: Detector) -> list[Finding]:
+        x = np.full((1, 20), 80.0)
+        if together:
+            return run(detector, x, start=LEARNT)
+        return [f for i in range(20) for f in detector.process(Batch.of([i], [START + LEARNT * SECOND], [80.0]))]
+
+    plain, raised = limits(jump(tuned(learnt, 1.0))), limits(jump(tuned(learnt, 1.25, "t3")))
+    assert raised.pop("t3_anomaly") == pytest.approx(1.25 * plain.pop("t3_anomaly"))
+    assert raised == plain
+    assert len(plain) == 19
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+def test_between_the_learnt_and_the_raised_limit_nothing_is_told(learnt: bytes, together: bool) -> None:
+    first = run(tuned(learnt, 1.0), np.full((1, 20), 80.0), start=LEARNT)
+    widths = limits(first)
+    expected = {f.condition: f.explanation["expected"] for f in first}
+    x = np.array([expected[f"t{i}_anomaly"] + 1.1 * widths[f"t{i}_anomaly"] for i in range(20)])  # type: ignore[operator]
+
+    def told(detector: Detector) -> int:
+        run(detector, np.full((1, 20), 50.0), start=LEARNT)  # the first opinion is told in any case
+        now = START + (LEARNT + 1) * SECOND
+        batches = [Batch.of(range(20), [now] * 20, x)] if together else [Batch.of([i], [now], [x[i]]) for i in range(20)]
+        return len(active([f for batch in batches for f in detector.process(batch)]))
+
+    assert told(tuned(learnt, 1.0)) >= 19
+    assert told(tuned(learnt, 1.25, *(f"t{i}" for i in range(20)))) == 0
+
+
+def test_nothing_is_silenced_by_the_largest_factor(learnt: bytes) -> None:
+    detector = tuned(learnt, 3.0, *(f"t{i}" for i in range(20)))
+    assert len({f.condition for f in active(run(detector, np.full((1, 20), 200.0), start=LEARNT))}) == 20
+
+
+def test_a_factor_that_is_taken_back_leaves_nothing(learnt: bytes) -> None:
+    detector, plain = tuned(learnt, 1.25, "t3", "t4"), tuned(learnt, 1.0)
+    for tag in ("t3", "t4"):
+        detector.tune("press-07", f"{tag}_anomaly", 1.0)  # type: ignore[attr-defined]
+    detector.tune("press-07", "nothing_of_ours", 2.0)  # type: ignore[attr-defined]
+    x = noise(200, 20, seed=3)
+    x[150:] += 8
+    assert run(detector, x, start=LEARNT) == run(plain, x, start=LEARNT)
+    assert detector.dump() == plain.dump()
+
+
+def test_a_factor_is_no_part_of_the_state(learnt: bytes) -> None:
+    assert tuned(learnt, 1.25, "t3").dump() == tuned(learnt, 1.0).dump()
+
+
+def test_a_raised_limit_does_not_raise_itself(learnt: bytes) -> None:
+    """The history ends at the learnt limit, whatever the factor: what is learnt of a jump in between is no more than that."""
+    from models.anomaly.detector import Anomaly
+
+    detector = tuned(learnt, 3.0, *(f"t{i}" for i in range(20)))
+    assert isinstance(detector, Anomaly)
+    before = detector._bank.columns.histogram.copy()
+    limit = detector._bank.columns.now[12].copy()
+    run(detector, np.full((1, 20), 50.0 + 1.5 * limit.min()), start=LEARNT)
+    counted = (detector._bank.columns.histogram[0] - before[0]) > 0
+    highest = (np.floor((np.log2(limit) + 1) * 16)).astype(int)
+    assert counted.any(axis=1).all()
+    assert (np.argmax(counted, axis=1) <= highest).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gateway.contract import ConfigError, Detector, DetectorContext, Finding, Frame, Severity, State, StateError, Tag, TagOptions
+from gateway.contract import ConfigError, Detector, DetectorContext, Finding, Frame, Severity, State, StateError, Tag, TagOptions, Tunable
 from gateway.testkit.checks.findings import changes
 from gateway.testkit.contexts import detector_context
 from models.river import plugin
@@ -237,3 +237,43 @@ def test_a_model_that_always_says_the_same_is_not_rare_until_it_says_more() -> N
     yardstick = fit(np.full(500, 0.25))
     assert rarity(yardstick, 0.25) < 2
     assert rarity(yardstick, 0.26) > 6
+
+
+def found_in_a_fault(
+    factor: float, *, condition: str = "half_space_trees_anomaly", machine: str = "press-07", reload: bool = False
+) -> list[Finding]:
+    x = together(1_300)
+    x[1_000:1_200, 1] -= 60
+    detector = river(false_alarms_per_week=100)
+    assert isinstance(detector, Tunable)
+    detector.tune(machine, condition, factor)
+    if reload:
+        detector.load(river(false_alarms_per_week=100).dump())
+    return [f for f in detector.process(frame(x)) if at(f) >= 1_000]
+
+
+def test_a_factor_raises_the_threshold_of_its_machine_only() -> None:
+    configured = found_in_a_fault(1.0)[0].explanation["threshold"]
+    assert isinstance(configured, float)
+    assert found_in_a_fault(1.1)[0].explanation["threshold"] == pytest.approx(1.1 * configured)
+    assert found_in_a_fault(1.1, reload=True)[0].explanation["threshold"] == pytest.approx(1.1 * configured)
+    assert found_in_a_fault(1.1, condition="other_anomaly")[0].explanation["threshold"] == configured
+    assert found_in_a_fault(1.1, machine="press-08")[0].explanation["threshold"] == configured
+
+
+def test_no_factor_puts_a_threshold_beyond_the_highest_score() -> None:
+    from models.river.detector import River
+
+    detector = river(false_alarms_per_week=1e-9)
+    assert isinstance(detector, River)
+    detector.tune("press-07", "half_space_trees_anomaly", 3.0)
+    assert detector._members["press-07"]._threshold < STRONGEST  # type: ignore[attr-defined]
+
+
+def test_a_drift_model_has_no_threshold_to_move() -> None:
+    x = together(900)
+    x[600:, 1] += 100
+    plain, told = (river(model="drift.ADWIN", parameters={}) for _ in range(2))
+    assert isinstance(told, Tunable)
+    told.tune("press-07", "drift_detected", 3.0)
+    assert told.process(frame(x)) == plain.process(frame(x))
