@@ -38,7 +38,7 @@ def asyncapi(catalogue: Catalogue = SHIPPED) -> dict[str, Json]:
         "info": {
             "title": "Lineside events",
             "version": __version__,
-            "description": "Conditions and facts of machines as CloudEvents 1.0: over NATS in binary mode, over HTTPS structured or in batches.",
+            "description": "Conditions and facts of machines as CloudEvents 1.0: over NATS binary, over HTTPS structured or in batches.",
         },
         "defaultContentType": codec.JSON,
         "servers": _servers(),
@@ -51,7 +51,7 @@ def asyncapi(catalogue: Catalogue = SHIPPED) -> dict[str, Json]:
         "components": {
             "parameters": {name: {"description": text} for name, text in _PARAMETERS.items()},
             "schemas": _schemas([*sent, *received], catalogue),
-            "messages": _messages(sent, received),
+            "messages": _messages(sent, received, catalogue),
             "correlationIds": _correlations(),
         },
     }
@@ -122,45 +122,46 @@ def _operations(sent: Sequence[str], received: Sequence[str]) -> dict[str, Json]
     }
 
 
-def _messages(sent: Sequence[str], received: Sequence[str]) -> dict[str, Json]:
+def _messages(sent: Sequence[str], received: Sequence[str], catalogue: Catalogue) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for type_ in sent:
-        found[_short(type_)] = _binary(type_)
-        found[f"{_short(type_)}.structured"] = _structured(type_)
-    found["batch"] = {
-        "name": "batch",
-        "title": "many events in one request, of any type",
-        "contentType": codec.BATCH,
-        "headers": _ref("components", "schemas", "signature"),
-        "payload": _draft_07({"type": "array", "items": attributes.envelope({"type": "object"})}),
-    }
-    return found | {_short(type_): _verdict(type_) for type_ in received}
+        contract = {"x-dataschema": catalogue.dataschema(type_)}
+        found[_short(type_)] = _binary(type_) | contract
+        found[f"{_short(type_)}.structured"] = _structured(type_) | contract
+    return found | {"batch": _batch()} | {_short(type_): _verdict(type_) for type_ in received}
 
 
 def _binary(type_: str) -> dict[str, Json]:
+    own = {"type": "object", "properties": {"ce-type": {"type": "string", "const": type_}}}
     return {
         "name": type_,
         "title": f"{type_}, CloudEvents binary mode",
         "contentType": codec.JSON,
-        "headers": {
-            "allOf": [
-                _ref("components", "schemas", "cloudevents"),
-                {"type": "object", "properties": {"ce-type": {"type": "string", "const": type_}}},
-            ]
-        },
+        "headers": {"type": "object", "allOf": [_ref("components", "schemas", "cloudevents"), own]},
         "payload": _ref("components", "schemas", _short(type_)),
         **({"correlationId": _ref("components", "correlationIds", "header")} if attributes.correlated(type_) else {}),
     }
 
 
 def _structured(type_: str) -> dict[str, Json]:
+    own = {"type": {"type": "string", "const": type_}, "data": _schema_ref(_short(type_))}
     return {
         "name": type_,
         "title": f"{type_}, CloudEvents structured mode",
         "contentType": codec.STRUCTURED,
         "headers": _ref("components", "schemas", "signature"),
-        "payload": _ref("components", "schemas", f"{_short(type_)}.structured"),
+        "payload": _draft_07({"allOf": [_schema_ref("envelope"), {"type": "object", "properties": own}]}),
         **({"correlationId": _ref("components", "correlationIds", "payload")} if attributes.correlated(type_) else {}),
+    }
+
+
+def _batch() -> dict[str, Json]:
+    return {
+        "name": "batch",
+        "title": "many events in one request, of any type",
+        "contentType": codec.BATCH,
+        "headers": _ref("components", "schemas", "signature"),
+        "payload": _draft_07({"type": "array", "items": _schema_ref("envelope")}),
     }
 
 
@@ -175,14 +176,14 @@ def _verdict(type_: str) -> dict[str, Json]:
 
 
 def _schemas(types: Sequence[str], catalogue: Catalogue) -> dict[str, Json]:
-    found: dict[str, Json] = {"cloudevents": attributes.headers(), "signature": attributes.signature()}
-    for type_ in types:
-        data = opened(catalogue.schema(type_))
-        found[_short(type_)] = _draft_07(data)
-        if type_ not in catalogue.received_types():
-            # without its $id, which stands for the data's own document
-            found[f"{_short(type_)}.structured"] = _draft_07(attributes.envelope({**data, "$id": f"{data['$id']}#structured"}, type_))
-    return found
+    """Of the data, without `$id`: two of one name are an error to many readers, and the document has no other place for it."""
+    data = {type_: {key: value for key, value in catalogue.schema(type_).items() if key != "$id"} for type_ in types}
+    return {
+        "cloudevents": attributes.headers(),
+        "signature": attributes.signature(),
+        "envelope": _draft_07(attributes.envelope()),
+        **{_short(type_): _draft_07(opened(schema)) for type_, schema in data.items()},
+    }
 
 
 def _correlations() -> dict[str, Json]:
@@ -196,6 +197,11 @@ def _correlations() -> dict[str, Json]:
 
 def _draft_07(schema: dict[str, Json]) -> dict[str, Json]:
     return {"schemaFormat": DRAFT_07, "schema": schema}
+
+
+def _schema_ref(name: str) -> dict[str, str]:
+    """To the schema itself, inside what says its format."""
+    return _ref("components", "schemas", name, "schema")
 
 
 def _short(type_: str) -> str:

@@ -48,11 +48,9 @@ def signature() -> dict[str, Json]:
     return {"type": "object", "properties": {name: {"type": "string", "description": text} for name, text in texts.items()}}
 
 
-def envelope(data: Json, type_: str = "") -> dict[str, Json]:
-    """The structured form around the data; more attributes may come."""
-    properties: dict[str, Json] = {**ATTRIBUTES, "data": data}
-    if type_:
-        properties["type"] = {"type": "string", "const": type_}
+def envelope() -> dict[str, Json]:
+    """The structured form around any data; more attributes may come."""
+    properties = {**ATTRIBUTES, "data": {"type": "object"}}
     return {"type": "object", "required": [name for name in properties if name not in OPTIONAL], "properties": properties}
 
 
