@@ -31,8 +31,9 @@ def feedback() -> None:
 def feedback_add(incident: str, judgement: str, by: str | None, comment: str, case: str, state_dir: Path) -> None:
     """Say what an incident turned out to be.
 
-    INCIDENT is its id, as the case has it, or the beginning of it, if only one begins with it. VERDICT is one of true_positive (there was a
-    fault), false_alarm (there was none), known_issue (dealt with elsewhere), maintenance (somebody worked on the machine). The gateway may run.
+    INCIDENT is its id, as the case has it, or the beginning of it, if only one begins with it. VERDICT is one of true_positive
+    (there was a fault), false_alarm (there was none), known_issue (it is dealt with elsewhere), maintenance (somebody worked
+    on the machine). The gateway may run.
     """
     from gateway.commands.feedback import add
 
