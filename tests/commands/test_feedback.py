@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +19,7 @@ from gateway.cli import main
 from gateway.cli.feedback import JUDGEMENTS
 from gateway.clock import SystemClock
 from gateway.commands import feedback
+from gateway.config import load
 from gateway.contract import FeedbackOptions, Judgement, Verdict
 from gateway.feedback.factors import Move, Place, factors, move
 from gateway.feedback.study import study
@@ -360,3 +363,40 @@ def test_damage_in_a_row_hides_nothing_else(command: Command, file: sqlite3.Conn
     assert len(lines) == 2
     assert "inc-b1" in lines[0]
     assert json.loads(command("precision", "--json").stdout)["watches"][WATCH]["ever"]["false_alarm"] == 1
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/feedback.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```console\n\$ lineside feedback (.*?)\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+
+
+def test_the_examples_of_the_documentation_happen_as_they_stand_there(
+    file: sqlite3.Connection, raised: Incidents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight incidents judged before, three of them lately; then the examples, one after the other."""
+    monkeypatch.setenv("SUDO_USER", "Eva")
+    monkeypatch.setattr(feedback.time, "time_ns", lambda: T0)
+    before = [("true_positive", 200)] * 4 + [("maintenance", 200), ("true_positive", 30), ("false_alarm", 20)]
+    for number, (judgement, days) in enumerate(before):
+        judge(file, raised(f"{number}", "oil_temperature_anomaly"), judgement, t_ns=T0 - days * DAY)
+    yesterday = Verdict(
+        id="sf-1", incident=raised("91aa04e3f6", "oil_temperature_anomaly"), judgement=Judgement.TRUE_POSITIVE, by="Jane", case="500031",
+        t_ns=1_799_939_529 * 10**9,
+    )  # fmt: skip
+    labels.add(file, [yesterday], origin="crm", now_ns=T0)
+    labels.learnt(file, 8)
+    raised("5b0e91c7d2", "oil_temperature_anomaly")
+    assert [line.split()[0] for line, _ in EXAMPLES] == ["add", "precision", "list", "audit", "revert"]
+    for line, shown in EXAMPLES:
+        result = CliRunner().invoke(main, ["feedback", *shlex.split(line), "--state-dir", str(tmp_path)])
+        assert result.exit_code == 0
+        assert result.stdout.splitlines()[: len(shown.splitlines())] == shown.splitlines()
+        study(file, {WATCH: FeedbackOptions()}, learn=True, now_ns=T0 + 10**9)
+
+
+def test_the_configuration_of_the_documentation_has_feedback_with_its_defaults(tmp_path: Path) -> None:
+    (sample,) = re.findall(r"```yaml\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    (tmp_path / "lineside.yaml").write_text(sample, encoding="utf-8")
+    (watch,) = load(tmp_path / "lineside.yaml", secrets=False).watches
+    assert watch.options.feedback == FeedbackOptions()
+    rows = dict(re.findall(r"^\| `(step|at_most)` \| ([0-9.]+) \|", DOCUMENT, flags=re.MULTILINE))
+    assert {name: float(text) for name, text in rows.items()} == FeedbackOptions().model_dump()
