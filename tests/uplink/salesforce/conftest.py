@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -12,9 +14,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from gateway import registry
+from gateway.clock import SystemClock
+from gateway.contract import Event, Finding, Machine, Severity, State, Uplink, UplinkContext, Usage
+from gateway.events.build import EventBuilder, rfc3339
+from gateway.testkit.contexts import Secrets
 from gateway.testkit.servers.salesforce import App, Salesforce
 
 USER = "gateway@acme.example"
+START_NS = 1_800_000_000_123_456_789
 
 
 @dataclass(frozen=True)
@@ -52,3 +60,115 @@ def pair() -> Pair:
 async def org(pair: Pair) -> AsyncIterator[Salesforce]:
     async with Salesforce(app=App(certificate=pair.certificate)) as server:
         yield server
+
+
+@dataclass
+class Line:
+    """An uplink to the org, and what it told of itself."""
+
+    org: Salesforce
+    pair: Pair
+    state_dir: Path
+    made: list[Uplink] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+
+    @staticmethod
+    def incident(number: int, state: str, **more: Any) -> Event:
+        return incident(number, state, **more)
+
+    @staticmethod
+    def fact(key: str) -> Event:
+        return fact(key)
+
+    def some(self, count: int) -> list[Event]:
+        """Openings of as many incidents of as many machines."""
+        return [incident(1, "raised", machine=f"press-{i:03d}") for i in range(count)]
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        auth = {"kind": "oauth2_jwt_bearer", "client_id": {"secret": "id"}, "key": {"secret": "key"}, "user": USER}
+        return {"https": self.org.url, "preset": "salesforce", "auth": auth, "timeout": "2s"} | more
+
+    def context(self) -> UplinkContext:
+        return UplinkContext(
+            name="crm",
+            source="urn:lineside:acme:test:test-gw",
+            clock=SystemClock(),
+            state_dir=self.state_dir,
+            secret=Secrets({"id": "3MVG9.app", "key": self.pair.key, "secret": "s3cret"}),
+            used=self.usages.append,
+        )
+
+    def build(self, **more: Any) -> Uplink:
+        plugin = registry.uplink("https")
+        self.made.append(plugin.build(plugin.options.model_validate(self.options(**more)), self.context()))
+        return self.made[-1]
+
+    async def connected(self, **more: Any) -> Uplink:
+        uplink = self.build(**more)
+        await uplink.connect()
+        return uplink
+
+
+@pytest.fixture
+async def line(org: Salesforce, pair: Pair, tmp_path: Path) -> AsyncIterator[Line]:
+    found = Line(org, pair, tmp_path)
+    yield found
+    for uplink in found.made:
+        await uplink.close()
+
+
+def incident(
+    number: int, state: str, *, machine: str = "press-07", condition: str = "oil_hot", worst: Severity = Severity.WARNING, **more: Any
+) -> Event:
+    """The `number`-th event of one incident, as the gateway makes it."""
+    builder = EventBuilder("urn:lineside:acme:test:test-gw")
+    condition = "oil_temperature_high"
+    id_ = builder.incident_id(machine, condition, 1)
+    at = rfc3339(START_NS + number * 1_000_000_007)
+    data = {
+        "incident": id_,
+        "state": state,
+        "machine": machine,
+        "asset": "02i5e000000PRESS07",
+        "condition": condition,
+        "title": f"{machine}: oil too hot",
+        "severity": worst.name.lower(),
+        "detector": "limit-1",
+        "score": 1.25,
+        "since": at,
+        "raised": at,
+        "occurrences": number,
+        "tags": ["oil_temperature"],
+        "explanation": {"value": 81.5, "limit": 70.0, "unit": "degC"},
+        **({"cleared": at} if state == "cleared" else {}),
+        **({"reason": "severity"} if state == "updated" else {}),
+        **more,
+    }
+    return builder.of_incident(
+        incident=id_,
+        number=number,
+        domain="limit",
+        machine=Machine(name=machine, path="press-shop/line-2/cell-1", asset="02i5e000000PRESS07"),
+        severity=worst,
+        time_ns=START_NS + number * 1_000_000_007,
+        now_ns=START_NS + number * 1_000_000_007,
+        data=data,
+    )
+
+
+def fact(key: str) -> Event:
+    finding = Finding(
+        machine="mes",
+        condition="milestone_reached",
+        state=State.FACT,
+        t_ns=START_NS,
+        since_ns=START_NS,
+        severity=Severity.INFO,
+        title=f"order {key} reached paint",
+        explanation={"order": key, "step": "paint"},
+        key=key,
+    )
+    machine = Machine(name="mes", path="planning")
+    return EventBuilder("urn:lineside:acme:test:test-gw").of_fact(
+        finding, detector="order-1", domain="order", machine=machine, now_ns=START_NS
+    )
