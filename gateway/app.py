@@ -20,6 +20,7 @@ from gateway.engine.pipeline import Pipeline
 from gateway.engine.restore import restore
 from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
+from gateway.feedback.lessons import Lessons
 from gateway.incidents import Incidents
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import state_lock
@@ -116,6 +117,7 @@ class App:
         snapshots = Snapshots(self.settings.state_dir / "detectors")
         self._lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files)
         self.pipeline.lane = self._lanes.get
+        self._lessons = Lessons(self.outbox, self.clock, lambda: self.pipeline.line.watches)
         self.edges = Edges(
             tasks,
             self.pipeline,
@@ -127,6 +129,7 @@ class App:
             secret=Secrets(self.settings.path.parent),
             loading=self._files,
             summarise=self._cases.of_summary,
+            learn=self._lessons.wake,
         )
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
@@ -135,6 +138,8 @@ class App:
         accepting = tasks.create_task(self._acceptance.run(), name="acceptance")
         core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(self._housekeeping(), name="housekeeping")]
         await self._lanes.start(watches)
+        await self._lessons.apply_all()
+        core.append(tasks.create_task(self._lessons.run(), name="lessons"))
         await self.edges.apply(self.settings)
         await self._open_page()
         self._tell_ready()
@@ -160,6 +165,7 @@ class App:
         old, self.settings, self.pipeline.line = self.settings, settings, line
         self._adopt(settings, line)
         await self._lanes.start(line.watches)
+        await self._lessons.apply_all()
         self._retire(line)
         await self.edges.apply(settings)
         if settings.web != old.web:

@@ -14,6 +14,7 @@ from gateway.contract import Clock, Event, LinesideError, SecretRef, Source, Sou
 from gateway.engine.inbox import Inbox
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
+from gateway.feedback.edge import run_feedback
 from gateway.outbox.losses import Filled, Gap, Losses
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
@@ -32,6 +33,7 @@ class Edges:
 
     loading    executor for importing protocol libraries: not the loop, not asyncio's default one
     summarise  makes the event that stands for what is over a destination's budget
+    learn      told when verdicts came in
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Edges:
         secret: Callable[[SecretRef], str],
         loading: Executor,
         summarise: Callable[[str, Group], Event],
+        learn: Callable[[], None],
     ) -> None:
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
         self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
-        self._secret, self._loading, self._summarise = secret, loading, summarise
+        self._secret, self._loading, self._summarise, self._learn = secret, loading, summarise, learn
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
+        self._verdicts: dict[str, asyncio.Task[None]] = {}
 
     async def apply(self, settings: Settings) -> None:
         """Stop what is gone or changed, start what is new; the rest is not touched."""
@@ -80,8 +84,9 @@ class Edges:
 
     async def stop_senders(self, names: Iterable[str]) -> list[Sender]:
         """End them side by side; returns what they were."""
+        names = list(names)
         stopped = [self.senders.pop(name) for name in names]
-        await _end([task for _, task, _, _ in stopped])
+        await _end([*(task for _, task, _, _ in stopped), *(self._verdicts.pop(name) for name in names)])
         for _, _, link, _ in stopped:
             self._status.remove(link)
         return [sender for _, _, _, sender in stopped]
@@ -170,6 +175,29 @@ class Edges:
         )
         run = supervise(link, sender.run, self._clock, self._status)
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)
+        self._verdicts[name] = self._tasks.create_task(self._bring_verdicts(destination, context), name=f"verdicts of {name}")
+
+    async def _bring_verdicts(self, destination: DestinationSettings, context: UplinkContext) -> None:
+        """As long as the destination gives any."""
+        name, loop = destination.name, asyncio.get_running_loop()
+        brings = await loop.run_in_executor(self._loading, destination.plugin.feedback, destination.options, context)
+        if brings is None:
+            return
+        link = self._status.add("feedback", name)
+        try:
+            await run_feedback(
+                lambda: brings,
+                self._outbox,
+                name,
+                link,
+                clock=self._clock,
+                status=self._status,
+                counts=self._counts,
+                wake=self._learn,
+                loading=self._loading,
+            )
+        finally:
+            self._status.remove(link)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

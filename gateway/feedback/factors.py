@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from gateway.outbox.deadletters import audit
+from gateway.outbox.audit import audit
+from gateway.outbox.labels import last_number
 
 
 class Place(NamedTuple):
@@ -47,6 +48,12 @@ def move(connection: sqlite3.Connection, moved: Move, *, now_ns: int, label: int
     audit(connection, who=moved.who, what=f"threshold: {moved.why}", name=name, before=before, after=after, now_ns=now_ns)
 
 
+def reverted(connection: sqlite3.Connection, place: Place) -> int:
+    """Labels up to this number move it no more: they were learnt, or it was set back after them."""
+    row = connection.execute("SELECT label FROM tuning WHERE detector=? AND machine=? AND condition=?", place).fetchone()
+    return int(row[0]) if row else 0
+
+
 def revert(
     connection: sqlite3.Connection,
     *,
@@ -56,13 +63,18 @@ def revert(
     machine: str | None = None,
     condition: str | None = None,
 ) -> list[Move]:
-    """Set the factors of what was named (nothing named: of all) back to 1; returns what was another one."""
+    """Set the factors of what was named (nothing named: of all) back to 1; returns what was another one. Verdicts that are there
+    already, learnt or not, do not move them again.
+    """
     wanted = (detector, machine, condition)
-    made = [
-        Move(place, factor, 1.0, who, "reverted")
+    meant = {
+        place: factor
         for place, factor in factors(connection).items()
-        if factor != 1.0 and all(want in (None, have) for want, have in zip(wanted, place, strict=True))
-    ]
+        if all(want in (None, have) for want, have in zip(wanted, place, strict=True))
+    }
+    last = last_number(connection)
+    connection.executemany("UPDATE tuning SET label=? WHERE detector=? AND machine=? AND condition=?", [(last, *place) for place in meant])
+    made = [Move(place, factor, 1.0, who, "reverted") for place, factor in meant.items() if factor != 1.0]
     for one in made:
         move(connection, one, now_ns=now_ns)
     return made

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from gateway.contract import Event, Severity
 from gateway.outbox import tally
 from gateway.outbox.append import Addressed, append
+from gateway.outbox.audit import audit
 from gateway.outbox.lease import drop_orphans
 from gateway.outbox.ledger import note_loss
 from gateway.outbox.rows import SELECTED, from_row
@@ -141,10 +142,3 @@ def drop(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: 
             now_ns=now_ns,
         )
     return len(dropped)
-
-
-def audit(connection: sqlite3.Connection, *, who: str, what: str, name: str, before: str, after: str, now_ns: int) -> None:
-    """Who changed what."""
-    connection.execute(
-        "INSERT INTO audit (at_ns, who, what, name, before, after) VALUES (?,?,?,?,?,?)", (now_ns, who, what, name, before, after)
-    )

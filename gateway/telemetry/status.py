@@ -11,14 +11,19 @@ from gateway.contract import Clock, LinesideError, NotConnected
 
 log = logging.getLogger("lineside")
 
+Kind: TypeAlias = Literal["source", "destination", "feedback"]
 LinkState: TypeAlias = Literal["connecting", "up", "down", "ended"]
 
 
 @dataclass
 class Link:
-    """One source or destination. `since_ns` is wall time of the last change of state; `changed` is told the state before and its time."""
+    """One source, destination, or way back from a destination.
 
-    kind: Literal["source", "destination"]
+    since_ns   wall time of the last change of state
+    changed    told the state before and since when it was
+    """
+
+    kind: Kind
     name: str
     state: LinkState = "connecting"
     since_ns: int = 0
@@ -34,7 +39,7 @@ class Status:
         self._clock = clock
         self.links: dict[tuple[str, str], Link] = {}
 
-    def add(self, kind: Literal["source", "destination"], name: str) -> Link:
+    def add(self, kind: Kind, name: str) -> Link:
         link = Link(kind, name, since_ns=self._clock.now_ns())
         self.links[kind, name] = link
         return link
