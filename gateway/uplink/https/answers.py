@@ -1,46 +1,58 @@
-"""What an HTTP answer means for the events of the request. Pure."""
+"""What came back from a receiver, and the small words in it. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
-from gateway.contract import DUPLICATE, SENT, Outcome
+import msgspec
 
-LONGEST_WAIT = 3600.0
-_LATER = {408, 425, 429, 500, 502, 503, 504}
-# Nothing an event could be guilty of: parking them one by one would empty the outbox into the dead letters.
-_NOT_FOR_NOW = {
-    401: "the receiver refuses our credentials",
-    402: "the receiver wants to be paid",
-    403: "the receiver forbids it",
-    404: "no such address",
-    405: "the address takes no POST",
-    407: "a proxy wants credentials",
-    410: "the address is gone",
-    415: "the receiver does not take CloudEvents in this mode",
-}
+LONGEST_WAIT = 6 * 3600.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_decode = msgspec.json.Decoder().decode
 
 
-def outcome(status: int, retry_after: str | None, body: str, now_seconds: float) -> Outcome:
-    """One outcome for the whole request."""
-    if 200 <= status < 300:
-        return SENT
-    if status == 409:
-        return DUPLICATE
-    said = f"{status}{': ' + excerpt(body) if body.strip() else ''}"
-    if status in _LATER:
-        return Outcome.retry(said, wait_seconds(retry_after, now_seconds))
-    if status in _NOT_FOR_NOW:
-        return Outcome.hold(f"{_NOT_FOR_NOW[status]} ({said})", wait_seconds(retry_after, now_seconds))
-    if 300 <= status < 400:
-        return Outcome.hold(f"the receiver redirects ({status}); redirects are not followed")
-    return Outcome.park(said)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`cut` says why the body is not whole; empty: it is. Header names are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: str = ""
+
+    @property
+    def taken(self) -> bool:
+        return 200 <= self.status < 300
+
+    def document(self) -> Any:
+        """The JSON of the whole body; raises ValueError, saying why there is none."""
+        if self.cut:
+            raise ValueError(self.cut)
+        try:
+            return _decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            raise ValueError("it is no JSON") from exc
+
+    def said(self) -> str:
+        return excerpt(self.body[:2000].decode("utf-8", "replace"))
+
+    def wait_seconds(self, now_seconds: float) -> float:
+        return wait_seconds(self.headers.get("retry-after"), now_seconds)
+
+    def clock_seconds(self) -> float | None:
+        """The receiver's clock, from its Date header."""
+        try:
+            return parsedate_to_datetime(self.headers["date"]).timestamp()
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return None
 
 
 def wait_seconds(retry_after: str | None, now_seconds: float) -> float:
-    """Seconds of a Retry-After header, as a number or a date; nonsense is 0, more than an hour is an hour.
+    """Seconds of a Retry-After header, as a number or a date; nonsense is 0, more than six hours is six hours.
 
     >>> wait_seconds("120", 0.0), wait_seconds("Thu, 01 Jan 1970 00:00:30 GMT", 10.0), wait_seconds("soon", 0.0)
     (120.0, 20.0, 0.0)

@@ -1,4 +1,4 @@
-"""What each answer means."""
+"""Small words in answers."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.contract import OutcomeKind
-from gateway.uplink.https.answers import LONGEST_WAIT, excerpt, outcome, wait_seconds
+from gateway.uplink.https.answers import LONGEST_WAIT, Answer, excerpt, wait_seconds
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
-
-
-@pytest.mark.parametrize(
-    ("kind", "statuses"),
-    [
-        (OutcomeKind.SENT, [200, 201, 202, 204]),
-        (OutcomeKind.DUPLICATE, [409]),
-        (OutcomeKind.RETRY, [408, 425, 429, 500, 502, 503, 504]),
-        (OutcomeKind.HOLD, [301, 302, 307, 308, 401, 402, 403, 404, 405, 407, 410, 415]),
-        (OutcomeKind.PARK, [400, 406, 411, 413, 414, 417, 422, 431, 451, 501, 505]),
-    ],
-)
-def test_each_status_has_its_outcome(kind: OutcomeKind, statuses: list[int]) -> None:
-    assert [outcome(status, None, "", NOW).kind for status in statuses] == [kind] * len(statuses)
 
 
 @pytest.mark.parametrize(
@@ -54,17 +39,27 @@ def test_no_retry_after_breaks_anything(header: str) -> None:
     assert 0.0 <= wait_seconds(header, NOW) <= LONGEST_WAIT
 
 
-@pytest.mark.parametrize("status", [429, 503, 401])
-def test_retry_after_is_kept_where_waiting_helps(status: int) -> None:
-    assert outcome(status, "7", "", NOW).after_seconds == 7.0
-
-
-def test_reason_holds_status_and_the_receivers_words() -> None:
-    assert outcome(422, None, '{"error": "asset unknown"}', NOW).reason == '422: {"error": "asset unknown"}'
-
-
 @given(st.text(max_size=1000))
 def test_excerpt_is_short_and_one_line(body: str) -> None:
     said = excerpt(body)
     assert len(said) <= 200
     assert not [c for c in said if ord(c) < 32 or 127 <= ord(c) < 160]
+
+
+@given(st.binary(max_size=300))
+def test_any_body_is_json_or_a_reason_why_not(body: bytes) -> None:
+    try:
+        Answer(200, {}, body).document()
+    except ValueError as exc:
+        assert str(exc) == "it is no JSON"
+
+
+def test_body_that_broke_off_is_never_read_as_json() -> None:
+    with pytest.raises(ValueError, match="breaks off"):
+        Answer(200, {}, b"[1]", "it breaks off after 3 bytes").document()
+
+
+@pytest.mark.parametrize(("date", "seconds"), [("Fri, 15 Jan 2027 08:00:00 GMT", NOW), ("yesterday", None)])
+def test_clock_of_the_receiver_is_its_date(date: str, seconds: float | None) -> None:
+    assert Answer(400, {"date": date}, b"").clock_seconds() == seconds
+    assert Answer(400, {}, b"").clock_seconds() is None

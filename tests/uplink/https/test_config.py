@@ -19,7 +19,7 @@ from gateway.uplink.https.config import HttpsOptions
         ({"https": "https://edge:pw@crm.example.com/"}, "no user or password in the address"),
         ({"https": "http://crm.example.com/events"}, "not encrypted"),
         ({"https": "http://10.0.0.5/events"}, "not encrypted"),
-        ({"https": "https://crm.example.com/", "mode": "binary"}, "'structured' or 'batch'"),
+        ({"https": "https://crm.example.com/", "mode": "text"}, "mode must be one of structured, binary, batch"),
         ({"https": "https://crm.example.com/", "concurrency": 0}, "greater than or equal to 1"),
         ({"https": "https://crm.example.com/", "token": "abc"}, "token"),
         ({"https": "https://crm.example.com/", "tokn": {"secret": "a"}}, "Extra inputs"),

@@ -1,0 +1,228 @@
+"""One HTTP session: who we are, through which proxy, and answers that are never followed elsewhere and never read without end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from gateway.contract import Json, NotConnected, SecretRef, UplinkContext
+from gateway.uplink.https import signing
+from gateway.uplink.https.answers import Answer
+from gateway.uplink.https.config import HttpsOptions
+from gateway.uplink.https.encryption import context_of, in_words, refuses_us, why
+from gateway.uplink.https.oauth import LoginRefused, Token, Tokens
+from gateway.uplink.https.outward import Proxy, proxy_for
+
+_REACH_SECONDS = 9.0
+_DRAIN_SECONDS = 1.0
+_DRAIN_MOST = 64 * 1024
+# Beyond this aiohttp wants a file, so that it can send in pieces.
+_LARGE = 1 << 20
+
+
+class Unanswered(Exception):
+    """The request went out, and no answer came: it may have been taken."""
+
+
+class Link:
+    """One destination. A constructor does no I/O; `open` does."""
+
+    def __init__(self, options: HttpsOptions, context: UplinkContext) -> None:
+        self._options, self._context = options, context
+        parts = urlsplit(options.https)
+        self.peer = f"{parts.scheme}://{parts.netloc}"
+        self._base = options.https
+        self._session: aiohttp.ClientSession | None = None
+        self._own: dict[str, str] = {}
+        self._signers: list[signing.Sign] = []
+        self.tokens: Tokens | None = None
+
+    async def open(self) -> None:
+        """A wrong name, port or certificate shows here, before an event waits. Raises NotConnected, ConfigError."""
+        options = self._options
+        self._own, self._signers = self._login_headers(), self._make_signers()
+        tls = context_of(options, self._context, self.peer)
+        await self._reach(tls if self._base.startswith("https") else None)
+        self.tokens = Tokens(options.auth, self._context, self._ask_for_token) if options.auth.is_oauth else None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=options.concurrency + 1),
+            timeout=aiohttp.ClientTimeout(total=None),  # whoever calls has one for all its requests together
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def log_in(self) -> None:
+        """If there is something to log in at. Raises NotConnected, LoginRefused."""
+        if self.tokens is not None:
+            await self.tokens.current()
+
+    async def send(self, path: str, body: bytes, headers: Mapping[str, str], id_: str, refused: Callable[[Answer], bool]) -> Answer:
+        """One request, and with OAuth the same once more after a new login, if the first is refused for its token.
+
+        id_   what signatures call it
+        raises NotConnected   it cannot have been taken
+        raises Unanswered     nobody knows
+        raises LoginRefused   there is no token to be had
+        """
+        signed = self._signature(id_, body)
+        method, most = self._options.method, self._options.result.longest_answer
+        needs_body = self._options.result.ok is not None or self._options.result.per_item is not None
+        return await self._with_token(path, refused, method, body, {**headers, **signed}, most if needs_body else 0)
+
+    async def get(self, path: str, refused: Callable[[Answer], bool] = lambda answer: answer.status == 401) -> Answer:
+        """Raises as `send` does."""
+        return await self._with_token(path, refused, "GET", None, {"Accept": "application/json"}, self._options.result.longest_answer)
+
+    async def get_json(self, path: str) -> Json:
+        """Raises NotConnected, also for what is refused or cannot be read."""
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                answer = await self.get(path)
+            if not answer.taken:
+                raise NotConnected(self.peer, f"{path.partition('?')[0]}: {answer.status} {answer.said()}")
+            return answer.document()
+        except (Unanswered, LoginRefused, ValueError) as exc:
+            raise NotConnected(self.peer, str(exc)) from exc
+        except TimeoutError as exc:
+            raise NotConnected(self.peer, f"no answer within {self._options.timeout:g} s") from exc
+
+    async def _with_token(
+        self, path: str, refused: Callable[[Answer], bool], method: str, body: bytes | None, headers: Mapping[str, str], most: int
+    ) -> Answer:
+        token = await self.tokens.current() if self.tokens is not None else None
+        answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most)
+        if self.tokens is not None and token is not None and refused(answer):
+            self.tokens.drop(token)
+            token = await self.tokens.current()
+            answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most)
+        return answer
+
+    def _url(self, path: str, token: Token | None) -> str:
+        base = token.base if token is not None and token.base else self._base
+        return base.rstrip("/") + path if path else base
+
+    def _with_login(self, headers: Mapping[str, str], token: Token | None) -> dict[str, str]:
+        login = {"Authorization": f"Bearer {token.value}"} if token is not None else self._own
+        return {**headers, **login}
+
+    async def _ask_for_token(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        try:
+            return await self._once("POST", url, body, headers, _DRAIN_MOST)
+        except Unanswered as exc:
+            raise NotConnected(urlsplit(url).netloc, f"the token endpoint gives no answer: {exc}") from exc
+
+    async def _once(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most: int) -> Answer:
+        if self._session is None:
+            raise NotConnected(self.peer, "not connected")
+        proxy = self._proxy(url)
+        data = io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+        try:
+            async with self._session.request(
+                method,
+                URL(url, encoded=True),
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy.url if proxy else None,
+                proxy_headers=proxy.headers if proxy else None,
+            ) as answer:
+                return await _read(answer, most)
+        except (aiohttp.ClientError, OSError) as exc:
+            raise self._lost(exc, urlsplit(url).netloc, proxy) from exc
+
+    def _lost(self, exc: aiohttp.ClientError | OSError, peer: str, proxy: Proxy | None) -> Exception:
+        if isinstance(exc, aiohttp.ClientHttpProxyError) and proxy is not None:
+            return NotConnected(proxy.peer, f"refuses the way to {peer}: {exc.status} {exc.message}"[:200])
+        if isinstance(exc, aiohttp.ClientProxyConnectionError) and proxy is not None:
+            return NotConnected(proxy.peer, why(exc))
+        if isinstance(exc, aiohttp.ClientConnectorError):
+            return NotConnected(peer if peer != urlsplit(self._base).netloc else self.peer, why(exc))
+        if refuses_us(exc):
+            return NotConnected(self.peer, f"the receiver refuses our certificate, or wants one: {why(exc)}"[:200])
+        return Unanswered(why(exc))
+
+    async def _reach(self, tls: ssl.SSLContext | None) -> None:
+        """Open a connection and close it again; with a proxy, only to that."""
+        proxy, seconds = self._proxy(self._base), min(_REACH_SECONDS, self._options.timeout)
+        parts = urlsplit(proxy.url if proxy else self._base)
+        peer, default = (proxy.peer, 80) if proxy else (self.peer, 443 if tls else 80)
+        try:
+            async with asyncio.timeout(seconds):
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port or default, ssl=None if proxy else tls)
+        except TimeoutError as exc:
+            raise NotConnected(peer, f"no answer within {seconds:g} s") from exc
+        except OSError as exc:
+            raise NotConnected(peer, in_words(exc)) from exc
+        writer.transport.abort()
+
+    def _proxy(self, url: str) -> Proxy | None:
+        return proxy_for(url, self._options.proxy, self._context.secret)
+
+    def _login_headers(self) -> dict[str, str]:
+        auth = self._options.auth
+        if auth.kind == "bearer":
+            return {"Authorization": f"Bearer {self._header_secret(auth.token)}"}
+        if auth.kind == "header_key" and auth.header:
+            return {auth.header: self._header_secret(auth.token)}
+        if auth.kind == "basic" and auth.username:
+            return {"Authorization": aiohttp.encode_basic_auth(auth.username, self._header_secret(auth.password), "utf-8")}
+        return {}
+
+    def _header_secret(self, ref: SecretRef | None) -> str:
+        value = self._context.secret(ref) if ref is not None else ""
+        if not value.isprintable() or not value.isascii():
+            raise NotConnected(self.peer, f"secret {ref.secret if ref else ''} cannot stand in a header: it is not one line of plain text")
+        return value
+
+    def _make_signers(self) -> list[signing.Sign]:
+        made = []
+        for ref in self._options.auth.secrets:
+            try:
+                made.append(signing.signer(self._context.secret(ref)))
+            except signing.BadSecret as exc:
+                raise NotConnected(self.peer, f"secret {ref.secret} {exc}") from exc
+        return made
+
+    def _signature(self, id_: str, body: bytes) -> dict[str, str]:
+        if not self._signers:
+            return {}
+        return signing.headers(id_, self._context.clock.now_ns() // 1_000_000_000, body, self._signers)
+
+
+async def _read(answer: aiohttp.ClientResponse, most: int) -> Answer:
+    """`most` 0: of a 2xx the status is all that counts, so its body is only got out of the way."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if most == 0 and 200 <= answer.status < 300:
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await _body(answer, _DRAIN_MOST)
+        except TimeoutError:
+            answer.close()
+        return Answer(answer.status, headers, b"")
+    body, cut = await _body(answer, most or _DRAIN_MOST)
+    return Answer(answer.status, headers, body, cut)
+
+
+async def _body(answer: aiohttp.ClientResponse, most: int) -> tuple[bytes, str]:
+    """What there is of it, and why it is not all."""
+    parts, size = [], 0
+    try:
+        async for block in answer.content.iter_any():
+            parts.append(block)
+            size += len(block)
+            if size > most:
+                answer.close()
+                return b"".join(parts)[:most], f"it is longer than {most} bytes"
+    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError) as exc:
+        return b"".join(parts), f"it breaks off after {size} bytes ({type(exc).__name__})"
+    return b"".join(parts), ""

@@ -1,0 +1,181 @@
+"""Tokens of OAuth 2.0: one login at a time, kept in memory until it ends or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus, urlencode, urlsplit
+
+import aiohttp
+
+from gateway.contract import NotConnected, SecretRef, UplinkContext
+from gateway.uplink.https.answers import Answer, excerpt
+from gateway.uplink.https.checked import address
+from gateway.uplink.https.login import AuthOptions
+
+log = logging.getLogger("lineside")
+# Logins are counted by the other side, and some lock an account: what was refused is not tried again at once.
+SLOW_PROBE_SECONDS = 900.0
+_SKEW_SECONDS = 30.0
+_EARLY_SECONDS = 60.0
+_JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_LATER = {"temporarily_unavailable", "server_error", "slow_down"}
+_SECRET_KINDS = (ValueError, TypeError)
+
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
+
+
+class LoginRefused(Exception):
+    """The login is wrong, not the line. `code` is the endpoint's word for it."""
+
+    def __init__(self, why: str, code: str = "") -> None:
+        super().__init__(why)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`base` replaces the destination's address; empty: it does not. `until` is of the monotonic clock."""
+
+    value: str
+    base: str
+    until: float
+
+
+class Tokens:
+    """Of one destination.
+
+    post   asks an endpoint; raises NotConnected
+    """
+
+    def __init__(self, options: AuthOptions, context: UplinkContext, post: Post) -> None:
+        self._options, self._context, self._post = options, context, post
+        self._peer = urlsplit(options.token_url or "").netloc
+        self._lock = asyncio.Lock()
+        self._token: Token | None = None
+        self._refused: tuple[float, LoginRefused] | None = None
+        self._skew = 0.0
+
+    async def current(self) -> Token:
+        """Logs in when there is none; raises NotConnected when the endpoint does not answer, else LoginRefused."""
+        async with self._lock:
+            now = self._context.clock.monotonic()
+            if self._token is not None and now < self._token.until:
+                return self._token
+            if self._refused is not None and now < self._refused[0]:
+                raise self._refused[1]
+            try:
+                self._token = await self._log_in()
+            except LoginRefused as exc:
+                self._refused = (now + SLOW_PROBE_SECONDS, exc)
+                raise
+            return self._token
+
+    def drop(self, token: Token) -> None:
+        """The receiver refused it; a newer one stays."""
+        if self._token is token:
+            self._token = None
+
+    async def _log_in(self) -> Token:
+        answer = await self._ask()
+        if _refusal(answer) and self._options.kind == "oauth2_jwt_bearer" and self._clock_was_wrong(answer):
+            answer = await self._ask()
+        if not answer.taken:
+            raise self._why(answer)
+        try:
+            said = answer.document()
+            return self._token_of(said if isinstance(said, dict) else {})
+        except ValueError as exc:
+            raise NotConnected(self._peer, f"the token endpoint's answer cannot be used: {exc}") from exc
+
+    async def _ask(self) -> Answer:
+        form, headers = self._form()
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        headers["Accept"] = "application/json"
+        return await self._post(self._options.token_url or "", urlencode(form).encode(), headers)
+
+    def _form(self) -> tuple[dict[str, str], dict[str, str]]:
+        options, headers = self._options, dict[str, str]()
+        form = dict(options.extra)
+        if options.scope:
+            form["scope"] = options.scope
+        client = self._text(options.client_id)
+        if options.kind == "oauth2_jwt_bearer":
+            return form | {"grant_type": _JWT, "assertion": self._assertion(client)}, headers
+        form["grant_type"] = "client_credentials"
+        secret = self._text(options.client_secret)
+        if options.client_auth == "basic":
+            headers["Authorization"] = aiohttp.encode_basic_auth(quote_plus(client), quote_plus(secret))
+        else:
+            form |= {"client_id": client, "client_secret": secret}
+        return form, headers
+
+    def _assertion(self, client: str) -> str:
+        import jwt
+
+        options = self._options
+        now = int(self._context.clock.now_ns() / 1e9 + self._skew)
+        claims = {"iss": client, "sub": options.username, "aud": options.audience, "iat": now, "exp": now + int(options.valid_for)}
+        headers = {"kid": options.key_id} if options.key_id else None
+        try:
+            return jwt.encode(claims, self._text(options.private_key), algorithm=options.algorithm, headers=headers)
+        except (jwt.PyJWTError, *_SECRET_KINDS) as exc:
+            name = options.private_key.secret if options.private_key else ""
+            raise LoginRefused(f"secret {name} is no private key in PEM for {options.algorithm}") from exc
+
+    def _clock_was_wrong(self, answer: Answer) -> bool:
+        """Learnt from the Date of the refusal; told once for each change."""
+        theirs = answer.clock_seconds()
+        if theirs is None:
+            return False
+        skew = theirs - self._context.clock.now_ns() / 1e9
+        if abs(skew - self._skew) < _SKEW_SECONDS:
+            return False
+        self._skew = skew
+        facts = {"destination": self._context.name, "clock_behind_seconds": round(skew), "by": self._peer}
+        log.warning("clock skew: this gateway's clock is wrong; signing with the time of the token endpoint", extra={"fields": facts})
+        return True
+
+    def _why(self, answer: Answer) -> Exception:
+        code, description = _words(answer)
+        if not _refusal(answer):
+            return NotConnected(self._peer, f"the token endpoint answers {answer.status}: {code or answer.said()}"[:200])
+        said = ": ".join(filter(None, (code, description))) or answer.said()
+        return LoginRefused(f"the token endpoint refuses the login ({answer.status}: {said})"[:300], code)
+
+    def _token_of(self, said: Mapping[str, Any]) -> Token:
+        """Raises ValueError."""
+        value, options = said.get("access_token"), self._options
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
+            raise ValueError("it holds no access_token")
+        base = ""
+        if options.base_from:
+            base = address(str(said.get(options.base_from) or "")).rstrip("/")
+        lasts = said.get("expires_in")
+        try:
+            seconds = float(lasts) if lasts is not None else options.token_ttl
+        except (TypeError, ValueError):
+            seconds = options.token_ttl
+        early = min(_EARLY_SECONDS, seconds / 10)
+        return Token(value, base, self._context.clock.monotonic() + max(1.0, seconds - early))
+
+    def _text(self, value: str | SecretRef | None) -> str:
+        return self._context.secret(value) if isinstance(value, SecretRef) else value or ""
+
+
+def _refusal(answer: Answer) -> bool:
+    """A refusal of the login, not a failure of the endpoint."""
+    return 300 <= answer.status < 500 and answer.status not in (408, 425, 429) and _words(answer)[0] not in _LATER
+
+
+def _words(answer: Answer) -> tuple[str, str]:
+    try:
+        said = answer.document()
+    except ValueError:
+        return "", ""
+    if not isinstance(said, dict):
+        return "", ""
+    return excerpt(str(said.get("error") or "")), excerpt(str(said.get("error_description") or ""))

@@ -1,0 +1,47 @@
+"""The way out of the plant: which proxy, if any, for an address. From the options, else from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
+
+import aiohttp
+
+from gateway.contract import SecretRef
+from gateway.uplink.https.checked import is_loopback
+from gateway.uplink.https.config import ProxyOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """`url` has no login in it; that stands in `headers`, which only the proxy gets."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def peer(self) -> str:
+        return f"proxy {urlsplit(self.url).netloc}"
+
+
+def proxy_for(url: str, options: ProxyOptions | None, secret: Callable[[SecretRef], str]) -> Proxy | None:
+    """None: straight. A proxy that the options name is taken for every address, one of the environment not for this machine."""
+    if options is not None:
+        if options.url == "off":
+            return None
+        login = (options.username, secret(options.password)) if options.username and options.password else None
+        return _proxy(options.url, login)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    found = getproxies_environment().get(parts.scheme, "")
+    if not found or is_loopback(host) or proxy_bypass(host):
+        return None
+    given = urlsplit(found if "://" in found else f"http://{found}")
+    login = (unquote(given.username), unquote(given.password or "")) if given.username else None
+    return _proxy(f"{given.scheme}://{given.netloc.rpartition('@')[2]}", login)
+
+
+def _proxy(url: str, login: tuple[str, str] | None) -> Proxy:
+    return Proxy(url, {"Proxy-Authorization": aiohttp.encode_basic_auth(*login)} if login else {})
