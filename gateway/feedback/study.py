@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.contract import Judgement, Label
 from gateway.contract.options import FeedbackOptions
 from gateway.feedback import tuning
-from gateway.feedback.factors import Move, Place, factors, move
+from gateway.feedback.factors import Move, Place, factors, move, reverted
 from gateway.outbox import labels
 from gateway.outbox.labels import LabelRow
 
@@ -40,7 +40,7 @@ def study(connection: sqlite3.Connection, bounds: Bounds, *, learn: bool, now_ns
     for clip in moves:
         move(connection, clip, now_ns=now_ns)
         now[clip.place] = clip.after
-    rows = labels.unlearnt(connection, AT_ONCE) if learn else []
+    rows = labels.unlearnt(connection, AT_ONCE if learn else 0)
     for row in rows:
         moved = _moved(connection, row, now, bounds)
         if moved is not None:
@@ -63,13 +63,12 @@ def _clip(place: Place, factor: float, bounds: Bounds) -> Move | None:
 
 
 def _moved(connection: sqlite3.Connection, row: LabelRow, now: Mapping[Place, float], bounds: Bounds) -> Move | None:
-    """A verdict that only repeats the one that stood moves nothing: two people may close one case."""
     options, judgement = bounds.get(row.detector), _JUDGEMENTS.get(row.judgement)
-    if options is None or judgement is None or labels.before(connection, row) == row.judgement:
-        return None
     place = Place(row.detector, row.machine, row.condition)
-    factor = now.get(place, 1.0)
-    after = tuning.moved(factor, judgement, options)
+    if options is None or judgement is None or row.number <= reverted(connection, place):
+        return None
+    factor, stood = now.get(place, 1.0), _JUDGEMENTS.get(labels.before(connection, row))
+    after = tuning.moved(factor, judgement, options, instead_of=stood)
     who = f"{row.by} ({row.origin})" if row.by else row.origin
     return Move(place, factor, after, who, f"{row.judgement} of {row.incident}") if after != factor else None
 

@@ -9,15 +9,26 @@ _LEAST = 1e-9
 """A factor this near to 1 is 1: what was multiplied and divided comes back to where it was."""
 
 
-def moved(factor: float, judgement: Judgement, options: FeedbackOptions) -> float:
+def moved(factor: float, judgement: Judgement, options: FeedbackOptions, *, instead_of: Judgement | None = None) -> float:
     """The factor after a verdict: a false alarm raises it, a true one takes a step back, nothing else moves it.
+
+    instead_of   the verdict on the same incident that stood before. One that only repeats it moves nothing: two people may close one
+                 case. One that corrects a false alarm takes that step back first, so that no single case goes further than a step.
 
     >>> options = FeedbackOptions(step=0.05, at_most=0.08)
     >>> round(moved(1.0, Judgement.FALSE_ALARM, options), 4), round(moved(1.05, Judgement.FALSE_ALARM, options), 4)
     (1.05, 1.08)
     >>> moved(1.03, Judgement.TRUE_POSITIVE, options), moved(1.03, Judgement.MAINTENANCE, options)
     (1.0, 1.03)
+    >>> moved(1.05, Judgement.FALSE_ALARM, options, instead_of=Judgement.FALSE_ALARM)
+    1.05
+    >>> moved(1.05, Judgement.MAINTENANCE, options, instead_of=Judgement.FALSE_ALARM)
+    1.0
     """
+    if judgement is instead_of:
+        return within(factor, options)
+    if instead_of is Judgement.FALSE_ALARM:
+        factor /= 1 + options.step
     if judgement is Judgement.FALSE_ALARM:
         factor *= 1 + options.step
     elif judgement is Judgement.TRUE_POSITIVE:

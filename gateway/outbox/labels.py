@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
@@ -18,6 +19,7 @@ MOST = 100_000
 """Labels kept; beyond, the oldest are forgotten."""
 _MARK = "label_learnt"
 _LATEST_NS = 2**63 - 1
+_LONGEST, _LONGEST_COMMENT = 200, 4000
 
 
 class LabelRow(NamedTuple):
@@ -91,7 +93,7 @@ def _add(connection: sqlite3.Connection, verdict: Verdict, origin: str, now_ns: 
     incident = _text(verdict.incident)
     found = meant(connection, incident) or Meant("", "", "", 0, 0)
     row = (
-        _text(verdict.id),
+        _identity(verdict.id),
         incident,
         found.machine,
         found.condition,
@@ -101,7 +103,7 @@ def _add(connection: sqlite3.Connection, verdict: Verdict, origin: str, now_ns: 
         now_ns,
         origin,
         _text(verdict.by),
-        _text(verdict.comment),
+        _text(verdict.comment, _LONGEST_COMMENT),
         _text(verdict.case),
     )
     columns = ", ".join(LabelRow._fields[1:])
@@ -109,9 +111,16 @@ def _add(connection: sqlite3.Connection, verdict: Verdict, origin: str, now_ns: 
     return LabelRow(int(done.lastrowid or 0), *row) if done.rowcount else None
 
 
-def _text(said: str) -> str:
+def _text(said: str, longest: int = _LONGEST) -> str:
     """What the file can hold: half a surrogate pair out of a JSON text is none."""
-    return said.encode("utf-8", "replace").decode()
+    return said[:longest].encode("utf-8", "replace").decode()
+
+
+def _identity(said: str) -> str:
+    """Two that are too long must not become one."""
+    if len(said) <= _LONGEST:
+        return _text(said)
+    return _text(said, _LONGEST - 33) + "-" + blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def meant(connection: sqlite3.Connection, incident: str) -> Meant | None:
@@ -120,12 +129,15 @@ def meant(connection: sqlite3.Connection, incident: str) -> Meant | None:
     if row is None:
         return None
     machine, condition, since_ns, body, crc = row
-    read = _decode(body) if crc32(body) == crc else _Body()
+    try:
+        read = _decode(body) if crc32(body) == crc else _Body()
+    except msgspec.MsgspecError:  # of another version: no reason for the verdict to come again for ever
+        read = _Body()
     return Meant(machine, condition, read.detector, since_ns, read.cleared_ns)
 
 
 def unlearnt(connection: sqlite3.Connection, limit: int) -> list[LabelRow]:
-    """Those nobody has learnt from yet, in the order they came."""
+    """Those nobody has learnt from yet, in the order they came. Belongs into a transaction that may write."""
     rows = connection.execute(f"{_ALL} WHERE number > ? ORDER BY number LIMIT ?", (_mark(connection), limit))
     return [LabelRow(*row) for row in rows]
 
@@ -135,13 +147,23 @@ def learnt(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (_MARK, str(number)))
 
 
+def last_number(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(max(number), 0) FROM label").fetchone()[0])
+
+
 def _mark(connection: sqlite3.Connection) -> int:
-    """A file that was salvaged may have lost the mark (then the last label that moved something stands for it) or the last labels."""
+    """A file that was salvaged may have lost the mark: then the last label that moved something stands for it. Or the last labels:
+    then their numbers are given again, to labels nobody has learnt from.
+    """
     row = connection.execute("SELECT value FROM note WHERE name=?", (_MARK,)).fetchone()
     if row is None:
         row = connection.execute("SELECT coalesce(max(label), 0) FROM tuning").fetchone()
-    last = connection.execute("SELECT coalesce(max(number), 0) FROM label").fetchone()[0]
-    return min(int(row[0]), int(last))
+    mark, last = int(row[0]), last_number(connection)
+    if mark <= last:
+        return mark
+    learnt(connection, last)
+    connection.execute("UPDATE tuning SET label=? WHERE label>?", (last, last))
+    return last
 
 
 def before(connection: sqlite3.Connection, label: LabelRow) -> str:
