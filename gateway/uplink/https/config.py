@@ -13,7 +13,7 @@ from gateway.uplink.https.checked import Address, Condition, HeaderName, HeaderV
 from gateway.uplink.https.login import AuthOptions
 from gateway.uplink.https.rules import ResultOptions
 from gateway.uplink.https.shape import SINGLE, BodyOptions
-from gateway.uplink.https.template import Scope, compiled
+from gateway.uplink.https.template import Scope, compiled, filled
 
 
 class TlsOptions(StrictModel):
@@ -62,7 +62,7 @@ class CheckOptions(StrictModel):
     """One question of `lineside test-uplink`."""
 
     name: str = Field(min_length=1, max_length=16)
-    get: Template = Field(pattern=r"^/", description="what is asked for, below the address; may name vars")
+    get: str = Field(pattern=r"^/", description="what is asked for, below the address; may name vars")
     ok: Condition | None = Field(None, description="on the answer's JSON; default: any 2xx will do")
     remedy: str = Field(description="what the administrator must change")
 
@@ -134,7 +134,8 @@ class HttpsOptions(UplinkOptions):
         body, per_item, idempotency = self.body, self.result.per_item, self.idempotency
         templates: list[Json] = [self.path, body.item, body.key, body.group_by, *(also.item for also in body.also), *self.headers.values()]
         templates += [per_item.event if per_item else None, idempotency.value if idempotency else None]
-        templates += [text for check in self.checks for text in (check.get,)]
         scope = Scope(vars=self.vars)
         for template in templates:
             compiled(template, scope)
+        for check in self.checks:
+            filled(check.get, self.vars)

@@ -33,17 +33,21 @@ _WHY = {
 class Places:
     """Paths to what a receiver says, compiled."""
 
-    code: paths.Keys | None
-    message: paths.Keys | None
-    fields: paths.Keys | None
+    code: tuple[paths.Keys, ...]
+    message: tuple[paths.Keys, ...]
+    fields: tuple[paths.Keys, ...]
 
     @staticmethod
     def of(options: ErrorPaths) -> Places:
-        return Places(*(paths.parse(path) if path else None for path in (options.code, options.message, options.fields)))
+        return Places(*(tuple(map(paths.parse, given)) for given in (options.code, options.message, options.fields)))
 
     def said(self, document: Any) -> Said:
-        fields = tuple(paths.texts_at(document, self.fields))
-        return Said(paths.text_at(document, self.code), paths.text_at(document, self.message), fields[:20])
+        fields = next((found for keys in self.fields if (found := paths.texts_at(document, keys))), [])
+        return Said(_first(document, self.code), _first(document, self.message), tuple(fields[:20]))
+
+
+def _first(document: Any, places: Sequence[paths.Keys]) -> str:
+    return next((found for keys in places if (found := paths.text_at(document, keys))), "")
 
 
 class Judge:

@@ -137,10 +137,17 @@ def plan(events: Sequence[Event], mapper: Mapper, options: HttpsOptions) -> tupl
 
 def _merge(earlier: Entry, later: Entry) -> None:
     """As if both had been written one after the other: what the later one does not say stays."""
-    earlier.fields = {**(earlier.fields or {}), **(later.fields or {})}
+    earlier.fields = _over(later.fields or {}, earlier.fields or {})
     earlier.rows += later.rows
     earlier.machines |= later.machines
     earlier.event, earlier.mark, earlier.idempotency = later.event, later.mark, later.idempotency
+
+
+def _over(later: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _over(value, earlier[key]) for key, value in later.items() if isinstance(value, dict) and isinstance(earlier.get(key), dict)
+    }
+    return {**earlier, **later, **both}
 
 
 def _sized(entries: list[Entry], most: int | None, refused: dict[int, Outcome]) -> list[Entry]:

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import yaml
 
+from gateway.contract import SecretRef
+
 DEFAULT: Final = "cloudevents"
 # The key whose value makes the others of its section another thing altogether.
 _DECIDES: Final = {"auth": "kind", "body": "form"}
@@ -63,7 +65,7 @@ def under(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_short_forms(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """``token`` is bearer, unless there is an auth to say what the token is for."""
-    if given.get("token") is None or given.get("auth") is not None:
+    if not isinstance(given.get("token"), Mapping | SecretRef) or given.get("auth") is not None:
         return given
     return {**given, "auth": {"kind": "bearer", "token": given["token"]}}
 
@@ -92,7 +94,7 @@ def _other(key: str, upper: Mapping[str, Any], lower: Mapping[str, Any]) -> bool
 
 
 def _check(name: str, needs: Mapping[str, str], preset: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
-    missing = [f"{key} ({what})" for key, what in needs.items() if _applies(key, preset, merged) and _at(merged, key) in (None, "")]
+    missing = [f"{key} ({what})" for key, what in needs.items() if _applies(key, preset, merged) and _at(merged, key) in (None, "", [])]
     if missing:
         raise PresetError(f"preset {name} needs {', '.join(missing)}")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway.contract import Duration, StrictModel
 from gateway.uplink.https.checked import Condition, HeaderName, JsonPath, Template
@@ -32,12 +32,20 @@ class QuotaRule(MatchRule):
     hold: Literal["next_hour"] | Duration = Field("15m", description="how long, if it does not say")  # type: ignore[arg-type]
 
 
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Paths = Annotated[list[JsonPath], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]), Field(max_length=10)]
+"""One path or several; the first that leads to something is taken."""
+
+
 class ErrorPaths(StrictModel):
     """Where the receiver says what is wrong, in the body of an answer for the whole request."""
 
-    code: JsonPath | None = Field(None, description="for example $[0].errorCode")
-    message: JsonPath | None = Field(None, description="for example $[0].message")
-    fields: JsonPath | None = Field(None, description="names of the fields that are wrong, one or a list")
+    code: Paths = Field(default_factory=list, description="for example $[0].errorCode")
+    message: Paths = Field(default_factory=list, description="for example $[0].message")
+    fields: Paths = Field(default_factory=list, description="names of the fields that are wrong, one or a list")
 
 
 class PerItem(ErrorPaths):

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from gateway.contract import Json
 from gateway.uplink.https.filters import Apply, Cuts, TemplateError, Unfit, make, text
-from gateway.uplink.https.paths import MISSING, PathError, literal, parse, walk
+from gateway.uplink.https.paths import MISSING, Keys, PathError, literal, parse, walk
 from gateway.uplink.https.view import VARIABLES, Look, View
 
 MOST_CHARACTERS = 4000
@@ -63,6 +63,18 @@ def as_text(value: str, scope: Scope | None = None, quote: Callable[[str], str] 
         return "".join(part if isinstance(part, str) else quote(_word(part(view))) for part in parts)
 
     return render
+
+
+def filled(value: str, constants: Mapping[str, Json]) -> str:
+    """A text without an event: only ``{{ vars.name }}`` may stand in it, without filters. Raises TemplateError."""
+
+    def constant(found: re.Match[str]) -> str:
+        name, *keys = parse(found[1].strip())
+        if name != "vars":
+            raise TemplateError(f"{found[0][:80]}: there is no event here, only vars")
+        return text(_var(tuple(keys), constants))
+
+    return _BLOCK.sub(constant, value)
 
 
 def _compiled(value: Json, scope: Scope, depth: int) -> Render:
@@ -183,12 +195,17 @@ def _value(written: str, scope: Scope) -> Look:
     return lambda view: walk(view.data, path)
 
 
-def _constant(keys: tuple[str | int, ...], scope: Scope) -> Look:
-    found = MISSING if scope.vars is None else walk(dict(scope.vars), keys)
-    if scope.vars is not None and (found is MISSING or not keys):
-        known = ", ".join(scope.vars) or "none"
-        raise TemplateError(f"vars has no {'.'.join(map(str, keys)) or 'name'}; there are: {known}")
+def _constant(keys: Keys, scope: Scope) -> Look:
+    found = MISSING if scope.vars is None else _var(keys, scope.vars)
     return lambda _view: found
+
+
+def _var(keys: Keys, constants: Mapping[str, Json]) -> Json:
+    found = walk(dict(constants), keys)
+    if found is MISSING or not keys:
+        known = ", ".join(constants) or "none"
+        raise TemplateError(f"vars has no {'.'.join(map(str, keys)) or 'name'}; there are: {known}")
+    return found
 
 
 def _filter(written: str, scope: Scope, label: str) -> _Step:
