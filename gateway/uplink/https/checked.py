@@ -44,6 +44,10 @@ def address(value: str) -> str:
     return value
 
 
+def _token_url(value: str) -> str:
+    return value if value.startswith("/") and not value.startswith("//") else address(value)
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -73,5 +77,7 @@ Item = Annotated[dict[str, Json], AfterValidator(_template)]
 JsonPath = Annotated[str, AfterValidator(_path)]
 Condition = Annotated[str, AfterValidator(_condition)]
 Address = Annotated[str, AfterValidator(address)]
+TokenUrl = Annotated[str, AfterValidator(_token_url)]
+"""An address, or a path at the destination's."""
 HeaderName = Annotated[str, AfterValidator(header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]

@@ -49,7 +49,7 @@ class Link:
         self._own, self._signers = self._login_headers(), self._make_signers()
         tls = context_of(options, self._context, self.peer)
         await self._reach(tls if self._base.startswith("https") else None)
-        self.tokens = Tokens(options.auth, self._context, self._ask_for_token) if options.auth.is_oauth else None
+        self.tokens = Tokens(options.auth, self._base, self._context, self._ask_for_token) if options.auth.is_oauth else None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=options.concurrency + 1),
             timeout=aiohttp.ClientTimeout(total=None),  # whoever calls has one for all its requests together
@@ -173,9 +173,10 @@ class Link:
         if auth.kind == "bearer":
             return {"Authorization": f"Bearer {self._header_secret(auth.token)}"}
         if auth.kind == "header_key" and auth.header:
-            return {auth.header: self._header_secret(auth.token)}
-        if auth.kind == "basic" and auth.username:
-            return {"Authorization": aiohttp.encode_basic_auth(auth.username, self._header_secret(auth.password), "utf-8")}
+            return {auth.header: self._header_secret(auth.key)}
+        if auth.kind == "basic":
+            user = self._header_secret(auth.user) if isinstance(auth.user, SecretRef) else auth.user or ""
+            return {"Authorization": aiohttp.encode_basic_auth(user, self._header_secret(auth.password), "utf-8")}
         return {}
 
     def _header_secret(self, ref: SecretRef | None) -> str:

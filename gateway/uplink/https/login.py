@@ -7,22 +7,22 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gateway.contract import Duration, SecretRef, StrictModel
-from gateway.uplink.https.checked import Address, HeaderName
+from gateway.uplink.https.checked import HeaderName, TokenUrl
 
 _OAUTH = {"token_url", "client_id", "scope", "extra", "token_ttl", "base_from"}
 _NEEDS: dict[str, set[str]] = {
     "none": set(),
     "bearer": {"token"},
-    "basic": {"username", "password"},
-    "header_key": {"header", "token"},
+    "basic": {"user", "password"},
+    "header_key": {"header", "key"},
     "oauth2_client_credentials": {"token_url", "client_id", "client_secret"},
-    "oauth2_jwt_bearer": {"token_url", "client_id", "username", "audience", "private_key"},
+    "oauth2_jwt_bearer": {"token_url", "client_id", "user", "key"},
     "mtls": set(),
     "standard_webhooks": {"secrets"},
 }
 _MAY: dict[str, set[str]] = {
     "oauth2_client_credentials": _OAUTH | {"client_auth"},
-    "oauth2_jwt_bearer": _OAUTH | {"algorithm", "key_id", "valid_for"},
+    "oauth2_jwt_bearer": _OAUTH | {"audience", "algorithm", "key_id", "valid_for"},
 }
 
 
@@ -32,18 +32,18 @@ class AuthOptions(StrictModel):
     kind: Literal[
         "none", "bearer", "basic", "header_key", "oauth2_client_credentials", "oauth2_jwt_bearer", "mtls", "standard_webhooks"
     ] = "none"
-    token: SecretRef | None = Field(None, description="bearer, header_key")
+    token: SecretRef | None = Field(None, description="bearer")
     header: HeaderName | None = Field(None, description="header_key: the header's name, for example api-key")
-    username: str | None = Field(None, min_length=1, description="basic; oauth2_jwt_bearer: the user it is for (sub)")
+    user: str | SecretRef | None = Field(None, description="basic; oauth2_jwt_bearer: the user it is for (sub)")
     password: SecretRef | None = Field(None, description="basic")
-    token_url: Address | None = Field(None, description="oauth2: where tokens are given out")
+    token_url: TokenUrl | None = Field(None, description="oauth2: where tokens are given out; /path: at the address of the destination")
     client_id: str | SecretRef | None = Field(None, description="oauth2; oauth2_jwt_bearer: the issuer (iss)")
     client_secret: SecretRef | None = Field(None, description="oauth2_client_credentials")
     client_auth: Literal["form", "basic"] = Field("form", description="where the client's id and secret go")
     scope: str | None = Field(None, description="oauth2")
     extra: dict[str, str] = Field(default_factory=dict, description="oauth2: more fields of the form, no secrets")
-    audience: str | None = Field(None, description="oauth2_jwt_bearer: whom the assertion is for (aud)")
-    private_key: SecretRef | None = Field(None, description="oauth2_jwt_bearer: the key in PEM")
+    audience: str | None = Field(None, description="oauth2_jwt_bearer: whom the assertion is for (aud); default: the origin of token_url")
+    key: SecretRef | None = Field(None, description="header_key: the key; oauth2_jwt_bearer: the private key in PEM")
     key_id: str | None = Field(None, description="oauth2_jwt_bearer: name of the key (kid)")
     algorithm: Literal["RS256", "PS256", "ES256"] = Field("RS256", description="oauth2_jwt_bearer")
     valid_for: Duration = Field("2m", gt=0, le=3600, description="oauth2_jwt_bearer: life of an assertion")  # type: ignore[assignment]

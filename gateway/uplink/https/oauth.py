@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 
 import aiohttp
 
@@ -48,12 +48,14 @@ class Token:
 class Tokens:
     """Of one destination.
 
-    post   asks an endpoint; raises NotConnected
+    address_   the destination's, for a token_url that is a path
+    post       asks an endpoint; raises NotConnected
     """
 
-    def __init__(self, options: AuthOptions, context: UplinkContext, post: Post) -> None:
+    def __init__(self, options: AuthOptions, address_: str, context: UplinkContext, post: Post) -> None:
         self._options, self._context, self._post = options, context, post
-        self._peer = urlsplit(options.token_url or "").netloc
+        self._url = urljoin(address_, options.token_url or "")
+        self._peer = urlsplit(self._url).netloc
         self._lock = asyncio.Lock()
         self._token: Token | None = None
         self._refused: tuple[float, LoginRefused] | None = None
@@ -95,7 +97,7 @@ class Tokens:
         form, headers = self._form()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         headers["Accept"] = "application/json"
-        return await self._post(self._options.token_url or "", urlencode(form).encode(), headers)
+        return await self._post(self._url, urlencode(form).encode(), headers)
 
     def _form(self) -> tuple[dict[str, str], dict[str, str]]:
         options, headers = self._options, dict[str, str]()
@@ -118,12 +120,13 @@ class Tokens:
 
         options = self._options
         now = int(self._context.clock.now_ns() / 1e9 + self._skew)
-        claims = {"iss": client, "sub": options.username, "aud": options.audience, "iat": now, "exp": now + int(options.valid_for)}
+        audience = options.audience or self._url.removesuffix(urlsplit(self._url).path)
+        claims = {"iss": client, "sub": self._text(options.user), "aud": audience, "iat": now, "exp": now + int(options.valid_for)}
         headers = {"kid": options.key_id} if options.key_id else None
         try:
-            return jwt.encode(claims, self._text(options.private_key), algorithm=options.algorithm, headers=headers)
+            return jwt.encode(claims, self._text(options.key), algorithm=options.algorithm, headers=headers)
         except (jwt.PyJWTError, *_SECRET_KINDS) as exc:
-            name = options.private_key.secret if options.private_key else ""
+            name = options.key.secret if options.key else ""
             raise LoginRefused(f"secret {name} is no private key in PEM for {options.algorithm}") from exc
 
     def _clock_was_wrong(self, answer: Answer) -> bool:
