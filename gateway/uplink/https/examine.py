@@ -30,7 +30,7 @@ _LOGIN = {
     "unsupported_grant_type": "is auth.token_url the right endpoint, and is this flow enabled for the app?",
     "invalid_scope": "check auth.scope",
     "invalid_app_access": "allow the user to use the app at the receiver",
-    "invalid_grant": "check auth.user, auth.audience and the clock; is the certificate at the receiver the one of auth.key, "
+    "invalid_grant": "check auth.username, auth.audience and the clock; is the certificate at the receiver the one of auth.private_key, "
     "and has an administrator approved the app for this user?",
 }
 _ARRIVED = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)

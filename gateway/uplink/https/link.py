@@ -173,9 +173,9 @@ class Link:
         if auth.kind == "bearer":
             return {"Authorization": f"Bearer {self._header_secret(auth.token)}"}
         if auth.kind == "header_key" and auth.header:
-            return {auth.header: self._header_secret(auth.key)}
+            return {auth.header: self._header_secret(auth.token)}
         if auth.kind == "basic":
-            user = self._header_secret(auth.user) if isinstance(auth.user, SecretRef) else auth.user or ""
+            user = self._header_secret(auth.username) if isinstance(auth.username, SecretRef) else auth.username or ""
             return {"Authorization": aiohttp.encode_basic_auth(user, self._header_secret(auth.password), "utf-8")}
         return {}
 

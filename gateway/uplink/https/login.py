@@ -13,10 +13,10 @@ _OAUTH = {"token_url", "client_id", "scope", "extra", "token_ttl", "base_from"}
 _NEEDS: dict[str, set[str]] = {
     "none": set(),
     "bearer": {"token"},
-    "basic": {"user", "password"},
-    "header_key": {"header", "key"},
+    "basic": {"username", "password"},
+    "header_key": {"header", "token"},
     "oauth2_client_credentials": {"token_url", "client_id", "client_secret"},
-    "oauth2_jwt_bearer": {"token_url", "client_id", "user", "key"},
+    "oauth2_jwt_bearer": {"token_url", "client_id", "username", "private_key"},
     "mtls": set(),
     "standard_webhooks": {"secrets"},
 }
@@ -32,9 +32,9 @@ class AuthOptions(StrictModel):
     kind: Literal[
         "none", "bearer", "basic", "header_key", "oauth2_client_credentials", "oauth2_jwt_bearer", "mtls", "standard_webhooks"
     ] = "none"
-    token: SecretRef | None = Field(None, description="bearer")
+    token: SecretRef | None = Field(None, description="bearer, header_key")
     header: HeaderName | None = Field(None, description="header_key: the header's name, for example api-key")
-    user: str | SecretRef | None = Field(None, description="basic; oauth2_jwt_bearer: the user it is for (sub)")
+    username: str | SecretRef | None = Field(None, description="basic; oauth2_jwt_bearer: the user it is for (sub)")
     password: SecretRef | None = Field(None, description="basic")
     token_url: TokenUrl | None = Field(None, description="oauth2: where tokens are given out; /path: at the address of the destination")
     client_id: str | SecretRef | None = Field(None, description="oauth2; oauth2_jwt_bearer: the issuer (iss)")
@@ -43,7 +43,7 @@ class AuthOptions(StrictModel):
     scope: str | None = Field(None, description="oauth2")
     extra: dict[str, str] = Field(default_factory=dict, description="oauth2: more fields of the form, no secrets")
     audience: str | None = Field(None, description="oauth2_jwt_bearer: whom the assertion is for (aud); default: the origin of token_url")
-    key: SecretRef | None = Field(None, description="header_key: the key; oauth2_jwt_bearer: the private key in PEM")
+    private_key: SecretRef | None = Field(None, description="oauth2_jwt_bearer: the key in PEM")
     key_id: str | None = Field(None, description="oauth2_jwt_bearer: name of the key (kid)")
     algorithm: Literal["RS256", "PS256", "ES256"] = Field("RS256", description="oauth2_jwt_bearer")
     valid_for: Duration = Field("2m", gt=0, le=3600, description="oauth2_jwt_bearer: life of an assertion")  # type: ignore[assignment]

@@ -121,12 +121,12 @@ class Tokens:
         options = self._options
         now = int(self._context.clock.now_ns() / 1e9 + self._skew)
         audience = options.audience or self._url.removesuffix(urlsplit(self._url).path)
-        claims = {"iss": client, "sub": self._text(options.user), "aud": audience, "iat": now, "exp": now + int(options.valid_for)}
+        claims = {"iss": client, "sub": self._text(options.username), "aud": audience, "iat": now, "exp": now + int(options.valid_for)}
         headers = {"kid": options.key_id} if options.key_id else None
         try:
-            return jwt.encode(claims, self._text(options.key), algorithm=options.algorithm, headers=headers)
+            return jwt.encode(claims, self._text(options.private_key), algorithm=options.algorithm, headers=headers)
         except (jwt.PyJWTError, *_SECRET_KINDS) as exc:
-            name = options.key.secret if options.key else ""
+            name = options.private_key.secret if options.private_key else ""
             raise LoginRefused(f"secret {name} is no private key in PEM for {options.algorithm}") from exc
 
     def _clock_was_wrong(self, answer: Answer) -> bool:
