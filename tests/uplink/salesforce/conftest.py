@@ -85,7 +85,12 @@ class Line:
         return [incident(1, "raised", machine=f"press-{i:03d}") for i in range(count)]
 
     def options(self, **more: Any) -> dict[str, Any]:
-        auth = {"kind": "oauth2_jwt_bearer", "client_id": {"secret": "id"}, "key": {"secret": "key"}, "user": USER}
+        auth = {
+            "kind": "oauth2_jwt_bearer",
+            "client_id": {"secret": "id"},
+            "private_key": {"secret": "key"},
+            "username": USER,
+        }
         return {"https": self.org.url, "preset": "salesforce", "auth": auth, "timeout": "2s"} | more
 
     def context(self) -> UplinkContext:
