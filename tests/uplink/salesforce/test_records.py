@@ -85,3 +85,12 @@ async def test_ids_that_are_not_unique_any_more_hold_and_lose_nothing(line: Line
         org.org._store("Case", {"Id": org.org._id("Case")}, {"Gateway_Alarm_Id__c": event.correlationid})
     [outcome] = await (await line.connected(mode="record")).send([event])
     assert outcome.kind is HOLD
+
+
+async def test_a_case_is_closed_when_the_plant_wants_it(line: Line, org: Salesforce) -> None:
+    """docs/salesforce.md names these three lines."""
+    body = {"also": [{"types": ["*.cleared.*"], "item": {"Status": "Closed"}}]}
+    await send(line, [line.incident(1, "raised")], [line.incident(2, "updated")], body=body)
+    assert org.cases[0]["IsClosed"] is False
+    await send(line, [line.incident(3, "cleared")], body=body)
+    assert (org.cases[0]["IsClosed"], org.cases[0]["Subject"]) == (True, "press-07: oil too hot")
