@@ -14,7 +14,7 @@ from gateway import __version__
 from gateway.contract import BAD, Json, Severity, reason
 from gateway.incidents import Incident
 from gateway.outbox import incidents as stored
-from gateway.outbox import retention, tally
+from gateway.outbox import labels, retention, tally
 from gateway.telemetry.counts import Figure
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_POINTS = 600
 _CACHE_SECONDS = 1.0
 _HUNG_SECONDS = 10.0
+_PRECISION_NS = 90 * 86_400_000_000_000
 
 
 class Overview:
@@ -33,7 +34,7 @@ class Overview:
         self._app = app
         self._metrics: Metrics | None = None
         self._started_ns = app.clock.now_ns()
-        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "allowed": 0, "oldest": None}
+        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "allowed": 0, "oldest": None, "precision": {}}
         self._asked = -1e9
         self._rate = (time.monotonic(), 0, 0.0)
 
@@ -141,6 +142,7 @@ class Overview:
                     "bytes": retention.used_bytes(connection),
                     "allowed": retention.allowed_bytes(connection, app.outbox.caps),
                     "oldest": tally.oldest_recorded_ns(connection),
+                    "precision": labels.precision(connection, app.clock.now_ns() - _PRECISION_NS),
                 }
             )
 
@@ -220,6 +222,9 @@ class Overview:
         for name, (_, _, _, sender) in app.edges.senders.items():
             yield Figure("breaker_open", "1 = only probes are sent", int(sender.breaker.state != "closed"), (("destination", name),))
             yield Figure("budget_used_up", "1 = only critical events are sent", int(bool(sender.throttle.why)), (("destination", name),))
+        for watch, votes in self._database["precision"].items():
+            if votes.precision is not None:
+                yield Figure("detector_precision", "real faults among what was judged, 90 days", votes.precision, (("watch", watch),))
         for destination, counts in self._database["backlog"].items():
             for what, count in counts.items():
                 kind: Literal["gauge", "counter"] = "counter" if what in tally.TALLIED else "gauge"

@@ -44,11 +44,12 @@ async def test_who_never_ends_is_told_and_left_behind(monkeypatch: pytest.Monkey
 async def test_a_last_send_has_a_traceback_only_for_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
     missing, bug = ConfigError("secret crm-token: no such file"), ZeroDivisionError("division by zero")
     status = Status(FakeClock())
-    parts: dict[str, Any] = dict.fromkeys(("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading"))
+    parts: dict[str, Any] = dict.fromkeys(("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading", "summarise", "learn"))
     async with asyncio.TaskGroup() as tasks:
         all_edges = edges.Edges(tasks, status=status, **parts)
         for name, error in (("crm", missing), ("mes", bug)):
             done: asyncio.Task[None] = tasks.create_task(asyncio.sleep(0))
+            all_edges._verdicts[name] = done
             all_edges.senders[name] = SimpleNamespace(), done, status.add("destination", name), _Failing(error)  # type: ignore[assignment]
         await all_edges.last_send(1.0)
     told = [(record.fields["why"], record.exc_info and record.exc_info[1]) for record in caplog.records]  # type: ignore[attr-defined]

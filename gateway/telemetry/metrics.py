@@ -28,6 +28,7 @@ HELP = {
     "events_unaddressed": "events no destination wanted",
     "deliveries": "what became of events sent, by destination and outcome",
     "contract_violations": "events of ours that broke their contract and were not sent",
+    "verdicts": "verdicts that came back, by destination and judgement",
 }
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.outbox import operations
+from gateway.outbox import tally
+from gateway.outbox.labels import Votes
 from gateway.overview import Overview
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.metrics import HELP, Metrics
@@ -25,7 +26,8 @@ def exported() -> set[str]:
     for name in HELP:
         counts.add(name)
     status.add("source", "press-07")
-    parts: dict[str, Any] = dict.fromkeys((*operations.TALLIED, "parked", "quarantined", "ready"), 0)
+    parts: dict[str, Any] = dict.fromkeys((*tally.TALLIED, *tally.WAITING), 0)
+    sender = SimpleNamespace(breaker=SimpleNamespace(state="closed"), throttle=SimpleNamespace(why=""))
     app: Any = SimpleNamespace(
         clock=clock,
         counts=counts,
@@ -33,9 +35,16 @@ def exported() -> set[str]:
         incidents=SimpleNamespace(open=[]),
         pipeline=SimpleNamespace(inboxes={}, last_progress=0.0),
         outbox=SimpleNamespace(commits=0),
+        edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}),
     )
     overview = Overview(app)
-    overview._database = {"backlog": {"crm": parts}, "bytes": 0, "oldest": None}
+    overview._database = {
+        "backlog": {"crm": parts},
+        "bytes": 0,
+        "allowed": 0,
+        "oldest": None,
+        "precision": {"limit-1": Votes(true_positive=1)},
+    }
     text = Metrics(counts, status, overview._figures).render().decode()
     return set(re.findall(r"^(lineside_[a-z_]+?)(?:\{.*\})? ", text, re.MULTILINE))
 
