@@ -83,16 +83,16 @@ async def test_batch_is_halved_until_only_the_poison_is_parked(receiver: Receive
 
 async def test_halving_that_is_cut_short_keeps_what_was_delivered(make: Make) -> None:
     def hang(_: Any) -> None:
-        receiver.hang = True
+        server.hang = True
 
-    receiver = Receiver(on_event=hang)
-    receiver.poison = {"ev-00000007"}
-    await receiver.start()
-    uplink = await make(receiver.url, mode="batch", timeout="500ms")
+    server = Receiver(on_event=hang)
+    server.poison = {"ev-00000007"}
+    await server.start()
+    uplink = await make(server.url, mode="batch", timeout="500ms")
     got = await kinds(uplink, *range(8))
     assert got[:4] == [SENT] * 4
     assert set(got[4:]) == {RETRY}
-    await receiver.stop()
+    await server.stop()
 
 
 @pytest.mark.parametrize("mode", ["structured", "batch"])
