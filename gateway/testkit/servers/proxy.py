@@ -59,12 +59,15 @@ class ConnectProxy:
         headers = {name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
         self.targets.append(target)
         status = self._status(method, headers.get("proxy-authorization", ""))
-        if status != 200:
+        host, _, port = target.rpartition(":")
+        try:
+            there, onward = await asyncio.open_connection(host, int(port)) if status == 200 else (None, None)
+        except OSError:
+            there, onward, status = None, None, 502
+        if there is None or onward is None:
             writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
             await writer.drain()
             return
-        host, _, port = target.rpartition(":")
-        there, onward = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
             async with asyncio.TaskGroup() as both:

@@ -158,12 +158,17 @@ class Link:
         peer, default = (proxy.peer, 80) if proxy else (self.peer, 443 if tls else 80)
         try:
             async with asyncio.timeout(seconds):
-                _, writer = await asyncio.open_connection(parts.hostname, parts.port or default, ssl=None if proxy else tls)
+                began = self._context.clock.monotonic()
+                reader, writer = await asyncio.open_connection(parts.hostname, parts.port or default, ssl=None if proxy else tls)
+                try:
+                    if tls and not proxy and await _hangs_up(reader, self._context.clock.monotonic() - began):
+                        raise NotConnected(peer, "hangs up after the handshake: it refuses our certificate, or wants one")
+                finally:
+                    writer.transport.abort()
         except TimeoutError as exc:
             raise NotConnected(peer, f"no answer within {seconds:g} s") from exc
         except OSError as exc:
             raise NotConnected(peer, in_words(exc)) from exc
-        writer.transport.abort()
 
     def _proxy(self, url: str) -> Proxy | None:
         return proxy_for(url, self._options.proxy, self._context.secret)
@@ -198,6 +203,17 @@ class Link:
         if not self._signers:
             return {}
         return signing.headers(id_, self._context.clock.now_ns() // 1_000_000_000, body, self._signers)
+
+
+async def _hangs_up(reader: asyncio.StreamReader, handshake_seconds: float) -> bool:
+    """With TLS 1.3 a server says only after the handshake what it thinks of our certificate; that takes one way more."""
+    try:
+        async with asyncio.timeout(min(1.0, 0.05 + 2 * handshake_seconds)):
+            return not await reader.read(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> Answer:
