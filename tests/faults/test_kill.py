@@ -1,4 +1,4 @@
-"""`kill -9` at random moments, ten by default, between a real PLC and a real stream: ids at the receiver = ids committed, no second id."""
+"""`kill -9` at random moments, ten by default, between a real PLC, a real stream and an HTTPS receiver: ids there = ids committed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.testkit.servers.https import Receiver
 from gateway.testkit.servers.modbus import Plc
 from gateway.testkit.servers.nats import NatsServer
 
@@ -40,6 +41,7 @@ incidents:
   evidence: {{before: 2s, after: 1s, max_kilobytes: 2}}
 deliver:
   plant: {{nats: "{nats}", stream: EVENTS, timeout: 2s, batch: 20}}
+  crm: {{https: "{https}", ca: "{ca}", mode: batch, timeout: 2s, batch: 10}}
 gateway: {{state_dir: "{state}", page: "off"}}
 """
 # What is committed, noted by the file itself in the transaction that commits it: also what was delivered and deleted since.
@@ -109,8 +111,9 @@ class Outbox:
         (row,) = self.all("SELECT count(*) FROM delivery")
         return int(str(row[0]))
 
-    def tally(self) -> dict[str, int]:
-        return {str(what): int(str(count)) for what, count in self.all("SELECT what, count FROM tally")}
+    def tally(self, destination: str) -> dict[str, int]:
+        rows = self.all(f"SELECT what, count FROM tally WHERE destination='{destination}' AND count")
+        return {str(what): int(str(count)) for what, count in rows}
 
 
 @pytest.fixture
@@ -126,6 +129,12 @@ async def nats() -> AsyncIterator[NatsServer]:
         yield server
 
 
+@pytest.fixture
+async def crm() -> AsyncIterator[Receiver]:
+    async with Receiver(tls=True) as server:
+        yield server
+
+
 async def swing(plc: Plc, dice: random.Random) -> None:
     """Alarms that come, rise and go with nearly every poll."""
     while True:
@@ -134,10 +143,10 @@ async def swing(plc: Plc, dice: random.Random) -> None:
 
 
 @pytest.mark.timeout(max(180, 15 * KILLS))
-async def test_kill_at_random_moments(plc: Plc, nats: NatsServer, tmp_path: Path) -> None:
+async def test_kill_at_random_moments(plc: Plc, nats: NatsServer, crm: Receiver, tmp_path: Path) -> None:
     dice = random.Random(SEED)
     config, state = tmp_path / "lineside.yaml", tmp_path / "state"
-    config.write_text(CONFIG.format(plc=plc.url, nats=nats.url, state=state))
+    config.write_text(CONFIG.format(plc=plc.url, nats=nats.url, https=crm.url, ca=crm.ca, state=state))
     daemon, outbox = Daemon(config, tmp_path / "log"), Outbox(state / "outbox.db")
     await daemon.start()
     await daemon.ready(1)
@@ -162,8 +171,11 @@ async def test_kill_at_random_moments(plc: Plc, nats: NatsServer, tmp_path: Path
     assert Counter(received).most_common(1)[0][1] == 1, "the stream holds an id twice"
     assert set(received) == set(witnessed)
     assert len(witnessed) == len(set(witnessed)), "an id that was delivered was made again"
-    assert outbox.tally() == {"stored": len(witnessed), "delivered": len(witnessed)}
+    assert set(crm.order) == set(witnessed)
+    for destination in ("plant", "crm"):
+        assert outbox.tally(destination) == {"stored": len(witnessed), "delivered": len(witnessed)}
     check_stories(received, outbox)
+    check_stories(crm.order, outbox)
 
 
 async def until(condition: Callable[[], bool]) -> None:
