@@ -94,6 +94,9 @@ class HttpsOptions(UplinkOptions):
     proxy: ProxyOptions | None = Field(None, description="http://host:port; default: the environment's (HTTPS_PROXY, NO_PROXY)")
     concurrency: int = Field(4, ge=1, le=64, description="requests at once, where one holds one event")
     feedback: FeedbackOptions | None = Field(None, description="verdicts by asking for them; default: none")
+    limits: str | None = Field(
+        None, pattern=r"^/services/data/v\d+\.\d+/limits$", description="where Salesforce tells its allowances, asked every 15 min"
+    )
     checks: list[CheckOptions] = Field(default_factory=list, max_length=10, description="what test-uplink asks beside the login")
 
     @model_validator(mode="before")

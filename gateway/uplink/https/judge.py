@@ -132,7 +132,7 @@ class Judge:
         if _among(said.code, options.hold_codes):
             return Outcome.hold(f"the receiver must be set up first ({words})", wait)
         if _among(said.code, options.retryable_codes):
-            return Outcome.retry(words, wait)
+            return Outcome.retry(words, wait, unknown=status is not None and status >= 500)
         return self._by_status(status, said, words, wait)
 
     def _by_status(self, status: int | None, said: Said, words: str, wait: float) -> Outcome:

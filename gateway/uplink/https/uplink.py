@@ -11,6 +11,7 @@ from gateway.uplink.https.answers import Answer
 from gateway.uplink.https.compose import Composer, identity
 from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.judge import Judge
+from gateway.uplink.https.limits import Limits
 from gateway.uplink.https.link import Link, Unanswered
 from gateway.uplink.https.oauth import SLOW_PROBE_SECONDS, LoginRefused
 from gateway.uplink.https.plan import Entry, Mapper, plan
@@ -32,6 +33,8 @@ class HttpsUplink:
         self._composer = Composer(options)
         self._judge = Judge(options.result)
         self._link = Link(options, context)
+        self._limits = Limits(self._link.get_json, context.used, context.clock, options.limits) if options.limits else None
+        self._used = self._limits.told if self._limits else context.used
         self._told = float("-inf")
 
     async def connect(self) -> None:
@@ -53,6 +56,8 @@ class HttpsUplink:
                 else:
                     for request in requests:
                         await self._deliver(sending, request)
+                if self._limits and not sending.stop:
+                    await self._limits.ask()
         except TimeoutError:
             sending.hangs(f"no answer within {self._options.timeout:g} s")
         self._tell_cuts()
@@ -99,7 +104,7 @@ class HttpsUplink:
         except Unanswered as exc:
             return [Outcome.retry(f"unknown: {exc}", unknown=True)] * len(entries)
         if usage := self._judge.usage(answer):
-            self._context.used(usage)
+            self._used(usage)
         if self._link.tokens is not None and self._judge.refuses_login(answer):
             why = f"the receiver refuses a new token too ({answer.status}: {answer.said()})"
             return [Outcome.hold(why, SLOW_PROBE_SECONDS)] * len(entries)

@@ -286,7 +286,17 @@ async def test_usage_is_told_from_the_header_whatever_else_stands_there(line: Li
     org.limits.use_up_calls(org.now(), left=100)
     uplink = await line.connected()
     await uplink.send(line.some(1))
-    assert (line.usages[-1].used, line.usages[-1].limit) == (99_901, 100_000)
+    assert (line.usages[0].used, line.usages[0].limit) == (99_901, 100_000)
+
+
+async def test_platform_events_of_the_hour_are_asked_for_and_the_tighter_allowance_is_told(line: Line, org: Salesforce) -> None:
+    org.limits.events_most = 10
+    uplink = await line.connected()
+    await uplink.send(line.some(9))
+    assert (line.usages[-1].used, line.usages[-1].limit) == (9, 10)
+    asked = len(line.usages)
+    await uplink.send(line.some(1))
+    assert len(line.usages) == asked + 1, "with the answer, but not asked for again within a quarter of an hour"
 
 
 async def test_used_up_calls_hold_until_the_window_has_moved(line: Line, org: Salesforce) -> None:
