@@ -72,8 +72,8 @@ async def started(folder: Path) -> tuple[float, float]:
         return gateway.ready_seconds, gateway.resident_mb()
 
 
-async def child(config: Path) -> dict[str, float]:
-    """Runs in the process under test: drains for a minute, with a critical event twenty times a second."""
+async def child(config: Path, seconds: float) -> dict[str, float]:
+    """Runs in the process under test: drains for so long, with a critical event twenty times a second."""
     app = App(load(config))
     running = asyncio.create_task(app.run())
     while not hasattr(app, "edges") or "hub" not in app.edges.senders:
@@ -95,7 +95,7 @@ async def child(config: Path) -> dict[str, float]:
     while not arrived:
         await asyncio.sleep(0.01)
     before, cpu, begun, number = arrived, cpu_seconds(os.getpid()), time.monotonic(), 0
-    while (passed := time.monotonic() - begun) < SECONDS:
+    while (passed := time.monotonic() - begun) < seconds:
         now_ns, number = time.time_ns(), number + 1
         urgent = replace(event(number), id=f"urgent-{number}", severity=Severity.CRITICAL, time_ns=now_ns, recorded_ns=now_ns)
         await app.outbox.append([], [Addressed(urgent, ("hub",))])
@@ -113,17 +113,24 @@ async def child(config: Path) -> dict[str, float]:
 
 
 async def drained(folder: Path) -> Any:
-    hub = NatsServer()
-    await hub.start()
+    async with NatsServer() as hub:
+        return await drain(folder, CONFIG.format(hub=hub.url), SECONDS)
+
+
+async def drain(folder: Path, deliver: str, seconds: float) -> Any:
+    """What the child found; `deliver` is the rest of its configuration."""
     config = folder / "drain.yaml"
-    try:
-        config.write_text(SITE.format(state=folder / "state") + CONFIG.format(hub=hub.url))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, str(config), stdout=asyncio.subprocess.PIPE, preexec_fn=pin_gateway
-        )
-        out, _ = await process.communicate()
-    finally:
-        await hub.stop()
+    config.write_text(SITE.format(state=folder / "state") + deliver)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.scenarios.backlog",
+        str(config),
+        str(seconds),
+        stdout=asyncio.subprocess.PIPE,
+        preexec_fn=pin_gateway,
+    )
+    out, _ = await process.communicate()
     if process.returncode:
         raise SystemExit("the backlog child failed")
     return json.loads(out)
@@ -165,4 +172,4 @@ if __name__ == "__main__":
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(child(Path(sys.argv[1])))))
+        print(json.dumps(runner.run(child(Path(sys.argv[1]), float(sys.argv[2])))))

@@ -26,8 +26,8 @@ from gateway.feedback.study import study
 from gateway.incidents import Incident
 from gateway.outbox import labels
 from gateway.outbox.append import IncidentRow, append
-from gateway.outbox.database import FILE_NAME, open_database
 from gateway.outbox.audit import audit
+from gateway.outbox.database import FILE_NAME, open_database
 from gateway.outbox.store import Outbox
 
 T0 = 1_800_000_000_000_000_000
