@@ -2,26 +2,18 @@
 //
 //   LINESIDE_WEBHOOK_SECRET=whsec_... node receiver.mjs PORT
 //
-// Port 0 takes any; the first line says which. Ids are kept in memory: a real receiver keeps them in its database, in the same
-// transaction as what it does with the event.
+// Port 0 takes any; the first line says which.
 import { createServer } from "node:http";
 import { HTTP } from "cloudevents";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
+import { handled, tell } from "./cases.mjs";
 
 const MOST_BYTES = 16 << 20;
 const webhook = new Webhook(process.env.LINESIDE_WEBHOOK_SECRET);
-const seen = new Set();
-const incidents = new Map(); // incident -> highest sequence
 
-function take(event) {
-  const key = `${event.source} ${event.id}`;
-  let what = "applied";
-  if (seen.has(key)) what = "duplicate";
-  else if (event.correlationid && event.sequence <= (incidents.get(event.correlationid) ?? "")) what = "old";
-  else if (event.correlationid) incidents.set(event.correlationid, event.sequence);
-  seen.add(key);
-  const { id, type, subject, sequence, correlationid, data } = event;
-  console.log(JSON.stringify({ what, id, type, subject, sequence, correlationid, data }));
+// The SDK leaves the percent-encoding of the binary form as it is.
+function decoded(headers) {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, name.startsWith("ce-") ? decodeURIComponent(value) : value]));
 }
 
 async function bodyOf(request) {
@@ -39,8 +31,8 @@ async function answer(request) {
   if (request.method !== "POST") return 405;
   const body = await bodyOf(request);
   webhook.verify(body, request.headers); // over the text as it came, before anything is parsed
-  const found = HTTP.toEvent({ headers: request.headers, body });
-  for (const event of Array.isArray(found) ? found : [found]) take(event);
+  const found = HTTP.toEvent({ headers: decoded(request.headers), body });
+  for (const event of Array.isArray(found) ? found : [found]) tell(handled(event), event);
   return 204;
 }
 

@@ -18,9 +18,11 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract import Event, Machine, Severity
+from gateway import registry
+from gateway.contract import Event, Machine, OutcomeKind, Severity
 from gateway.events import codec
 from gateway.events.build import EventBuilder, rfc3339
+from gateway.testkit.contexts import uplink_context
 from gateway.testkit.servers.nats import NatsServer
 from gateway.uplink.nats.verdicts import verdict
 
@@ -28,6 +30,7 @@ EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 SOURCE = "urn:lineside:acme:dresden:dresden-press-01"
+AUTH = {"kind": "standard_webhooks", "secrets": [{"secret": "old"}, {"secret": "new"}]}
 BUILDER = EventBuilder(SOURCE)
 INCIDENT = BUILDER.incident_id("pump-3", "hot", 1)
 
@@ -145,6 +148,25 @@ async def test_a_receiver_takes_every_form_once(run: Run, tmp_path: Path) -> Non
         assert line["data"] == json.loads(sent.data)
         assert (line["type"], line["subject"], line["correlationid"]) == (sent.type, sent.subject, INCIDENT)
         assert line["sequence"] == f"{sent.sequence:020d}"
+
+
+@pytest.mark.parametrize("mode", ["structured", "batch", "binary"])
+async def test_what_the_gateway_signs_is_taken(run: Run, tmp_path: Path, mode: str) -> None:
+    receiver = await run("receiver.py", "0", str(tmp_path / "cases.db"))
+    address = (await receiver.line())["address"]
+    plugin = registry.uplink("https")
+    given = {"https": address, "preset": "cloudevents", "mode": mode, "auth": AUTH}
+    old = "whsec_" + base64.b64encode(b"z" * 32).decode()
+    uplink = plugin.build(plugin.options.model_validate(given), uplink_context(secrets={"old": old, "new": SECRET}))
+    await uplink.connect()
+    try:
+        sent = [event(1), event(2, "updated")]
+        outcomes = await uplink.send(sent)
+        assert [outcome.kind for outcome in outcomes] == [OutcomeKind.SENT] * 2
+        lines = await receiver.lines(2)
+        assert [(line["what"], line["id"], line["subject"]) for line in lines] == [("applied", one.id, one.subject) for one in sent]
+    finally:
+        await uplink.close()
 
 
 async def test_a_receiver_forgets_nothing_when_it_is_killed(run: Run, tmp_path: Path) -> None:
