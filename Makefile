@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults wheel lock clean
+.PHONY: help demo test check conformance bench faults wheel lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
 	@echo "make test     set up .venv and run the tests"
 	@echo "make check    ruff, mypy --strict, import-linter"
+	@echo "make conformance  clients and validators of others (npm) against what the gateway sends and exports"
 	@echo "make faults   kill -9 sixty times under load, with new dice each time"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
@@ -27,6 +28,19 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Not a part of `make test`: it needs Node.js 20 and 150 MB of packages.
+CONFORMANCE := tests/conformance
+conformance: $(VENV)/dev.stamp
+	@if command -v npm >/dev/null && command -v node >/dev/null; then \
+	  test -e $(CONFORMANCE)/node_modules/.package-lock.json -a ! $(CONFORMANCE)/package-lock.json -nt $(CONFORMANCE)/node_modules/.package-lock.json \
+	    || npm ci --prefix $(CONFORMANCE) --silent && \
+	  LINESIDE_CONFORMANCE=1 $(BIN)/python -m pytest $(CONFORMANCE) $(ARGS); \
+	elif [ -n "$$CI" ]; then \
+	  echo "npm is missing; install it: sudo apt-get install nodejs npm"; exit 1; \
+	else \
+	  echo "SKIPPED: the conformance checks need Node.js and npm (sudo apt-get install nodejs npm)"; \
+	fi
 
 faults: $(VENV)/dev.stamp
 	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
