@@ -90,7 +90,8 @@ def _name(host: str) -> str:
 
 
 async def _protect(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    own = response.headers.get("Cache-Control")  # a contract may be kept: its hash says whether it is still the one
+    response.headers.update(HEADERS | ({"Cache-Control": own} if own else {}))
 
 
 def _problem(status: int, why: str, headers: dict[str, str]) -> web.Response:

@@ -42,6 +42,7 @@ def _cached(request: web.Request, body: bytes, content_type: str) -> web.Respons
     have = {etag.value for etag in request.if_none_match or ()}
     response = web.Response(status=304) if have & {tag, "*"} else web.Response(body=body, content_type=content_type)
     response.etag = tag
+    response.headers["Cache-Control"] = "no-cache"
     return response
 
 
