@@ -30,9 +30,10 @@ async def child(*command: str, env: dict[str, str] | None = None) -> AsyncIterat
     assert process.stdout is not None
     assert process.stdin is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), 60)
-        if line.strip() != b"ready":
-            raise SystemExit(f"{command[0]} did not become ready: {line!r}")
+        async with asyncio.timeout(60):
+            while (line := await process.stdout.readline()).strip() != b"ready":
+                if not line:
+                    raise SystemExit(f"{command[0]} did not become ready")
         yield
     finally:
         process.stdin.close()

@@ -180,7 +180,11 @@ class Edges:
     async def _bring_verdicts(self, destination: DestinationSettings, context: UplinkContext) -> None:
         """As long as the destination gives any."""
         name, loop = destination.name, asyncio.get_running_loop()
-        brings = await loop.run_in_executor(self._loading, destination.plugin.feedback, destination.options, context)
+        try:
+            brings = await loop.run_in_executor(self._loading, destination.plugin.feedback, destination.options, context)
+        except (LinesideError, ImportError) as exc:
+            log.error("verdicts cannot be taken", extra={"fields": {"destination": name, "why": str(exc)}})
+            return
         if brings is None:
             return
         link = self._status.add("feedback", name)

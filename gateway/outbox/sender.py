@@ -65,6 +65,8 @@ class Sender:
         self._unreachable = False
         self._gone = False
         self._wake = asyncio.Event()
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = 0.0
 
     async def run(self) -> None:
         """For ever, until cancelled."""
@@ -78,6 +80,7 @@ class Sender:
                 elif events := await self._next():
                     await self._deliver(events)
         finally:
+            self._silence()
             self._outbox.unsubscribe(self._wake)
             await self._disconnect()
 
@@ -133,13 +136,21 @@ class Sender:
         return []
 
     async def _idle(self, seconds: float) -> None:
-        """Until something was stored, at most so long."""
-        woken, slept = asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))
-        try:
-            await asyncio.wait((woken, slept), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            slept.cancel()
+        """Until something was stored, at most so long. An alarm that rings earlier is left as it is: a task for each wake-up costs more."""
+        due = self._clock.monotonic() + seconds
+        if self._alarm is None or self._alarm.done() or self._alarm_at > due:
+            self._silence()
+            self._alarm, self._alarm_at = asyncio.create_task(self._ring(seconds)), due
+        await self._wake.wait()
+
+    async def _ring(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._wake.set()
+
+    def _silence(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     async def _lingered(self, events: list[Event]) -> list[Event]:
         """A batch that is not full waits for more, unless something in it is critical."""

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -212,8 +213,8 @@ class Law(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-TestLaw = Law.TestCase
-TestLaw.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLaw = pytest.mark.timeout(300)(Law.TestCase)
+TestLaw.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 
 
 def test_the_law_can_be_broken(tmp_path: Path) -> None:
