@@ -12,6 +12,9 @@ from gateway.config.secrets import references
 from gateway.uplink.https import presets
 from gateway.uplink.https.config import HttpsOptions
 
+ALSO = {"types": ["x"], "item": {}}
+BEARER = {"kind": "bearer", "token": {"secret": "b"}}
+LOGIN = {"username": "u", "password": {"secret": "c"}}
 SIGNED = {"secrets": [{"secret": "a"}]}
 OAUTH: dict[str, Any] = {"kind": "oauth2_client_credentials", "client_id": "edge", "client_secret": {"secret": "a"}}
 
@@ -85,17 +88,9 @@ def test_token_is_short_for_bearer() -> None:
     assert made(token={"secret": "a"}).auth == made(auth={"kind": "bearer", "token": {"secret": "a"}}).auth
 
 
-@pytest.mark.parametrize(
-    ("mode", "form"),
-    [
-        (None, "cloudevents-structured"),
-        ("structured", "cloudevents-structured"),
-        ("binary", "cloudevents-binary"),
-        ("batch", "cloudevents-batch"),
-    ],
-)
+@pytest.mark.parametrize(("mode", "form"), [(None, "structured"), ("structured", "structured"), ("binary", "binary"), ("batch", "batch")])
 def test_mode_is_short_for_the_forms_of_cloudevents(mode: str | None, form: str) -> None:
-    assert made(mode=mode).body.form == form
+    assert made(mode=mode).body.form == f"cloudevents-{form}"
 
 
 def test_what_the_user_writes_goes_before_the_preset() -> None:
@@ -128,8 +123,6 @@ def test_preset_is_not_changed_by_its_use() -> None:
 
 
 def test_every_secret_of_the_options_is_looked_for_before_anything_starts() -> None:
-    options = made(auth={"kind": "standard_webhooks", "secrets": [{"secret": "a"}, {"secret": "b"}]}, proxy={"url": "http://p:1", **LOGIN})
-    assert {ref.secret for _, ref in references(options)} == {"a", "b", "c"}
-
-
-LOGIN = {"username": "u", "password": {"secret": "c"}}
+    tls = {"client_cert": "edge.pem", "client_key": {"secret": "key"}}
+    options = made(auth=OAUTH | {"token_url": "/token"}, tls=tls, proxy={"url": "http://p:1", **LOGIN})
+    assert {ref.secret for _, ref in references(options)} == {"a", "c", "key"}

@@ -21,12 +21,6 @@ TOO_LONG = {"success": False, "errors": [{"statusCode": "STRING_TOO_LONG", "fiel
 NOW = 1_800_000_000.0  # a full hour
 WORDS = {"code": "errors[0].statusCode", "message": "errors[0].message", "fields": "errors[0].fields"}
 PER_ITEM = {"path": "$", "ok": "success == true", **WORDS}
-    "path": "$",
-    "ok": "success == true",
-    "code": "errors[0].statusCode",
-    "message": "errors[0].message",
-    "fields": "errors[0].fields",
-}
 TABLE: dict[str, Any] = {
     "per_item": PER_ITEM,
     "error": {"code": ["$[0].errorCode", "error.code"], "message": "$[0].message"},
