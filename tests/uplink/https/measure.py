@@ -1,6 +1,6 @@
 """Events per second through `send` to a receiver in the same process: ``python tests/uplink/https/measure.py [SECONDS]``.
 
-Batches of 200 incidents, once as CloudEvents and once as the preset `salesforce` maps them; no test, the figures of the README come from here.
+Batches of 200 incidents, as CloudEvents and as the preset `salesforce` maps them; no test, the figures of the README come from here.
 """
 
 from __future__ import annotations
