@@ -127,8 +127,6 @@ class Sender:
             if events := await self._lease():
                 return await self._lingered(events)
             await self._settled()
-            if events := await self._lease():
-                return await self._lingered(events)
             if self._uplink is None:
                 await self._greet()
             if not self.breaker.wait_seconds():

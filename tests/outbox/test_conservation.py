@@ -32,9 +32,9 @@ outcomes = st.sampled_from(
 destinations = st.sampled_from(DESTINATIONS)
 
 
-def made(number: int, severity: Severity, machine: str, part: int) -> Event:
+def made(number: int, severity: Severity, machine: str, part: int, *, closing: bool) -> Event:
     incident = f"inc-{machine}{number}"
-    type_ = {1: "io.lineside.limit.raised.v1", 9: "io.lineside.limit.cleared.v1"}.get(part, "io.lineside.limit.updated.v1")
+    type_ = f"io.lineside.limit.{'raised' if part == 1 else 'cleared' if closing else 'updated'}.v1"
     return replace(
         event(number, data=b"z" * 900),
         id=f"{incident}-{part:04d}",
@@ -59,6 +59,7 @@ class Law(RuleBasedStateMachine):
         self._open()
         self.leased: dict[str, list[Event]] = {name: [] for name in DESTINATIONS}
         self.highest = 0
+        self.parts: dict[tuple[str, int], int] = {}
         self.corrections = 0
 
     @rule(
@@ -66,14 +67,18 @@ class Law(RuleBasedStateMachine):
         to=st.sets(destinations, min_size=1),
         severity=st.sampled_from(list(Severity)),
         machine=st.sampled_from(MACHINES),
-        part=st.sampled_from([1, 2, 3, 9]),
+        closing=st.booleans(),
         commit=st.booleans(),
     )
-    def append(self, numbers: list[int], to: set[str], severity: Severity, machine: str, part: int, commit: bool) -> None:
-        batch = [Addressed(made(n, severity, machine, part), tuple(sorted(to))) for n in numbers]
+    def append(self, numbers: list[int], to: set[str], severity: Severity, machine: str, closing: bool, commit: bool) -> None:
+        """The parts of an incident come in their order, and some of them twice."""
+        parts = {n: self.parts.get((machine, n), 0) + 1 for n in numbers}
+        batch = [Addressed(made(n, severity, machine, parts[n], closing=closing), tuple(sorted(to))) for n in numbers]
         self.db.execute("BEGIN")
         append(self.db, [], batch)
         self.db.execute("COMMIT" if commit else "ROLLBACK")
+        if commit:
+            self.parts |= {(machine, n): part for n, part in parts.items()}
 
     @rule(
         name=destinations,
