@@ -52,14 +52,12 @@ def _content(path: Path) -> str:
 
 def references(model: Any) -> Iterator[tuple[str, SecretRef]]:
     """Every secret a validated options model refers to, with the option's name."""
-    if isinstance(model, BaseModel):
+    if isinstance(model, SecretRef):
+        yield "", model
+    elif isinstance(model, BaseModel):
         for name, info in type(model).model_fields.items():
-            value = getattr(model, name)
-            if isinstance(value, SecretRef):
-                yield info.alias or name, value
-            else:
-                for _, ref in references(value):
-                    yield info.alias or name, ref
+            for _, ref in references(getattr(model, name)):
+                yield info.alias or name, ref
     elif isinstance(model, dict):
         for value in model.values():
             yield from references(value)

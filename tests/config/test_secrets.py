@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.secrets import Secrets
+from gateway import registry
+from gateway.config.secrets import Secrets, references
 from gateway.contract import ConfigError, SecretRef
 
 REF = SecretRef(secret="nats.hub-creds")
@@ -53,3 +54,12 @@ def test_an_empty_variable_is_no_secret(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LINESIDE_SECRET_NATS_HUB_CREDS", "")
     with pytest.raises(ConfigError, match=r"is nowhere: .*\$LINESIDE_SECRET_NATS_HUB_CREDS"):
         Secrets(folder)(REF)
+
+
+def test_references_are_found_wherever_they_stand() -> None:
+    plugin = registry.uplink("https")
+    auth = {"kind": "standard_webhooks", "secrets": [{"secret": "new"}, {"secret": "old"}]}
+    options = plugin.options.model_validate(
+        {"https": "https://crm.example", "auth": auth, "tls": {"client_cert": "c", "client_key": {"secret": "key"}}}
+    )
+    assert [(option, ref.secret) for option, ref in references(options)] == [("auth", "new"), ("auth", "old"), ("tls", "key")]
