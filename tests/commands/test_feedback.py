@@ -78,8 +78,10 @@ def judge(file: sqlite3.Connection, incident: str, judgement: str, *, t_ns: int 
     labels.add(file, [verdict], origin="crm", now_ns=t_ns)
 
 
-def raise_factor(file: sqlite3.Connection, condition: str = "temperature_anomaly", factor: float = 1.05, watch: str = WATCH) -> None:
-    move(file, Move(Place(watch, "press-07", condition), 1.0, factor, "Jane (crm)", "false_alarm of inc-1"), now_ns=T0)
+def raise_factor(
+    file: sqlite3.Connection, condition: str = "temperature_anomaly", factor: float = 1.05, watch: str = WATCH, machine: str = "press-07"
+) -> None:
+    move(file, Move(Place(watch, machine, condition), 1.0, factor, "Jane (crm)", "false_alarm of inc-1"), now_ns=T0)
 
 
 @pytest.mark.parametrize("judgement", JUDGEMENTS)
@@ -273,20 +275,26 @@ def test_the_audit_says_who_changed_what(command: Command, file: sqlite3.Connect
     ("arguments", "left"),
     [
         ((), set()),
-        (("--watch", "oil"), {("current", "a")}),
-        (("--condition", "a"), {("oil", "b")}),
-        (("--watch", "oil", "--machine", "press-07", "--condition", "b"), {("oil", "a"), ("current", "a")}),
+        (("--watch", "oil"), {("current", "press-07", "a")}),
+        (("--machine", "press-08"), {("oil", "press-07", "a"), ("oil", "press-07", "b"), ("current", "press-07", "a")}),
+        (("--condition", "a"), {("oil", "press-07", "b")}),
+        (
+            ("--watch", "oil", "--machine", "press-07", "--condition", "a"),
+            {("oil", "press-07", "b"), ("oil", "press-08", "a"), ("current", "press-07", "a")},
+        ),
     ],
 )
 def test_revert_takes_back_what_is_named(
-    command: Command, file: sqlite3.Connection, arguments: tuple[str, ...], left: set[tuple[str, str]]
+    command: Command, file: sqlite3.Connection, arguments: tuple[str, ...], left: set[tuple[str, str, str]]
 ) -> None:
-    for watch, condition in (("oil", "a"), ("oil", "b"), ("current", "a")):
-        raise_factor(file, condition, watch=watch)
+    for watch, machine, condition in (
+        ("oil", "press-07", "a"), ("oil", "press-07", "b"), ("oil", "press-08", "a"), ("current", "press-07", "a"),
+    ):  # fmt: skip
+        raise_factor(file, condition, watch=watch, machine=machine)
     result = command("revert", *arguments)
     assert result.exit_code == 0
-    assert {(place.detector, place.condition) for place, factor in factors(file).items() if factor != 1.0} == left
-    assert result.stdout.splitlines()[-1].startswith(f"{3 - len(left)} threshold")
+    assert {tuple(place) for place, factor in factors(file).items() if factor != 1.0} == left
+    assert result.stdout.splitlines()[-1].startswith(f"{4 - len(left)} threshold")
 
 
 def test_revert_stands_in_the_audit_and_the_verdicts_stay(
@@ -322,6 +330,15 @@ def test_while_somebody_else_writes_too_long_it_says_so(
     assert result.exit_code == 1
     assert "is busy" in result.stderr
     assert kept(file) == []
+
+
+def test_revert_also_covers_verdicts_that_were_not_learnt_from_yet(command: Command, file: sqlite3.Connection, raised: Incidents) -> None:
+    """The gateway is stopped: it must not move again at its start what was taken back."""
+    raise_factor(file)
+    judge(file, raised("a1"), "false_alarm")
+    assert command("revert").exit_code == 0
+    assert study(file, {WATCH: FeedbackOptions()}, learn=True, now_ns=T0).moves == []
+    assert set(factors(file).values()) == {1.0}
 
 
 async def test_beside_a_running_gateway_verdicts_move_a_threshold_and_revert_takes_it_back(
