@@ -6,6 +6,7 @@ import asyncio
 import io
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,6 +17,7 @@ from gateway.uplink.https import signing
 from gateway.uplink.https.answers import Answer
 from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.encryption import context_of, in_words, refuses_us, why
+from gateway.uplink.https.masking import Masking
 from gateway.uplink.https.oauth import LoginRefused, Token, Tokens
 from gateway.uplink.https.outward import Proxy, proxy_for
 
@@ -34,7 +36,8 @@ class Link:
     """One destination. A constructor does no I/O; `open` does."""
 
     def __init__(self, options: HttpsOptions, context: UplinkContext) -> None:
-        self._options, self._context = options, context
+        self._masking = Masking(context.secret)
+        self._options, self._context = options, replace(context, secret=self._masking.secret)
         parts = urlsplit(options.https)
         self.peer = f"{parts.scheme}://{parts.netloc}"
         self._base = options.https
@@ -48,12 +51,15 @@ class Link:
         options = self._options
         self._own, self._signers = self._login_headers(), self._make_signers()
         tls = context_of(options, self._context, self.peer)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_going)
         await self._reach(tls if self._base.startswith("https") else None)
         self.tokens = Tokens(options.auth, self._base, self._context, self._ask_for_token) if options.auth.is_oauth else None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=options.concurrency + 1),
             timeout=aiohttp.ClientTimeout(total=None),  # whoever calls has one for all its requests together
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
         )
 
     async def close(self) -> None:
@@ -66,10 +72,13 @@ class Link:
         if self.tokens is not None:
             await self.tokens.current()
 
-    async def send(self, path: str, body: bytes, headers: Mapping[str, str], id_: str, refused: Callable[[Answer], bool]) -> Answer:
+    async def send(
+        self, path: str, body: bytes, headers: Mapping[str, str], id_: str, refused: Callable[[Answer], bool], gone: Callable[[], None]
+    ) -> Answer:
         """One request, and with OAuth the same once more after a new login, if the first is refused for its token.
 
         id_   what signatures call it
+        gone  told when the first byte of it goes out: from then on it may have been taken
         raises NotConnected   it cannot have been taken
         raises Unanswered     nobody knows
         raises LoginRefused   there is no token to be had
@@ -77,7 +86,7 @@ class Link:
         signed = self._signature(id_, body)
         method, most = self._options.method, self._options.result.longest_answer
         needs_body = self._options.result.ok is not None or self._options.result.per_item is not None
-        return await self._with_token(path, refused, method, body, {**headers, **signed}, most if needs_body else 0)
+        return await self._with_token(path, refused, method, body, {**headers, **signed}, most if needs_body else 0, gone)
 
     async def get(self, path: str, refused: Callable[[Answer], bool] = lambda answer: answer.status == 401) -> Answer:
         """Raises as `send` does."""
@@ -97,31 +106,45 @@ class Link:
             raise NotConnected(self.peer, f"no answer within {self._options.timeout:g} s") from exc
 
     async def _with_token(
-        self, path: str, refused: Callable[[Answer], bool], method: str, body: bytes | None, headers: Mapping[str, str], most: int
+        self,
+        path: str,
+        refused: Callable[[Answer], bool],
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        most: int,
+        gone: Callable[[], None] | None = None,
     ) -> Answer:
         token = await self.tokens.current() if self.tokens is not None else None
-        answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most)
+        answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, gone)
         if self.tokens is not None and token is not None and refused(answer):
             self.tokens.drop(token)
             token = await self.tokens.current()
-            answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most)
-        return answer
+            answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, gone)
+        return self._without_secrets(answer)
 
     def _url(self, path: str, token: Token | None) -> str:
         base = token.base if token is not None and token.base else self._base
         return base.rstrip("/") + path if path else base
 
     def _with_login(self, headers: Mapping[str, str], token: Token | None) -> dict[str, str]:
-        login = {"Authorization": f"Bearer {token.value}"} if token is not None else self._own
+        login = {"Authorization": f"Bearer {self._masking.hides(token.value)}"} if token is not None else self._own
         return {**headers, **login}
 
     async def _ask_for_token(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         try:
-            return await self._once("POST", url, body, headers, _DRAIN_MOST)
+            answer = await self._once("POST", url, body, headers, _DRAIN_MOST)
         except Unanswered as exc:
             raise NotConnected(urlsplit(url).netloc, f"the token endpoint gives no answer: {exc}") from exc
+        # A token that is given out may be the one that was given out before: what succeeds is not masked.
+        return answer if answer.taken else self._without_secrets(answer)
 
-    async def _once(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most: int) -> Answer:
+    def _without_secrets(self, answer: Answer) -> Answer:
+        return replace(answer, body=self._masking.masked(answer.body))
+
+    async def _once(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most: int, gone: Callable[[], None] | None = None
+    ) -> Answer:
         if self._session is None:
             raise NotConnected(self.peer, "not connected")
         proxy = self._proxy(url)
@@ -135,6 +158,7 @@ class Link:
                 allow_redirects=False,
                 proxy=proxy.url if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
+                trace_request_ctx=gone,
             ) as answer:
                 return await _read(answer, most)
         except (aiohttp.ClientError, OSError) as exc:
@@ -181,7 +205,9 @@ class Link:
             return {auth.header: self._header_secret(auth.token)}
         if auth.kind == "basic":
             user = self._header_secret(auth.username) if isinstance(auth.username, SecretRef) else auth.username or ""
-            return {"Authorization": aiohttp.encode_basic_auth(user, self._header_secret(auth.password), "utf-8")}
+            login = aiohttp.encode_basic_auth(user, self._header_secret(auth.password), "utf-8")
+            self._masking.hides(login.partition(" ")[2])
+            return {"Authorization": login}
         return {}
 
     def _header_secret(self, ref: SecretRef | None) -> str:
@@ -203,6 +229,13 @@ class Link:
         if not self._signers:
             return {}
         return signing.headers(id_, self._context.clock.now_ns() // 1_000_000_000, body, self._signers)
+
+
+async def _going(_session: aiohttp.ClientSession, context: object, _params: object) -> None:
+    """Called by aiohttp just before the headers are written; a request that waits for its connection has not come so far."""
+    gone: Callable[[], None] | None = getattr(context, "trace_request_ctx", None)
+    if gone is not None:
+        gone()
 
 
 async def _hangs_up(reader: asyncio.StreamReader, handshake_seconds: float) -> bool:

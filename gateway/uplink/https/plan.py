@@ -7,7 +7,7 @@ machine, unless both are in one request, where they keep their order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
@@ -29,7 +29,10 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Entry:
-    """`rows` are places in the batch; `event` is the last of them. `mark` is what the receiver calls it in its answer."""
+    """`rows` are places in the batch; `event` is the last of them. `mark` is what the receiver calls it in its answer.
+
+    `parts` are the entries that were merged into this one, for when it is refused.
+    """
 
     rows: list[int]
     event: Event
@@ -42,6 +45,7 @@ class Entry:
     idempotency: str = ""
     fields: dict[str, Any] | None = None
     machines: set[str] = field(default_factory=set)
+    parts: list[Entry] = field(default_factory=list)
 
 
 class Mapper:
@@ -137,9 +141,10 @@ def plan(events: Sequence[Event], mapper: Mapper, options: HttpsOptions) -> tupl
 
 def _merge(earlier: Entry, later: Entry) -> None:
     """As if both had been written one after the other: what the later one does not say stays."""
+    earlier.parts = [*(earlier.parts or [replace(earlier)]), later]
     earlier.fields = _over(later.fields or {}, earlier.fields or {})
-    earlier.rows += later.rows
-    earlier.machines |= later.machines
+    earlier.rows = earlier.rows + later.rows
+    earlier.machines = earlier.machines | later.machines
     earlier.event, earlier.mark, earlier.idempotency = later.event, later.mark, later.idempotency
 
 
@@ -151,18 +156,26 @@ def _over(later: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sized(entries: list[Entry], most: int | None, refused: dict[int, Outcome]) -> list[Entry]:
-    kept = []
+    kept: list[Entry] = []
     for entry in entries:
         try:
             entry.body = entry.body if entry.fields is None else encoded(entry.fields)
         except Unfit as exc:
             refused |= dict.fromkeys(entry.rows, Outcome.park(f"the event does not fit: {exc}"[:300]))
             continue
-        if most is not None and len(entry.body) > most:
+        if most is not None and len(entry.body) > most and entry.parts:
+            kept += _sized(entry.parts, most, refused)
+        elif most is not None and len(entry.body) > most:
             refused |= dict.fromkeys(entry.rows, Outcome.park(f"too large: {len(entry.body)} bytes, at most {most} are allowed"))
         else:
             kept.append(entry)
     return kept
+
+
+def apart(entry: Entry, most: int | None) -> tuple[list[Entry], dict[int, Outcome]]:
+    """The events of a merged entry, each alone and in their order, and what becomes of those that cannot be sent."""
+    refused: dict[int, Outcome] = {}
+    return _sized(entry.parts, most, refused), refused
 
 
 def _packed(entries: list[Entry], options: HttpsOptions) -> list[list[Entry]]:

@@ -8,6 +8,7 @@ from gateway.contract import NotConnected, Outcome, OutcomeKind
 from gateway.uplink.https.plan import Entry
 
 _NOT_NOW = (OutcomeKind.RETRY, OutcomeKind.HOLD)
+_ARRIVED = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 _IN_A_ROW = 3
 
 
@@ -32,6 +33,7 @@ class Sending:
 
     def ends(self, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> None:
         """One outcome per entry."""
+        self._taken = self._taken or any(outcome.kind in _ARRIVED for outcome in outcomes)
         for entry, outcome in zip(entries, outcomes, strict=True):
             for row in entry.rows:
                 self._outcomes[row] = outcome
@@ -42,13 +44,12 @@ class Sending:
                 self._notice(outcome)
 
     def splits(self, entries: Sequence[Entry]) -> None:
-        """Refused as a whole: nothing of it is under way any more."""
+        """Refused: nothing of it is under way any more."""
         self._under_way -= {row for entry in entries for row in entry.rows}
 
     def _notice(self, outcome: Outcome) -> None:
         """Halving on, when everything is refused for one reason, would cost hundreds of requests and tell nothing new."""
         if outcome.kind is not OutcomeKind.PARK or not outcome.code:
-            self._taken = self._taken or outcome.kind is not OutcomeKind.PARK
             self._refused = ("", 0)
             return
         code, count = self._refused

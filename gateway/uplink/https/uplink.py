@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from gateway.contract import Event, NotConnected, Outcome, UplinkContext
+from gateway.contract import Event, NotConnected, Outcome, OutcomeKind, UplinkContext
 from gateway.uplink.https.answers import Answer
 from gateway.uplink.https.compose import Composer, identity
 from gateway.uplink.https.config import HttpsOptions
@@ -14,7 +14,7 @@ from gateway.uplink.https.judge import Judge
 from gateway.uplink.https.limits import Limits
 from gateway.uplink.https.link import Link, Unanswered
 from gateway.uplink.https.oauth import SLOW_PROBE_SECONDS, LoginRefused
-from gateway.uplink.https.plan import Entry, Mapper, plan
+from gateway.uplink.https.plan import Entry, Mapper, apart, plan
 from gateway.uplink.https.sending import Sending
 from gateway.uplink.https.shape import SINGLE
 from gateway.uplink.https.template import Scope
@@ -82,20 +82,31 @@ class HttpsUplink:
     async def _deliver(self, sending: Sending, entries: list[Entry]) -> None:
         if sending.stop or not entries:
             return
-        sending.begins(entries)
         outcomes = await self._exchanged(sending, entries)
         if outcomes is not None:
-            sending.ends(entries, outcomes)
+            await self._end(sending, list(zip(entries, outcomes, strict=True)))
         elif not sending.stop:
             sending.splits(entries)
             half = len(entries) // 2
             await self._deliver(sending, entries[:half])
             await self._deliver(sending, entries[half:])
 
+    async def _end(self, sending: Sending, told: list[tuple[Entry, Outcome]]) -> None:
+        """Events that were merged are not refused for one another: each of them is sent alone."""
+        merged = [entry for entry, outcome in told if entry.parts and outcome.kind is OutcomeKind.PARK]
+        rest = [(entry, outcome) for entry, outcome in told if not (entry.parts and outcome.kind is OutcomeKind.PARK)]
+        sending.ends([entry for entry, _ in rest], [outcome for _, outcome in rest])
+        sending.splits(merged)
+        for entry in merged:
+            parts, refused = apart(entry, self._options.body.max_bytes)
+            sending.refuses(refused.items())
+            for part in parts:
+                await self._deliver(sending, [part])
+
     async def _exchanged(self, sending: Sending, entries: list[Entry]) -> list[Outcome] | None:
         """One outcome per entry; None: halve it, or, when `sending` has stopped, leave it."""
         try:
-            answer = await self._request(entries)
+            answer = await self._request(entries, lambda: sending.begins(entries))
         except NotConnected as exc:
             sending.loses(exc, entries)
             return None
@@ -110,10 +121,10 @@ class HttpsUplink:
             return [Outcome.hold(why, SLOW_PROBE_SECONDS)] * len(entries)
         return self._judge.outcomes(answer, [entry.mark for entry in entries], self._context.clock.now_ns() / 1e9)
 
-    async def _request(self, entries: list[Entry]) -> Answer:
+    async def _request(self, entries: list[Entry], gone: Callable[[], None]) -> Answer:
         body, headers = self._composer.body(entries), self._composer.headers(entries)
         id_ = identity([entry.event.id for entry in entries])
-        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login)
+        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, gone)
 
     def _tell_cuts(self) -> None:
         """At once, then once a minute at most, with all that were shortened since."""
