@@ -82,7 +82,11 @@ class Judge:
             return self._items.outcomes(document, marks, answer, now_seconds)
         if self._ok is None or self._ok(document):
             return [SENT] * len(marks)
-        return self._of_all(self._refusal(None, self._error.said(document), answer, now_seconds), answer, len(marks))
+        said, tells = self._error.said(document), self._options.error
+        if (tells.code or tells.message) and not (said.code or said.message):
+            # It was not taken, or not yet, and nobody says why: no event may be blamed for that.
+            return [Outcome.retry(f"{answer.status}, but {answer.said()}", unknown=True)] * len(marks)
+        return self._of_all(self._refusal(None, said, answer, now_seconds), answer, len(marks))
 
     def refuses_login(self, answer: Answer) -> bool:
         """Also a login that worked until now."""
@@ -132,7 +136,7 @@ class Judge:
         if _among(said.code, options.hold_codes):
             return Outcome.hold(f"the receiver must be set up first ({words})", wait)
         if _among(said.code, options.retryable_codes):
-            return Outcome.retry(words, wait, unknown=status is not None and status >= 500)
+            return Outcome.retry(words, wait, unknown=status is not None and (status >= 500 or status in _UNKNOWN))
         return self._by_status(status, said, words, wait)
 
     def _by_status(self, status: int | None, said: Said, words: str, wait: float) -> Outcome:

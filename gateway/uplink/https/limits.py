@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from gateway.uplink.https.soql import Get
 log = logging.getLogger("lineside")
 EVERY_SECONDS = 900.0
 FORBIDDEN_SECONDS = 86_400.0
+_PATIENCE_SECONDS = 2.0
 _NAMES = ("DailyApiRequests", "HourlyPublishedPlatformEvents")
 
 
@@ -40,7 +42,10 @@ class Limits:
             return
         self._due = now + EVERY_SECONDS
         try:
-            said = await self._get(self._path)
+            async with asyncio.timeout(_PATIENCE_SECONDS):  # outcomes that are known already wait for it
+                said = await self._get(self._path)
+        except TimeoutError:
+            return
         except NotConnected as exc:
             if " 403 " in exc.why:
                 self._due = now + FORBIDDEN_SECONDS

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from urllib.parse import quote_plus
 
 from gateway.contract import SecretRef
 
 _MASK = b"***"
 # Shorter ones would be found within ordinary words; whoever has such a secret has none.
 _SHORTEST = 6
+_MOST = 200
 
 
 class Masking:
@@ -23,13 +26,18 @@ class Masking:
         return self.hides(self._secret(ref))
 
     def hides(self, value: str) -> str:
-        """The value itself; the last 50 are remembered, because tokens come and go."""
+        """The value itself; the last ones are remembered, because tokens come and go."""
         if len(value) >= _SHORTEST:
-            self._hidden.pop(key := value.encode("utf-8", "replace"), None)
-            self._hidden[key] = None
-            if len(self._hidden) > 50:
-                del self._hidden[next(iter(self._hidden))]
+            # As it is, as it stands in a form (twice, for the Basic login of OAuth), and as it stands in JSON.
+            for form in (value, quote_plus(value), quote_plus(quote_plus(value)), json.dumps(value)[1:-1]):
+                self._remember(form.encode("utf-8", "replace"))
         return value
+
+    def _remember(self, form: bytes) -> None:
+        self._hidden.pop(form, None)
+        self._hidden[form] = None
+        if len(self._hidden) > _MOST:
+            del self._hidden[next(iter(self._hidden))]
 
     def masked(self, body: bytes) -> bytes:
         """

@@ -20,6 +20,8 @@ log = logging.getLogger("lineside")
 # Logins are counted by the other side, and some lock an account: what was refused is not tried again at once.
 SLOW_PROBE_SECONDS = 900.0
 _SKEW_SECONDS = 30.0
+_SHORTEST_SECONDS = 30.0
+"""A token that is said to live shorter is used so long all the same: a 401 tells, and logins are limited."""
 _EARLY_SECONDS = 60.0
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LATER = {"temporarily_unavailable", "server_error", "slow_down"}
@@ -160,10 +162,12 @@ class Tokens:
         lasts = said.get("expires_in")
         try:
             seconds = float(lasts) if lasts is not None else options.token_ttl
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
+            seconds = options.token_ttl
+        if not seconds > 0:
             seconds = options.token_ttl
         early = min(_EARLY_SECONDS, seconds / 10)
-        return Token(value, base, self._context.clock.monotonic() + max(1.0, seconds - early))
+        return Token(value, base, self._context.clock.monotonic() + max(_SHORTEST_SECONDS, seconds - early))
 
     def _text(self, value: str | SecretRef | None) -> str:
         return self._context.secret(value) if isinstance(value, SecretRef) else value or ""

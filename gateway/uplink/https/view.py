@@ -31,7 +31,7 @@ class View:
         if self._data is MISSING:
             try:
                 self._data = _decode(self.event.data)
-            except (msgspec.DecodeError, RecursionError) as exc:
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
                 raise Unfit(f"its data is no JSON: {exc}"[:200]) from exc
         return self._data
 

@@ -170,9 +170,11 @@ async def test_token_that_is_repeated_is_in_no_reason_and_the_same_one_may_be_gi
         assert bearer("00D-the-only-token")(site.seen[-1])
 
 
-def test_last_fifty_secrets_are_remembered() -> None:
+def test_last_secrets_are_remembered_in_every_form_they_have_on_the_wire() -> None:
     masking = Masking(lambda ref: ref.secret)
-    for number in range(60):
+    for number in range(210):
         masking.secret(SecretRef(secret=f"secret-{number:04d}"))
-    assert masking.masked(b"secret-0059 secret-0000") == b"*** secret-0000"
+    assert masking.masked(b"secret-0209 secret-0000") == b"*** secret-0000"
+    masking.hides('a/b"c+d')
+    assert masking.masked(b'form=a%2Fb%22c%2Bd twice=a%252Fb%2522c%252Bd json="a/b\\"c+d"') == b'form=*** twice=*** json="***"'
     assert masking.masked(b"short") == b"short"
