@@ -42,8 +42,11 @@ def open_database(folder: Path, destinations: Sequence[str] = (), now_ns: int = 
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, rescued = folder / FILE_NAME, folder / f"{FILE_NAME}.salvaged"
-    if not path.exists() and rescued.exists():  # killed between the two renames below
+    if rescued.exists():  # killed between the renames below: it is complete, and the damaged file may have lost its WAL already
+        _set_aside(path)
         rescued.rename(path)
+        _sync(folder)
+        _suspect(folder).unlink(missing_ok=True)
     problem = suspicion(folder) or damage(path, within(CHECK_SECONDS))
     replaced = None
     if problem is not None and path.exists():

@@ -22,6 +22,8 @@ from gateway.outbox.ledger import note_loss
 
 CHUNK = 500
 _SLACK_BYTES = 64 << 20
+WAL_BYTES = 16 << 20
+"""What SQLite cuts the WAL back to after a checkpoint (`journal_size_limit`)."""
 _CLOSING = "type LIKE '%.cleared.v%'"
 
 
@@ -40,8 +42,13 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _page_bytes(connection: sqlite3.Connection) -> int:
-    page_size, pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count"))
-    return int(page_size) * (int(pages) - int(free))
+    return _pages(connection)[0]
+
+
+def _pages(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Bytes of pages in use, and of free ones."""
+    size, count, free = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_size", "page_count", "freelist_count"))
+    return size * (count - free), size * free
 
 
 def wal_bytes(connection: sqlite3.Connection) -> int:
@@ -61,7 +68,9 @@ def allowed_bytes(connection: sqlite3.Connection, caps: Caps) -> int:
     if not caps.min_free_bytes:
         return caps.max_bytes
     missing = caps.min_free_bytes - disk_usage(file_of(connection).parent).free
-    return caps.max_bytes if missing <= 0 else min(caps.max_bytes, max(1 << 20, used_bytes(connection) - missing))
+    # Free pages count here: giving up events makes pages free but no disk, so a shortage must not be paid for again and again.
+    taken = sum(_pages(connection)) + wal_bytes(connection)
+    return caps.max_bytes if missing <= 0 else min(caps.max_bytes, max(1 << 20, taken - missing))
 
 
 def enforce(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> int:
@@ -69,8 +78,9 @@ def enforce(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> int:
     given_up = _age(connection, now_ns - caps.keep_ns, now_ns)
     allowed = allowed_bytes(connection, caps)
     reason = f"evicted: {'max' if allowed == caps.max_bytes else 'min_free'}_megabytes"
-    # The WAL as it is now: deleting makes it longer for a moment, which must not be paid for with more events.
-    allowed -= wal_bytes(connection)
+    # Deleting makes the WAL longer, and a reader keeps it from being reset: neither may be paid for with more events. So it counts
+    # as it is now, and no more than it is cut back to once nobody reads.
+    allowed -= min(wal_bytes(connection), WAL_BYTES)
     while _page_bytes(connection) > allowed and forget_oldest(connection, CHUNK):
         continue
     while _page_bytes(connection) > allowed:
@@ -127,8 +137,8 @@ def _victims(connection: sqlite3.Connection, severity: Severity) -> list[Any]:
     for destination, _, _, identity, incident in rows:
         if incident and identity.endswith("-0001"):
             rest = connection.execute(
-                f"SELECT e.seq, e.time_ns FROM event e JOIN delivery d ON d.destination=? AND d.lane IN {tally.LANES} AND d.seq=e.seq "
-                "WHERE e.id>? AND e.id<?",
+                "SELECT e.seq, e.time_ns FROM event e CROSS JOIN delivery d "
+                f"ON d.destination=? AND d.lane IN {tally.LANES} AND d.seq=e.seq WHERE e.id>? AND e.id<?",
                 (destination, identity, f"{incident}."),
             ).fetchall()
             victims |= {(destination, seq): (destination, seq, time_ns) for seq, time_ns in rest}

@@ -135,9 +135,21 @@ def _number(table: str) -> str:
 
 
 def _copy(target: sqlite3.Connection, table: str, rows: list[Any]) -> None:
-    if rows:
-        names = list(rows[0])
-        insert_many(target, f"INSERT OR IGNORE INTO {table} ({','.join(names)}) VALUES", [tuple(row.values()) for row in rows])
+    """Text that a flipped bit made invalid keeps the rest of its letters; a row that the table refuses is left behind alone."""
+    if not rows:
+        return
+    head = f"INSERT OR IGNORE INTO {table} ({','.join(rows[0])}) VALUES"
+    values = [tuple(_readable(value) for value in row.values()) for row in rows]
+    try:
+        insert_many(target, head, values)
+    except sqlite3.Error:
+        for row in values:
+            with suppress(sqlite3.Error):
+                insert_many(target, head, [row])
+
+
+def _readable(value: Any) -> Any:
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def _incidents(reader: _Reader, target: sqlite3.Connection, found: Salvage) -> None:

@@ -177,3 +177,48 @@ def test_a_file_that_was_large_gives_its_room_back_bit_by_bit(db: sqlite3.Connec
     while db.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > 1 << 20:
         retention.give_back(db)
     assert db.execute("PRAGMA page_count").fetchone()[0] < pages / 2
+
+
+def test_a_disk_that_stays_full_costs_its_shortage_once(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleting frees pages, not disk: the next pass sees the same shortage."""
+    fill(db, 2000)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    monkeypatch.setattr(retention, "disk_usage", lambda _: SimpleNamespace(free=(1 << 30) - 500_000))
+    caps = Caps(512 << 20, 1 << 30, 30 * DAY_NS)
+    first = retention.enforce(db, caps, NOW_NS)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert 0 < first < 1000
+    assert [retention.enforce(db, caps, NOW_NS) for _ in range(5)] == [0] * 5
+
+
+def test_a_wal_that_a_reader_keeps_from_being_reset_costs_no_more_and_more_events(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "WAL_BYTES", 1 << 20)
+    fill(db, 3000)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    reader = sqlite3.connect(retention.file_of(db), isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM event").fetchone()
+    caps = Caps(retention.used_bytes(db) - 100_000, 0, 30 * DAY_NS)
+    given_up = [retention.enforce(db, caps, NOW_NS) for _ in range(8)]
+    reader.close()
+    assert retention.wal_bytes(db) > 1 << 20
+    assert given_up[-3:] == [0, 0, 0]
+    assert sum(given_up) < 1500
+
+
+def test_what_is_given_up_with_its_incident_is_found_by_its_key(db: sqlite3.Connection) -> None:
+    """Not by walking through the backlog for each of them."""
+    for start in range(0, 2000, 100):
+        append(db, [], [Addressed(each, ("crm",)) for n in range(start, start + 100) for each in incident(n)])
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    db.set_progress_handler(count, 1000)
+    retention._victims(db, Severity.INFO)
+    db.set_progress_handler(None, 0)
+    assert steps < 400, "thousands of steps of the database engine"

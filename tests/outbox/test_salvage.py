@@ -219,3 +219,40 @@ def test_version_1_is_migrated_with_everything_in_it(tmp_path: Path) -> None:
     assert next_sequence(db) == 6
     law(db)
     db.close()
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE delivery SET reason=CAST(x'61ff62' AS TEXT)", "UPDATE ledger SET name=CAST(x'61ff62' AS TEXT)"]
+)
+def test_text_that_is_no_text_any_more_keeps_nobody_from_starting(tmp_path: Path, statement: str) -> None:
+    path = filled(tmp_path)
+    db = sqlite3.connect(path)
+    db.execute(f"UPDATE {column}=CAST(x'61ff62' AS TEXT)")
+    db.commit()
+    db.close()
+    suspect(tmp_path, "a test")
+    db, replaced = reopened(tmp_path)
+    assert (replaced.salvage.events, replaced.salvage.lost_events) == (COUNT, 0)
+    law(db)
+    db.close()
+
+
+def test_killed_between_the_renames_of_the_damaged_file_its_wal_is_not_missed(tmp_path: Path) -> None:
+    """The complete new file is taken, whatever of the old one is still in its place."""
+    path = filled(tmp_path)
+    (tmp_path / "old").mkdir()
+    for suffix in ("", "-wal"):
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            (tmp_path / "old" / file.name).write_bytes(file.read_bytes())
+    path.rename(tmp_path / f"{FILE_NAME}.salvaged")
+    older, _ = open_database(tmp_path / "new")
+    older.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    older.close()
+    (tmp_path / "new" / FILE_NAME).rename(path)  # what is left of the damaged one, without its WAL: it knows of no event
+    suspect(tmp_path, "a test")
+    db, replaced = open_database(tmp_path, ("crm", "plant"), NOW_NS)
+    assert replaced is None
+    assert db.execute("SELECT count(*) FROM event").fetchone() == (COUNT,)
+    law(db)
+    db.close()
