@@ -29,12 +29,12 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Not a part of `make test`: it needs Node.js 20 and 150 MB of packages.
+# Not a part of `make test`: it needs Node.js 18 or newer and 210 MB of packages.
 CONFORMANCE := tests/conformance
 conformance: $(VENV)/dev.stamp
 	@if command -v npm >/dev/null && command -v node >/dev/null; then \
 	  test -e $(CONFORMANCE)/node_modules/.package-lock.json -a ! $(CONFORMANCE)/package-lock.json -nt $(CONFORMANCE)/node_modules/.package-lock.json \
-	    || npm ci --prefix $(CONFORMANCE) --silent && \
+	    || npm ci --prefix $(CONFORMANCE) --loglevel error && \
 	  LINESIDE_CONFORMANCE=1 $(BIN)/python -m pytest $(CONFORMANCE) $(ARGS); \
 	elif [ -n "$$CI" ]; then \
 	  echo "npm is missing; install it: sudo apt-get install nodejs npm"; exit 1; \

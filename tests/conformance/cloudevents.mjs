@@ -6,7 +6,7 @@ const requests = JSON.parse(await text(process.stdin));
 try {
   const events = requests.flatMap((request) => HTTP.toEvent(request));
   for (const event of events) event.validate();
-  console.log(JSON.stringify(events.map(({ id, source, type, subject, data }) => ({ id, source, type, subject, data }))));
+  console.log(JSON.stringify(events));
 } catch (error) {
   console.log(JSON.stringify({ error: String(error) }));
 }

@@ -1,21 +1,17 @@
-// Resolves and converts a source folder with Salesforce's own library; prints what it found.
-import { rmSync } from "node:fs";
+// Resolves and converts a source folder with Salesforce's own library; prints what it found, or {error}.
 import { join } from "node:path";
 import sdr from "@salesforce/source-deploy-retrieve";
 
-const source = join(process.argv[2], "force-app");
-const bad = join(source, "main/default/nonsense");
-let nonsense = "";
-try {
-  sdr.ComponentSet.fromSource(bad).toArray();
-} catch (error) {
-  nonsense = error.name;
+const [folder] = process.argv.slice(2);
+
+async function converted() {
+  const set = sdr.ComponentSet.fromSource(join(folder, "force-app"));
+  const tops = set.getSourceComponents().toArray();
+  const all = [...tops, ...tops.flatMap((each) => each.getChildren())];
+  const files = all.flatMap((each) => [each.xml, ...each.walkContent()]).filter(Boolean);
+  const output = { type: "directory", outputDirectory: folder, packageName: "out" };
+  await new sdr.MetadataConverter().convert(set, "metadata", output);
+  return { files, types: [...new Set(all.map((each) => each.type.name))], components: all.length, package: await set.getPackageXml() };
 }
-rmSync(bad, { recursive: true });
-const components = sdr.ComponentSet.fromSource(source);
-const all = components.getSourceComponents().toArray();
-const children = all.flatMap((each) => each.getChildren());
-const files = new Set([...all, ...children].map((each) => each.xml).filter(Boolean));
-const types = new Set([...all, ...children].map((each) => each.type.name));
-const result = await new sdr.MetadataConverter().convert(components, "metadata", { type: "directory", outputDirectory: join(process.argv[2], "out") });
-console.log(JSON.stringify({ nonsense, files: files.size, types: [...types], package: await components.getPackageXml(), converted: result.converted.length }));
+
+console.log(JSON.stringify(await converted().catch((error) => ({ error: error.name }))));
