@@ -125,6 +125,7 @@ class Edges:
             records=source.records,
             clock=self._clock,
             state_dir=state_dir / "sources" / name,
+            pki=state_dir / "pki",
             secret=self._secret,
             dropped=partial(dropped, "readings"),
             skipped=skipped,

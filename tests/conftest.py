@@ -6,6 +6,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# A deadline per example is a timed test in disguise: on a busy machine it fails for nothing.
+settings.register_profile("lineside", deadline=None)
+settings.load_profile("lineside")
 
 
 @pytest.fixture(autouse=True)

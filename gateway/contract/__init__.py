@@ -1,5 +1,6 @@
 """The contract: all that plugins may import. Standard library, numpy, pydantic and msgspec only."""
 
+from gateway.contract.device import Health, Load, Trouble
 from gateway.contract.errors import ConfigError, EndOfSource, LinesideError, NotConnected, StateError
 from gateway.contract.event import DUPLICATE, SENT, Event, Outcome, OutcomeKind, Usage
 from gateway.contract.finding import Finding, Severity, State
@@ -21,20 +22,14 @@ from gateway.contract.options import (
     UplinkOptions,
     WatchOptions,
 )
+from gateway.contract.plant import Clock, Machine, RecordSpec, Tag
 from gateway.contract.plugin import (
-    Clock,
     Detector,
     DetectorContext,
     DetectorPlugin,
     Feedback,
-    Machine,
     Plugin,
-    RecordSpec,
-    Source,
-    SourceContext,
-    SourcePlugin,
     Step,
-    Tag,
     Teachable,
     Tunable,
     Uplink,
@@ -42,6 +37,7 @@ from gateway.contract.plugin import (
     UplinkPlugin,
 )
 from gateway.contract.quality import BAD, GOOD, UNCERTAIN, Quality, reason
+from gateway.contract.source import Answer, Found, Posted, Receiver, Source, SourceContext, SourcePlugin, Writer
 from gateway.contract.verdict import Judgement, Label, Verdict
 
 __all__ = [
@@ -50,6 +46,7 @@ __all__ = [
     "GOOD",
     "SENT",
     "UNCERTAIN",
+    "Answer",
     "Batch",
     "Bearing",
     "BudgetOptions",
@@ -65,20 +62,25 @@ __all__ = [
     "FeedbackOptions",
     "Filter",
     "Finding",
+    "Found",
     "Frame",
     "FrameWatchOptions",
+    "Health",
     "Item",
     "Json",
     "Judgement",
     "Label",
     "LinesideError",
+    "Load",
     "Machine",
     "NotConnected",
     "Outcome",
     "OutcomeKind",
     "Plugin",
+    "Posted",
     "Quality",
     "Range",
+    "Receiver",
     "Record",
     "RecordOptions",
     "RecordSpec",
@@ -96,6 +98,7 @@ __all__ = [
     "Tag",
     "TagOptions",
     "Teachable",
+    "Trouble",
     "Tunable",
     "Uplink",
     "UplinkContext",
@@ -105,5 +108,6 @@ __all__ = [
     "Verdict",
     "WatchOptions",
     "Waveform",
+    "Writer",
     "reason",
 ]

@@ -83,6 +83,7 @@ class Waveform:
     rate_hz    samples per second, > 0
     samples    float32[n], engineering units of the tag
     quality    one for the block: a block of the wrong length is bad and is not analysed
+    dropped    samples lost inside or just before it, where the source can tell; such a block is not one stretch of time
     speed_rpm  shaft speed during the block, if known; the engine fills it from the machine's speed tag
     """
 
@@ -91,6 +92,7 @@ class Waveform:
     rate_hz: float
     samples: NDArray[np.float32]
     quality: int = GOOD
+    dropped: int = 0
     speed_rpm: float | None = None
 
 

@@ -73,6 +73,14 @@ class SourceOptions(StrictModel):
     when_full: Literal["drop_oldest", "block"] = Field(
         "drop_oldest", description="when the gateway is too slow: drop the oldest readings and count them, or make the source wait"
     )
+    clock: Literal["flag", "gateway"] = Field(
+        "flag", description="a time that no clock of today shows: the reading is bad, or gets the gateway's time and is marked so"
+    )
+    reorder: Duration = Field("0s", le=60, description="readings wait this long to be put in the order of their time")  # type: ignore[assignment]
+    lost_after: Duration = Field("30s", description="not connected for this long is an incident")  # type: ignore[assignment]
+    silent_after: Duration | None = Field(  # type: ignore[assignment]
+        "10m", description="connected, and no reading for this long is an incident; null = never"
+    )
 
 
 class TagOptions(StrictModel):
@@ -86,6 +94,9 @@ class TagOptions(StrictModel):
     deadband: float = Field(0.0, ge=0, description="changes smaller than this are not passed on, in engineering units")
     heartbeat: Duration = Field("1m", description="an unchanged value is passed on at least this often")  # type: ignore[assignment]
     stuck_after: Duration | None = Field(None, description="a value that has not moved at all for this long is bad")
+    writable: Range | None = Field(
+        None, description="`lineside write` may set it, within these limits, in engineering units; without, the tag is never written"
+    )
 
 
 class RecordOptions(StrictModel):

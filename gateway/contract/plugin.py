@@ -1,4 +1,4 @@
-"""The three protocols, what a plugin is given, and how it introduces itself.
+"""Detectors, uplinks and the rules for every plugin; sources are in `source.py`.
 
 Rules for every plugin: the constructor does no I/O; a plugin never retries, never sleeps on an error and never logs
 what it raises. It says what happened (`errors.py`); one supervisor decides.
@@ -14,119 +14,11 @@ from zoneinfo import ZoneInfo
 
 from gateway.contract.event import Event, Outcome, Usage
 from gateway.contract.finding import Finding
-from gateway.contract.items import Batch, Frame, Item, Record, Waveform
-from gateway.contract.options import (
-    Bearing,
-    RecordOptions,
-    SecretRef,
-    SourceOptions,
-    TagOptions,
-    UplinkOptions,
-    WatchOptions,
-)
+from gateway.contract.items import Batch, Frame, Record, Waveform
+from gateway.contract.options import SecretRef, UplinkOptions, WatchOptions
+from gateway.contract.plant import Clock, Machine, RecordSpec, Tag
+from gateway.contract.source import SourcePlugin
 from gateway.contract.verdict import Label, Verdict
-
-
-class Clock(Protocol):
-    """The only clock plugins use, so that tests can turn it."""
-
-    def now_ns(self) -> int:
-        """Wall time, nanoseconds UTC; may jump."""
-
-    def monotonic(self) -> float:
-        """Seconds that never go back; for every timer."""
-
-    async def sleep(self, seconds: float) -> None:
-        """At least `seconds` of monotonic time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """One row of the tag table. `options` is the driver's own `TagOptions` subclass."""
-
-    index: int
-    machine: str
-    name: str
-    options: Any = field(default_factory=lambda: TagOptions())
-
-    @property
-    def path(self) -> str:
-        """``machine/tag``."""
-        return f"{self.machine}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSpec:
-    """One kind of business message of a machine. `options` is the driver's own `RecordOptions` subclass."""
-
-    machine: str
-    name: str
-    options: Any
-
-    @property
-    def path(self) -> str:
-        """``machine/record``: what `Record.source` carries."""
-        return f"{self.machine}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A machine as events name it. `path` is area/line/cell, `asset` its id in the CRM."""
-
-    name: str
-    path: str = ""
-    asset: str = ""
-    bearing: Bearing | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceContext:
-    """What a source is given beside its options.
-
-    name        the machine it belongs to
-    tags        the tags to read; the source fills `Batch.tag` with their `index`
-    records     the business messages to take
-    state_dir   a folder of its own that survives restarts (certificates, learnt facts)
-    secret      resolves a `SecretRef` to text; raises ConfigError when it is not there
-    dropped     count what was lost before `read` could return it: `dropped("buffer_full", 12)`
-    filled      tell that readings of a stretch of time came after all (a server's history): `filled(from_ns, to_ns, count)`
-    skipped     count polls that were not made because an earlier one took too long; nothing was read, so nothing is lost
-    """
-
-    name: str
-    tags: tuple[Tag, ...]
-    records: tuple[RecordSpec, ...]
-    clock: Clock
-    state_dir: Path
-    secret: Callable[[SecretRef], str]
-    dropped: Callable[[str, int], None]
-    skipped: Callable[[int], None]
-    filled: Callable[[int, int, int], None] = lambda _from_ns, _to_ns, _count: None
-
-
-class Source(Protocol):
-    """Reads one machine. One task calls it, so it needs no locks: connect, read, read, ..., close; then perhaps again."""
-
-    async def connect(self) -> None:
-        """Open the connection. Called again after NotConnected, always after a `close`.
-
-        raises NotConnected   within ten seconds when the peer is not there or refuses
-        raises ConfigError    when the peer's answer shows that the configuration can never work
-        """
-
-    async def read(self) -> Item | list[Item]:
-        """Wait for the next values and return them; may be cancelled at any await.
-
-        Paces itself by its `poll_seconds`; a poll that is late is skipped, not queued. Calling `read` again is the
-        acknowledgement: everything returned before is accepted, and what its records caused is on disk. A source
-        whose peer waits for an acknowledgement (MQTT QoS 1) gives it at the start of `read`, never earlier.
-
-        raises NotConnected   when the peer is lost; what was not yet acknowledged stays with the peer
-        raises EndOfSource    when a recording is at its end
-        """
-
-    async def close(self) -> None:
-        """Release everything; leaves no task behind. Never raises; twice is fine, before connect is fine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,20 +148,6 @@ class Step:
     ok: bool
     said: str
     remedy: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourcePlugin:
-    """How a driver introduces itself (entry point group ``gateway.sources``, same name).
-
-    `build` imports the protocol library; importing the plugin does not.
-    """
-
-    name: str
-    options: type[SourceOptions]
-    tag: type[TagOptions]
-    build: Callable[[Any, SourceContext], Source]
-    record: type[RecordOptions] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

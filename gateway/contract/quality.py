@@ -14,6 +14,9 @@ class Quality(IntEnum):
 
     GOOD = 0
     UNCERTAIN = 1
+    GATEWAY_TIME = 2  # the device's clock is implausible, so by rule the time is the gateway's
+    LATE = 3  # older than what its tag said before, beyond what is put in order
+    BACKFILLED = 4  # good, read later from the device's own history
     BAD = 16  # bad, and the source gave no reason
     BAD_DEVICE = 17  # the device refused this address or node
     BAD_TYPE = 18  # text where a number should be

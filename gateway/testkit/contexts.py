@@ -6,7 +6,7 @@ import atexit
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,9 @@ from gateway.contract import (
     ConfigError,
     DetectorContext,
     DetectorPlugin,
+    Health,
     Machine,
+    Receiver,
     RecordSpec,
     SecretRef,
     SourceContext,
@@ -63,9 +65,17 @@ def source_context(
     state_dir: Path | None = None,
     secrets: Mapping[str, str] | None = None,
     lost: Counter[str] | None = None,
+    pki: Path | None = None,
+    told: list[Health] | None = None,
+    filled: list[tuple[int, int, int]] | None = None,
+    serve: Callable[[Receiver | None], None] = lambda _receiver: None,
 ) -> SourceContext:
-    """Tags and records are given as in YAML; indices count from 0. Losses are counted into `lost`, by reason, and ``skipped_polls``."""
+    """Tags and records are given as in YAML; indices count from 0. Losses are counted into `lost`, by reason, and ``skipped_polls``;
+    what is told of the device goes to `told`, stretches that came later to `filled`.
+    """
     losses = lost if lost is not None else Counter()
+    health: list[Health] = told if told is not None else []
+    later: list[tuple[int, int, int]] = filled if filled is not None else []
 
     def dropped(reason: str, count: int) -> None:
         losses[reason] += count
@@ -78,15 +88,20 @@ def source_context(
         if plugin.record is None:
             raise ConfigError(f"{plugin.name} takes no records")
         specs = tuple(RecordSpec(machine, name, plugin.record.model_validate(options)) for name, options in records.items())
+    folder = state_dir or _folder()
     return SourceContext(
         name=machine,
         tags=tuple(Tag(i, machine, name, plugin.tag.model_validate(options)) for i, (name, options) in enumerate(tags.items())),
         records=specs,
         clock=clock or SystemClock(),
-        state_dir=state_dir or _folder(),
+        state_dir=folder,
+        pki=pki or folder / "pki",
         secret=Secrets(secrets or {}),
         dropped=dropped,
         skipped=skipped,
+        health=health.append,
+        filled=lambda from_ns, to_ns, count: later.append((from_ns, to_ns, count)),
+        serve=serve,
     )
 
 
