@@ -11,7 +11,9 @@ from pathlib import Path
 
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
 from gateway.contract import Clock, Event, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext, Usage
+from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
+from gateway.engine.order import Reorder
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
 from gateway.feedback.edge import run_feedback
@@ -34,6 +36,7 @@ class Edges:
     loading    executor for importing protocol libraries: not the loop, not asyncio's default one
     summarise  makes the event that stands for what is over a destination's budget
     learn      told when verdicts came in
+    devices    told what sources say of their devices
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class Edges:
         loading: Executor,
         summarise: Callable[[str, Group], Event],
         learn: Callable[[], None],
+        devices: Devices,
     ) -> None:
+        self._devices = devices
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
         self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
         self._secret, self._loading, self._summarise, self._learn = secret, loading, summarise, learn
@@ -75,11 +80,10 @@ class Edges:
         """End them side by side; what they have already given is processed."""
         stopped = {name: self.sources.pop(name) for name in names}
         await _end([task for _, task, _, _ in stopped.values()])
-        self._pipeline.flush()
         for name, (_, _, link, _) in stopped.items():
             if link.state == "down":
                 self._losses.gap(Gap(name, link.since_ns, self._clock.now_ns()))
-            del self._pipeline.inboxes[name]
+            self._pipeline.end(name)
             self._status.remove(link)
 
     async def stop_senders(self, names: Iterable[str]) -> list[Sender]:
@@ -117,7 +121,9 @@ class Edges:
             self._losses.fill(Filled(name, from_ns, to_ns, count))
 
         link.changed = partial(self._source_changed, source, link)
-        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped)
+        seconds = source.options.reorder
+        reorder = Reorder(self._clock, seconds) if seconds else None
+        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped, reorder=reorder)
         self._pipeline.inboxes[name] = inbox
         context = SourceContext(
             name=name,
@@ -130,6 +136,7 @@ class Edges:
             dropped=partial(dropped, "readings"),
             skipped=skipped,
             filled=filled,
+            health=partial(self._devices.told, name),
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
