@@ -114,8 +114,8 @@ def tail(globs: tuple[str, ...], url: str, every: float, count: int | None) -> N
 def commission(file: Path, report: Path | None, wait_seconds: float) -> None:
     """Read every tag of FILE once and write the hand-over document.
 
-    It says what is not as it should be: connection, range, unit, freshness, time and certificates. Devices that take one connection only need the gateway stopped. Exit code
-    1: something is not as it should be.
+    It says what is not as it should be: connection, range, unit, freshness, time and certificates. Devices that take only one
+    connection need the gateway stopped. Exit code 1: something is not as it should be.
     """
     from gateway.commands.commission import commission as run
 

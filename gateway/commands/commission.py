@@ -180,7 +180,7 @@ class _Reading:
         """After the last value."""
         found, now_ns = self._found, time.time_ns()
         found.records = self._records
-        found.skew_seconds = None if self._lag == float("inf") else -self._lag
+        found.skew_seconds = None if self._lag == float("inf") else 0.0 - self._lag
         for index, seen in self._seen.items():
             self._remark(self._tags[index], seen, now_ns)
         found.tags = list(self._seen.values())
@@ -194,14 +194,15 @@ class _Reading:
         if seen.quality == "range":
             low, high = options.range
             seen.remarks.append(f"outside of {low:g} to {high:g}; is the byte order, scale or address right?")
+        doubts = []
         if options.kind == "gauge" and not options.unit:
-            seen.remarks.append("no unit")
+            doubts.append("no unit")
         if options.kind == "gauge" and options.range is None:
-            seen.remarks.append("no range: a wrong value would not be noticed")
-        age = (now_ns - seen.t_ns) / 1e9
-        if seen.t_ns and age > OLD_SECONDS:
-            seen.remarks.append(f"its time is {age / 3600:.1f} h old")
-            seen.verdict = "look" if seen.verdict == "ok" else seen.verdict
+            doubts.append("no range: a wrong value would not be noticed")
+        if seen.t_ns and (age := (now_ns - seen.t_ns) / 1e9) > OLD_SECONDS:
+            doubts.append(f"its time is {age / 3600:.1f} h old")
+        seen.remarks += doubts
+        seen.verdict = "look" if doubts and seen.verdict == "ok" else seen.verdict
 
 
 def _print(found: Report) -> None:

@@ -44,7 +44,7 @@ def html(report: Report) -> str:
 def _source(source: SourceReport) -> str:
     facts = [f"connected in {source.seconds:.2f} s"] if source.seconds else []
     if source.skew_seconds is not None:
-        facts.append(f"clock {source.skew_seconds:+.1f} s against the gateway's, less the way of the readings")
+        facts.append(f"its clock is {_skew(source.skew_seconds)} the gateway's, less the way of the readings")
     facts += [f"{record}: {count} messages" for record, count in source.records.items()]
     facts += [f"{health.device or source.machine}: {health.trouble.value}, {health.why}" for health in source.health if health.active]
     rows = "".join(_tag(tag) for tag in source.tags)
@@ -53,6 +53,16 @@ def _source(source: SourceReport) -> str:
         f'<h2>{escape(source.machine)} <span class="{source.verdict}">{_MARK[source.verdict]} {escape(source.said)}</span></h2>'
         f"<p>{escape(source.kind)}{'; ' if facts else ''}{escape('; '.join(facts))}</p>" + (f"<table>{head}{rows}</table>" if rows else "")
     )
+
+
+def _skew(seconds: float) -> str:
+    """
+    >>> _skew(-0.04), _skew(2.0), _skew(-3.26)
+    ('as', '2.0 s ahead of', '3.3 s behind')
+    """
+    if abs(seconds) < 0.1:
+        return "as"
+    return f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def _tag(tag: TagReport) -> str:
