@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -41,9 +41,9 @@ class Places:
     def of(options: ErrorPaths) -> Places:
         return Places(*(tuple(map(paths.parse, given)) for given in (options.code, options.message, options.fields)))
 
-    def said(self, document: Any) -> Said:
+    def said(self, document: Any, hide: Callable[[str], str]) -> Said:
         fields = next((found for keys in self.fields if (found := paths.texts_at(document, keys))), [])
-        return Said(_first(document, self.code), _first(document, self.message), tuple(fields[:20]))
+        return Said(_first(document, self.code), _first(document, self.message), tuple(fields[:20]), hide)
 
 
 def _first(document: Any, places: Sequence[paths.Keys]) -> str:
@@ -82,7 +82,7 @@ class Judge:
             return self._items.outcomes(document, marks, answer, now_seconds)
         if self._ok is None or self._ok(document):
             return [SENT] * len(marks)
-        said, tells = self._error.said(document), self._options.error
+        said, tells = self._error.said(document, answer.hide), self._options.error
         if (tells.code or tells.message) and not (said.code or said.message):
             # It was not taken, or not yet, and nobody says why: no event may be blamed for that.
             return [Outcome.retry(f"{answer.status}, but {answer.said()}", unknown=True)] * len(marks)
@@ -108,7 +108,7 @@ class Judge:
 
     def _said(self, answer: Answer) -> Said:
         try:
-            return self._error.said(answer.document())
+            return self._error.said(answer.document(), answer.hide)
         except ValueError:
             return Said()
 

@@ -121,7 +121,7 @@ class Link:
             self.tokens.drop(token)
             token = await self.tokens.current()
             answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, gone)
-        return self._without_secrets(answer)
+        return answer
 
     def _url(self, path: str, token: Token | None) -> str:
         base = token.base if token is not None and token.base else self._base
@@ -133,14 +133,9 @@ class Link:
 
     async def _ask_for_token(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         try:
-            answer = await self._once("POST", url, body, headers, _DRAIN_MOST)
+            return await self._once("POST", url, body, headers, _DRAIN_MOST)
         except Unanswered as exc:
             raise NotConnected(urlsplit(url).netloc, f"the token endpoint gives no answer: {exc}") from exc
-        # A token that is given out may be the one that was given out before: what succeeds is not masked.
-        return answer if answer.taken else self._without_secrets(answer)
-
-    def _without_secrets(self, answer: Answer) -> Answer:
-        return replace(answer, body=self._masking.masked(answer.body))
 
     async def _once(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most: int, gone: Callable[[], None] | None = None
@@ -160,13 +155,13 @@ class Link:
                 proxy_headers=proxy.headers if proxy else None,
                 trace_request_ctx=gone,
             ) as answer:
-                return await _read(answer, most)
+                return replace(await _read(answer, most), hide=self._masking.masked)
         except (aiohttp.ClientError, OSError) as exc:
             raise self._lost(exc, urlsplit(url).netloc, proxy) from exc
 
     def _lost(self, exc: aiohttp.ClientError | OSError, peer: str, proxy: Proxy | None) -> Exception:
         if isinstance(exc, aiohttp.ClientHttpProxyError) and proxy is not None:
-            return NotConnected(proxy.peer, f"refuses the way to {peer}: {exc.status} {exc.message}"[:200])
+            return NotConnected(proxy.peer, self._masking.masked(f"refuses the way to {peer}: {exc.status} {exc.message}")[:200])
         if isinstance(exc, aiohttp.ClientProxyConnectionError) and proxy is not None:
             return NotConnected(proxy.peer, why(exc))
         if isinstance(exc, aiohttp.ClientConnectorError):

@@ -93,7 +93,7 @@ class Tokens:
             said = answer.document()
             return self._token_of(said if isinstance(said, dict) else {})
         except ValueError as exc:
-            raise NotConnected(self._peer, f"the token endpoint's answer cannot be used: {exc}") from exc
+            raise NotConnected(self._peer, f"the token endpoint's answer cannot be used: {answer.hide(str(exc))}"[:300]) from exc
 
     async def _ask(self) -> Answer:
         form, headers = self._form()
@@ -146,9 +146,9 @@ class Tokens:
 
     def _why(self, answer: Answer) -> Exception:
         code, description = _words(answer)
+        said = excerpt(answer.hide(": ".join(filter(None, (code, description))))) or answer.said()
         if not _refusal(answer):
-            return NotConnected(self._peer, f"the token endpoint answers {answer.status}: {code or answer.said()}"[:200])
-        said = ": ".join(filter(None, (code, description))) or answer.said()
+            return NotConnected(self._peer, f"the token endpoint answers {answer.status}: {said}"[:200])
         return LoginRefused(f"the token endpoint refuses the login ({answer.status}: {said})"[:300], code)
 
     def _token_of(self, said: Mapping[str, Any]) -> Token:
@@ -185,4 +185,4 @@ def _words(answer: Answer) -> tuple[str, str]:
         return "", ""
     if not isinstance(said, dict):
         return "", ""
-    return excerpt(str(said.get("error") or "")), excerpt(str(said.get("error_description") or ""))
+    return str(said.get("error") or ""), str(said.get("error_description") or "")

@@ -124,7 +124,8 @@ def newer(rows: Iterable[Mapping[str, Any]], mark: Mark) -> tuple[list[Verdict],
         at = moment(row.get("SystemModstamp"))
         verdict = understand(row, at) if at else None
         if at is None or verdict is None:
-            log.warning("verdict not understood", extra={"fields": {"case": str(row.get("CaseNumber"))[:30], "row": str(dict(row))[:200]}})
+            facts = {"case": str(row.get("CaseNumber"))[:30], "verdict": str(row.get("Gateway_Verdict__c"))[:50]}
+            log.warning("verdict not understood", extra={"fields": facts})
             continue
         times[verdict.id] = at
         if verdict.id not in mark.seen:
