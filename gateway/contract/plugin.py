@@ -203,6 +203,8 @@ class UplinkContext:
     source   our CloudEvents `source`
     lost     tell that the connection is gone, so that an idle destination is known to be down before the next event shows it
     used     tell how much of an allowance is used up, as often as the receiver says it
+    shared   the plugin's own: what its uplink and its feedback of this destination have in common, such as a login; it lives as
+             long as the destination is configured as it is
     """
 
     name: str
@@ -212,6 +214,7 @@ class UplinkContext:
     secret: Callable[[SecretRef], str]
     used: Callable[[Usage], None] = _ignored
     lost: Callable[[], None] = lambda: None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 class Uplink(Protocol):

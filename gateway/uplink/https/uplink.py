@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gateway.contract import Event, NotConnected, Outcome, OutcomeKind, UplinkContext
 from gateway.uplink.https.answers import Answer
@@ -12,7 +12,7 @@ from gateway.uplink.https.compose import Composer, identity
 from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.judge import Judge
 from gateway.uplink.https.limits import Limits
-from gateway.uplink.https.link import Link, Unanswered
+from gateway.uplink.https.link import Link, Unanswered, UnderWay
 from gateway.uplink.https.oauth import SLOW_PROBE_SECONDS, LoginRefused
 from gateway.uplink.https.plan import Entry, Mapper, apart, plan
 from gateway.uplink.https.sending import Sending
@@ -75,9 +75,12 @@ class HttpsUplink:
                 for request in lane:
                     await self._deliver(sending, request)
 
-        async with asyncio.TaskGroup() as slots:
-            for _ in range(min(self._options.concurrency, len(lanes))):
-                slots.create_task(slot())
+        try:
+            async with asyncio.TaskGroup() as slots:
+                for _ in range(min(self._options.concurrency, len(lanes))):
+                    slots.create_task(slot())
+        except ExceptionGroup as group:  # whoever supervises us knows a ConfigError, not a group with one in it
+            raise group.exceptions[0] from None
 
     async def _deliver(self, sending: Sending, entries: list[Entry]) -> None:
         if sending.stop or not entries:
@@ -106,12 +109,12 @@ class HttpsUplink:
     async def _exchanged(self, sending: Sending, entries: list[Entry]) -> list[Outcome] | None:
         """One outcome per entry; None: halve it, or, when `sending` has stopped, leave it."""
         try:
-            answer = await self._request(entries, lambda: sending.begins(entries))
+            answer = await self._request(entries, lambda out: sending.begins(entries) if out else sending.splits(entries))
         except NotConnected as exc:
             sending.loses(exc, entries)
             return None
         except LoginRefused as exc:
-            return [Outcome.hold(str(exc), SLOW_PROBE_SECONDS)] * len(entries)
+            return [Outcome.hold(str(exc), exc.after_seconds)] * len(entries)
         except Unanswered as exc:
             return [Outcome.retry(f"unknown: {exc}", unknown=True)] * len(entries)
         if usage := self._judge.usage(answer):
@@ -121,10 +124,10 @@ class HttpsUplink:
             return [Outcome.hold(why, SLOW_PROBE_SECONDS)] * len(entries)
         return self._judge.outcomes(answer, [entry.mark for entry in entries], self._context.clock.now_ns() / 1e9)
 
-    async def _request(self, entries: list[Entry], gone: Callable[[], None]) -> Answer:
+    async def _request(self, entries: list[Entry], under_way: UnderWay) -> Answer:
         body, headers = self._composer.body(entries), self._composer.headers(entries)
         id_ = identity([entry.event.id for entry in entries])
-        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, gone)
+        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, under_way)
 
     def _tell_cuts(self) -> None:
         """At once, then once a minute at most, with all that were shortened since."""
