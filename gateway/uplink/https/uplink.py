@@ -14,7 +14,7 @@ from gateway.uplink.https.judge import Judge
 from gateway.uplink.https.limits import Limits
 from gateway.uplink.https.link import Link, Unanswered, UnderWay
 from gateway.uplink.https.oauth import SLOW_PROBE_SECONDS, LoginRefused
-from gateway.uplink.https.plan import Entry, Mapper, apart, plan
+from gateway.uplink.https.plan import Entry, Mapper, halves, in_order, plan
 from gateway.uplink.https.sending import Sending
 from gateway.uplink.https.shape import SINGLE
 from gateway.uplink.https.template import Scope
@@ -90,9 +90,8 @@ class HttpsUplink:
             await self._end(sending, list(zip(entries, outcomes, strict=True)))
         elif not sending.stop:
             sending.splits(entries)
-            half = len(entries) // 2
-            await self._deliver(sending, entries[:half])
-            await self._deliver(sending, entries[half:])
+            for part in halves(entries, self._options):
+                await self._deliver(sending, part)
 
     async def _end(self, sending: Sending, told: list[tuple[Entry, Outcome]]) -> None:
         """Events that were merged are not refused for one another: each of them is sent alone."""
@@ -100,11 +99,8 @@ class HttpsUplink:
         rest = [(entry, outcome) for entry, outcome in told if not (entry.parts and outcome.kind is OutcomeKind.PARK)]
         sending.ends([entry for entry, _ in rest], [outcome for _, outcome in rest])
         sending.splits(merged)
-        for entry in merged:
-            parts, refused = apart(entry, self._options.body.max_bytes)
-            sending.refuses(refused.items())
-            for part in parts:
-                await self._deliver(sending, [part])
+        for part in in_order(merged):
+            await self._deliver(sending, [part])
 
     async def _exchanged(self, sending: Sending, entries: list[Entry]) -> list[Outcome] | None:
         """One outcome per entry; None: halve it, or, when `sending` has stopped, leave it."""

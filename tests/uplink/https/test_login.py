@@ -169,7 +169,7 @@ async def test_sending_and_bringing_verdicts_share_one_login(bench: Bench) -> No
 @pytest.mark.parametrize("mode", ["structured", "batch"])
 async def test_what_was_refused_for_its_token_cannot_have_been_taken_when_the_new_login_hangs(bench: Bench, mode: str) -> None:
     async with TokenEndpoint() as tokens, Site(door=tokens.valid) as site:
-        uplink = await bench.uplink(site.url, mode=mode, **client(tokens.token_url) | {"timeout": "300ms"})
+        uplink = await bench.uplink(site.url, mode=mode, timeout="1s", **client(tokens.token_url))
         assert kinds(await uplink.send([incident(1)])) == ["sent"]
         tokens.revoke()
         tokens.hang = True
