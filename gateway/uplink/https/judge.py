@@ -128,14 +128,14 @@ class Judge:
         if status in options.auth_status or _among(said.code, options.auth_codes):
             return Outcome.hold(f"the receiver refuses our credentials ({words})", wait)
         for quota in options.quota:
-            if _fits(quota, status, said.code):
+            if _fits(quota, status, said):
                 until = 3600 - now_seconds % 3600 if quota.hold == "next_hour" else quota.hold
                 return Outcome.hold(f"an allowance of the receiver is used up ({words})", wait or float(until))
-        if any(_fits(rule, status, said.code) for rule in options.duplicate_ok):
+        if any(_fits(rule, status, said) for rule in options.duplicate_ok):
             return DUPLICATE
         if _among(said.code, options.hold_codes):
             return Outcome.hold(f"the receiver must be set up first ({words})", wait)
-        if _among(said.code, options.retryable_codes):
+        if _among(said.code, options.retryable_codes) or any(_fits(rule, status, said) for rule in options.retryable):
             return Outcome.retry(words, wait, unknown=status is not None and (status >= 500 or status in _UNKNOWN))
         return self._by_status(status, said, words, wait)
 
@@ -156,5 +156,7 @@ def _among(code: str, wanted: Sequence[str]) -> bool:
     return bool(code) and any(fnmatchcase(code, pattern) for pattern in wanted)
 
 
-def _fits(rule: MatchRule, status: int | None, code: str) -> bool:
-    return (rule.status is None or rule.status == status) and (rule.code is None or _among(code, [rule.code]))
+def _fits(rule: MatchRule, status: int | None, said: Said) -> bool:
+    if rule.status not in (None, status) or not (rule.code is None or _among(said.code, [rule.code])):
+        return False
+    return rule.message is None or fnmatchcase(" ".join([said.message, *said.fields]), rule.message)

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.contract import OutcomeKind, Severity
 from gateway.testkit.servers.salesforce import RecordFault, RequestFault, Salesforce
+from gateway.testkit.servers.salesforce.metadata import Field
 
 Line = Any
 SENT, DUPLICATE, RETRY, PARK, HOLD = (OutcomeKind[name] for name in ("SENT", "DUPLICATE", "RETRY", "PARK", "HOLD"))
@@ -65,7 +66,6 @@ async def test_status_is_the_peoples_unless_it_is_configured(line: Line, org: Sa
     ("code", "kind"),
     [
         ("UNABLE_TO_LOCK_ROW", RETRY),
-        ("DUPLICATE_VALUE", RETRY),  # somebody made the case at this instant: the upsert goes again and finds it
         ("DUPLICATE_EXTERNAL_ID", HOLD),  # 300 of a single upsert: the id is not unique any more
         ("STRING_TOO_LONG", PARK),
         ("REQUIRED_FIELD_MISSING", PARK),
@@ -77,6 +77,30 @@ async def test_refusal_of_one_record_is_its_own(line: Line, org: Salesforce, cod
     org.faults.records.append(RecordFault(code, ("Subject",), when=lambda record: record["Gateway_Alarm_Id__c"] == events[1].correlationid))
     outcomes = await (await line.connected(mode="record")).send(events)
     assert [outcome.kind for outcome in outcomes] == [SENT, kind, SENT]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "duplicate value found: Gateway_Alarm_Id__c duplicates value on record with id: 5001",
+        "duplicate value found: <unknown> duplicates value on record with id: <unknown>",
+    ],
+)
+async def test_case_that_somebody_made_at_this_instant_is_found_the_next_time(line: Line, org: Salesforce, message: str) -> None:
+    org.faults.records.append(RecordFault("DUPLICATE_VALUE", message=message, times=1))
+    uplink = await line.connected(mode="record")
+    for kind in (RETRY, SENT):
+        assert [outcome.kind for outcome in await uplink.send([line.incident(1, "raised")])] == [kind]
+
+
+async def test_value_that_is_there_twice_in_a_unique_field_of_the_org_is_parked_and_names_it(line: Line, org: Salesforce) -> None:
+    org.org.fields("Case")["Press__c"] = Field("Press__c", "Text", 40, external_id=True)  # type: ignore[index]
+    uplink = await line.connected(mode="record", body={"item": {"Press__c": "{{ line }}"}})
+    first, second = line.some(2)
+    assert [outcome.kind for outcome in await uplink.send([first])] == [SENT]
+    [outcome] = await uplink.send([second])
+    assert (outcome.kind, outcome.code) == (PARK, "DUPLICATE_VALUE")
+    assert "duplicate value found: Press__c duplicates value on record with id: 500" in outcome.reason
 
 
 async def test_ids_that_are_not_unique_any_more_hold_and_lose_nothing(line: Line, org: Salesforce) -> None:
