@@ -35,7 +35,7 @@ class HttpsUplink:
         self._link = Link(options, context)
         self._limits = Limits(self._link.get_json, context.used, context.clock, options.limits) if options.limits else None
         self._used = self._limits.told if self._limits else context.used
-        self._told = float("-inf")
+        self._told, self._counted = float("-inf"), 0
 
     async def connect(self) -> None:
         """Opens a connection and closes it again; logging in is left to the first request, so that a refusal is held, not repeated."""
@@ -126,10 +126,13 @@ class HttpsUplink:
         return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, under_way)
 
     def _tell_cuts(self) -> None:
-        """At once, then once a minute at most, with all that were shortened since."""
-        now = self._context.clock.monotonic()
-        if self._scope.cuts and now - self._told >= _QUIET_SECONDS:
-            facts = {"destination": self._context.name, "texts": self._scope.cuts.total(), "templates": ", ".join(self._scope.cuts)[:300]}
-            log.warning("shortened to fit the receiver's fields", extra={"fields": facts})
-            self._scope.cuts.clear()
-            self._told = now
+        """Counted each time; in the log at once, then once a minute at most, with all since."""
+        now, cuts = self._context.clock.monotonic(), self._scope.cuts
+        if fresh := cuts.total() - self._counted:
+            self._context.cut(fresh)
+            self._counted += fresh
+        if cuts and now - self._told >= _QUIET_SECONDS:
+            facts = {"destination": self._context.name, "fields": cuts.total(), "templates": ", ".join(cuts)[:300]}
+            log.warning("cut short or left empty to fit the receiver's fields", extra={"fields": facts})
+            cuts.clear()
+            self._told, self._counted = now, 0

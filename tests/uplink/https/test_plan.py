@@ -179,12 +179,17 @@ async def test_same_request_has_the_same_idempotency_key_and_another_has_not(ben
     assert keys[3] == ('"inc-1-raised"' if quoted else "inc-1-raised")
 
 
-async def test_texts_that_were_shortened_are_told_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_was_cut_or_left_empty_is_counted_and_told_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     async with Site() as site:
-        uplink = await bench.uplink(site.url, body={"form": "array", "item": {"t": "{{ data.title | truncate(10) }}"}})
+        item = {"t": "{{ data.title | truncate(10) }}", "n": "{{ data.score | within(0, 5) }}", "l": "{{ data.explanation | lines(1) }}"}
+        uplink = await bench.uplink(site.url, body={"form": "array", "item": item})
         for _ in range(2):
-            await uplink.send([incident(1, title="x" * 11), incident(2, title="y"), incident(3, title="z" * 30)])
+            events = [incident(1, title="x" * 11), incident(2, title="y", score=1e30), incident(3, title="z" * 30, explanation={})]
+            assert kinds(await uplink.send(events)) == sent(3)
         assert [each["t"] for each in site.seen[0].document] == ["x" * 9 + "…", "y", "z" * 9 + "…"]
-    (told,) = [record for record in caplog.records if "shortened" in record.getMessage()]
-    assert told.fields["texts"] == 2  # type: ignore[attr-defined]
-    assert told.fields["templates"] == "{{ data.title | truncate(10) }}"  # type: ignore[attr-defined]
+        assert [each["n"] for each in site.seen[0].document] == [1.25, None, 1.25]
+        assert [each["l"] for each in site.seen[0].document] == ["…", "…", "none"]
+    assert bench.cut == [5, 5]
+    (told,) = [record for record in caplog.records if "cut short or left empty" in record.getMessage()]
+    assert told.fields["fields"] == 5  # type: ignore[attr-defined]
+    assert told.fields["templates"] == ", ".join([item["t"], item["l"], item["n"]])  # type: ignore[attr-defined]

@@ -29,7 +29,19 @@ async def test_one_incident_is_one_case_through_open_update_flap_and_close(line:
     assert case["Gateway_Alarm_Id__c"] == closed.correlationid
     assert (case["Gateway_State__c"], case["Gateway_Event_Id__c"]) == ("cleared", closed.id)
     assert (case["Subject"], case["Origin"], case["Status"]) == ("press-07: oil too hot", "Gateway", "New")
-    assert "81.5" in case["Description"]
+    assert case["Description"] == "value: 81.5\nlimit: 70.0\nunit: degC"
+
+
+@pytest.mark.parametrize("mode", ["event", "record"])
+async def test_number_with_more_digits_than_its_column_is_left_empty_and_the_event_arrives(line: Line, org: Salesforce, mode: str) -> None:
+    uplink = await line.connected(mode=mode)
+    strange = line.incident(1, "raised", score=1e30, explanation={"value": -3.4e38, "limit": 70.0})
+    assert [outcome.kind for outcome in await uplink.send([strange])] == [SENT]
+    [found] = org.events if mode == "event" else org.cases
+    values = [found.get(name) for name in ("Score__c", "Value__c", "Gateway_Score__c")]
+    assert values == [None] * 3
+    assert "-3.4e38" in (found.get("Data__c") or found["Gateway_Evidence__c"])
+    assert line.cut == [2 if mode == "event" else 1]
 
 
 async def test_many_events_of_one_incident_in_one_batch_are_one_record(line: Line, org: Salesforce) -> None:
