@@ -27,6 +27,7 @@ HELP = {
     "evidence_reduced": "incidents whose curves were cut short because there were too many",
     "events_unaddressed": "events no destination wanted",
     "deliveries": "what became of events sent, by destination and outcome",
+    "fields_cut": "fields cut short or left empty to fit a receiver, by destination",
     "contract_violations": "events of ours that broke their contract and were not sent",
     "verdicts": "verdicts that came back, by destination and judgement",
 }
