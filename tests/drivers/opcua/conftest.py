@@ -70,7 +70,8 @@ def probe(tmp_path: Path) -> Callable[..., Probe]:
         tags = {name: {"node": node} for name, node in nodes.items()}
         secrets = {"good": "s3cret", "bad": "guess"}
         context = source_context(plugin, tags, clock=clock, lost=lost, state_dir=tmp_path, secrets=secrets)
-        source = plugin.build(plugin.options.model_validate({"opcua": url, "publishing": "20ms", "sampling": "10ms", **options}), context)
+        common = {"opcua": url, "publishing": "20ms", "sampling": "10ms", "trust": "first_use"}
+        source = plugin.build(plugin.options.model_validate(common | options), context)
         assert isinstance(source, OpcuaSource)
         return Probe(source)
 
