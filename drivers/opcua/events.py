@@ -121,7 +121,7 @@ def read_events(body: bytes, now_ns: int) -> Iterable[tuple[int, list[Json], int
 async def refresh(session: Session, subscription: int) -> str:
     """Ask for all conditions that are open now (they come as events); why the server does not, or an empty text."""
     request = ua.CallRequest()
-    request.MethodsToCall = [
+    request.Parameters.MethodsToCall = [
         ua.CallMethodRequest(
             ObjectId=ua.NodeId(IDS.ConditionType),
             MethodId=ua.NodeId(IDS.ConditionType_ConditionRefresh),

@@ -128,7 +128,7 @@ class OpcuaServer:
         if not self._trusting:
             server.set_certificate_validator(_refuse)
         namespace = await server.register_namespace(NAMESPACE)
-        self._parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), "Machine")
+        self._parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), ua.QualifiedName("Machine", namespace))
         for name, value in self._values.items():
             await self.add(name, value)
         return server
@@ -157,4 +157,4 @@ class OpcuaServer:
         """One more variable, also while the server runs."""
         assert self._parent is not None, "the server was never started"
         node = ua.NodeId(name, self._parent.nodeid.NamespaceIndex)
-        self._nodes[name] = await self._parent.add_variable(node, name, value)
+        self._nodes[name] = await self._parent.add_variable(node, ua.QualifiedName(name, node.NamespaceIndex), value)
