@@ -68,7 +68,14 @@ class Edges:
         sources = {source.machine: source for source in settings.sources}
         destinations = {destination.name: destination for destination in settings.destinations}
         await self.stop_sources([name for name, running in self.sources.items() if sources.get(name) != running[0]])
-        await self.stop_senders([name for name, running in self.senders.items() if destinations.get(name) != running[0]])
+        backed = _backed(settings)
+        await self.stop_senders(
+            [
+                name
+                for name, (destination, _, _, sender) in self.senders.items()
+                if destinations.get(name) != destination or sender.has_fallback != (name in backed)
+            ]
+        )
         for source in settings.sources:
             if source.machine not in self.sources:
                 self._start_source(source, settings.state_dir)
@@ -179,7 +186,7 @@ class Edges:
             options=options,
             summarise=partial(self._summarise, name),
             loading=self._loading,
-            has_fallback=any(other.options.fallback_for == name for other in settings.destinations),
+            has_fallback=name in _backed(settings),
         )
         run = supervise(link, sender.run, self._clock, self._status)
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)
@@ -210,6 +217,11 @@ class Edges:
             )
         finally:
             self._status.remove(link)
+
+
+def _backed(settings: Settings) -> set[str | None]:
+    """Destinations that have a fallback."""
+    return {destination.options.fallback_for for destination in settings.destinations}
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -21,7 +21,8 @@ from gateway.events.build import EventBuilder
 from gateway.outbox import ledger, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import FILE_NAME, open_database
-from gateway.outbox.lease import Wanted, bury, lease, settle
+from gateway.outbox.lease import bury, lease, settle
+from gateway.outbox.pick import Wanted
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
 from gateway.outbox.tally import Kind
