@@ -10,12 +10,11 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox import tally
-from gateway.outbox.rows import SELECTED, from_row
+from gateway.outbox.rows import SELECTED, fetch, from_row
 from gateway.outbox.tally import LANES, Kind, Lane
 
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
@@ -63,7 +62,7 @@ def _of_machine(connection: sqlite3.Connection, destination: str, wanted: Wanted
     """One that is set aside has all of its events in that lane; one that is only doubted has its oldest far ahead."""
     statement = _WAITING + "d.lane=? AND e.partitionkey=? ORDER BY d.seq LIMIT ?"
     for lane in (Lane.ASIDE, Lane.URGENT, Lane.ORDERED):
-        if rows := _rows(connection, statement, (destination, lane, wanted.only, wanted.limit)):
+        if rows := fetch(connection, statement, (destination, lane, wanted.only, wanted.limit)):
             return rows
     return []
 
@@ -74,7 +73,7 @@ def _in_turn(connection: sqlite3.Connection, destination: str, wanted: Wanted) -
     left_out = (json.dumps(wanted.without),) if wanted.without else ()
 
     def of(lane: Lane, after: int, until: int, limit: int) -> list[Any]:
-        return _rows(connection, statement, (destination, lane, after, until, *left_out, limit)) if limit > 0 else []
+        return fetch(connection, statement, (destination, lane, after, until, *left_out, limit)) if limit > 0 else []
 
     urgent = _with_incident(connection, destination, of(Lane.URGENT, 0, _NEWEST, wanted.limit))
     if wanted.urgent_only or len(urgent) >= wanted.limit:
@@ -99,7 +98,7 @@ def _with_incident(connection: sqlite3.Connection, destination: str, rows: list[
         seq, identity, incident = row[0], row[1], row[10]
         if incident and not identity.endswith("-0001"):
             earlier = "d.lane=? AND d.seq IN (SELECT seq FROM event WHERE id>=? AND id<?) ORDER BY d.seq"
-            for before in _rows(connection, _WAITING + earlier, (destination, Lane.ORDERED, f"{incident}-", identity)):
+            for before in fetch(connection, _WAITING + earlier, (destination, Lane.ORDERED, f"{incident}-", identity)):
                 ordered.setdefault(before[0], before)
         ordered.setdefault(seq, row)
     return list(ordered.values())
@@ -114,20 +113,6 @@ def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any]
         else:
             events.append(event)
     return events
-
-
-def _rows(connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-    """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
-    try:
-        return connection.execute(statement, parameters).fetchall()
-    except sqlite3.OperationalError as exc:
-        if "decode" not in str(exc).lower():
-            raise
-    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-    try:
-        return connection.execute(statement, parameters).fetchall()
-    finally:
-        connection.text_factory = str
 
 
 def _expire(connection: sqlite3.Connection, destination: str, older_ns: int, now_ns: int) -> None:
