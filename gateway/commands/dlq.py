@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +18,7 @@ import click
 from gateway.commands.database import Refused, chosen, outbox_file, reading, writing
 from gateway.commands.outbox import kind_word, only_one, show
 from gateway.commands.printing import counted, printable, when
+from gateway.commands.who import typed
 from gateway.contract import Event, Json
 from gateway.events.catalogue import ContractViolation
 from gateway.events.correct import corrected
@@ -118,7 +117,7 @@ def removals(paths: Sequence[str]) -> tuple[str, ...]:
 
 def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], without: Collection[str] = ()) -> int:
     """Send again, corrected or as they are, all in one transaction. Exit code 1: nothing of what was asked for can be sent."""
-    now_ns, who, as_they_are = time.time_ns(), _whoever(), not (corrections or without)
+    now_ns, who, as_they_are = time.time_ns(), typed(), not (corrections or without)
 
     def correct(event: Event) -> Event:
         return _corrected(event, corrections, without, now_ns)
@@ -150,7 +149,7 @@ def drop(state_dir: Path, which: Which, *, sure: bool) -> int:
         with reading(path) as connection:
             count = _count(connection, *_where(connection, which))
         raise Refused(f"{counted(count, 'dead letter')} would be given up for good; if you want that, say --yes")
-    dropped, now_ns, who = 0, time.time_ns(), _whoever()
+    dropped, now_ns, who = 0, time.time_ns(), typed()
     with writing(path) as connection:
         for letters in _chunks(connection, which, 20 * _CHUNK):
             dropped += deadletters.drop(connection, letters, who=who, now_ns=now_ns)
@@ -236,14 +235,3 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
     known = Kind(kind) if kind_word(kind) != str(kind) else Kind.QUARANTINED
     identity, type_, time_ns = event[1] or "", event[2] or "", event[5] or 0
     return DeadLetter(seq, destination, known, at_ns, attempts, code, reason, replaced_by, identity, type_, time_ns, from_row(tuple(event)))
-
-
-def _whoever() -> str:
-    """For the audit: who typed the command."""
-    name = os.environ.get("SUDO_USER", "")
-    if not name:
-        try:
-            name = getpass.getuser()
-        except (KeyError, OSError):
-            name = f"user {os.getuid()}"
-    return f"command ({name})"

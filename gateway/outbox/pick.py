@@ -13,11 +13,10 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from random import randint
 from typing import Any
 
-from gateway.outbox.rows import SELECTED
+from gateway.outbox.rows import SELECTED, fetch
 from gateway.outbox.tally import LANES, Lane
 
 _NEWEST = (1 << 63) - 1
@@ -140,17 +139,7 @@ class _Waiting:
 
     def _rows(self, which: str, *parameters: Any) -> list[Any]:
         """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
-        statement, values = _WAITING + which, (self._destination, *parameters)
-        try:
-            return self._connection.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as exc:
-            if "decode" not in str(exc).lower():
-                raise
-        self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        try:
-            return self._connection.execute(statement, values).fetchall()
-        finally:
-            self._connection.text_factory = str
+        return fetch(self._connection, _WAITING + which, (self._destination, *parameters))
 
 
 def _joined(first: list[Any], then: list[Any]) -> list[Any]:

@@ -327,8 +327,8 @@ def test_who_sent_again_and_dropped_is_written_down(
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         rows = connection.execute("SELECT who, what, name FROM audit ORDER BY number").fetchall()
     assert rows == [
-        ("command (anna)", "dead letter sent again", letters[1].id),
-        ("command (anna)", "dead letter dropped", letters[2].id),
+        ("anna (command)", "dead letter sent again", letters[1].id),
+        ("anna (command)", "dead letter dropped", letters[2].id),
     ]
 
 

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from gateway.contract import DUPLICATE, SENT, Event, Outcome, Severity
+from gateway.events.build import rfc3339
 from gateway.outbox import deadletters, fallback, lease, memory, pick, retention, summary, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.breaker import Memory
@@ -46,7 +47,8 @@ def made(number: int, severity: Severity, machine: str, part: int, *, closing: b
 
 
 def summarised(group: Group) -> Event:
-    data = b'{"count":%d,"by_type":{},"by_severity":{},"incidents":[]}' % group.count
+    stretch = b'"from":"%s","to":"%s"' % (rfc3339(group.from_ns).encode(), rfc3339(group.to_ns).encode())
+    data = b'{"count":%d,"by_type":{},"by_severity":{},"incidents":[],%s}' % (group.count, stretch)
     name = f"sum-{group.machine}-{max(group.sequences)}"
     type_ = f"{summary.SUMMARISED}v1"
     return replace(event(0), id=name, type=type_, partitionkey=group.machine, severity=group.worst, data=data, correlationid="")
