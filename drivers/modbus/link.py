@@ -113,8 +113,10 @@ class Link(asyncio.Protocol):
             return
         if self._has_transactions and self._buffer:  # what comes next would be taken for its rest
             self.abort(f"unit {unit} sent half an answer within {timeout:g} s")
+        elif self._buffer:
+            self._damaged()
         else:
-            waiter.set_exception(NoAnswer(f"unit {unit} did not answer within {timeout:g} s", damaged=bool(self._buffer)))
+            waiter.set_exception(NoAnswer(f"unit {unit} did not answer within {timeout:g} s"))
 
     def _await_silence(self) -> None:
         if self._quiet is not None:
