@@ -70,7 +70,7 @@ async def test_name_that_is_not_known(make: Any) -> None:
 
 
 async def test_peer_that_answers_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.mqtt.source.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("drivers.mqtt.broker.CONNECT_SECONDS", 0.3)
 
     async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         return
@@ -144,8 +144,8 @@ async def test_version_the_broker_does_not_speak_and_a_subscription_it_refuses(m
     tags = {"denied": {"topic": "no/1"}, "granted": {"topic": "yes/1"}}
     given = {"user": "edge", "password": {"secret": "good"}}
     async with NatsServer(extra=extra):
-        assert await refusal(make(f"mqtt://127.0.0.1:{port}", tags, **given)) == "refused: Unsupported protocol version"
-        source = make(f"mqtt://127.0.0.1:{port}", tags, **given, version="3.1.1")
+        assert await refusal(make(f"mqtt://127.0.0.1:{port}", tags, **given, version="5")) == "refused: Unsupported protocol version"
+        source = make(f"mqtt://127.0.0.1:{port}", tags, **given)
         await source.connect()
         (batch,) = await read(source)
         assert (batch.tag.tolist(), batch.quality.tolist()) == ([0], [Quality.BAD_DEVICE])

@@ -48,7 +48,7 @@ def test_acknowledgements_are_one_buffer() -> None:
         ("0100", False, Connack("", True, None)),
         ("0005", False, Connack("Not authorized", False, None)),
         ("0004", True, Connack("Bad user name or password", False, None)),
-        ("0001", True, Connack("Unsupported protocol version", False, None)),
+        ("0001", True, Connack("Unsupported protocol version", False, None, version_refused=True)),
         ("010000", True, Connack("", True, None)),
         ("000003130005", True, Connack("", False, 5)),
         ("008600", True, Connack("Bad user name or password", False, None)),
