@@ -22,6 +22,7 @@ from gateway.outbox.summary import Group
 from gateway.supervisor import supervise
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, LinkState, Status
+from gateway.web.ingest import Door, Ingest
 
 log = logging.getLogger("lineside")
 _PATIENCE_SECONDS = 2.0
@@ -34,6 +35,7 @@ class Edges:
     loading    executor for importing protocol libraries: not the loop, not asyncio's default one
     summarise  makes the event that stands for what is over a destination's budget
     learn      told when verdicts came in
+    ingest     where sources take what is posted to them
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class Edges:
         loading: Executor,
         summarise: Callable[[str, Group], Event],
         learn: Callable[[], None],
+        ingest: Ingest,
     ) -> None:
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
         self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
-        self._secret, self._loading, self._summarise, self._learn = secret, loading, summarise, learn
+        self._secret, self._loading, self._summarise, self._learn, self._ingest = secret, loading, summarise, learn, ingest
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
         self._verdicts: dict[str, asyncio.Task[None]] = {}
@@ -64,6 +67,7 @@ class Edges:
         destinations = {destination.name: destination for destination in settings.destinations}
         await self.stop_sources([name for name, running in self.sources.items() if sources.get(name) != running[0]])
         await self.stop_senders([name for name, running in self.senders.items() if destinations.get(name) != running[0]])
+        self._ingest.keep({name for name, source in sources.items() if source.plugin.receives})
         for source in settings.sources:
             if source.machine not in self.sources:
                 self._start_source(source, settings.state_dir)
@@ -119,6 +123,7 @@ class Edges:
         link.changed = partial(self._source_changed, source, link)
         inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped)
         self._pipeline.inboxes[name] = inbox
+        door = self._ingest.door(name) if source.plugin.receives else Door()
         context = SourceContext(
             name=name,
             tags=source.tags,
@@ -130,6 +135,7 @@ class Edges:
             dropped=partial(dropped, "readings"),
             skipped=skipped,
             filled=filled,
+            serve=door.serve,
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
