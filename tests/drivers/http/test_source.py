@@ -12,7 +12,6 @@ import pytest
 
 from drivers.http.keys import Kept, Keys
 from gateway.contract import Batch, Health, Item, NotConnected, Record, Source
-from gateway.testkit import contexts
 from gateway.testkit.rigs.http import Rig
 
 AT = 1_800_000_000_000
@@ -118,8 +117,8 @@ async def test_without_the_token_nothing_is_taken_and_nobody_is_bothered(rig: Ri
     assert (gateway.items, told) == ([], [])
 
 
-async def test_a_key_that_was_answered_is_answered_again_and_taken_once_also_after_a_restart(rig: Rig) -> None:
-    state = contexts._folder()
+async def test_a_key_that_was_answered_is_answered_again_and_taken_once_also_after_a_restart(rig: Rig, tmp_path: Path) -> None:
+    state = tmp_path / "state"
     body = json.dumps(STEP)
     async with Gateway(rig.source(state_dir=state)) as gateway:
         assert (await rig.post(body, Idempotency_Key="k1"))[0] == 202
@@ -173,8 +172,8 @@ async def test_a_full_disk_is_503_in_time_and_what_was_not_given_is_taken_back(r
     assert gateway.orders == ["1", "2"]
 
 
-async def test_keys_that_cannot_be_kept_take_the_source_down_and_the_post_is_not_answered_202(rig: Rig) -> None:
-    state = contexts._folder()
+async def test_keys_that_cannot_be_kept_take_the_source_down_and_the_post_is_not_answered_202(rig: Rig, tmp_path: Path) -> None:
+    state = tmp_path / "state"
     source = rig.source(state_dir=state)
     await source.connect()
     post = rig.begin(json.dumps(STEP), Idempotency_Key="k")
