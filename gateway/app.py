@@ -34,6 +34,7 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.web import PageServer
+from gateway.web.ingest import Ingest
 
 log = logging.getLogger("lineside")
 SNAPSHOT_SECONDS = 60.0
@@ -68,6 +69,7 @@ class App:
         self._reload = asyncio.Event()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._page: PageServer | None = None
+        self._ingest = Ingest(self.counts)
         self.page_port = 0
 
     def stop(self) -> None:
@@ -145,6 +147,7 @@ class App:
             summarise=self._cases.of_summary,
             learn=self._lessons.wake,
             devices=self.devices,
+            ingest=self._ingest,
         )
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
@@ -240,7 +243,7 @@ class App:
         web = self.settings.web
         if web is None:
             return
-        page = PageServer(Overview(self), web.host, web.port)
+        page = PageServer(Overview(self), web.host, web.port, self._ingest)
         try:
             self.page_port = await page.start()
         except OSError as exc:

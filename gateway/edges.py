@@ -24,6 +24,7 @@ from gateway.outbox.summary import Group
 from gateway.supervisor import supervise
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, LinkState, Status
+from gateway.web.ingest import Door, Ingest
 
 log = logging.getLogger("lineside")
 _PATIENCE_SECONDS = 2.0
@@ -37,6 +38,7 @@ class Edges:
     summarise  makes the event that stands for what is over a destination's budget
     learn      told when verdicts came in
     devices    told what sources say of their devices
+    ingest     where sources take what is posted to them
     """
 
     def __init__(
@@ -54,11 +56,12 @@ class Edges:
         summarise: Callable[[str, Group], Event],
         learn: Callable[[], None],
         devices: Devices,
+        ingest: Ingest,
     ) -> None:
         self._devices = devices
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
         self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
-        self._secret, self._loading, self._summarise, self._learn = secret, loading, summarise, learn
+        self._secret, self._loading, self._summarise, self._learn, self._ingest = secret, loading, summarise, learn, ingest
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
         self._verdicts: dict[str, asyncio.Task[None]] = {}
@@ -76,6 +79,7 @@ class Edges:
                 if destinations.get(name) != destination or sender.has_fallback != (name in backed)
             ]
         )
+        self._ingest.keep({name for name, source in sources.items() if source.plugin.receives})
         for source in settings.sources:
             if source.machine not in self.sources:
                 self._start_source(source, settings.state_dir)
@@ -132,6 +136,7 @@ class Edges:
         reorder = Reorder(self._clock, seconds) if seconds else None
         inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped, reorder=reorder)
         self._pipeline.inboxes[name] = inbox
+        door = self._ingest.door(name) if source.plugin.receives else Door()
         context = SourceContext(
             name=name,
             tags=source.tags,
@@ -144,6 +149,7 @@ class Edges:
             skipped=skipped,
             filled=filled,
             health=partial(self._devices.told, name),
+            serve=door.serve,
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)

@@ -45,7 +45,7 @@ async def test_a_last_send_has_a_traceback_only_for_what_nobody_foresaw(caplog: 
     missing, bug = ConfigError("secret crm-token: no such file"), ZeroDivisionError("division by zero")
     status = Status(FakeClock())
     parts: dict[str, Any] = dict.fromkeys(
-        ("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading", "summarise", "learn", "devices")
+        ("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading", "summarise", "learn", "devices", "ingest")
     )
     async with asyncio.TaskGroup() as tasks:
         all_edges = edges.Edges(tasks, status=status, **parts)

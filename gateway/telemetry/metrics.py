@@ -17,6 +17,7 @@ HELP = {
     "readings_bad": "readings that are bad, by reason",
     "readings_dropped": "readings lost in the gateway, by source and reason",
     "polls_skipped": "polls not made because an earlier one took too long, by source",
+    "posts": "what was posted to /ingest, by source and status",
     "records": "business messages taken",
     "waveforms": "blocks of fast channels processed",
     "waveforms_bad": "blocks that are bad, by reason",
