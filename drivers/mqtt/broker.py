@@ -14,7 +14,7 @@ from drivers.mqtt.framing import CONNACK, Framer, Malformed
 from drivers.mqtt.identity import Identity
 from drivers.mqtt.inflight import Inflight
 from drivers.mqtt.link import Link, why
-from drivers.mqtt.packets import Will
+from drivers.mqtt.packets import CREDENTIALS_REFUSED, VERSION_REFUSED, Connack, Will
 from drivers.mqtt.session import Session
 from gateway.contract import ConfigError, NotConnected, SourceContext
 
@@ -128,7 +128,7 @@ class Broker:
         body = await self._answer(session, packet)
         answer = packets.read_connack(body, version5=v5)
         if answer.refusal:
-            raise (VersionRefused if answer.version_refused else NotConnected)(self.peer, f"refused: {answer.refusal}")
+            raise self._refused(answer)
         session.accepted(answer)
         session.link.keep_alive(answer.keepalive or o.keepalive)
         if not answer.session_present:
@@ -145,3 +145,9 @@ class Broker:
             if session.version5 and session.link.hung_up:
                 raise VersionRefused(self.peer, exc.why) from exc
             raise
+
+    def _refused(self, answer: Connack) -> NotConnected:
+        if answer.code in VERSION_REFUSED:
+            return VersionRefused(self.peer, f"refused: {answer.refusal}")
+        who = f"as user {self._options.user!r}" if self._options.user else "without a user"
+        return NotConnected(self.peer, f"refused: {answer.refusal}" + (f" ({who})" if answer.code in CREDENTIALS_REFUSED else ""))

@@ -19,7 +19,7 @@ from drivers.mqtt.framing import Malformed
 PUBACK, PUBREC, PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 PINGREQ, GOODBYE = b"\xc0\x00", b"\xe0\x00"
 REFUSED = 0x80
-VERSION_REFUSED = frozenset({1, 0x84})
+VERSION_REFUSED, CREDENTIALS_REFUSED = frozenset({1, 0x84}), frozenset({4, 5, 0x86, 0x87})
 
 _OLD_REASONS = {  # of 3.1.1, section 3.2.2.3; an old broker answers a client of version 5 with them too
     1: "Unsupported protocol version",
@@ -33,17 +33,17 @@ _OLD_REASONS = {  # of 3.1.1, section 3.2.2.3; an old broker answers a client of
 class Connack(NamedTuple):
     """The broker's answer to CONNECT.
 
-    refusal           in its words, empty if it takes us
-    keepalive         the one it imposes, in seconds
-    maximum_qos       of what we publish
-    version_refused   it does not speak this version of the protocol
+    refusal       in its words, empty if it takes us
+    keepalive     the one it imposes, in seconds
+    maximum_qos   of what we publish
+    code          `VERSION_REFUSED`, `CREDENTIALS_REFUSED` or another
     """
 
     refusal: str
     session_present: bool
     keepalive: int | None
     maximum_qos: int = 2
-    version_refused: bool = False
+    code: int = 0
 
 
 class Will(NamedTuple):
@@ -115,11 +115,11 @@ def read_connack(body: bytes, *, version5: bool) -> Connack:
     code = body[1]
     if not version5 or code in _OLD_REASONS or len(body) == 2:
         refusal = _OLD_REASONS.get(code, f"code {code}") if code else ""
-        return Connack(refusal, bool(body[0] & 1), None, version_refused=code in VERSION_REFUSED)
+        return Connack(refusal, bool(body[0] & 1), None, code=code)
     properties = _properties(PacketTypes.CONNACK, body[2:])
     refusal = _words(PacketTypes.CONNACK, code, properties) if code >= REFUSED else ""
     keepalive, maximum_qos = getattr(properties, "ServerKeepAlive", None), getattr(properties, "MaximumQoS", 2)
-    return Connack(refusal, bool(body[0] & 1), keepalive, maximum_qos, code in VERSION_REFUSED)
+    return Connack(refusal, bool(body[0] & 1), keepalive, maximum_qos, code)
 
 
 def read_suback(body: bytes, *, version5: bool) -> list[bool]:

@@ -13,7 +13,9 @@ from drivers.mqtt.broker import Broker, connecting
 from drivers.mqtt.config import MqttOptions
 from drivers.mqtt.routes import Routes
 from drivers.mqtt.session import Session
-from gateway.contract import Item, NotConnected, SourceContext
+from gateway.contract import ConfigError, Health, Item, NotConnected, SourceContext, Trouble
+
+REFUSED_NAMED = 10
 
 
 class MqttSource:
@@ -21,15 +23,18 @@ class MqttSource:
 
     def __init__(self, options: MqttOptions, context: SourceContext) -> None:
         self._options, self._context = options, context
-        self._persistent = bool(context.records)
+        self._persistent = options.session == "keep" or (options.session is None and bool(context.records))
         self._broker = Broker(options, context, persistent=self._persistent)
-        self._routes = Routes(context.tags, context.records)
+        self._routes = Routes(options, context.tags, context.records, machine=context.name)
+        self._group = f"$share/{options.share}/" if options.share else ""
         self._session: Session | None = None
         self._refused: list[str] = []
 
     async def connect(self) -> None:
         async with connecting(self._broker.peer):
             self._session = await self._broker.connect()
+            if self._group and not self._session.version5:
+                raise ConfigError(f"share needs version 5, and {self._broker.peer} speaks 3.1.1")
             await self._subscribe(self._session)
 
     async def read(self) -> list[Item]:
@@ -57,18 +62,31 @@ class MqttSource:
         gathered = self._routes.decode(session.take(), now_ns)
         for reason, count in gathered.lost.items():
             self._context.dropped(reason, count)
+        for health in gathered.health:
+            self._context.health(health)
         return gathered.items()
 
     async def _subscribe(self, session: Session) -> None:
-        """Also takes back what an earlier configuration had subscribed to in a session that lasts."""
+        """At every connect, whatever the broker remembers. Also takes back what an earlier configuration had subscribed to."""
         qos, routes, identity = self._options.qos, self._routes, self._broker.identity
-        wanted = [(one, qos, False) for one in routes.of_tags] + [(one, max(1, qos), True) for one in routes.of_records]
+        wanted = [(self._shared(one), qos, False) for one in routes.of_tags]
+        wanted += [(self._shared(one), max(1, qos), True) for one in routes.of_records]
         ours = frozenset(one for one, _, _ in wanted)
         if self._persistent:
             await asyncio.to_thread(identity.subscribed, identity.filters | ours)
-        self._refused = await session.subscribe(wanted)
+        self._refused = [one.removeprefix(self._group) for one in await session.subscribe(wanted)]
         if stale := sorted(identity.filters - ours) if self._persistent else []:
             await session.unsubscribe(stale)
             await asyncio.to_thread(identity.subscribed, ours)
         if lost := sum(one in routes.of_records for one in self._refused):
             self._context.dropped("record_refused", lost)
+        self._tell(self._refused)
+
+    def _shared(self, topic: str) -> str:
+        """The state of a device is for everybody."""
+        return topic if topic.startswith("$share/") or topic == self._routes.birth else self._group + topic
+
+    def _tell(self, refused: list[str]) -> None:
+        why = f"the broker refuses {len(refused)} of our subscriptions" if refused else ""
+        facts = {"topics": refused[:REFUSED_NAMED]} if refused else {}
+        self._context.health(Health(trouble=Trouble.DEGRADED, active=bool(refused), why=why, facts=facts))

@@ -82,8 +82,15 @@ async def test_peer_that_answers_nothing(make: Any, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
 async def test_wrong_password(secure: Mosquitto, make: Any, version: str) -> None:
     given = {"ca": secure.ca, "certificate": secure.client_certificate, "user": "edge", "version": version}
-    assert await refusal(make(secure.url, TAGS, **given, password={"secret": "bad"})) == "refused: Not authorized"
+    assert await refusal(make(secure.url, TAGS, **given, password={"secret": "bad"})) == "refused: Not authorized (as user 'edge')"
     await make(secure.url, TAGS, **given, password={"secret": "good"}).connect()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+async def test_no_user_where_the_broker_asks_for_one(make: Any, version: str) -> None:
+    require_mosquitto()
+    async with Mosquitto(password="s3cret") as server:
+        assert await refusal(make(server.url, TAGS, version=version)) == "refused: Not authorized (without a user)"
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
