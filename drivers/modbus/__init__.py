@@ -1,9 +1,11 @@
-"""Modbus TCP."""
+"""Modbus TCP, RTU and ASCII."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
 from drivers.modbus.config import ModbusOptions, ModbusTag
-from gateway.contract import Source, SourceContext, SourcePlugin
+from gateway.contract import Load, Source, SourceContext, SourcePlugin, Tag
 
 
 def build(options: ModbusOptions, context: SourceContext) -> Source:
@@ -12,4 +14,26 @@ def build(options: ModbusOptions, context: SourceContext) -> Source:
     return ModbusSource(options, context)
 
 
-plugin = SourcePlugin(name="modbus", options=ModbusOptions, tag=ModbusTag, build=build)
+async def probe(options: ModbusOptions, context: SourceContext) -> AsyncIterator[str]:
+    from drivers.modbus.probing import probe as run
+
+    async for line in run(options, context):
+        yield line
+
+
+def load(options: ModbusOptions, tags: Sequence[Tag]) -> Load:
+    from drivers.modbus.cost import load as compute
+
+    return compute(options, tags)
+
+
+plugin = SourcePlugin(
+    name="modbus",
+    options=ModbusOptions,
+    tag=ModbusTag,
+    build=build,
+    schemes=("modbus", "tcp", "tls", "rtu", "ascii", "rtu+tcp", "ascii+tcp"),
+    writes=True,
+    probe=probe,
+    plan=load,
+)

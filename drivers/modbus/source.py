@@ -1,22 +1,20 @@
-"""Polls one Modbus unit; one Batch per poll."""
+"""Reads the units of one line; one Batch per round of a group. Writes what `lineside write` asks for, and nothing else."""
 
 from __future__ import annotations
 
-from math import floor
-from typing import TypeAlias
+import asyncio
 
-import numpy as np
-from numpy.typing import NDArray
-
+from drivers.modbus import memory
 from drivers.modbus.config import ModbusOptions
-from drivers.modbus.decode import Decoder
-from drivers.modbus.plan import Block, Learnt, halves, items_of, plan
-from drivers.modbus.wire import Refused, Wire
-from gateway.contract import GOOD, Batch, Quality, SourceContext
-
-OF_THE_ADDRESS = (1, 2, 3)  # illegal function, address, value; all other exceptions are the state the device is in
-ASK_REFUSED_SECONDS = 60.0
-_Answer: TypeAlias = tuple[NDArray[np.float64], NDArray[np.uint8]]
+from drivers.modbus.derive import Counters, Exponents
+from drivers.modbus.encode import request_to_write
+from drivers.modbus.line import Line, Terms, User, claim
+from drivers.modbus.link import NoAnswer
+from drivers.modbus.messages import OF_THE_ADDRESS, Refused, Request, read
+from drivers.modbus.plan import Block, Learnt, halves, plan, read_map
+from drivers.modbus.report import Report
+from drivers.modbus.rounds import ASK_REFUSED_SECONDS, NOMINAL_SECONDS, Got, Group, Reading, nothing, pick, pieced
+from gateway.contract import Batch, ConfigError, NotConnected, Quality, SourceContext, Tag
 
 
 class ModbusSource:
@@ -24,96 +22,140 @@ class ModbusSource:
 
     def __init__(self, options: ModbusOptions, context: SourceContext) -> None:
         self._options, self._context = options, context
-        self._items = items_of(context.tags, options)
-        self._learnt = Learnt()
-        self._wire = Wire(options)
-        self._next_poll = 0.0
-        self._ask_refused_at = 0.0
-        self._replan()
+        self._map = read_map(context.tags, options)
+        self._terms = Terms.of(options)
+        units = frozenset(item.unit for item in self._map.items) or frozenset({options.unit_id})
+        self._user = User(context.name, units, options.timeout)
+        self._line: Line | None = None
+        self._learnt: Learnt | None = None  # until `connect` has read what is remembered
+        self._groups: dict[str, Group] = {}
+        self._refused: set[int] = set()
+        self._cuts: set[int] = set()
+        self._exponents, self._counters = Exponents(self._map.exponents), Counters(context.tags)
+        self._report = Report(context.health, self._map.items)
 
     async def connect(self) -> None:
-        await self._wire.connect()
-        self._next_poll = self._context.clock.monotonic()
+        if self._learnt is None:
+            learnt = await asyncio.to_thread(memory.load, self._context.state_dir, self._map.items)
+            self._plan(learnt)
+            self._report.refused(learnt.refused)
+        self._line = claim(self._terms, self._context.clock, self._user)
+        await self._line.open(self._user)
+        now = self._context.clock.monotonic()
+        for group in self._groups.values():
+            group.due, group.under_way = now, None
 
     async def read(self) -> Batch:
-        await self._pace()
-        due = self._due()
-        refused: set[int] = set(self._learnt.refused) if due is self._blocks else set()
-        cuts: set[int] = set(self._learnt.cuts)
-        times: list[int] = []
-        answers: list[_Answer] = []
-        for block, decoder in due:
-            answers.append(await self._ask(block, decoder, refused, cuts))
-            times.append(self._context.clock.now_ns())
-        self._learn(refused, cuts)
-        if not answers:
-            return Batch.of([], [], [])
-        return Batch(
-            np.concatenate([decoder.tag for _, decoder in due]),
-            np.repeat(np.array(times, dtype=np.int64), [len(decoder.tag) for _, decoder in due]),
-            np.concatenate([value for value, _ in answers]),
-            np.concatenate([quality for _, quality in answers]),
-        )
+        while True:
+            group = await self._due()
+            batch = await self._step(group)
+            if batch is not None:
+                return self._counters.apply(self._exponents.apply(batch))
 
     async def close(self) -> None:
-        self._wire.close()
+        line, self._line = self._line, None
+        if line is not None:
+            line.close(self._user)
 
-    async def _pace(self) -> None:
-        """Wait for the next point of the poll grid; points that have passed are skipped and counted."""
-        clock = self._context.clock
-        # With nothing to ask for, as fast as the device answers would be a loop without a pause.
-        period = self._options.poll_seconds or (0.0 if self._blocks else 1.0)
-        if period <= 0:
-            return
-        late = clock.monotonic() - self._next_poll
-        if late > period:
-            missed = floor(late / period)
-            self._context.skipped(missed)
-            self._next_poll += missed * period
-        await clock.sleep(self._next_poll - clock.monotonic())
-        self._next_poll += period
-
-    def _due(self) -> list[tuple[Block, Decoder]]:
-        """All blocks; what the device refuses is asked again once a minute, not at every poll."""
-        if self._alone and self._context.clock.monotonic() >= self._ask_refused_at:
-            self._ask_refused_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS
-            return [*self._blocks, *self._alone]
-        return self._blocks
-
-    def _learn(self, refused: set[int], cuts: set[int]) -> None:
-        learnt = Learnt(frozenset(refused), frozenset(cuts))
-        if learnt != self._learnt:
-            self._learnt = learnt
-            self._replan()
-
-    def _replan(self) -> None:
-        blocks = [(block, Decoder(block)) for block in plan(self._items, self._options, self._learnt)]
-        self._blocks = [entry for entry in blocks if entry[0].items[0].index not in self._learnt.refused]
-        self._alone = [entry for entry in blocks if entry[0].items[0].index in self._learnt.refused]
-        self._ask_refused_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS
-
-    async def _ask(self, block: Block, decoder: Decoder, refused: set[int], cuts: set[int]) -> _Answer:
-        """Values and qualities in the order of the block's items. What is refused for its address is halved until it is alone."""
-        if self._options.pause:
-            await self._context.clock.sleep(self._options.pause)
+    async def write(self, tag: Tag, value: float) -> None:
+        request = request_to_write(tag, self._options, value)
         try:
-            value = decoder.decode(await self._wire.read(block))
+            await self._ask(request, self._context.clock.monotonic())
         except Refused as exc:
-            if exc.code in OF_THE_ADDRESS and len(block.items) > 1:
-                return await self._ask_halves(block, refused, cuts)
-            if exc.code in OF_THE_ADDRESS:
-                refused.add(block.items[0].index)
-            n = len(block.items)
-            return np.full(n, np.nan), np.full(n, Quality.BAD_DEVICE, dtype=np.uint8)
-        finite = np.isfinite(value)
-        if finite.all():
-            return value, np.full(len(value), GOOD, dtype=np.uint8)
-        return np.where(finite, value, np.nan), np.where(finite, GOOD, Quality.BAD_NOT_FINITE).astype(np.uint8)
+            raise ConfigError(f"{tag.path}: the device refuses {value:g}: {exc}") from exc
+        except NoAnswer as exc:
+            raise NotConnected(self._terms.endpoint.peer, str(exc)) from exc
 
-    async def _ask_halves(self, block: Block, refused: set[int], cuts: set[int]) -> _Answer:
-        known = len(refused) + len(cuts)
-        parts = halves(block)
-        answers = [await self._ask(part, Decoder(part), refused, cuts) for part in parts]
-        if len(refused) + len(cuts) == known:  # neither half is to blame: it is the gap between them
-            cuts.add(parts[1].items[0].index)
-        return np.concatenate([value for value, _ in answers]), np.concatenate([quality for _, quality in answers])
+    async def _due(self) -> Group:
+        """The group to serve now; waits until there is one. Points of the grid that have passed are skipped and counted."""
+        clock, groups = self._context.clock, [*self._groups.values()]
+        while (group := pick(groups, clock)) is None:
+            await clock.sleep(min((group.due for group in groups), default=clock.monotonic() + NOMINAL_SECONDS) - clock.monotonic())
+        if group.under_way is None:
+            group.begin(clock.monotonic(), self._context.skipped)
+        return group
+
+    async def _step(self, group: Group) -> Batch | None:
+        """One request of the group's round, and when it was the last the round's batch."""
+        reading = group.under_way or group.normal
+        at = len(group.got)
+        if at < len(reading.blocks):
+            block = reading.blocks[at]
+            if self._line is not None and (why := self._line.resting(block.unit)):
+                got = self._silent(self._line, block, why)
+            else:
+                group.asked = True
+                got = await self._get(block, reading.requests[at], group.deadline)
+            group.got.append(got)
+            if at + 1 < len(reading.blocks):
+                return None
+        await self._learn()
+        return group.end(self._context.clock.monotonic())
+
+    async def _get(self, block: Block, request: Request, deadline: float) -> Got:
+        """What is refused for its address is halved until it is alone."""
+        clock = self._context.clock
+        try:
+            payload = await self._ask(request, deadline)
+        except NoAnswer as exc:
+            if self._line is not None and self._line.resting(block.unit):
+                return self._silent(self._line, block, str(exc))
+            return nothing(block, clock.now_ns(), Quality.BAD_FORMAT)
+        except Refused as exc:
+            self._report.unit(block.unit, "")
+            if exc.code not in OF_THE_ADDRESS:
+                return nothing(block, clock.now_ns())
+            if len(block.items) > 1:
+                return await self._get_halves(block, deadline)
+            self._refused.add(block.items[0].index)
+            return nothing(block, clock.now_ns())
+        if self._report.silent:
+            self._report.unit(block.unit, "")
+        if len(block.items) == 1:
+            self._refused.discard(block.items[0].index)
+        return Got(payload, clock.now_ns())
+
+    def _silent(self, line: Line, block: Block, why: str) -> Got:
+        """The unit rests, and its tags are bad. Raises NotConnected when no other unit of this source is left."""
+        line.raise_if_all_rest(self._user)
+        self._report.unit(block.unit, why)
+        return nothing(block, self._context.clock.now_ns())
+
+    async def _get_halves(self, block: Block, deadline: float) -> Got:
+        known = len(self._refused) + len(self._cuts)
+        parts = [
+            (half, await self._get(half, read(half.unit, half.table, half.start, half.count), deadline))
+            for half in halves(block, self._options)
+        ]
+        answered = not any(got.bad for _, got in parts)
+        if answered and len(self._refused) + len(self._cuts) == known:  # neither half is to blame: it is the gap between them
+            self._cuts.add(parts[1][0].items[0].index)
+        return pieced(block, parts)
+
+    async def _ask(self, request: Request, deadline: float) -> bytes:
+        if self._line is None:
+            raise NotConnected(self._terms.endpoint.peer, "not connected")
+        return await self._line.ask(self._user, request, deadline)
+
+    async def _learn(self) -> None:
+        """Plan anew when a refusal, or its end, taught something; it is remembered over restarts."""
+        learnt = Learnt(frozenset(self._refused), frozenset(self._cuts))
+        if learnt == self._learnt:
+            return
+        self._plan(learnt)
+        self._report.refused(learnt.refused)
+        try:
+            await asyncio.to_thread(memory.save, self._context.state_dir, self._map.items, learnt)
+        except OSError:
+            return  # a full disk costs a search after the next restart, nothing else
+
+    def _plan(self, learnt: Learnt) -> None:
+        self._learnt, self._refused, self._cuts = learnt, set(learnt.refused), set(learnt.cuts)
+        ask_alone_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS
+        for name in {item.group: None for item in self._map.items}:
+            blocks = plan([item for item in self._map.items if item.group == name], self._options, learnt)
+            alone = [block for block in blocks if block.items[0].index in learnt.refused]
+            normal = [block for block in blocks if block not in alone]
+            period = self._options.groups[name] if name else self._options.poll_seconds
+            group = self._groups.setdefault(name, Group(period))
+            group.normal, group.alone, group.ask_alone_at = Reading(normal), Reading(alone), ask_alone_at

@@ -17,7 +17,7 @@ from gateway.contract.plant import Clock, RecordSpec, Tag
 class Posted:
     """What somebody posted to ``/ingest/<source>``.
 
-    token    of ``Authorization: Bearer``, empty if none; the source compares it, in constant time
+    token    of ``Authorization: Bearer``, or the password of Basic, empty if none; the source compares it, in constant time
     key      of ``Idempotency-Key``, empty if none
     body     decompressed, at most 10 MB
     """
@@ -149,6 +149,7 @@ class SourcePlugin:
     schemes   of the addresses it is for: `lineside browse opc.tcp://…` finds it by them; the option that takes an address has
               the plugin's name
     writes    its sources are `Writer`s; without, a tag with `writable` is a configuration error
+    receives  its sources `serve` what is posted, so the gateway's page must be on
     """
 
     name: str
@@ -158,6 +159,7 @@ class SourcePlugin:
     record: type[RecordOptions] | None = None
     schemes: tuple[str, ...] = ()
     writes: bool = False
+    receives: bool = False
     browse: Browse | None = None
     probe: Probe | None = None
     plan: Plan | None = None

@@ -8,6 +8,8 @@ import pytest
 
 from drivers.mqtt.link import Link
 from gateway import registry
+from gateway.contract import Writer
+from gateway.testkit.contexts import source_context
 from gateway.testkit.rigs.modbus import Rig as ModbusRig
 from gateway.testkit.rigs.mqtt import Rig as MqttRig
 from gateway.testkit.servers.modbus import Plc
@@ -64,5 +66,16 @@ async def test_mqtt_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", registry.names("sources"))
-def test_no_source_can_write(name: str) -> None:
-    assert not hasattr(import_module(f"gateway.testkit.rigs.{name}").Rig().source(), "write")
+def test_no_source_can_write_but_those_that_say_so(name: str) -> None:
+    source = import_module(f"gateway.testkit.rigs.{name}").Rig().source()
+    assert isinstance(source, Writer) == registry.source(name).writes
+
+
+async def test_modbus_probe_sends_functions_that_read_only() -> None:
+    async with Plc() as plc:
+        plc.only, plc.identity = {1}, {0: "Acme"}
+        plugin = registry.source("modbus")
+        options = plugin.options.model_validate({"modbus": plc.url, "timeout": "20ms"})
+        assert plugin.probe is not None
+        assert [line async for line in plugin.probe(options, source_context(plugin, {}))]
+        assert {message[0] for _, message in plc.asked} == READS | {43}

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.modbus.config import DataType, Order, Table
+from drivers.modbus.address import Table
+from drivers.modbus.config import WORDS, DataType, Order
 from drivers.modbus.decode import Decoder
-from drivers.modbus.plan import WORDS, Block, Item
+from drivers.modbus.plan import Block, Item
+from gateway.contract import GOOD, Quality
 
 _FORMATS: dict[DataType, str] = {
     "int16": "h",
@@ -36,6 +38,10 @@ def wire(value: Any, dtype: DataType, order: Order) -> bytes:
     if order in ("BADC", "DCBA"):
         words = [word[::-1] for word in words]
     return b"".join(words)
+
+
+def values_of(block: Block, payload: bytes) -> np.ndarray[Any, Any]:
+    return Decoder([block]).decode(b"" if block.bits else payload, payload if block.bits else b"")[0]
 
 
 def values(dtype: DataType) -> st.SearchStrategy[Any]:
@@ -62,29 +68,29 @@ def test_every_type_in_every_order_is_what_struct_says(readings: list[tuple[Data
         payload += b"\xa5\x5a" * gap
         items.append(Item(index, "holding", start + len(payload) // 2, WORDS[dtype], dtype, order, None))
         payload += wire(value, dtype, order)
-    decoded = Decoder(Block("holding", start, len(payload) // 2, tuple(items))).decode(payload)
+    decoded = values_of(Block("holding", start, len(payload) // 2, tuple(items)), payload)
     np.testing.assert_array_equal(decoded, np.array([float(value) for _, _, value, _ in readings]))
 
 
 def test_abcd_is_big_endian_as_manuals_write_it() -> None:
     block = Block("holding", 0, 2, (Item(0, "holding", 0, 2, "float32", "ABCD", None),))
-    assert Decoder(block).decode(bytes([0x42, 0x4E, 0x00, 0x00])).tolist() == [51.5]
+    assert values_of(block, bytes([0x42, 0x4E, 0x00, 0x00])).tolist() == [51.5]
 
 
 @given(st.integers(0, 0xFFFF))
 def test_every_bit_of_a_register_is_a_tag(word: int) -> None:
-    items = tuple(Item(bit, "holding", 7, 1, "bool", "ABCD", bit) for bit in range(16))
-    decoded = Decoder(Block("holding", 7, 1, items)).decode(struct.pack(">H", word))
+    items = tuple(Item(bit, "holding", 7, 1, "bool", "ABCD", (bit, bit)) for bit in range(16))
+    decoded = values_of(Block("holding", 7, 1, items), struct.pack(">H", word))
     assert decoded.tolist() == [float(word >> bit & 1) for bit in range(16)]
 
 
 def test_bits_and_numbers_of_one_block_do_not_mix() -> None:
     items = (
         Item(0, "holding", 0, 1, "uint16", "ABCD", None),
-        Item(1, "holding", 0, 1, "bool", "ABCD", 2),
+        Item(1, "holding", 0, 1, "bool", "ABCD", (2, 2)),
         Item(2, "holding", 1, 1, "int16", "ABCD", None),
     )
-    assert Decoder(Block("holding", 0, 2, items)).decode(struct.pack(">Hh", 5, -3)).tolist() == [5.0, 1.0, -3.0]
+    assert values_of(Block("holding", 0, 2, items), struct.pack(">Hh", 5, -3)).tolist() == [5.0, 1.0, -3.0]
 
 
 @pytest.mark.parametrize("table", ["coil", "discrete"])
@@ -93,9 +99,58 @@ def test_coils_are_packed_from_the_least_significant_bit(table: Table, bits: lis
     items = tuple(Item(i, table, 100 + i, 1, "bool", "ABCD", None) for i in range(len(bits)))
     number = sum(bit << i for i, bit in enumerate(bits))
     payload = number.to_bytes((len(bits) + 7) // 8, "little")
-    assert Decoder(Block(table, 100, len(bits), items)).decode(payload).tolist() == [float(bit) for bit in bits]
+    assert values_of(Block(table, 100, len(bits), items), payload).tolist() == [float(bit) for bit in bits]
 
 
 def test_whole_numbers_are_exact_up_to_two_to_the_53rd() -> None:
     block = Block("holding", 0, 4, (Item(0, "holding", 0, 4, "uint64", "ABCD", None),))
-    assert Decoder(block).decode(struct.pack(">Q", 2**53)).tolist() == [2.0**53]
+    assert values_of(block, struct.pack(">Q", 2**53)).tolist() == [2.0**53]
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 15), st.integers(0, 15))
+def test_some_bits_of_a_register_are_a_number(word: int, one: int, other: int) -> None:
+    first, last = min(one, other), max(one, other)
+    block = Block("holding", 0, 1, (Item(0, "holding", 0, 1, "uint16", "ABCD", (first, last)),))
+    assert values_of(block, struct.pack(">H", word)).tolist() == [int(f"{word:016b}"[::-1][first : last + 1][::-1], 2)]
+
+
+@given(st.integers(0, 99_999_999), st.sampled_from(_ORDERS))
+def test_bcd_is_read_digit_by_digit(number: int, order: Order) -> None:
+    payload = wire(int(f"{number:08d}", 16), "uint32", order)
+    assert values_of(Block("input", 0, 2, (Item(0, "input", 0, 2, "bcd32", order),)), payload).tolist() == [number]
+
+
+def test_bcd_with_a_digit_above_nine_is_bad_and_its_neighbour_is_not() -> None:
+    items = (Item(0, "holding", 0, 1, "bcd16", "ABCD"), Item(1, "holding", 1, 1, "bcd16", "ABCD"))
+    value, quality = Decoder([Block("holding", 0, 2, items)]).decode(bytes([0x12, 0x3A, 0x12, 0x34]))
+    assert quality.tolist() == [Quality.BAD_FORMAT, GOOD]
+    assert value[1] == 1234
+
+
+@pytest.mark.parametrize(
+    ("raw", "order", "value", "quality"),
+    [
+        (b"RUN\x00\x00\x00", "ABCD", 1.0, GOOD),
+        (b"STOP  ", "ABCD", 0.0, GOOD),
+        (b"UR\x00N\x00\x00", "BADC", 1.0, GOOD),
+        (b"\xff\xfe\xfd\xfc\xfb\xfa", "ABCD", None, Quality.BAD_TYPE),
+        (b"\x00RUN\x00\x00", "ABCD", None, Quality.BAD_TYPE),
+    ],
+)
+def test_text_is_what_its_states_say(raw: bytes, order: Order, value: float | None, quality: int) -> None:
+    item = Item(0, "holding", 0, 3, "text", order, states=(("RUN", 1.0), ("STOP", 0.0)))
+    values, qualities = Decoder([Block("holding", 0, 3, (item,))]).decode(raw)
+    assert qualities.tolist() == [quality]
+    assert values[0] == value or (value is None and np.isnan(values[0]))
+
+
+def test_blocks_of_registers_and_of_coils_are_decoded_together() -> None:
+    blocks = [
+        Block("coil", 3, 9, (Item(0, "coil", 3, 1, "bool", "ABCD"), Item(1, "coil", 11, 1, "bool", "ABCD"))),
+        Block("holding", 5, 2, (Item(2, "holding", 6, 1, "uint16", "ABCD"),)),
+        Block("discrete", 0, 1, (Item(3, "discrete", 0, 1, "bool", "ABCD"),)),
+        Block("input", 0, 2, (Item(4, "input", 0, 2, "float32", "CDAB"),)),
+    ]
+    decoder = Decoder(blocks)
+    value, _ = decoder.decode(struct.pack(">HH", 1, 7) + wire(2.5, "float32", "CDAB"), bytes([0x00, 0x01, 0x01]))
+    assert dict(zip(decoder.tag.tolist(), value.tolist(), strict=True)) == {0: 0, 1: 1, 2: 7, 3: 1, 4: 2.5}

@@ -89,12 +89,20 @@ class OneAtATime(Plc):
 async def test_device_that_serves_one_client_is_free_again_after_close(make: Make) -> None:
     async with OneAtATime() as plc:
         first, second = make(plc.url, {"a": {"at": 40001}}), make(plc.url, {"a": {"at": 40001}})
+        _, writer = await asyncio.open_connection("127.0.0.1", plc.port)
         await first.connect()
-        await first.read()
-        await second.connect()
         with pytest.raises(NotConnected, match="did not answer"):
-            await second.read()
+            await first.read()
+        await first.close()
+        writer.transport.abort()
+        await first.connect()
+        assert (await first.read()).quality.tolist() == [GOOD]
+        await second.connect()  # shares the connection
+        assert (await second.read()).quality.tolist() == [GOOD]
         await second.close()
         await first.close()
-        await second.connect()
-        assert (await second.read()).quality.tolist() == [GOOD]
+        reader, writer = await asyncio.open_connection("127.0.0.1", plc.port)
+        writer.write(bytes.fromhex("000100000006010300000001"))
+        async with asyncio.timeout(5):
+            assert len(await reader.readexactly(11)) == 11
+        writer.transport.abort()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.modbus.config import DataType, ModbusOptions, Table
-from drivers.modbus.plan import WORDS, Item, Learnt, halves, plan
-
-_TABLES: list[Table] = ["coil", "discrete", "input", "holding"]
+from drivers.modbus.address import TABLES, Span
+from drivers.modbus.config import WORDS, DataType, ModbusOptions
+from drivers.modbus.plan import Item, Learnt, halves, plan
 
 
 @st.composite
@@ -16,10 +15,10 @@ def items(draw: st.DrawFn) -> list[Item]:
     """Scattered, crowded, overlapping, in all tables."""
     found = []
     for index in range(draw(st.integers(1, 40))):
-        table = draw(st.sampled_from(_TABLES))
+        table = draw(st.sampled_from(TABLES))
         dtype: DataType = "bool" if table in ("coil", "discrete") else draw(st.sampled_from([t for t in WORDS if t != "bool"]))
         start = draw(st.one_of(st.integers(0, 300), st.integers(0, 65536 - 4)))
-        found.append(Item(index, table, start, WORDS[dtype], dtype, "ABCD", None))
+        found.append(Item(index, table, start, WORDS[dtype], dtype, "ABCD", unit=draw(st.integers(1, 2))))
     return found
 
 
@@ -52,7 +51,7 @@ def test_no_block_is_too_long_and_no_value_is_cut(items: list[Item], options: Mo
     for block in plan(items, options, learnt):
         assert 1 <= block.count <= (options.max_coils if block.table in ("coil", "discrete") else options.max_registers)
         for item in block.items:
-            assert item.table == block.table
+            assert (item.unit, item.table) == (block.unit, block.table)
             assert block.start <= item.start
             assert item.start + item.count <= block.start + block.count
 
@@ -78,10 +77,10 @@ def test_refused_tags_are_alone_and_cuts_begin_a_block(items: list[Item], option
 @settings(max_examples=40)
 @given(items(), limits(), learnt())
 def test_refused_register_is_not_read_along_as_a_gap(items: list[Item], options: ModbusOptions, learnt: Learnt) -> None:
-    refused = {(item.table, item.start) for item in items if item.index in learnt.refused}
+    refused = {(item.unit, item.table, item.start) for item in items if item.index in learnt.refused}
     for block in plan(items, options, learnt):
-        read = {(i.table, a) for i in block.items for a in range(i.start, i.start + i.count)}
-        gaps = {(block.table, a) for a in range(block.start, block.start + block.count)} - read
+        read = {(i.unit, i.table, a) for i in block.items for a in range(i.start, i.start + i.count)}
+        gaps = {(block.unit, block.table, a) for a in range(block.start, block.start + block.count)} - read
         assert not gaps & refused
 
 
@@ -90,7 +89,7 @@ def test_refused_register_is_not_read_along_as_a_gap(items: list[Item], options:
 def test_halves_hold_the_same_items_in_order(items: list[Item], options: ModbusOptions) -> None:
     for block in plan(items, options):
         if len(block.items) > 1:
-            first, second = halves(block)
+            first, second = halves(block, options)
             assert (*first.items, *second.items) == block.items
             assert max(first.count, second.count) <= block.count
 
@@ -104,3 +103,32 @@ def test_wide_gap_makes_two_requests_and_a_narrow_one_does_not() -> None:
     two = [Item(0, "holding", 0, 1, "uint16", "ABCD", None), Item(1, "holding", 10, 1, "uint16", "ABCD", None)]
     assert [block.count for block in plan(two, ModbusOptions(modbus="tcp://plc", max_gap=9))] == [11]
     assert [block.count for block in plan(two, ModbusOptions(modbus="tcp://plc", max_gap=8))] == [1, 1]
+
+
+@settings(max_examples=40)
+@given(items(), limits(), st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60)), max_size=4))
+def test_what_is_forbidden_is_never_read_along(items: list[Item], options: ModbusOptions, ranges: list[tuple[int, int]]) -> None:
+    spans = [Span("holding", first, first + length) for first, length in ranges]
+    items = [i for i in items if not any(i.table == s.table and i.start <= s.last and s.first < i.end for s in spans)]
+    written = [f"holding {s.first}-{s.last}" for s in spans]
+    options = options.model_copy(update={"numbering": "zero_based", "forbidden": written})
+    planned = plan(items, options)
+    assert sorted(item.index for block in planned for item in block.items) == sorted(item.index for item in items)
+    for block in planned:
+        assert not any(block.table == s.table and block.start <= s.last and s.first < block.start + block.count for s in spans)
+
+
+def test_device_that_wants_one_request_per_tag_gets_them() -> None:
+    three = [Item(i, "holding", i, 1, "uint16", "ABCD") for i in range(3)]
+    assert [block.count for block in plan(three, ModbusOptions(modbus="tcp://plc", one_request_per_tag=True))] == [1, 1, 1]
+
+
+def test_coils_that_must_start_at_zero_do_and_registers_do_not() -> None:
+    both = [Item(0, "coil", 7, 1, "bool", "ABCD"), Item(1, "coil", 900, 1, "bool", "ABCD"), Item(2, "holding", 7, 1, "uint16", "ABCD")]
+    blocks = plan(both, ModbusOptions(modbus="tcp://plc", coils_start_at_zero=True))
+    assert [(block.table, block.start, block.count) for block in blocks] == [("coil", 0, 901), ("holding", 7, 1)]
+
+
+def test_units_are_never_read_together() -> None:
+    two = [Item(0, "holding", 0, 1, "uint16", "ABCD", unit=1), Item(1, "holding", 1, 1, "uint16", "ABCD", unit=2)]
+    assert [(block.unit, block.count) for block in plan(two, ModbusOptions(modbus="tcp://plc"))] == [(1, 1), (2, 1)]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.modbus.source import ASK_REFUSED_SECONDS
-from drivers.modbus.wire import reason
+from drivers.modbus.rounds import ASK_REFUSED_SECONDS
+from drivers.modbus.words import reason
 from gateway.contract import GOOD, Batch, NotConnected, Quality
 from gateway.testkit.checks.watch import until
 from gateway.testkit.clock import FakeClock
@@ -86,7 +86,7 @@ async def test_hole_in_the_plcs_map_costs_its_search_only_once(plc: Plc, make: M
     assert plc.requests == 2
 
 
-@pytest.mark.parametrize("code", [4, 5, 6, 10, 11])
+@pytest.mark.parametrize("code", [4, 5, 6])
 async def test_device_in_trouble_is_bad_as_a_whole_and_asked_at_the_next_poll(plc: Plc, make: Make, code: int) -> None:
     source = make(plc.url, ROW)
     await source.connect()
@@ -97,6 +97,15 @@ async def test_device_in_trouble_is_bad_as_a_whole_and_asked_at_the_next_poll(pl
     assert plc.requests == 1
     plc.code = None
     assert (await source.read()).quality.tolist() == [GOOD] * 10
+
+
+@pytest.mark.parametrize(("code", "words"), [(10, "path unavailable"), (11, "failed to respond")])
+async def test_gateway_that_does_not_reach_the_only_unit_is_not_connected(plc: Plc, make: Make, code: int, words: str) -> None:
+    source = make(plc.url, ROW)
+    await source.connect()
+    plc.code = code
+    with pytest.raises(NotConnected, match=f"unit 1: exception {code}, gateway .*{words}"):
+        await source.read()
 
 
 async def test_everything_refused_does_not_spin(plc: Plc, make: Make) -> None:
@@ -280,15 +289,25 @@ async def test_pause_is_kept_between_requests(plc: Plc, make: Make) -> None:
     source = make(plc.url, {"a": {"at": 40001}, "b": {"at": 49001}}, clock=clock, pause="200ms")
     await source.connect()
     reading = asyncio.create_task(source.read())
-    await clock.settle()
-    assert plc.requests == 0
-    await clock.advance(0.2)
-    await until(lambda: plc.requests > 0, 5.0, lambda: "no request came")
-    await clock.settle()
+    await until(lambda: plc.requests == 1, 5.0, lambda: "no request came")
+    for _ in range(20):
+        await asyncio.sleep(0.001)
     assert plc.requests == 1
     while not reading.done():
         await clock.advance(0.2)
     assert plc.requests == 2
+
+
+async def test_pause_after_connect_is_kept(plc: Plc, make: Make) -> None:
+    clock = FakeClock()
+    source = make(plc.url, ROW, clock=clock, pause_after_connect="2s")
+    await source.connect()
+    reading = asyncio.create_task(source.read())
+    await clock.settle()
+    await clock.advance(1.9)
+    assert plc.requests == 0
+    await clock.advance(0.2)
+    assert len(await reading) == 10
 
 
 async def test_order_of_a_tag_overrides_the_order_of_the_device(plc: Plc, make: Make) -> None:
