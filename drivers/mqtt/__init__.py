@@ -20,6 +20,4 @@ def plan(options: MqttOptions, tags: Sequence[Tag]) -> Load:
     return load(options, tags)
 
 
-plugin = SourcePlugin(
-    name="mqtt", options=MqttOptions, tag=MqttTag, record=MqttRecord, build=build, plan=plan
-)
+plugin = SourcePlugin(name="mqtt", options=MqttOptions, tag=MqttTag, record=MqttRecord, build=build, plan=plan)
