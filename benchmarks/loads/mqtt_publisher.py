@@ -1,6 +1,6 @@
-"""Publishes QoS 1 at a steady rate over one plain socket: cheap enough to share a core with the broker.
+"""Publishes at a steady rate over one plain socket: cheap enough to share a core with the broker.
 
-    python -m benchmarks.loads.mqtt_publisher PORT RATE SECONDS
+    python -m benchmarks.loads.mqtt_publisher PORT RATE SECONDS [QOS, default 1]
 
 Message i goes to topic ``bench/<i mod 100>`` as ``{"ts":<µs since 1970>,"v":20.1,"q":0}``. Of each topic every hundredth
 message steps over the limit or back (20 <-> 90), so one message in a hundred makes an event. Prints one JSON line:
@@ -35,8 +35,10 @@ def connect(port: int) -> socket.socket:
 class Load:
     """Packets by the thousand; `first_high` staggers the topics so that the steps are spread evenly."""
 
-    def __init__(self) -> None:
+    def __init__(self, qos: int) -> None:
         self.sent = self.steps = 0
+        self._command = b"\x32" if qos else b"\x30"
+        self._qos = qos
         self._heads = [b"\x00\x08" + f"bench/{i:02d}".encode() for i in range(TOPICS)]
 
     def packets(self, count: int) -> bytes:
@@ -49,8 +51,9 @@ class Load:
             if turn % STEP_EVERY == 0 and number >= TOPICS:
                 self.steps += 1
             payload = b'{"ts":%d,"v":%d.%d,"q":0}' % (stamp, 90 if high else 20, turn * 7 % 10)
-            body = self._heads[topic] + struct.pack(">H", number % 65_535 + 1) + payload
-            parts.append(b"\x32" + bytes([len(body)]) + body)
+            mid = struct.pack(">H", number % 65_535 + 1) if self._qos else b""
+            body = self._heads[topic] + mid + payload
+            parts.append(self._command + bytes([len(body)]) + body)
         self.sent += count
         return b"".join(parts)
 
@@ -63,17 +66,17 @@ def arrived(link: socket.socket) -> int:
         return 0
 
 
-def run(port: int, rate: float, seconds: float) -> dict[str, int]:
-    link, load, back = connect(port), Load(), 0
+def run(port: int, rate: float, seconds: float, qos: int = 1) -> dict[str, int]:
+    link, load, back = connect(port), Load(qos), 0
     started = time.monotonic()
     while (passed := time.monotonic() - started) < seconds:
-        due = min(int(passed * rate) - load.sent, IN_FLIGHT - (load.sent - back // 4))
+        due = min(int(passed * rate) - load.sent, IN_FLIGHT - (load.sent - back // 4) * qos)
         if due > 0:
             link.sendall(load.packets(due))
         back += arrived(link)
         time.sleep(max(SLICE_SECONDS, 1 / rate if rate < 1000 else 0))
     deadline = time.monotonic() + 20
-    while back // 4 < load.sent and time.monotonic() < deadline:
+    while qos and back // 4 < load.sent and time.monotonic() < deadline:
         back += arrived(link)
         time.sleep(SLICE_SECONDS)
     link.sendall(b"\xe0\x00")
@@ -82,4 +85,4 @@ def run(port: int, rate: float, seconds: float) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]))))
+    print(json.dumps(run(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), *map(int, sys.argv[4:]))))

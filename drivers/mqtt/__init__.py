@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drivers.mqtt.config import MqttOptions, MqttRecord, MqttTag
-from gateway.contract import Source, SourceContext, SourcePlugin
+from gateway.contract import Load, Source, SourceContext, SourcePlugin, Tag
 
 
 def build(options: MqttOptions, context: SourceContext) -> Source:
@@ -12,4 +14,10 @@ def build(options: MqttOptions, context: SourceContext) -> Source:
     return MqttSource(options, context)
 
 
-plugin = SourcePlugin(name="mqtt", options=MqttOptions, tag=MqttTag, record=MqttRecord, build=build)
+def plan(options: MqttOptions, tags: Sequence[Tag]) -> Load:
+    from drivers.mqtt.plan import plan as load
+
+    return load(options, tags)
+
+
+plugin = SourcePlugin(name="mqtt", options=MqttOptions, tag=MqttTag, record=MqttRecord, build=build, plan=plan)

@@ -38,6 +38,8 @@ class Framer:
         self._rest = b""
         self._at = 0
         self._skip = 0
+        self._parts: list[bytes] = []
+        self._missing = 0
         self.more = False
 
     def feed(self, data: bytes) -> None:
@@ -46,8 +48,15 @@ class Framer:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
             data = data[skipped:]
-        self._rest = self._rest[self._at :] + data if self._at < len(self._rest) else data
-        self._at = 0
+        self._parts.append(data)
+        self._missing -= len(data)
+        if self._missing > 0:
+            return  # a message of many megabytes is put together once, not at every piece
+        if self._at < len(self._rest):
+            self._parts.insert(0, self._rest[self._at :])
+        self._rest = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        self._missing = self._at = 0
         self.more = True
 
     def cut(self, most: int) -> tuple[list[Publish], list[tuple[int, bytes]]]:
@@ -70,7 +79,7 @@ class Framer:
                 raise Malformed(f"a packet that begins with 0x{command:02x}")
             large = end - start > self._most
             if end > size and not large:
-                self.more = False
+                self.more, self._missing = False, end - size
                 break
             if command & 0xF0 == PUBLISH:
                 if large and size - start < min(end - start, 65_540):

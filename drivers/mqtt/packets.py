@@ -150,7 +150,7 @@ def _words(kind: int, code: int, properties: Properties) -> str:
 def _name(kind: int, code: int) -> str:
     try:
         return str(ReasonCode(kind, identifier=code))
-    except KeyError:
+    except (KeyError, ValueError):  # of no packet, or of another one
         return f"reason code {code}"
 
 

@@ -20,7 +20,7 @@ MAX_TOPICS = 10_000
 
 
 class Route(NamedTuple):
-    """`by_magic`: what begins like gzip is gzip, as no payload of these decoders begins so."""
+    """`by_magic`: what begins like gzip is gzip: no payload of these decoders begins so."""
 
     decoders: Sequence[Decoder]
     by_magic: bool
@@ -94,7 +94,7 @@ class Routes:
             if payload is None:
                 into.lose("message_too_large")
                 continue
-            if gzip or (auto and ((by_magic and payload[:2] == MAGIC) or (properties and is_gzip(properties)))):
+            if gzip or (by_magic and payload[:2] == MAGIC) or (auto and properties and is_gzip(properties)):
                 try:
                     payload = gunzip(payload, self._most_bytes)
                 except TooLarge:
@@ -115,7 +115,7 @@ class Routes:
                 rows += self._rows[pattern]
         tags = sorted([row for row in rows if isinstance(row, Tag)], key=lambda tag: tag.index)
         decoders = compile_decoders(tags, [row for row in rows if isinstance(row, RecordSpec)])
-        route = self._known[topic] = Route(decoders, by_magic=not any(is_binary(tag) for tag in tags))
+        route = self._known[topic] = Route(decoders, by_magic=self._auto and not any(is_binary(tag) for tag in tags))
         return route
 
 

@@ -27,7 +27,7 @@ def to_ns(raw: Any, unit: TimeUnit | None = None) -> int | None:
         return int(raw * (1_000_000 if raw < 100_000_000_000_000 else 1_000))  # what most senders send: ms or µs
     if isinstance(raw, str):
         return _text(raw, unit)
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or (isinstance(raw, float) and not isfinite(raw)):
         return None
     factor = _NS[unit] if unit else _factor(abs(raw))
     t_ns = raw * factor if isinstance(raw, int) else round(raw * factor) if abs(raw) < 1e19 else LARGEST

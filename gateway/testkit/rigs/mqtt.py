@@ -1,10 +1,11 @@
-"""MQTT: mosquitto, version 5, with a number, a word, a block of samples and a business message."""
+"""MQTT: a broker, mosquitto if no other is given, with a number, a word, a block of samples and a business message."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -22,34 +23,54 @@ _TAGS: dict[str, dict[str, Any]] = {
 _RECORDS = {"order_step": {"topic": "mes/orders/+/step", "time": "$.at"}}
 
 
+class Broker(Protocol):
+    """Of `gateway.testkit.servers`; its address stays the same over restarts."""
+
+    @property
+    def url(self) -> str: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class Rig:
-    """`stimulate` publishes one message for each tag and one business message, QoS 1. Skips where mosquitto is not installed."""
+    """`stimulate` publishes one message for each tag and one business message, QoS 1. Skips where mosquitto is not installed.
+
+    options      of the source beside the address; its password is the secret ``broker``
+    credentials  of the publisher: user, password, ca
+    """
 
     can_be_dead = True
     tags = len(_TAGS)
     exempt: ClassVar[dict[str, str]] = {}
 
-    def __init__(self) -> None:
-        require_mosquitto()
-        self._broker, self._dead, self._count = Mosquitto(), free_port(), 0
+    def __init__(
+        self, broker: Broker | None = None, *, options: Mapping[str, Any] | None = None, credentials: Mapping[str, Any] | None = None
+    ) -> None:
+        if broker is None:
+            require_mosquitto()
+        self._broker, self._dead, self._count = broker or Mosquitto(), free_port(), 0
+        self._options, self._credentials = dict(options or {}), dict(credentials or {})
         self._publisher: Publisher | None = None
 
     async def start(self) -> None:
         await self._broker.start()
-        self._publisher = Publisher(self._broker.url)
+        self._publisher = Publisher(self._broker.url, **self._credentials)
         await self._publisher.connect()
 
     async def stop(self) -> None:
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
             await publisher.close()
-        await self._broker.kill()
+        await (self._broker.kill() if isinstance(self._broker, Mosquitto) else self._broker.stop())
 
     def source(self) -> Source:
         return self._build(self._broker.url)
 
     def dead_source(self) -> Source:
-        return self._build(f"mqtt://127.0.0.1:{self._dead}")
+        scheme, _, rest = self._broker.url.partition("://")
+        return self._build(f"{scheme}://{rest.partition(':')[0]}:{self._dead}")
 
     async def stimulate(self) -> None:
         assert self._publisher is not None, "the rig is not started"
@@ -64,8 +85,8 @@ class Rig:
         ):
             await self._publisher.publish(topic, payload, qos=1)
 
-    @staticmethod
-    def _build(url: str) -> Source:
+    def _build(self, url: str) -> Source:
         plugin = registry.source("mqtt")
-        options = plugin.options.model_validate({"mqtt": url, "keepalive": "4s"})
-        return plugin.build(options, source_context(plugin, _TAGS, records=_RECORDS))
+        options = plugin.options.model_validate({"mqtt": url, "keepalive": "4s"} | self._options)
+        secrets = {"broker": str(self._credentials.get("password", ""))}
+        return plugin.build(options, source_context(plugin, _TAGS, records=_RECORDS, secrets=secrets))

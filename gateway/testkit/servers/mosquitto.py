@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.testkit.servers.ports import free_port
@@ -38,6 +39,7 @@ class Mosquitto:
     """Start, stop, kill, freeze and thaw; port, sessions and retained messages stay the same over restarts.
 
     tls         certificates by a new authority, see `ca`, for the names of `hosts`
+    expired     its certificate ended yesterday
     password    user ``edge`` must come with it; None lets anyone in
     durable     subscriptions and retained messages are written at every change, so that they survive `kill` too;
                 queued messages survive `stop`, and `kill` after `save`
@@ -49,6 +51,7 @@ class Mosquitto:
         *,
         tls: bool = False,
         hosts: Sequence[str] = ("localhost", "127.0.0.1"),
+        expired: bool = False,
         password: str | None = None,
         durable: bool = True,
         extra: str = "",
@@ -58,7 +61,7 @@ class Mosquitto:
         self._tls, self._password, self._durable, self._extra = tls, password, durable, extra
         self._process: asyncio.subprocess.Process | None = None
         if tls:
-            self._make_certificates(hosts)
+            self._make_certificates(hosts, datetime.now(UTC) - timedelta(days=1) if expired else None)
 
     @property
     def url(self) -> str:
@@ -73,6 +76,11 @@ class Mosquitto:
     def client_certificate(self) -> Path:
         """A certificate by the same authority with its key, PEM."""
         return self.folder / "client.pem"
+
+    @property
+    def expired_certificate(self) -> Path:
+        """One that ended yesterday, with its key, PEM."""
+        return self.folder / "expired.pem"
 
     @property
     def pid(self) -> int:
@@ -164,13 +172,15 @@ class Mosquitto:
         subprocess.run(command, check=True, capture_output=True)
         return path
 
-    def _make_certificates(self, hosts: Sequence[str]) -> None:
+    def _make_certificates(self, hosts: Sequence[str], until: datetime | None) -> None:
         import trustme
 
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca)
-        server = authority.issue_cert(*hosts)
+        server = authority.issue_cert(*hosts, not_after=until)
         server.private_key_pem.write_to_path(self.folder / "server.key")
         for n, blob in enumerate(server.cert_chain_pems):
             blob.write_to_path(self.folder / "server.pem", append=n > 0)
         authority.issue_cert("edge").private_key_and_cert_chain_pem.write_to_path(self.client_certificate)
+        ended = authority.issue_cert("edge", not_after=datetime.now(UTC) - timedelta(days=1))
+        ended.private_key_and_cert_chain_pem.write_to_path(self.expired_certificate)

@@ -1,4 +1,4 @@
-"""MQTT brokers on loopback, and a publisher: mosquitto (3.1.1 and 5, the reference), amqtt (3.1.1, needs no installation)."""
+"""MQTT brokers on loopback, and a publisher: mosquitto (3.1.1 and 5, the reference); amqtt and nats-server (3.1.1, by pip)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.testkit.servers.mosquitto import Mosquitto, require_mosquitto
+from gateway.testkit.servers.nats import NatsServer
 from gateway.testkit.servers.ports import free_port
 
-__all__ = ["Amqtt", "Mosquitto", "Publisher", "require_mosquitto"]
+__all__ = ["Amqtt", "Mosquitto", "NatsMqtt", "Publisher", "require_mosquitto"]
 
 
 class Amqtt:
@@ -60,17 +61,41 @@ class Amqtt:
         await self.stop()
 
 
+class NatsMqtt(NatsServer):
+    """nats-server as a broker; port and sessions stay the same over restarts.
+
+    rights   its authorization block
+    """
+
+    def __init__(self, *, rights: str = "") -> None:
+        self._listener = free_port()
+        super().__init__(extra=f'mqtt {{ listen: "127.0.0.1:{self._listener}" }}\n{rights}')
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self._listener}"
+
+
 class Publisher:
     """Publishes to one broker; comes back by itself when the broker does.
 
-    version   "3.1.1" or "5"; user properties need 5
-    ca        certificate file (PEM) to trust, for ``mqtts://``
+    version       "3.1.1" or "5"; user properties need 5
+    ca            certificate file (PEM) to trust, for ``mqtts://``
+    certificate   its own, with its key (PEM)
     """
 
     def __init__(
-        self, url: str, *, version: str = "3.1.1", user: str | None = None, password: str | None = None, ca: Path | None = None
+        self,
+        url: str,
+        *,
+        version: str = "3.1.1",
+        user: str | None = None,
+        password: str | None = None,
+        ca: Path | None = None,
+        certificate: Path | None = None,
     ) -> None:
-        self._url, self._version, self._user, self._password, self._ca = urlsplit(url), version, user, password, ca
+        self._url, self._version, self._user, self._password = urlsplit(url), version, user, password
+        self._ca, self._certificate = ca, certificate
         self._client: Client | None = None
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
@@ -119,7 +144,7 @@ class Publisher:
         if self._user is not None:
             client.username_pw_set(self._user, self._password)
         if self._url.scheme == "mqtts":
-            client.tls_set(ca_certs=None if self._ca is None else str(self._ca))
+            client.tls_set(*(None if path is None else str(path) for path in (self._ca, self._certificate)))
         client.reconnect_delay_set(0.1, 1)
         client.on_connect, client.on_publish = self._on_connect, self._on_publish
         return client

@@ -82,6 +82,22 @@ def test_a_message_too_large_is_told_without_its_payload_and_the_next_is_read(si
     assert found == [(b"t/large", None, 0x32, b"\x00\x09", b""), small]
 
 
+def test_a_message_of_many_megabytes_is_put_together_once() -> None:
+    size, chunk = 16 << 20, 64 << 10
+    message = (b"t", b"x" * size, 0x32, b"\x00\x09", b"")
+    stream = memoryview(publish(message, version5=True) * 2)
+    framer = Framer(version5=True, most_bytes=size + 100)
+    found: list[Publish] = []
+    longest = 0
+    for at in range(0, len(stream), chunk):
+        framer.feed(bytes(stream[at : at + chunk]))
+        longest = max(longest, len(framer._parts))
+        if framer.more:
+            found += drain(framer, 10)[0]
+    assert found == [message, message]
+    assert longest > 200
+
+
 @pytest.mark.parametrize(
     ("stream", "why"),
     [

@@ -12,8 +12,7 @@ import pytest
 
 from drivers.mqtt.link import UNREAD_BYTES, Link
 from gateway.contract import ConfigError, NotConnected, Quality, Source
-from gateway.testkit.servers.mqtt import Mosquitto, Publisher, require_mosquitto
-from gateway.testkit.servers.nats import NatsServer
+from gateway.testkit.servers.mqtt import Mosquitto, NatsMqtt, Publisher, require_mosquitto
 from gateway.testkit.servers.ports import free_port
 
 TAGS = {"t": {"topic": "p/t"}}
@@ -134,6 +133,26 @@ async def test_no_certificate_where_the_broker_asks_for_one(secure: Mosquitto, m
     assert "certificate required" in why or "closed" in why or "reset" in why  # what is said last may be lost with the connection
 
 
+async def test_expired_certificate_of_the_broker(make: Any) -> None:
+    require_mosquitto()
+    async with Mosquitto(tls=True, expired=True) as server:
+        assert await refusal(make(server.url, TAGS, ca=server.ca)) == "its certificate is not accepted: certificate has expired"
+
+
+async def test_expired_certificate_of_ours(secure: Mosquitto, make: Any) -> None:
+    given = {"ca": secure.ca, "certificate": secure.expired_certificate, "user": "edge", "password": {"secret": "good"}}
+    why = await refusal(make(secure.url, TAGS, **given))
+    assert "expired" in why or "closed" in why or "reset" in why  # what is said last may be lost with the connection
+
+
+async def test_certificate_of_another_authority(secure: Mosquitto, make: Any) -> None:
+    stranger = Mosquitto(tls=True)
+    given = {"ca": secure.ca, "certificate": stranger.client_certificate, "user": "edge", "password": {"secret": "good"}}
+    why = await refusal(make(secure.url, TAGS, **given))
+    assert "unknown ca" in why or "closed" in why or "reset" in why
+    assert "its certificate is not accepted" in await refusal(make(secure.url, TAGS, **given | {"ca": stranger.ca}))
+
+
 async def test_tls_to_a_broker_without(broker: Mosquitto, make: Any) -> None:
     why = await refusal(make(broker.url.replace("mqtt:", "mqtts:"), TAGS))
     assert "TLS" in why or "eset" in why or "closed" in why
@@ -145,18 +164,16 @@ async def test_authority_that_is_no_file_is_an_error_of_the_configuration(make: 
 
 
 async def test_version_the_broker_does_not_speak_and_a_subscription_it_refuses(make: Any, read: Any) -> None:
-    port = free_port()
     rights = '{ user: edge, password: s3cret, permissions: { subscribe: { deny: ["no.>"], allow: [">"] } } }'
-    extra = f'mqtt {{ listen: "127.0.0.1:{port}" }}\nauthorization {{ users: [ {rights} ] }}'
     tags = {"denied": {"topic": "no/1"}, "granted": {"topic": "yes/1"}}
     given = {"user": "edge", "password": {"secret": "good"}}
-    async with NatsServer(extra=extra):
-        assert await refusal(make(f"mqtt://127.0.0.1:{port}", tags, **given, version="5")) == "refused: Unsupported protocol version"
-        source = make(f"mqtt://127.0.0.1:{port}", tags, **given)
+    async with NatsMqtt(rights=f"authorization {{ users: [ {rights} ] }}") as server:
+        assert await refusal(make(server.url, tags, **given, version="5")) == "refused: Unsupported protocol version"
+        source = make(server.url, tags, **given)
         await source.connect()
         (batch,) = await read(source)
         assert (batch.tag.tolist(), batch.quality.tolist()) == ([0], [Quality.BAD_DEVICE])
-        async with Publisher(f"mqtt://127.0.0.1:{port}", user="edge", password="s3cret") as publisher:
+        async with Publisher(server.url, user="edge", password="s3cret") as publisher:
             await publisher.publish("yes/1", b"5", qos=1)
         (batch,) = await read(source)
         assert (batch.tag.tolist(), batch.value.tolist()) == ([1], [5.0])

@@ -86,6 +86,7 @@ def test_disconnect_tells_why() -> None:
     assert packets.read_disconnect(b"\x8e") == "Session taken over"
     assert packets.read_disconnect(bytes.fromhex("8b 06 1f 0003 796f75")) == "Server shutting down: you"
     assert packets.read_disconnect(b"\xfe") == "reason code 254"
+    assert packets.read_disconnect(b"\x91") == "reason code 145"
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x00\x05\x13", b"\x00\x00\x02\x13\x00", b"\x00\x00\xff\xff\xff\xff\xff"])

@@ -209,6 +209,21 @@ def test_blocks_that_are_missing_are_told_and_one_that_comes_again_is_left_out(w
     assert [block.dropped for block in found.blocks] == [0, 0, 0, 8, 0]
 
 
+VALUES = ["1.5", "1480", "true", "1e400", '"RUN"', "null", "{}"]
+TIMES = ["1800000000", "1800000000000", "1800000000000000", "1800000000000000000", "5", '"2027-01-15T08:00:00Z"', "null", "1.8e9"]
+
+
+@pytest.mark.parametrize("retained", [False, True])
+def test_the_short_way_of_the_usual_sensor_says_what_the_long_one_does(retained: bool) -> None:
+    for text in [*(f'{{"v": {v}, "t": {t}, "x": 1}}' for v in VALUES for t in TIMES), '{"v": 1.5}', '{"t": 1}', "[", ""]:
+        usual = rows(text.encode(), value="$.v", time="$.t", retained=retained)
+        general = rows(text.encode(), value="$.v", time="$.t", quality="$.x", good=[1], retained=retained)
+        if '"x"' in text or text in ("[", ""):
+            assert repr(usual) == repr(general)
+        assert len(usual) == 1
+    assert rows(b'{"v": 1.8e9}', value="$.v", time="$.v") == [(NOW, 1.8e9, GOOD)]
+
+
 def test_compressed_is_told_by_how_it_begins() -> None:
     assert rows(gzip.compress(b'{"v": 5}'), value="$.v") == [(NOW, 5.0, GOOD)]
     assert rows(gzip.compress(b"1,") + gzip.compress(b"2"), **CSV, column=2) == [(NOW, 2.0, GOOD)]

@@ -94,11 +94,22 @@ async def test_huge_message_is_counted_and_left_out(
 ) -> None:
     source = make(broker.url, TAGS, max_message_kilobytes=64)
     await source.connect()
-    await publisher.publish("p/1/text", b" " * 3_000_000, qos=1)
+    await publisher.publish("p/1/text", b" " * 10_000_000, qos=1)
     await publisher.publish("p/1/text", b"5", qos=1)
     (batch,) = await read(source)
     assert batch.value.tolist() == [5.0]
     assert lost == {"message_too_large": 1}
+
+
+async def test_message_of_ten_megabytes_is_read_where_it_is_allowed(
+    broker: Mosquitto, publisher: Publisher, make: Any, read: Any, lost: Counter[str]
+) -> None:
+    source = make(broker.url, TAGS, max_message_kilobytes=10_000)
+    await source.connect()
+    await publisher.publish("p/1/t", b'{"fill": "%s", "v": 5}' % (b"x" * 10_000_000), qos=1)
+    (batch,) = await read(source)
+    assert batch.value.tolist() == [5.0]
+    assert not lost
 
 
 async def test_waveform_with_the_time_of_its_user_property(broker: Mosquitto, publisher: Publisher, make: Any, read: Any) -> None:

@@ -13,9 +13,7 @@ from drivers.mqtt.topics import fill
 from gateway import registry
 from gateway.contract import ConfigError, Health, Quality, Source, Trouble
 from gateway.testkit.contexts import source_context
-from gateway.testkit.servers.mqtt import Amqtt, Mosquitto, Publisher, require_mosquitto
-from gateway.testkit.servers.nats import NatsServer
-from gateway.testkit.servers.ports import free_port
+from gateway.testkit.servers.mqtt import Amqtt, Mosquitto, NatsMqtt, Publisher, require_mosquitto
 
 TAGS = {"t": {"topic": "p/t"}}
 
@@ -149,10 +147,9 @@ async def test_amqtt_killed_and_started_anew_is_subscribed_to_again(amqtt: Amqtt
 async def test_a_topic_the_broker_refuses_is_told_of_and_its_tag_bad(read: Any) -> None:
     told: list[Health] = []
     plugin = registry.source("mqtt")
-    port = free_port()
     rights = '{ user: edge, password: s3cret, permissions: { subscribe: { deny: ["no.>"], allow: [">"] } } }'
-    async with NatsServer(extra=f'mqtt {{ listen: "127.0.0.1:{port}" }}\nauthorization {{ users: [ {rights} ] }}'):
-        given = {"mqtt": f"mqtt://127.0.0.1:{port}", "user": "edge", "password": {"secret": "good"}}
+    async with NatsMqtt(rights=f"authorization {{ users: [ {rights} ] }}") as server:
+        given = {"mqtt": server.url, "user": "edge", "password": {"secret": "good"}}
         tags = {"a": {"topic": "no/1"}, "b": {"topic": "yes/1"}}
         context = source_context(plugin, tags, told=told, secrets={"good": "s3cret"})
         source = plugin.build(plugin.options.model_validate(given), context)

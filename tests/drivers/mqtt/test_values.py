@@ -66,6 +66,7 @@ def test_time_that_is_none(raw: Any) -> None:
 def test_time_beyond_int64_is_cut_to_it() -> None:
     assert to_ns(10**40) == 2**63 - 1
     assert to_ns(1e300) == 2**63 - 1
+    assert to_ns(10**400) == 2**63 - 1
 
 
 @pytest.mark.parametrize(
