@@ -14,6 +14,8 @@ from gateway.contract import Clock, ConfigError
 from gateway.edges import Edges
 from gateway.engine.accept import Acceptance, Route
 from gateway.engine.cases import Cases
+from gateway.engine.devices import Devices
+from gateway.engine.inbox import Inbox
 from gateway.engine.lane import Lanes
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
@@ -21,7 +23,7 @@ from gateway.engine.restore import restore
 from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.feedback.lessons import Lessons
-from gateway.incidents import Incidents
+from gateway.incidents import Incidents, Rule
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import state_lock
 from gateway.outbox.losses import Losses
@@ -32,6 +34,7 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.web import PageServer
+from gateway.web.ingest import Ingest
 
 log = logging.getLogger("lineside")
 SNAPSHOT_SECONDS = 60.0
@@ -66,6 +69,7 @@ class App:
         self._reload = asyncio.Event()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._page: PageServer | None = None
+        self._ingest = Ingest(self.counts)
         self.page_port = 0
 
     def stop(self) -> None:
@@ -99,9 +103,21 @@ class App:
         )
         routes = [Route.of(destination) for destination in self.settings.destinations]
         self._acceptance = Acceptance(self.outbox, self._cases, routes, self.counts)
-        self.pipeline = Pipeline(line, self.incidents, self._acceptance, clock=self.clock, counts=self.counts, progress=self._progress)
+        inboxes: dict[str, Inbox] = {}
+        self.devices = Devices(self.status.source, inboxes, self.incidents, lambda: self.pipeline.line.table, self.clock)
+        self.devices.configure(self.settings.sources)
+        self.pipeline = Pipeline(
+            line,
+            self.incidents,
+            self._acceptance,
+            clock=self.clock,
+            counts=self.counts,
+            progress=self._progress,
+            devices=self.devices,
+            inboxes=inboxes,
+        )
         await restore(
-            self.outbox, self.incidents, line.rules, forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
+            self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
         )
         if replaced is not None:
             self._tell_replaced(replaced)
@@ -130,6 +146,8 @@ class App:
             loading=self._files,
             summarise=self._cases.of_summary,
             learn=self._lessons.wake,
+            devices=self.devices,
+            ingest=self._ingest,
         )
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
@@ -164,6 +182,7 @@ class App:
         line.table.adopt(self.pipeline.line.table)  # readings went on while detectors were built
         old, self.settings, self.pipeline.line = self.settings, settings, line
         self._adopt(settings, line)
+        self.devices.configure(settings.sources)
         await self._lanes.start(line.watches)
         await self._lessons.apply_all()
         self._retire(line)
@@ -204,8 +223,11 @@ class App:
         self._acceptance.event(event)
 
     def _retire(self, line: Line) -> None:
-        for change in self.incidents.retire(line.rules):
+        for change in self.incidents.retire(self._rules(line)):
             self._acceptance.change(change)
+
+    def _rules(self, line: Line) -> dict[str, Rule]:
+        return {**line.rules, self.devices.rule.detector: self.devices.rule}
 
     async def _reloads(self) -> None:
         while True:
@@ -221,7 +243,7 @@ class App:
         web = self.settings.web
         if web is None:
             return
-        page = PageServer(Overview(self), web.host, web.port)
+        page = PageServer(Overview(self), web.host, web.port, self._ingest)
         try:
             self.page_port = await page.start()
         except OSError as exc:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
 from gateway.contract import Clock, Event, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext, Usage
+from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
+from gateway.engine.order import Reorder
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
 from gateway.feedback.edge import run_feedback
@@ -22,6 +24,7 @@ from gateway.outbox.summary import Group
 from gateway.supervisor import supervise
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, LinkState, Status
+from gateway.web.ingest import Door, Ingest
 
 log = logging.getLogger("lineside")
 _PATIENCE_SECONDS = 2.0
@@ -34,6 +37,8 @@ class Edges:
     loading    executor for importing protocol libraries: not the loop, not asyncio's default one
     summarise  makes the event that stands for what is over a destination's budget
     learn      told when verdicts came in
+    devices    told what sources say of their devices
+    ingest     where sources take what is posted to them
     """
 
     def __init__(
@@ -50,10 +55,13 @@ class Edges:
         loading: Executor,
         summarise: Callable[[str, Group], Event],
         learn: Callable[[], None],
+        devices: Devices,
+        ingest: Ingest,
     ) -> None:
+        self._devices = devices
         self._tasks, self._pipeline, self._outbox = tasks, pipeline, outbox
         self._clock, self._status, self._counts, self._losses = clock, status, counts, losses
-        self._secret, self._loading, self._summarise, self._learn = secret, loading, summarise, learn
+        self._secret, self._loading, self._summarise, self._learn, self._ingest = secret, loading, summarise, learn, ingest
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
         self._verdicts: dict[str, asyncio.Task[None]] = {}
@@ -63,7 +71,15 @@ class Edges:
         sources = {source.machine: source for source in settings.sources}
         destinations = {destination.name: destination for destination in settings.destinations}
         await self.stop_sources([name for name, running in self.sources.items() if sources.get(name) != running[0]])
-        await self.stop_senders([name for name, running in self.senders.items() if destinations.get(name) != running[0]])
+        backed = _backed(settings)
+        await self.stop_senders(
+            [
+                name
+                for name, (destination, _, _, sender) in self.senders.items()
+                if destinations.get(name) != destination or sender.has_fallback != (name in backed)
+            ]
+        )
+        self._ingest.keep({name for name, source in sources.items() if source.plugin.receives})
         for source in settings.sources:
             if source.machine not in self.sources:
                 self._start_source(source, settings.state_dir)
@@ -75,11 +91,10 @@ class Edges:
         """End them side by side; what they have already given is processed."""
         stopped = {name: self.sources.pop(name) for name in names}
         await _end([task for _, task, _, _ in stopped.values()])
-        self._pipeline.flush()
         for name, (_, _, link, _) in stopped.items():
             if link.state == "down":
                 self._losses.gap(Gap(name, link.since_ns, self._clock.now_ns()))
-            del self._pipeline.inboxes[name]
+            self._pipeline.end(name)
             self._status.remove(link)
 
     async def stop_senders(self, names: Iterable[str]) -> list[Sender]:
@@ -117,8 +132,11 @@ class Edges:
             self._losses.fill(Filled(name, from_ns, to_ns, count))
 
         link.changed = partial(self._source_changed, source, link)
-        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped)
+        seconds = source.options.reorder
+        reorder = Reorder(self._clock, seconds) if seconds else None
+        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped, reorder=reorder)
         self._pipeline.inboxes[name] = inbox
+        door = self._ingest.door(name) if source.plugin.receives else Door()
         context = SourceContext(
             name=name,
             tags=source.tags,
@@ -130,6 +148,8 @@ class Edges:
             dropped=partial(dropped, "readings"),
             skipped=skipped,
             filled=filled,
+            health=partial(self._devices.told, name),
+            serve=door.serve,
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
         run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
@@ -172,7 +192,7 @@ class Edges:
             options=options,
             summarise=partial(self._summarise, name),
             loading=self._loading,
-            has_fallback=any(other.options.fallback_for == name for other in settings.destinations),
+            has_fallback=name in _backed(settings),
         )
         run = supervise(link, sender.run, self._clock, self._status)
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)
@@ -203,6 +223,11 @@ class Edges:
             )
         finally:
             self._status.remove(link)
+
+
+def _backed(settings: Settings) -> set[str | None]:
+    """Destinations that have a fallback."""
+    return {destination.options.fallback_for for destination in settings.destinations}
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -158,6 +158,7 @@ class Overview:
             "tags": len(source.tags),
             "readings": inbox.received,
             "bad": int((quality >= BAD).sum()),
+            "skew_seconds": self._app.devices.skew_seconds(name),
         }
 
     def _destination(self, name: str, counts: dict[str, int]) -> Json:
@@ -219,6 +220,9 @@ class Overview:
         yield Figure("outbox_commits", "commits since the start", app.outbox.commits, kind="counter")
         yield Figure("outbox_bytes", "bytes in use", self._database["bytes"])
         yield Figure("outbox_allowed_bytes", "bytes it may use now", self._database["allowed"])
+        for name in app.edges.sources:
+            if (skew := app.devices.skew_seconds(name)) is not None:
+                yield Figure("source_clock_skew_seconds", "the device's clock against the gateway's", skew, (("source", name),))
         for name, (_, _, _, sender) in app.edges.senders.items():
             yield Figure("breaker_open", "1 = only probes are sent", int(sender.breaker.state != "closed"), (("destination", name),))
             yield Figure("budget_used_up", "1 = only critical events are sent", int(bool(sender.throttle.why)), (("destination", name),))

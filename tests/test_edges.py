@@ -44,7 +44,9 @@ async def test_who_never_ends_is_told_and_left_behind(monkeypatch: pytest.Monkey
 async def test_a_last_send_has_a_traceback_only_for_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
     missing, bug = ConfigError("secret crm-token: no such file"), ZeroDivisionError("division by zero")
     status = Status(FakeClock())
-    parts: dict[str, Any] = dict.fromkeys(("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading", "summarise", "learn"))
+    parts: dict[str, Any] = dict.fromkeys(
+        ("pipeline", "outbox", "clock", "counts", "losses", "secret", "loading", "summarise", "learn", "devices", "ingest")
+    )
     async with asyncio.TaskGroup() as tasks:
         all_edges = edges.Edges(tasks, status=status, **parts)
         for name, error in (("crm", missing), ("mes", bug)):

@@ -15,6 +15,14 @@ _CROSSED = re.compile(r"([134])[xX](\d{1,5})")
 _SPAN = re.compile(r"(?:(coil|discrete|input|holding)\s+)?(\w+)(?:\s*-\s*(\w+))?")
 
 
+def is_address(text: str) -> bool:
+    """
+    >>> is_address("0x000A"), is_address("4x0011"), is_address("4oo13")
+    (True, True, False)
+    """
+    return bool(_HEX.fullmatch(text) or _CROSSED.fullmatch(text))
+
+
 def protocol_address(at: int | str, table: Table | None, numbering: Numbering) -> tuple[Table, int]:
     """(table, protocol address from 0). Raises ValueError in the engineer's words.
 

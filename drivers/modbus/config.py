@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from drivers.modbus.address import Numbering, Span, Table, as_given, protocol_address, span
+from drivers.modbus.address import Numbering, Span, Table, as_given, is_address, protocol_address, span
 from drivers.modbus.endpoint import Endpoint, endpoint
 from gateway.contract import Duration, SourceOptions, TagOptions
 
@@ -105,6 +105,14 @@ class ModbusTag(TagOptions):
     rolls_over_at: int | None = Field(
         None, ge=0, description="the value goes on growing where the device begins again; default of counters: by type; 0 = never"
     )
+
+    @field_validator("at", "scale_from")
+    @classmethod
+    def _address(cls, value: At | None) -> At | None:
+        """Where the mistake is told at its own place; the rest of the tag decides about the rest."""
+        if isinstance(value, str) and not is_address(value):
+            raise ValueError(f'{value!r} is no address; write 40011, "0x000A" or "4x0011"')
+        return value
 
     @field_validator("bits", mode="before")
     @classmethod

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from drivers.mqtt.connection import Address, ConnectionOptions
+from drivers.mqtt.formats import TEXT, Format, HeaderField
 from drivers.mqtt.jsonpath import steps
-from drivers.mqtt.topics import check_filter
-from gateway.contract import Duration, RecordOptions, SecretRef, SourceOptions, TagOptions
-
-TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
-Format: TypeAlias = Literal["float32le", "int16le"]
+from drivers.mqtt.times import TimeUnit
+from drivers.mqtt.topics import check_filter, fill, is_wide
+from gateway.contract import Duration, RecordOptions, StrictModel, TagOptions
 
 
 def _path(text: str) -> str:
@@ -21,101 +19,155 @@ def _path(text: str) -> str:
     return text
 
 
+def _template(*names: str) -> AfterValidator:
+    def check(text: str) -> str:
+        check_filter(fill(text, **dict.fromkeys(names, "x")))
+        return text
+
+    return AfterValidator(check)
+
+
 JsonPath = Annotated[str, AfterValidator(_path)]
-Topic = Annotated[str, AfterValidator(check_filter)]
-Version = Annotated[
-    Literal["3.1.1", "5"],
-    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value, json_schema_input_type=Literal["3.1.1", "5", 5]),
-]
+TagTopic = Annotated[str, _template("machine", "tag")]
+RecordTopic = Annotated[str, _template("machine", "record")]
+Column: TypeAlias = Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min_length=1)]
+OneOrMany = BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str])
 
 
-class MqttOptions(SourceOptions):
-    """One connection to one broker."""
+class Birth(StrictModel):
+    """Where a device says that it is there, and its will that it is not; retained, so that it is heard at once."""
 
-    mqtt: str = Field(description="mqtt://host[:1883] or, with TLS, mqtts://host[:8883]")
-    version: Version = Field("5", description="of the protocol: 5 or 3.1.1")
-    client_id: str | None = Field(None, min_length=1, max_length=256, description="default: made once from the machine's name, and kept")
-    user: str | None = None
-    password: SecretRef | None = None
-    ca: Path | None = Field(None, description="certificates (PEM) to trust beside none other; default: those of the system")
-    certificate: Path | None = Field(None, description="our own certificate (PEM), where the broker asks for one")
-    key: Path | None = Field(None, description="its key (PEM), if it is not in the same file")
-    key_password: SecretRef | None = None
-    qos: Literal[0, 1, 2] = 1
-    keepalive: Duration = Field("30s", ge=1, le=65535)  # type: ignore[assignment]
-    session_expiry: Duration = Field("1h", description="how long a broker of version 5 keeps messages for us while we are away")  # type: ignore[assignment]
-    receive_maximum: int = Field(1000, ge=1, le=65535, description="version 5: messages the broker may send before we acknowledge")
-    max_message_kilobytes: int = Field(1024, ge=1, le=262_143, description="larger messages are counted and left out")
-
-    @field_validator("mqtt")
-    @classmethod
-    def _endpoint(cls, value: str) -> str:
-        parts = urlsplit(value)
-        try:
-            port = parts.port
-        except ValueError as exc:
-            raise ValueError(f"{value!r} has no valid port") from exc
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/") or port == 0:
-            raise ValueError(f"{value!r} is not supported; write mqtt://host, mqtt://host:port or mqtts://host")
-        if parts.username or parts.password:
-            raise ValueError("credentials do not belong into the address; write user: and password: {secret: NAME}")
-        return value
+    topic: Annotated[str, _template("machine")] = Field(description="one topic, without + and #; {machine} stands for the machine's name")
+    online: str = "online"
+    offline: str = "offline"
+    value: JsonPath | None = Field(None, description="where the word is in a JSON payload; default: the payload is the word")
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if not self.tls and (self.ca or self.certificate or self.key or self.key_password):
-            raise ValueError("certificates are used with mqtts:// only")
-        if self.key and not self.certificate:
-            raise ValueError("key needs certificate")
-        if self.password and self.user is None:
-            raise ValueError("password needs user")
+        if is_wide(self.topic):
+            raise ValueError(f"{self.topic!r}: a birth topic is one topic, without + and #")
+        if self.online == self.offline:
+            raise ValueError("online and offline are the same word")
         return self
 
-    @property
-    def tls(self) -> bool:
-        return urlsplit(self.mqtt).scheme == "mqtts"
+
+class MqttOptions(ConnectionOptions):
+    """One connection to one broker."""
+
+    mqtt: Address = Field(description="mqtt://host[:1883] or, with TLS, mqtts://host[:8883]")
+    topic: TagTopic | None = Field(None, description="of every tag without one; {machine} and {tag} stand for their names")
+    qos: Literal[0, 1, 2] = 1
+    session: Literal["keep", "clean"] | None = Field(
+        None, description="whether the broker keeps messages for us while we are away; default: keep where there are records"
+    )
+    share: str | None = Field(
+        None, pattern=r"^[^/+#\s]{1,200}$", description="group of gateways that share the messages: each is given to one; version 5"
+    )
+    compression: Literal["auto", "gzip", "none"] = Field(
+        "auto", description="auto: gzip where the content type says so, and JSON and text that begin like it; gzip: all payloads are"
+    )
+    birth: Birth | None = Field(None, description="where the device says whether it is there; while it is not, its tags are bad")
+
+    @field_validator("share")
+    @classmethod
+    def _no_old_version(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and info.data.get("version") == "3.1.1":
+            raise ValueError("share needs version 5")
+        return value
 
     @property
-    def peer(self) -> tuple[str, int]:
-        parts = urlsplit(self.mqtt)
-        return parts.hostname or "", parts.port or (8883 if self.tls else 1883)
+    def address(self) -> str:
+        return self.mqtt
 
 
 class MqttTag(TagOptions):
     """Where a value lies and what it is."""
 
-    topic: Topic = Field(description="topic filter; + stands for one level, # at the end for all below")
+    topic: TagTopic | None = Field(
+        None, description="topic filter; + stands for one level, # at the end for all below, {machine} and {tag} for their names"
+    )
     value: JsonPath | None = Field(None, description="where it is in a JSON payload: $.a.b, $.list[0]; default: the payload is the value")
-    time: JsonPath | None = Field(None, description="where its time is in a JSON payload; default: the time it came")
+    values: JsonPath | None = Field(None, description="where an array of values is in a JSON payload; needs step, or kind: waveform")
+    step: Duration | None = Field(None, gt=0, description="time from one of values to the next; a reading for each")
+    time: JsonPath | None = Field(None, description="where its time, of values the first's, is in a JSON payload; default: when it came")
     time_unit: TimeUnit | None = Field(None, description="of a time that is a number; default: told by its magnitude")
     quality: JsonPath | None = Field(None, description="where its quality is in a JSON payload; needs good")
     good: list[int | str | bool] = Field(default_factory=list, description="what the quality is when the value is good, for example [192]")
     optional: bool = Field(False, description="a message without this value says nothing of it; default: the reading is bad")
     states: dict[str, float] | None = Field(None, description="numbers for words: {RUN: 1, STOP: 0}")
-    format: Format | None = Field(None, description="waveform: how a sample is written")
+    format: Format | None = Field(None, description="how a payload that is no JSON is written; of a waveform: how a sample is, or json")
+    at_byte: int = Field(0, ge=0, description="binary: where the number begins, from 0")
+    column: Column | None = Field(None, description="csv: which column, from 1, or its name in the first line")
+    time_column: Column | None = Field(None, description="csv: where the time is; default: when it came")
+    separator: str = Field(",", min_length=1, max_length=1, description="csv: between columns; with ; a comma is a decimal point")
     rate_hz: float | None = Field(None, gt=0, description="waveform: samples per second")
-    length: int | None = Field(None, ge=1, description="waveform: samples in a message; another number is bad")
-    header: Literal["t_ns"] | None = Field(None, description="waveform: the payload begins with the time of its first sample, int64 ns")
+    length: int | None = Field(None, ge=1, description="waveform: samples in a message, of one channel; another number is bad")
+    channels: int = Field(1, ge=1, le=1024, description="waveform: how many are interleaved")
+    channel: int = Field(0, ge=0, description="waveform: which of them, from 0")
+    header: Annotated[list[HeaderField], OneOrMany] = Field(
+        default_factory=list,
+        description="waveform: what stands before the samples: t_ns, t_us, t_ms (int64), t_s (float64), sequence (uint32)",
+    )
+    sequence: str | None = Field(None, description="waveform: user property with the sender's count of blocks; of json: its path")
+
+    @field_validator("topic")
+    @classmethod
+    def _given_here_or_there(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.context is not None and info.context["source"].topic is None:
+            raise ValueError("a tag needs a topic; or write one for all tags at the source, for example topic: plant/{machine}/{tag}")
+        return value
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if self.kind == "waveform":
-            if self.format is None or self.rate_hz is None:
-                raise ValueError("a waveform needs format and rate_hz")
-            if self.value or self.time or self.quality or self.states:
-                raise ValueError("a waveform is binary: value, time, quality and states are for JSON and text; its time is header: t_ns")
-        elif self.format or self.rate_hz or self.length or self.header:
-            raise ValueError("format, rate_hz, length and header are for kind: waveform")
-        if (self.time or self.quality) and not self.value:
-            raise ValueError("time and quality are paths into a JSON payload; write value too, for example value: $.v")
+        if problem := _waveform(self) if self.kind == "waveform" else _gauge(self):
+            raise ValueError(problem)
         if bool(self.quality) != bool(self.good):
             raise ValueError("quality needs good, and good needs quality")
         return self
 
 
+def _waveform(tag: MqttTag) -> str:
+    json, headed = tag.format == "json", [name for name in tag.header if name.startswith("t_")]
+    if tag.format is None or tag.format == "csv" or tag.rate_hz is None:
+        return "a waveform needs format and rate_hz"
+    if tag.value or tag.quality or tag.states or tag.step or tag.column:
+        return "a waveform has no value, quality, states, step and column: its samples are a block"
+    if not json and (tag.values or tag.time):
+        return "values and time are paths into JSON; a binary waveform has its time in header: t_ns"
+    if json and (tag.header or (tag.sequence or "$")[0] != "$"):
+        return "a waveform in JSON has no header; write time: $.t0 and sequence: $.n"
+    if len(headed) > 1 or tag.header.count("sequence") > 1:
+        return "header has one time and one sequence at most"
+    return "" if tag.channel < tag.channels else f"channel is from 0 to {tag.channels - 1}"
+
+
+def _gauge(tag: MqttTag) -> str:
+    given = tag.model_fields_set
+    if given & {"rate_hz", "length", "header", "channels", "channel", "sequence"} or tag.format == "json":
+        return "rate_hz, length, header, channels, channel, sequence and format: json are for kind: waveform"
+    if tag.format is not None and (tag.value or tag.values or tag.time or tag.quality):
+        return "value, values, time and quality are paths into JSON; leave format out"
+    if (tag.format == "csv") != (tag.column is not None) or (tag.time_column and tag.format != "csv"):
+        return "format: csv needs column, and columns need format: csv"
+    if tag.at_byte and (tag.format is None or tag.format in TEXT):
+        return "at_byte is for a number in bytes, for example format: float32le"
+    if (tag.values is None) != (tag.step is None) or (tag.values and (tag.value or tag.quality)):
+        return "values needs step, and has neither value nor quality"
+    if (tag.time or tag.quality) and not (tag.value or tag.values):
+        return "time and quality are paths into a JSON payload; write value too, for example value: $.v"
+    return ""
+
+
 class MqttRecord(RecordOptions):
     """Business messages: each payload is one JSON object."""
 
-    topic: Topic = Field(description="topic filter; + stands for one level, # at the end for all below")
+    topic: RecordTopic = Field(
+        description="topic filter; + stands for one level, # at the end for all below, {machine} and {record} for their names"
+    )
     time: JsonPath | None = Field(None, description="where its time is in the payload; default: the time it came")
     time_unit: TimeUnit | None = Field(None, description="of a time that is a number; default: told by its magnitude")
+
+
+def topic_of(template: Any, **names: str) -> str:
+    """The topic filter a template is for these names; raises ValueError."""
+    return check_filter(fill(str(template), **names))

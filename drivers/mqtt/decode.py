@@ -3,60 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from math import nan
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
-from drivers.mqtt.config import MqttRecord, MqttTag, TimeUnit
+from drivers.mqtt.config import MqttRecord, MqttTag
+from drivers.mqtt.formats import TEXT
+from drivers.mqtt.gathered import BAD_DEVICE, Decoder, Gathered
 from drivers.mqtt.jsonpath import MISSING, Steps, steps, walk
-from drivers.mqtt.times import to_ns
-from drivers.mqtt.values import BAD_FORMAT, lenient, number, plain
-from gateway.contract import BAD, GOOD, UNCERTAIN, Batch, Item, Quality, Record, RecordSpec, Tag, Waveform
+from drivers.mqtt.rows import CsvDecoder
+from drivers.mqtt.scalar import ScalarDecoder
+from drivers.mqtt.series import SeriesDecoder
+from drivers.mqtt.times import TimeUnit, to_ns
+from drivers.mqtt.values import BAD_FORMAT, REFUSED, lenient, number, plain
+from drivers.mqtt.waveform import JsonWaveformDecoder, WaveformDecoder
+from gateway.contract import BAD, GOOD, UNCERTAIN, Record, RecordSpec, Tag
 
-_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _json = msgspec.json.Decoder()
-BAD_DEVICE = int(Quality.BAD_DEVICE)
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What the messages of one drain gave, in their order. `readings`: (tag, t_ns, value, quality); `lost` counts by reason."""
-
-    readings: list[tuple[int, int, float, int]] = field(default_factory=list)
-    blocks: list[Waveform] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    lost: dict[str, int] = field(default_factory=dict)
-
-    def lose(self, reason: str) -> None:
-        self.lost[reason] = self.lost.get(reason, 0) + 1
-
-    def items(self) -> list[Item]:
-        """One Batch, then blocks, then records."""
-        batch: list[Item] = [Batch.of(*zip(*self.readings, strict=True))] if self.readings else []
-        return [*batch, *self.blocks, *self.records]
-
-
-class Decoder(Protocol):
-    """Decodes the messages of one topic for some tags, or for one record."""
-
-    def __call__(self, payload: bytes, retained: bool, properties: bytes, now_ns: int, into: Gathered) -> None:
-        """`retained`: it was said before we came; `now_ns`: when it came."""
 
 
 def compile_decoders(tags: Sequence[Tag], records: Sequence[RecordSpec]) -> list[Decoder]:
-    """For the tags and records of one topic: its JSON is parsed once for all of them."""
-    from drivers.mqtt.waveform import WaveformDecoder
-
-    decoders: list[Decoder] = [_Text(tag) for tag in tags if tag.options.kind != "waveform" and tag.options.value is None]
+    """For the tags and records of one topic: the JSON of those with a path is parsed once for all of them."""
     in_json = [tag for tag in tags if tag.options.value is not None]
+    decoders: list[Decoder] = [_decoder(tag) for tag in tags if tag.options.value is None and tag.options.kind != "waveform"]
     if in_json:
         decoders.append(_Json(in_json))
-    decoders += [WaveformDecoder(tag) for tag in tags if tag.options.kind == "waveform"]
+    decoders += [_decoder(tag) for tag in tags if tag.options.kind == "waveform"]
     decoders += [_Record(record) for record in records]
     return decoders
+
+
+def is_binary(tag: Tag) -> bool:
+    """True if any bytes may be its payload."""
+    return tag.options.format is not None and tag.options.format not in TEXT
+
+
+def _decoder(tag: Tag) -> Decoder:
+    options: MqttTag = tag.options
+    if options.kind == "waveform":
+        return JsonWaveformDecoder(tag) if options.format == "json" else WaveformDecoder(tag)
+    if options.values is not None:
+        return SeriesDecoder(tag)
+    if options.format == "csv":
+        return CsvDecoder(tag)
+    return _Text(tag) if options.format is None else ScalarDecoder(tag)
 
 
 class _Text:
@@ -109,7 +101,7 @@ class _Json:
         finite: Any = float  # msgspec refuses those that are not
         try:
             values = self._read(payload)
-        except _REFUSED:
+        except REFUSED:
             finite = None
             document = lenient(payload)
             if document is MISSING:
@@ -164,7 +156,7 @@ class _Record:
     def __call__(self, payload: bytes, retained: bool, properties: bytes, now_ns: int, into: Gathered) -> None:
         try:
             document = _json.decode(payload)
-        except _REFUSED:
+        except REFUSED:
             document = None
         if not isinstance(document, dict):
             into.lose("record_format")

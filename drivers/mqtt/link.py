@@ -25,13 +25,15 @@ class Link(asyncio.Protocol):
     Wakes its reader at once after a rest, then at most every `GATHER_SECONDS` unless `GATHER_BYTES` are there: a read costs
     as much as ten messages.
 
-    lost   why the connection is no more; empty while it is there
+    lost      why the connection is no more; empty while it is there
+    hung_up   the peer ended it, and said nothing of why
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._keepalive = 0.0
         self.lost = ""
+        self.hung_up = False
         self._chunks: list[bytes] = []
         self._unread = 0
         self._paused = False
@@ -94,6 +96,12 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             raise
 
+    def abort(self) -> None:
+        """End it now, unsaid."""
+        self.lose("closed")
+        if self._transport is not None:
+            self._transport.abort()
+
     def lose(self, reason: str) -> None:
         """The connection is of no use any more; the first reason counts."""
         self.lost = self.lost or reason
@@ -115,6 +123,7 @@ class Link(asyncio.Protocol):
         self._gather()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.hung_up = not self.lost and (exc is None or isinstance(exc, ConnectionResetError))
         self.lose("closed by the broker" if exc is None else why(exc))
         if not self._ended.done():
             self._ended.set_result(None)

@@ -1,4 +1,4 @@
-"""The control packets of MQTT 3.1.1 and 5 that a subscriber sends and gets. Pure; PUBLISH is cut by `framing`.
+"""The control packets of MQTT 3.1.1 and 5 that we send and get. Pure; PUBLISH that comes is cut by `framing`.
 
 Properties, reason codes and subscription options are paho-mqtt's; the numbers of sections are those of MQTT 5.0.
 """
@@ -19,6 +19,7 @@ from drivers.mqtt.framing import Malformed
 PUBACK, PUBREC, PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 PINGREQ, GOODBYE = b"\xc0\x00", b"\xe0\x00"
 REFUSED = 0x80
+VERSION_REFUSED, CREDENTIALS_REFUSED = frozenset({1, 0x84}), frozenset({4, 5, 0x86, 0x87})
 
 _OLD_REASONS = {  # of 3.1.1, section 3.2.2.3; an old broker answers a client of version 5 with them too
     1: "Unsupported protocol version",
@@ -30,11 +31,28 @@ _OLD_REASONS = {  # of 3.1.1, section 3.2.2.3; an old broker answers a client of
 
 
 class Connack(NamedTuple):
-    """The broker's answer to CONNECT. `refusal`: in its words, empty if it takes us; `keepalive`: the one it imposes, in seconds."""
+    """The broker's answer to CONNECT.
+
+    refusal       in its words, empty if it takes us
+    keepalive     the one it imposes, in seconds
+    maximum_qos   of what we publish
+    code          `VERSION_REFUSED`, `CREDENTIALS_REFUSED` or another
+    """
 
     refusal: str
     session_present: bool
     keepalive: int | None
+    maximum_qos: int = 2
+    code: int = 0
+
+
+class Will(NamedTuple):
+    """What the broker publishes for us when it loses us, section 3.1.2.5."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
 
 
 def connect(
@@ -47,16 +65,28 @@ def connect(
     receive_maximum: int,
     user: str | None,
     password: str | None,
+    will: Will | None = None,
 ) -> bytes:
-    """CONNECT, section 3.1, without a will. `session_expiry` in seconds and `receive_maximum` exist in version 5 only."""
+    """CONNECT, section 3.1. `session_expiry` in seconds and `receive_maximum` exist in version 5 only."""
     flags = 0x02 * clean | 0x80 * (user is not None) | 0x40 * (password is not None)
+    if will is not None:
+        flags |= 0x04 | will.qos << 3 | 0x20 * will.retain
     body = _text("MQTT") + struct.pack("!BBH", 5 if version5 else 4, flags, keepalive)
     if version5:
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = session_expiry
         properties.ReceiveMaximum = receive_maximum
         body += properties.pack()
-    return _packet(0x10, body + b"".join(_text(text) for text in (client_id, user, password) if text is not None))
+    body += _text(client_id)
+    if will is not None:
+        body += bytes(Properties(PacketTypes.WILLMESSAGE).pack()) * version5 + _text(will.topic) + _counted(will.payload)
+    return _packet(0x10, body + b"".join(_text(text) for text in (user, password) if text is not None))
+
+
+def publish(topic: str, payload: bytes, *, qos: int, retain: bool, mid: int, version5: bool) -> bytes:
+    """PUBLISH, section 3.3, without properties; `mid` is of no matter at QoS 0."""
+    number = mid.to_bytes(2) if qos else b""
+    return _packet(0x30 | qos << 1 | retain, _text(topic) + number + b"\0" * version5 + payload)
 
 
 def subscribe(mid: int, filters: Iterable[tuple[str, int, bool]], *, version5: bool) -> bytes:
@@ -84,10 +114,12 @@ def read_connack(body: bytes, *, version5: bool) -> Connack:
         raise Malformed("an answer to CONNECT of less than two bytes")
     code = body[1]
     if not version5 or code in _OLD_REASONS or len(body) == 2:
-        return Connack(_OLD_REASONS.get(code, f"code {code}") if code else "", bool(body[0] & 1), None)
+        refusal = _OLD_REASONS.get(code, f"code {code}") if code else ""
+        return Connack(refusal, bool(body[0] & 1), None, code=code)
     properties = _properties(PacketTypes.CONNACK, body[2:])
     refusal = _words(PacketTypes.CONNACK, code, properties) if code >= REFUSED else ""
-    return Connack(refusal, bool(body[0] & 1), getattr(properties, "ServerKeepAlive", None))
+    keepalive, maximum_qos = getattr(properties, "ServerKeepAlive", None), getattr(properties, "MaximumQoS", 2)
+    return Connack(refusal, bool(body[0] & 1), keepalive, maximum_qos, code)
 
 
 def read_suback(body: bytes, *, version5: bool) -> list[bool]:
@@ -95,6 +127,13 @@ def read_suback(body: bytes, *, version5: bool) -> list[bool]:
     if len(body) < 3:
         raise Malformed("an answer to SUBSCRIBE of less than three bytes")
     return [code < REFUSED for code in body[2 + _end_of_properties(body[2:]) if version5 else 2 :]]
+
+
+def read_puback(body: bytes) -> str:
+    """Why the broker of version 5 does not take what we published, section 3.4; empty if it does. Raises Malformed."""
+    if len(body) < 3 or body[2] < REFUSED:
+        return ""
+    return _words(PacketTypes.PUBACK, body[2], _properties(PacketTypes.PUBACK, body[3:] or b"\0"))
 
 
 def read_disconnect(body: bytes) -> str:
@@ -141,5 +180,8 @@ def _mid(mid: int, *, version5: bool, kind: int) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    raw = text.encode()
+    return _counted(text.encode())
+
+
+def _counted(raw: bytes) -> bytes:
     return len(raw).to_bytes(2) + raw

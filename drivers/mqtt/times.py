@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from drivers.mqtt.config import TimeUnit
+TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
 _NS: dict[TimeUnit, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 
 
 def to_ns(raw: Any, unit: TimeUnit | None = None) -> int | None:
@@ -30,8 +30,8 @@ def to_ns(raw: Any, unit: TimeUnit | None = None) -> int | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not isfinite(raw):
         return None
     factor = _NS[unit] if unit else _factor(abs(raw))
-    t_ns = raw * factor if isinstance(raw, int) else round(raw * factor) if abs(raw) < 1e19 else _LARGEST
-    return min(max(t_ns, -_LARGEST), _LARGEST)
+    t_ns = raw * factor if isinstance(raw, int) else round(raw * factor) if abs(raw) < 1e19 else LARGEST
+    return min(max(t_ns, -LARGEST), LARGEST)
 
 
 def _factor(size: float) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+_PLACE = re.compile(r"\{\{|\}\}|\{([a-z]*)\}|[{}]")
 
 
 def check_filter(text: str) -> str:
@@ -17,6 +20,25 @@ def check_filter(text: str) -> str:
     if levels[0] == "$share" and (len(levels) < 3 or not levels[1] or levels[1] in "+#"):
         raise ValueError(f"{text!r}: a shared subscription is $share/group/topic")
     return text
+
+
+def fill(template: str, **names: str) -> str:
+    """The topic of one tag out of a template; ``{{`` and ``}}`` are braces. Raises ValueError for what is no name.
+
+    >>> fill("plant/{machine}/{tag}/value", machine="press-1", tag="oil")
+    'plant/press-1/oil/value'
+    """
+
+    def put(place: re.Match[str]) -> str:
+        whole, name = place.group(), place.group(1)
+        if name is None and len(whole) == 2:
+            return whole[0]
+        if name not in names:
+            known = " or ".join(f"{{{one}}}" for one in names)
+            raise ValueError(f"{template!r}: {whole} stands for nothing; write {known}, and {{{{ or }}}} for a brace itself")
+        return names[name]
+
+    return _PLACE.sub(put, template)
 
 
 def matches(pattern: str, topic: str) -> bool:

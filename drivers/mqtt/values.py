@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from math import isfinite, nan
 from typing import Any
 
+import msgspec
+
 from drivers.mqtt.jsonpath import MISSING
 from gateway.contract import GOOD, Quality
+
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What `msgspec.json` raises for a payload that is no JSON."""
 
 BAD_TYPE, BAD_FORMAT, BAD_NOT_FINITE = int(Quality.BAD_TYPE), int(Quality.BAD_FORMAT), int(Quality.BAD_NOT_FINITE)
 
@@ -39,9 +44,17 @@ def plain(payload: bytes, states: Mapping[str, float] | None) -> tuple[float, in
     ((21.5, 0), (0.0, 0))
     """
     try:
-        text = payload.decode().strip()
+        return word(payload.decode().strip(), states)
     except UnicodeDecodeError:
         return nan, BAD_FORMAT
+
+
+def word(text: str, states: Mapping[str, float] | None) -> tuple[float, int]:
+    """As `plain`, without spaces around.
+
+    >>> word("true", None)
+    (1.0, 0)
+    """
     if states is not None and text in states:
         return states[text], GOOD
     if text in ("true", "false"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from drivers.opcua.config import OpcuaOptions, OpcuaTag
-from gateway.contract import Source, SourceContext, SourcePlugin
+from collections.abc import AsyncIterator, Sequence
+
+from drivers.opcua.config import OpcuaOptions, OpcuaRecord, OpcuaTag
+from gateway.contract import Found, Load, Source, SourceContext, SourcePlugin, Tag
 
 
 def build(options: OpcuaOptions, context: SourceContext) -> Source:
@@ -12,4 +14,25 @@ def build(options: OpcuaOptions, context: SourceContext) -> Source:
     return OpcuaSource(options, context)
 
 
-plugin = SourcePlugin(name="opcua", options=OpcuaOptions, tag=OpcuaTag, build=build)
+def browse(options: OpcuaOptions, context: SourceContext, globs: str) -> AsyncIterator[Found]:
+    from drivers.opcua.browse import browse as walk
+
+    return walk(options, context, globs)
+
+
+def plan(options: OpcuaOptions, tags: Sequence[Tag]) -> Load:
+    from drivers.opcua.plan import plan as load
+
+    return load(options, tags)
+
+
+plugin = SourcePlugin(
+    name="opcua",
+    options=OpcuaOptions,
+    tag=OpcuaTag,
+    record=OpcuaRecord,
+    build=build,
+    browse=browse,
+    plan=plan,
+    schemes=("opc.tcp",),
+)

@@ -1,9 +1,14 @@
-"""Our application certificate: made once, kept for ten years, the same after every restart."""
+"""The gateway's application certificate: one for all its OPC UA sources, made once, kept for ten years, the same after every restart."""
 
 from __future__ import annotations
 
+import fcntl
+import ipaddress
 import os
 import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,35 +21,86 @@ CERTIFICATE, KEY = "own.der", "own.key.pem"
 _YEARS = 10
 
 
-def own_certificate(folder: Path, application_uri: str) -> tuple[bytes, bytes]:
-    """(certificate as DER, private key as PEM), from `folder`.
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Certificate as DER, private key as PEM, and where the certificate lies for whoever has to show it to a server."""
+
+    certificate: bytes
+    key: bytes
+    file: Path
+
+    @property
+    def until(self) -> datetime:
+        return x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
+
+
+def own_certificate(folder: Path, application_uri: str, older: Iterable[Path] = ()) -> Own:
+    """From `folder`; several sources may ask at once.
 
     Both are made anew if one is missing, damaged or expired, or is for another `application_uri` (the host was renamed):
-    servers refuse such a certificate. The key file has mode 0600. Blocks for about 0.1 s when it makes them.
-    Raises OSError.
+    servers refuse such a certificate. Before that, the first pair in a folder of `older` that fits is taken over, so that no server
+    has to accept a new one. The key file has mode 0600. Blocks for about 0.1 s when it makes them. Raises OSError.
     """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _locked(folder / ".lock"):
+        pair = _pair(folder, application_uri)
+        if pair is None:
+            pair = next(filter(None, (_pair(place, application_uri) for place in older)), None) or _made(application_uri)
+            _write(folder / KEY, pair[1], 0o600)
+            _write(folder / CERTIFICATE, pair[0], 0o644)
+    return Own(*pair, folder / CERTIFICATE)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Between threads and processes; gone with its holder."""
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _pair(folder: Path, application_uri: str) -> tuple[bytes, bytes] | None:
     certificate, key = folder / CERTIFICATE, folder / KEY
-    if not (certificate.exists() and key.exists() and _fits(certificate.read_bytes(), application_uri)):
-        folder.mkdir(parents=True, exist_ok=True)
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        _write(key, _pem(private), 0o600)
-        _write(certificate, _issue(private, application_uri), 0o644)
-    return certificate.read_bytes(), key.read_bytes()
+    if not (certificate.exists() and key.exists()):
+        return None
+    der, pem = certificate.read_bytes(), key.read_bytes()
+    return (der, pem) if _fits(der, pem, application_uri) else None
 
 
-def _fits(der: bytes, application_uri: str) -> bool:
+def _fits(der: bytes, pem: bytes, application_uri: str) -> bool:
     try:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+        private = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError, x509.ExtensionNotFound):
         return False
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return application_uri in uris and certificate.not_valid_after_utc > datetime.now(UTC)
+    return (
+        application_uri in uris and certificate.not_valid_after_utc > datetime.now(UTC) and private.public_key() == certificate.public_key()
+    )
+
+
+def _made(application_uri: str) -> tuple[bytes, bytes]:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return _issue(private, application_uri), _pem(private)
+
+
+def _addresses() -> list[x509.GeneralName]:
+    """Of this host, as far as it knows them; nothing is sent."""
+    found: set[str] = set()
+    with suppress(OSError):
+        found |= {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)}
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # reserved for documentation: only the route is looked up
+        found.add(probe.getsockname()[0])
+    known = {ipaddress.ip_address(text.partition("%")[0]) for text in found}
+    return [x509.IPAddress(address) for address in sorted(known, key=str) if not address.is_loopback]
 
 
 def _issue(private: rsa.RSAPrivateKey, application_uri: str) -> bytes:
     """Self-signed as OPC UA Part 6, 6.2.2 asks: the URI in the SAN, usable as client and server."""
     host = socket.gethostname()
+    names = [x509.UniformResourceIdentifier(application_uri), x509.DNSName(host), *_addresses()]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Lineside"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, host)])
     now = datetime.now(UTC)
     usage = x509.KeyUsage(
@@ -66,7 +122,7 @@ def _issue(private: rsa.RSAPrivateKey, application_uri: str) -> bytes:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=365 * _YEARS))
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(application_uri), x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

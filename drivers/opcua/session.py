@@ -1,68 +1,99 @@
-"""One session with a server, from an open socket to its end, with clear words for what a server may refuse."""
+"""One session with a server, from an open socket to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
-from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from asyncua.crypto import security_policies as policies
 from asyncua.crypto.uacrypto import CertProperties
-from asyncua.ua import uaerrors
+from asyncua.ua.ua_binary import struct_from_binary
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from drivers.opcua import bounds
 from drivers.opcua.certificate import CERTIFICATE, own_certificate
 from drivers.opcua.config import OpcuaOptions
+from drivers.opcua.refusal import FAILURES, ChannelRefused, PlainPassword
+from drivers.opcua.trust import Shown, check
+from gateway.contract import ConfigError, SourceContext
 
 # The library logs every attempt and every lost frame with a traceback; the supervisor tells it once.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+bounds.install()
 
 SESSION_SECONDS = 60.0  # a PLC has few sessions: one that we lost must not be held for the library's hour
 CLOSE_SECONDS = 2.0
 RENEW_AFTER = 0.75  # of the channel's life time, as Part 4, 5.6.2 recommends
-_NOT_US = (uaerrors.BadUserAccessDenied, uaerrors.BadIdentityTokenRejected, uaerrors.BadIdentityTokenInvalid)
-_NOT_OUR_CERTIFICATE = (
-    uaerrors.BadSecurityChecksFailed,
-    uaerrors.BadCertificateUntrusted,
-    uaerrors.BadCertificateInvalid,
-    uaerrors.BadCertificateUriInvalid,
-    uaerrors.BadCertificateUseNotAllowed,
-    uaerrors.BadCertificateTimeInvalid,
-    uaerrors.BadCertificateChainIncomplete,
-)
-FAILURES = (uaerrors.UaError, OSError, ValueError)
-"""What the library raises for a peer that is gone or refuses; TimeoutError and ConnectionError are OSErrors."""
-
-
-class ChannelRefused(ConnectionError):
-    """The server answered the request for a secure channel with a fault; which one, the library does not tell."""
+_POLICIES = {
+    "Basic256Sha256": policies.SecurityPolicyBasic256Sha256,
+    "Aes128_Sha256_RsaOaep": policies.SecurityPolicyAes128Sha256RsaOaep,
+    "Aes256_Sha256_RsaPss": policies.SecurityPolicyAes256Sha256RsaPss,
+}
+_FOR_PASSWORDS = [policies.SecurityPolicyAes256Sha256RsaPss.URI, policies.SecurityPolicyBasic256Sha256.URI]  # the rest behind these
+_FOR_PASSWORDS += [
+    policies.SecurityPolicyAes128Sha256RsaOaep.URI,
+    policies.SecurityPolicyBasic256.URI,
+    policies.SecurityPolicyBasic128Rsa15.URI,
+]
 
 
 class Session:
     """Secure channel and session, opened step by step: the library's own `connect` would start tasks that poll the
     server once a second and call it dead when it takes a second to answer.
+
+    server            what the server calls itself: its product and name
+    own, theirs       certificates in use, None without security
     """
 
-    def __init__(self, options: OpcuaOptions, password: str, folder: Path) -> None:
-        self._options, self._password, self._folder = options, password, folder
+    def __init__(self, options: OpcuaOptions, context: SourceContext) -> None:
+        self._options, self._context = options, context
         self.client = Client(options.opcua, timeout=options.timeout)
         self.client.name = self.client.description = "Lineside"
         self.client.application_uri = f"urn:{socket.gethostname()}:lineside"
         self.client.session_timeout = SESSION_SECONDS * 1000
+        self.server = ""
+        self.own: datetime | None = None
+        self.theirs: x509.Certificate | None = None
+
+    @property
+    def own_file(self) -> Path:
+        return self._context.pki / "own" / CERTIFICATE
 
     async def open(self) -> None:
-        """Raises one of `FAILURES`."""
+        """Raises one of `FAILURES`, or ConfigError for files of the user that cannot be read."""
         client, options = self.client, self._options
+        password = self._context.secret(options.password) if options.password else ""
         if options.security != "None":
-            await self._secure(options.security.partition("/")[2])
+            await self._secure(*options.security.split("/"))
+        if options.certificate:
+            client.user_certificate, client.user_private_key = await asyncio.to_thread(self._user)
         await client.connect_socket()
         await client.send_hello()
+        client.uaclient.protocol._connection._limits.max_message_size = bounds.LARGEST_MESSAGE
         await self._channel(renew=False)
-        await client.create_session()
-        await client.activate_session(username=options.user, password=self._password)
+        created = await client.create_session()
+        self._described(created.ServerEndpoints)
+        if options.user:
+            self._choose_token()
+        await client.activate_session(username=options.user, password=password, certificate=client.user_certificate)
+
+    async def ask(self, request: Any, response: type[Any], timeout: float | None = None) -> Any:
+        """The response to a request, decoded. Raises one of `FAILURES`."""
+        answer = struct_from_binary(response, await self.send(request, timeout))
+        answer.ResponseHeader.ServiceResult.check()
+        return answer
+
+    async def send(self, request: Any, timeout: float | None = None) -> Any:
+        """The bytes of the response. The library's only way to them is private; a test pins it."""
+        return await self.client.uaclient._send_request(request, timeout)
 
     @property
     def renew_seconds(self) -> float:
@@ -75,7 +106,8 @@ class Session:
         self.client.uaclient.revolve_security_token()
 
     async def close(self) -> None:
-        """Say good-bye if the server still listens, then drop the socket. Never raises."""
+        """Say good-bye if the server still listens, then drop the socket, whatever is still in it. Never raises."""
+        protocol = self.client.uaclient.protocol
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.client.disconnect()
@@ -83,6 +115,8 @@ class Session:
             pass
         finally:
             self.client.disconnect_socket()
+            if protocol is not None and protocol.transport is not None:
+                protocol.transport.abort()  # a peer that takes nothing any more would hold the socket for ever
 
     async def _channel(self, *, renew: bool) -> None:
         try:
@@ -90,50 +124,70 @@ class Session:
         except AssertionError as exc:  # how the library meets a fault in place of the response
             raise ChannelRefused from exc
 
-    async def _secure(self, mode: str) -> None:
-        wanted = getattr(ua.MessageSecurityMode, mode)
+    async def _secure(self, policy: str, mode: str) -> None:
         offered = await self.client.connect_and_get_server_endpoints()
-        for endpoint in offered:
-            if endpoint.SecurityMode == wanted and endpoint.SecurityPolicyUri == SecurityPolicyBasic256Sha256.URI:
-                break
-        else:
-            names = sorted({f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name.rstrip('_')}" for e in offered})
-            raise ValueError(f"the server does not offer {self._options.security}, only {', '.join(names) or 'nothing'}")
-        certificate, key = await asyncio.to_thread(own_certificate, self._folder, self.client.application_uri)
+        self._described(offered)
+        endpoint = self._endpoint(offered, policy, mode)
+        self.theirs = await asyncio.to_thread(self._trusted, endpoint)
+        older = sorted(self._context.state_dir.parent.glob("*/pki"))  # there was one per machine once
+        own = await asyncio.to_thread(own_certificate, self.own_file.parent, self.client.application_uri, older)
+        self.own = own.until
         await self.client.set_security(
-            SecurityPolicyBasic256Sha256,
-            CertProperties(certificate, extension="der"),
-            CertProperties(key, extension="pem"),
-            server_certificate=endpoint.ServerCertificate,
-            mode=wanted,
+            _POLICIES[policy],
+            CertProperties(own.certificate, extension="der"),
+            CertProperties(own.key, extension="pem"),
+            server_certificate=self.theirs.public_bytes(serialization.Encoding.DER),
+            mode=getattr(ua.MessageSecurityMode, mode),
         )
 
+    def _endpoint(self, offered: Any, policy: str, mode: str) -> Any:
+        wanted = getattr(ua.MessageSecurityMode, mode)
+        for endpoint in offered:
+            if endpoint.SecurityMode == wanted and endpoint.SecurityPolicyUri == _POLICIES[policy].URI:
+                return endpoint
+        names = sorted({f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name.rstrip('_')}" for e in offered})
+        raise ValueError(f"the server does not offer {self._options.security}, only {', '.join(names) or 'nothing'}")
 
-def why(exc: BaseException, options: OpcuaOptions, folder: Path, *, opening: bool) -> str:
-    """One clause in the engineer's words. `opening`: nothing was read yet."""
-    if isinstance(exc, _NOT_US):
-        return f"user {options.user} or its password refused" if options.user else "the server wants a user and a password"
-    if isinstance(exc, _NOT_OUR_CERTIFICATE):
-        return f"the server does not trust our certificate; accept {folder / CERTIFICATE} there ({_name(exc)})"
-    if isinstance(exc, uaerrors.UaStatusCodeError):
-        return _name(exc)
-    if isinstance(exc, TimeoutError):
-        return f"no answer within {options.timeout:g} s"
-    if isinstance(exc, ChannelRefused):
-        return f"the server refused a secure channel; does it trust our certificate {folder / CERTIFICATE}?"
-    if isinstance(exc, ConnectionResetError | ConnectionAbortedError) or type(exc) is ConnectionError:
-        hint = f"; does the server trust our certificate {folder / CERTIFICATE}?" if opening and options.security != "None" else ""
-        return f"connection lost{hint}"
-    if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
-        return os.strerror(exc.errno).lower()
-    return (str(exc) or type(exc).__name__).splitlines()[0][:200]
+    def _trusted(self, endpoint: Any) -> x509.Certificate:
+        context, options = self._context, self._options
+        host = urlsplit(options.opcua).hostname or ""
+        shown = Shown(endpoint.ServerCertificate or b"", endpoint.Server.ApplicationUri or "", host, options.opcua)
+        now = datetime.fromtimestamp(context.clock.now_ns() / 1e9, UTC)
+        return check(shown, context.pki, context.state_dir / "pinned.json", options.trust, now)
 
+    def _described(self, endpoints: Any) -> None:
+        for endpoint in endpoints or ():
+            server = endpoint.Server
+            self.server = " ".join(filter(None, (server.ApplicationName.Text, server.ProductUri, server.ApplicationUri)))
 
-def _name(exc: uaerrors.UaStatusCodeError) -> str:
-    name, text = ua.status_codes.get_name_and_doc(exc.code)
-    return f"{name}: {text.rstrip('.')}" if text else str(name)
+    def _choose_token(self) -> None:
+        """The strongest encryption the server offers for passwords; in clear text only if that was allowed, or the channel hides it."""
+        client = self.client
+        offered = [policy for policy in client._policy_ids if policy.TokenType == ua.UserTokenType.UserName]
+        known = [p for p in offered if self._token_uri(p) in _FOR_PASSWORDS and client.security_policy.peer_certificate]
+        if known:
+            client._policy_ids = [min(known, key=lambda policy: _FOR_PASSWORDS.index(self._token_uri(policy)))]
+        elif client.security_policy.Mode != ua.MessageSecurityMode.SignAndEncrypt and not self._options.allow_plain_password:
+            raise PlainPassword(
+                "the server takes the password in clear text only; choose a SignAndEncrypt security, or write allow_plain_password: true"
+            )
+        else:
+            client._policy_ids = offered or client._policy_ids
 
+    def _token_uri(self, policy: Any) -> str:
+        return str(policy.SecurityPolicyUri or self.client.security_policy.URI)
 
-def peer(options: OpcuaOptions) -> str:
-    """``host:port``."""
-    return urlsplit(options.opcua).netloc
+    def _user(self) -> tuple[x509.Certificate, Any]:
+        options = self._options
+        assert options.certificate is not None and options.key is not None  # noqa: S101, PT018  checked by OpcuaOptions; this tells mypy
+        secret = self._context.secret(options.key_password).encode() if options.key_password else None
+        try:
+            certificate, key = options.certificate.read_bytes(), options.key.read_bytes()
+            load: Callable[..., Any] = serialization.load_pem_private_key if b"-----BEGIN" in key else serialization.load_der_private_key
+            pem = b"-----BEGIN" in certificate
+            user = x509.load_pem_x509_certificate(certificate) if pem else x509.load_der_x509_certificate(certificate)
+            return user, load(key, secret)
+        except OSError as exc:
+            raise ConfigError(f"{exc.filename} cannot be read: {exc.strerror}") from exc
+        except (ValueError, TypeError) as exc:
+            raise ConfigError(f"certificate or key of the user cannot be used: {exc}") from exc

@@ -4,86 +4,144 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
+
+import numpy as np
 
 from drivers.opcua.config import OpcuaOptions
-from drivers.opcua.session import FAILURES, Session, peer, why
-from drivers.opcua.subscription import Ended, Silent, Subscription
-from gateway.contract import Batch, NotConnected, Quality, SourceContext
+from drivers.opcua.connection import Connection
+from drivers.opcua.cursor import Cursor
+from drivers.opcua.events import Alarms
+from drivers.opcua.health import Told
+from drivers.opcua.refusal import FAILURES, why
+from drivers.opcua.subscription import Ended, Silent
+from gateway.contract import Batch, Item, NotConnected, Quality, SourceContext
 
 ASK_REFUSED_SECONDS = 60.0
+LOOK_AT_CERTIFICATES_SECONDS = 86_400.0
 CONNECT_SECONDS = 9.0
 
 
 class OpcuaSource:
-    """See README.md. What it notices a dead server by is the server's keep-alive, not TCP."""
+    """See README.md. What it notices a dead server by is what comes through the subscription, not TCP."""
 
     def __init__(self, options: OpcuaOptions, context: SourceContext) -> None:
         self._options, self._context = options, context
-        self._folder = context.state_dir / "pki"
-        self._session: Session | None = None
-        self._subscription: Subscription | None = None
-        self._refused: list[int] = []
-        self._told = False
-        self._ask_refused_at = self._renew_at = math.inf
+        self._alarms = [Alarms(spec, context.clock) for spec in context.records]
+        self._cursor = Cursor(context.state_dir / "backfill.json", context.tags, context.clock) if options.backfill else None
+        self._told = Told(context)
+        self._connection: Connection | None = None
+        self._news = False
+        self._live_last = False
+        self._filling: asyncio.Task[None] | None = None
+        self._ask_refused_at = self._renew_at = self._look_at = math.inf
 
     async def connect(self) -> None:
-        options, context = self._options, self._context
-        password = context.secret(options.password) if options.password else ""
-        session = self._session = Session(options, password, self._folder)
-        subscription = Subscription(session.client, options, context.tags, clock=context.clock, dropped=context.dropped)
-        self._subscription = subscription
+        now = self._context.clock.monotonic()
+        connection = self._connection = Connection(self._options, self._context, self._alarms, self._cursor)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await session.open()
-                await subscription.create()
-                await self._monitor(subscription, list(range(len(context.tags))))
+                await connection.open()
         except FAILURES as exc:
-            raise self._not_connected(exc, opening=True) from exc
-        self._renew_at = context.clock.monotonic() + session.renew_seconds
+            raise self._not_connected(connection, exc, opening=True) from exc
+        self._told.certificates(connection.session)
+        self._renew_at, self._look_at = now + connection.session.renew_seconds, now + LOOK_AT_CERTIFICATES_SECONDS
+        self._heard_of_refused(connection)
+        if connection.backfill is not None:
+            self._filling = asyncio.create_task(connection.backfill.run(), name="opcua history")
+            if self._cursor is not None and self._cursor.gaps:
+                connection.backfill.found()
 
-    async def read(self) -> Batch:
-        if self._session is None or self._subscription is None:
-            raise NotConnected(peer(self._options), "not connected")
+    async def read(self) -> Batch | list[Item]:
+        connection = self._connection
+        if connection is None:
+            raise NotConnected(self._options.peer, "not connected")
         try:
             while True:
-                await self._keep_up(self._session, self._subscription)
-                if not self._told:
-                    self._told = True
-                    return self._refusals()
-                batch = await self._subscription.next()
-                if len(batch):
-                    return batch
+                await self._keep_up(connection)
+                if self._news:
+                    self._news = False
+                    return self._refusals(connection)
+                items = self._filled(connection) or await self._live(connection)
+                if items:
+                    return items[0] if len(items) == 1 and isinstance(items[0], Batch) else items
         except FAILURES as exc:
-            raise self._not_connected(exc, opening=False) from exc
+            raise self._not_connected(connection, exc, opening=False) from exc
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        subscription, self._subscription = self._subscription, None
-        if session is not None:
-            await session.close()
-        if subscription is not None:
-            await subscription.end()
+        connection, self._connection = self._connection, None
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+        if connection is not None:
+            await connection.close()
+            if self._cursor is not None:
+                with suppress(OSError):
+                    self._cursor.write()
 
-    async def _keep_up(self, session: Session, subscription: Subscription) -> None:
-        """New keys for the channel, and once a minute a question after the nodes the server refused."""
+    async def _live(self, connection: Connection) -> list[Item]:
+        self._live_last = True
+        backfill = connection.backfill
+        if backfill is not None:
+            backfill.wake.clear()
+            if backfill.ready:
+                return []
+        items, positions, t_ns = await connection.next(None if backfill is None else backfill.wake)
+        if self._cursor is not None and len(positions):
+            if self._cursor.took(positions, t_ns) and backfill is not None:
+                backfill.found()
+            self._cursor.write_if_due()
+        return items
+
+    def _filled(self, connection: Connection) -> list[Item]:
+        """A portion of history, each time after something live, or when nothing live waits."""
+        backfill = connection.backfill
+        if backfill is None:
+            return []
+        if self._filling is not None and self._filling.done():
+            self._filling.result()  # raises what ended it
+        if backfill.refused and not backfill.ready:
+            self._told.fact("history", f"not read: {backfill.refused}")
+        if backfill.ready and (self._live_last or not connection.subscription.waiting):
+            self._live_last = False
+            batch = backfill.ready.popleft()
+            backfill.found()
+            return [batch]
+        told = backfill.summary()
+        if told is not None:
+            self._context.filled(*told)
+        return []
+
+    async def _keep_up(self, connection: Connection) -> None:
+        """New keys for the channel, a question after refused nodes once a minute, a look at the watchdog and at certificates."""
         now = self._context.clock.monotonic()
         if now >= self._renew_at:
-            await session.renew()
-            self._renew_at = now + session.renew_seconds
+            await connection.session.renew()
+            self._renew_at = now + connection.session.renew_seconds
         if now >= self._ask_refused_at:
-            await self._monitor(subscription, self._refused)
+            await connection.monitor(list(connection.refused))
+            self._heard_of_refused(connection)
+        if now >= self._look_at:
+            self._told.certificates(connection.session)
+            self._look_at = now + LOOK_AT_CERTIFICATES_SECONDS
+        await connection.watch()
 
-    async def _monitor(self, subscription: Subscription, positions: list[int]) -> None:
-        self._refused = await subscription.monitor(positions)
-        self._told = not self._refused
-        self._ask_refused_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS if self._refused else math.inf
+    def _heard_of_refused(self, connection: Connection) -> None:
+        self._news = bool(connection.refused)
+        self._ask_refused_at = self._context.clock.monotonic() + ASK_REFUSED_SECONDS if connection.refused else math.inf
+        self._told.refused(connection.refused)
 
-    def _refusals(self) -> Batch:
+    def _refusals(self, connection: Connection) -> Batch:
         """A node that was refused has no time of its own: it is bad since we know it."""
-        n, now_ns = len(self._refused), self._context.clock.now_ns()
-        indices = [self._context.tags[position].index for position in self._refused]
-        return Batch.of(indices, [now_ns] * n, [math.nan] * n, [Quality.BAD_DEVICE] * n)
+        positions = sorted(position for position in connection.refused if position < len(self._context.tags))
+        n, now_ns = len(positions), self._context.clock.now_ns()
+        indices = [self._context.tags[position].index for position in positions]
+        return Batch.of(indices, [now_ns] * n, np.full(n, math.nan), [Quality.BAD_DEVICE] * n)
 
-    def _not_connected(self, exc: BaseException, *, opening: bool) -> NotConnected:
-        text = str(exc) if isinstance(exc, Ended | Silent) else why(exc, self._options, self._folder, opening=opening)
-        return NotConnected(peer(self._options), text)
+    def _not_connected(self, connection: Connection, exc: BaseException, *, opening: bool) -> NotConnected:
+        session = connection.session
+        own = isinstance(exc, Ended | Silent)
+        return NotConnected(
+            self._options.peer, str(exc) if own else why(exc, self._options, session.own_file, session.server, opening=opening)
+        )

@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from asyncua import ua
-from asyncua.ua.ua_binary import struct_from_binary
-from asyncua.ua.uaerrors import BadTooManyOperations, BadTooManyPublishRequests
+from asyncua.ua.uaerrors import BadTooManyPublishRequests
+from numpy.typing import NDArray
 
-from drivers.opcua.config import OpcuaOptions, split_node
-from drivers.opcua.decode import decode
-from drivers.opcua.publish import parse
-from gateway.contract import Batch, Clock, Tag
+from drivers.opcua.config import OpcuaOptions
+from drivers.opcua.decode import Columns, decode
+from drivers.opcua.pick import Blocks, Pick
+from drivers.opcua.publish import Published, parse
+from drivers.opcua.session import Session
+from gateway.contract import BAD, Batch, Clock, Quality, Tag, Waveform
 
 KEEP_ALIVE_SECONDS = 3.0
 LIFETIME_SECONDS = 60.0
 SILENT_SECONDS = 10.0
-ITEMS_PER_CALL = 500
 REQUESTS = 2  # publish requests the server may answer before it hears from us again
 
 
 class Silent(TimeoutError):
-    """No publish response, not even a keep-alive, for too long."""
+    """No publish response, not even a keep-alive, for too long; or nothing but keep-alives."""
 
 
 class Ended(ConnectionError):
@@ -38,23 +39,35 @@ class Ended(ConnectionError):
 
 
 class Subscription:
-    """Of all tags of one source. The client handle of an item is the position of its tag in `tags`.
+    """Of all tags of one source. The client handle of a tag's item is its position in `tags`; the one behind the last is the server's
+    time, which comes the same way as all values and so shows that the way is open.
 
-    Methods raise one of `session.FAILURES`, among them `Silent` and `Ended`.
+    Methods raise one of `refusal.FAILURES`, among them `Silent` and `Ended`.
+
+    id              the server's number of it
+    silence_seconds how long we have waited since a value or the server's time came; keep-alives do not end it
+    server_time     as it came last, seconds since 1970; NaN before
+    picks, blocks   by handle: what is more than one number
     """
 
     def __init__(
-        self, client: Any, options: OpcuaOptions, tags: Sequence[Tag], *, clock: Clock, dropped: Callable[[str, int], None]
+        self, session: Session, options: OpcuaOptions, tags: Sequence[Tag], *, clock: Clock, dropped: Callable[[str, int], None]
     ) -> None:
-        self._client, self._options, self._tags = client, options, tuple(tags)
+        self._session, self._options = session, options
         self._clock, self._dropped = clock, dropped
         self._index = np.array([tag.index for tag in tags], dtype=np.int32)
+        self._order = np.argsort(self._index, kind="stable")
         self._requests: deque[asyncio.Task[Any]] = deque()
         self._wanted = REQUESTS
         self._acknowledge: list[Any] = []
-        self._id = 0
         self._ended = ""
+        self.id = 0
         self.silent_seconds = SILENT_SECONDS
+        self.silence_seconds = 0.0
+        self.server_time = float("nan")
+        self.server_time_moved = False
+        self.picks: Mapping[int, Pick] = {}
+        self.blocks: Mapping[int, Blocks] = {}
 
     async def create(self) -> None:
         """The server may revise what we ask for; how long it may be silent follows from what it decides."""
@@ -68,37 +81,20 @@ class Subscription:
             PublishingEnabled=True,
             Priority=0,
         )
-        response = struct_from_binary(ua.CreateSubscriptionResponse, await self._send(request))
-        response.ResponseHeader.ServiceResult.check()
-        given = response.Parameters
-        self._id = given.SubscriptionId
+        given = (await self._session.ask(request, ua.CreateSubscriptionResponse)).Parameters
+        self.id = given.SubscriptionId
         keep_alive = given.RevisedPublishingInterval / 1000 * given.RevisedMaxKeepAliveCount
         self.silent_seconds = max(SILENT_SECONDS, 2.5 * keep_alive)
 
-    async def monitor(self, positions: Sequence[int]) -> list[int]:
-        """Create items for the tags at `positions`; those the server refuses come back."""
-        namespaces = await self._client.get_namespace_array()
-        refused, asked, requests = [], [], []
-        for position in positions:
-            request = self._item(position, namespaces)
-            if request is None:
-                refused.append(position)
-            else:
-                asked.append(position)
-                requests.append(request)
-        for start in range(0, len(requests), ITEMS_PER_CALL):
-            statuses = await self._create_items(requests[start : start + ITEMS_PER_CALL])
-            refused += [position for position, good in zip(asked[start:], statuses, strict=False) if not good]
-        return sorted(refused)
-
-    async def next(self) -> Batch:
-        """What the next publish response brings; nothing for a keep-alive. May be cancelled."""
+    async def next(self, wake: asyncio.Event | None = None) -> Published | None:
+        """The next publish response; None for one that is not ours, or if `wake` was set first. May be cancelled."""
         if self._ended:
             raise Ended(f"the server ended the subscription: {self._ended}")
         while len(self._requests) < self._wanted:
             self._publish()
         head = self._requests[0]
-        await self._answered(head)
+        if not await self._answered(head, wake):
+            return None
         self._requests.popleft()
         try:
             published = parse(bytes(head.result()))
@@ -106,14 +102,39 @@ class Subscription:
             if self._wanted == 1:
                 raise
             self._wanted = 1
-            return Batch.of([], [], [])
-        if published.subscription != self._id:
-            return Batch.of([], [], [])
-        if published.data or published.ended:
+            return None
+        if published.subscription != self.id:
+            return None
+        if published.data or published.events or published.ended:
             self._acknowledge.append(ua.SubscriptionAcknowledgement(published.subscription, published.sequence))
         self._ended = published.ended
-        batches = [self._batch(body) for body in published.data]
-        return Batch.concat(batches) if batches else Batch.of([], [], [])
+        return published
+
+    def readings(self, published: Published) -> list[Batch | Waveform]:
+        """What came, in order: at most one Batch, and the blocks of waveforms."""
+        now_ns = self._clock.now_ns()
+        batches: list[Batch] = []
+        blocks: list[Waveform] = []
+        for body in published.data:
+            columns = decode(body, now_ns)
+            if columns.overflow:
+                self._dropped("server_queue_full", columns.overflow)  # at least one older value was lost for each
+            if columns.undecoded:
+                self._dropped("undecodable", columns.undecoded)
+            if len(columns.handle):
+                self.silence_seconds = 0.0
+            batches.append(self._batch(columns, now_ns, blocks))
+        batch = Batch.concat(batches) if batches else None
+        return [*([batch] if batch is not None and len(batch) else []), *blocks]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a response is there already."""
+        return bool(self._requests) and self._requests[0].done()
+
+    def positions(self, index: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Client handles of tags, by their index in the tag table."""
+        return self._order[np.searchsorted(self._index, index, sorter=self._order)]
 
     async def end(self) -> None:
         """Forget the open requests. The subscription itself ends with its session."""
@@ -122,64 +143,53 @@ class Subscription:
         await asyncio.gather(*self._requests, return_exceptions=True)
         self._requests.clear()
 
-    def _batch(self, body: bytes) -> Batch:
-        columns = decode(body, self._clock.now_ns())
-        if columns.overflow:
-            self._dropped("server_queue_full", columns.overflow)  # at least one older value was lost for each
-        if columns.undecoded:
-            self._dropped("undecodable", columns.undecoded)
+    def _batch(self, columns: Columns, now_ns: int, blocks: list[Waveform]) -> Batch:
+        self._hear(columns)
+        value, quality = columns.value, columns.quality
         known = columns.handle < len(self._index)
+        if self.picks or self.blocks:
+            self._look_into(columns, known, now_ns, blocks)
         handle = columns.handle[known]
-        return Batch(self._index[handle], columns.t_ns[known], columns.value[known], columns.quality[known])
+        return Batch(self._index[handle], columns.t_ns[known], value[known], quality[known])
+
+    def _look_into(self, columns: Columns, known: Any, now_ns: int, blocks: list[Waveform]) -> None:
+        """Puts elements and fields into the columns, and takes blocks out of them."""
+        special = np.flatnonzero(np.isin(columns.handle, [*self.picks, *self.blocks]))
+        for row in special.tolist():
+            handle, told = int(columns.handle[row]), columns.others.get(row)
+            if handle in self.blocks:
+                known[row] = False
+                own = self.blocks[handle]
+                blocks.append(own.take(told, now_ns) if told else own.nothing(int(columns.t_ns[row]), int(columns.quality[row])))
+            elif told is not None:
+                columns.value[row], columns.quality[row] = self.picks[handle](told)
+            elif columns.quality[row] < BAD:  # a plain number, where an element or a field was asked for
+                columns.value[row], columns.quality[row] = np.nan, Quality.BAD_TYPE
+
+    def _hear(self, columns: Columns) -> None:
+        times = columns.value[(columns.handle == len(self._index)) & (columns.quality < BAD)]
+        if len(times):
+            self.server_time_moved |= not np.isnan(self.server_time) and bool(times[-1] != self.server_time)
+            self.server_time = float(times[-1])
 
     def _publish(self) -> None:
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements, self._acknowledge = self._acknowledge, []
-        self._requests.append(asyncio.create_task(self._send(request, timeout=0), name="opcua publish"))
+        self._requests.append(asyncio.create_task(self._session.send(request, timeout=0), name="opcua publish"))
 
-    async def _answered(self, head: asyncio.Task[Any]) -> None:
+    async def _answered(self, head: asyncio.Task[Any], wake: asyncio.Event | None) -> bool:
         if head.done():
-            return
-        timer = asyncio.ensure_future(self._clock.sleep(self.silent_seconds))
+            return True
+        others: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._clock.sleep(self.silent_seconds))}
+        if wake is not None:
+            others.add(asyncio.ensure_future(wake.wait()))
+        began = self._clock.monotonic()
         try:
-            await asyncio.wait({head, timer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({head, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            timer.cancel()
-        if not head.done():
+            self.silence_seconds += self._clock.monotonic() - began
+            for each in others:
+                each.cancel()
+        if not head.done() and (wake is None or not wake.is_set()):
             raise Silent(f"no sign of life for {self.silent_seconds:g} s")
-
-    async def _send(self, request: Any, timeout: float | None = None) -> Any:
-        """The bytes of the response. The library's only way to them is private; a test pins it."""
-        return await self._client.uaclient._send_request(request, timeout)
-
-    def _item(self, position: int, namespaces: Sequence[str]) -> Any:
-        """A request for one tag, or None if its namespace is not there."""
-        namespace, identifier = split_node(self._tags[position].options.node)
-        if isinstance(namespace, str):
-            if namespace not in namespaces:
-                return None
-            namespace = list(namespaces).index(namespace)
-        return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=ua.NodeId(identifier, namespace), AttributeId=ua.AttributeIds.Value),
-            MonitoringMode=ua.MonitoringMode.Reporting,
-            RequestedParameters=ua.MonitoringParameters(
-                ClientHandle=position,
-                SamplingInterval=self._options.sampling * 1000,
-                QueueSize=self._options.queue,
-                DiscardOldest=True,
-            ),
-        )
-
-    async def _create_items(self, requests: Sequence[Any]) -> list[bool]:
-        """Whether the server took each; halves what is more than it takes in one call."""
-        parameters = ua.CreateMonitoredItemsParameters(
-            SubscriptionId=self._id, TimestampsToReturn=ua.TimestampsToReturn.Both, ItemsToCreate=list(requests)
-        )
-        try:
-            results = await self._client.uaclient.create_monitored_items(parameters)
-        except BadTooManyOperations:
-            if len(requests) == 1:
-                raise
-            middle = len(requests) // 2
-            return [*await self._create_items(requests[:middle]), *await self._create_items(requests[middle:])]
-        return [bool(result.StatusCode.is_good()) for result in results]
+        return head.done()

@@ -6,13 +6,15 @@ import json
 import re
 from dataclasses import asdict
 from importlib.metadata import packages_distributions
+from math import ceil
 from pathlib import Path
 
 import click
 
 from gateway.commands.schema import event_types
 from gateway.config import ConfigErrors, Settings, load, render
-from gateway.config.settings import SourceSettings
+from gateway.config.settings import DestinationSettings, SourceSettings
+from gateway.outbox.budget import DAY
 
 
 def check_file(file: Path, *, as_json: bool) -> int:
@@ -64,6 +66,18 @@ def _sent(pattern: str) -> bool:
     return any(domain.startswith(begins) or begins.startswith(domain) for domain in domains)
 
 
+def _too_many_requests(destination: DestinationSettings) -> str:
+    """A batch is at least one event, so a budget of events bounds requests, too; empty: nothing is wrong, or nobody can know."""
+    linger, budget = destination.options.linger, destination.options.budget
+    if not linger or budget is None or budget.per_day is None or DAY / linger <= budget.per_day:
+        return ""
+    return (
+        f"destination {destination.name!r} may send a request each {linger:g} s (linger), {DAY / linger:,.0f} a day, and its budget is "
+        f"{budget.per_day:,} events a day: steady events use it up after {budget.per_day * linger / 3600:.1f} h; "
+        f"linger: {ceil(DAY / budget.per_day)}s or more makes it last"
+    )
+
+
 def warnings(settings: Settings) -> list[str]:
     """What is allowed but probably not meant."""
     found = []
@@ -80,6 +94,7 @@ def warnings(settings: Settings) -> list[str]:
         for pattern in destination.when.types
         if not _sent(pattern)
     ]
+    found += [warning for destination in settings.destinations if (warning := _too_many_requests(destination))]
     owners = packages_distributions()
     for package in ("gateway", "drivers", "models"):
         foreign = set(owners.get(package, ["lineside"])) - {"lineside"}

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
 import secrets
 import sqlite3
@@ -18,6 +16,7 @@ import click
 
 from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import counted, document, printable, when
+from gateway.commands.who import typed, user
 from gateway.contract import Judgement, Verdict
 from gateway.feedback import factors
 from gateway.feedback.factors import Place
@@ -202,8 +201,7 @@ def revert(state_dir: Path, *, watch: str | None, machine: str | None, condition
     """Exit code 1: something was named, and no threshold of it is moved."""
     with writing(outbox_file(state_dir)) as connection:
         moved = [place for place, factor in factors.factors(connection).items() if factor != 1.0]
-        who = f"{user()} (command)"
-        made = factors.revert(connection, who=who, now_ns=time.time_ns(), detector=watch, machine=machine, condition=condition)
+        made = factors.revert(connection, who=typed(), now_ns=time.time_ns(), detector=watch, machine=machine, condition=condition)
     if not made and (watch, machine, condition) != (None, None, None):
         raise Refused(f"nothing was changed: {_not_meant(moved)}")
     if not made:
@@ -220,11 +218,3 @@ def _not_meant(moved: Sequence[Place]) -> str:
         return "every threshold is as configured"
     names = ", ".join(map(_name, moved[:_MOST_NAMED])) + (", ..." if len(moved) > _MOST_NAMED else "")
     return f"no moved threshold is meant; moved are {names}"
-
-
-def user() -> str:
-    """Who typed the command."""
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.config.document import Reader, Spot
-from gateway.config.machines import read_machines
+from gateway.config.machines import Plant, read_machines
 from gateway.config.model import BufferModel, RootModel
 from gateway.config.nodes import NotYaml
 from gateway.config.plugins import pick_plugin
@@ -37,6 +37,7 @@ def load(path: Path, *, secrets: bool = True) -> Settings:
     plant = read_machines(reader, path.parent)
     watches = read_watches(reader, plant)
     destinations, buffer = _deliver(reader, reader.data.get("deliver"))
+    _check_page(reader, plant)
     if secrets:
         _check_secrets(reader, path.parent)
     errors = reader.errors
@@ -134,6 +135,14 @@ def _check_fallbacks(reader: Reader, found: Sequence[DestinationSettings]) -> No
             reader.problem(where, f"{wanted!r} is a fallback itself", "name the destination that gets the events")
         elif list(first.values()).count(wanted) > 1:
             reader.problem(where, f"{wanted!r} has two fallbacks", "keep one")
+
+
+def _check_page(reader: Reader, plant: Plant) -> None:
+    gateway = reader.data.get("gateway")
+    receiving = [source for source in plant.sources if source.plugin.receives]
+    if receiving and isinstance(gateway, Mapping) and gateway.get("page") == "off":
+        message = f"the source {receiving[0].plugin.name} of {receiving[0].machine} takes what is posted to the page, which is off"
+        reader.problem(("gateway", "page"), message, "write for example page: {host: 0.0.0.0, port: 8080}")
 
 
 def _check_secrets(reader: Reader, folder: Path) -> None:

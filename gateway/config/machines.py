@@ -150,9 +150,18 @@ class _OneMachine:
                 continue  # no mapping: its shape is reported already
             options = self._reader.validate(plugin.tag, merged, spot, context)
             if options is not None:
+                if options.writable is not None and not plugin.writes:
+                    self._never_written(plugin, spot)
                 yield Tag(index, self._name, name, options)
                 index += 1
         self.declared |= set(seen)
+
+    def _never_written(self, plugin: SourcePlugin, spot: Spot) -> None:
+        message, hint = f"the driver {plugin.name} never writes", "leave writable out"
+        if spot.csv:
+            self._reader.csv_problem(spot.csv, spot.base, message, hint, cell="writable")
+        else:
+            self._reader.problem(spot.path(("writable",)), message, hint, key=True)
 
     def _both(self, part: str) -> Iterator[tuple[str, dict[str, Any], Spot]]:
         """Tags or records: of the profile, with what the machine adds to them, then the machine's own."""

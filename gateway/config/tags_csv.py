@@ -1,4 +1,7 @@
-"""Long tag lists from CSV: a header with option names, one line per tag; what Excel writes in Europe is understood."""
+"""Long tag lists from CSV: a header with option names, one line per tag; what Excel writes in Europe is understood.
+
+Columns that begin with # are for people: `lineside browse` writes what a tag reads now there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Any
 from gateway.config.document import CsvLine
 from gateway.config.problems import did_you_mean
 
+COMMENT = "#"
+"""Columns whose name begins so are for people."""
 _RANGE = re.compile(r"^\[?\s*([-+\d.eE]+)\s*(?:\.\.|,|;)\s*([-+\d.eE]+)\s*\]?$")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _COMMA_NUMBER = re.compile(r"^[-+]?\d+,\d+$")
@@ -76,6 +81,8 @@ class _Table:
         columns = self._columns(1, header, header)
         for i, name in enumerate(header):
             at = CsvLine(self._file, 1, self._lines[0], columns)
+            if name.startswith(COMMENT):
+                continue
             if name and name not in self._known:
                 self._problems.append(CsvProblem(at, f"unknown column {name!r}", did_you_mean(name, self._known), name))
             elif name and name in header[:i]:

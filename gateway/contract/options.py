@@ -7,9 +7,10 @@ in its name (`poll_seconds`) or is a `Duration` that is written with one (`30s`)
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from math import ceil
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -154,6 +155,18 @@ class BudgetOptions(StrictModel):
     per_day: int | None = Field(None, ge=1, description="events")
     per_machine_and_day: int | None = Field(None, ge=1, description="events of one machine")
     reserve: float = Field(0.2, ge=0, lt=1, description="share that only critical events may use, also of the receiver's own allowance")
+
+    @model_validator(mode="after")
+    def _leaves_one(self) -> Self:
+        for name in ("per_hour", "per_day", "per_machine_and_day"):
+            limit = getattr(self, name)
+            if limit is not None and limit - self.reserve * limit < 1 - 1e-9:
+                least = ceil(1 / (1 - self.reserve) - 1e-9)
+                raise ValueError(
+                    f"{name}: {limit} with reserve: {self.reserve:g} leaves less than one event for what is not critical, so none would "
+                    f"ever be sent; make {name} at least {least}, or the reserve smaller"
+                )
+        return self
 
 
 class UplinkOptions(StrictModel):

@@ -95,6 +95,9 @@ class UplinkContext:
     source   our CloudEvents `source`
     lost     tell that the connection is gone, so that an idle destination is known to be down before the next event shows it
     used     tell how much of an allowance is used up, as often as the receiver says it
+    cut      tell how many fields of events were cut short, or left empty, because the receiver's have no room for what belongs there
+    shared   the plugin's own: what its uplink and its feedback of this destination have in common, such as a login; it lives as
+             long as the destination is configured as it is
     """
 
     name: str
@@ -104,6 +107,8 @@ class UplinkContext:
     secret: Callable[[SecretRef], str]
     used: Callable[[Usage], None] = _ignored
     lost: Callable[[], None] = lambda: None
+    cut: Callable[[int], None] = lambda _count: None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 class Uplink(Protocol):

@@ -17,7 +17,7 @@ from gateway.contract.plant import Clock, RecordSpec, Tag
 class Posted:
     """What somebody posted to ``/ingest/<source>``.
 
-    token    of ``Authorization: Bearer``, empty if none; the source compares it, in constant time
+    token    of ``Authorization: Bearer``, or the password of Basic, empty if none; the source compares it, in constant time
     key      of ``Idempotency-Key``, empty if none
     body     decompressed, at most 10 MB
     """
@@ -151,6 +151,7 @@ class SourcePlugin:
     writes    its sources are `Writer`s; without, a tag with `writable` is a configuration error
     profiles  folder of profiles that come with it: ``<name>.yaml`` holds ``profiles: <name>: …`` as a configuration would; a machine
               names one as its own, and the configuration's own go first
+    receives  its sources `serve` what is posted, so the gateway's page must be on
     """
 
     name: str
@@ -160,6 +161,7 @@ class SourcePlugin:
     record: type[RecordOptions] | None = None
     schemes: tuple[str, ...] = ()
     writes: bool = False
+    receives: bool = False
     browse: Browse | None = None
     probe: Probe | None = None
     plan: Plan | None = None

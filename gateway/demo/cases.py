@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 
 from gateway.contract import Json
@@ -109,13 +108,3 @@ def spectra(part: Json) -> Iterator[Mapping[str, Json]]:
             yield part
         for inner in part.values():
             yield from spectra(inner)
-
-
-def to_ns(text: str) -> int:
-    """Nanoseconds since 1970 of RFC 3339 in UTC with any number of decimals.
-
-    >>> to_ns("1970-01-01T00:00:01.000000002Z"), to_ns("1970-01-01T00:00:01Z")
-    (1000000002, 1000000000)
-    """
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)

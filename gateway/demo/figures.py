@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.contract import Json
-from gateway.demo.cases import to_ns
 from gateway.demo.look import Look
+from gateway.events.build import to_ns
 from gateway.outbox import tally
 from gateway.outbox.database import FILE_NAME
 

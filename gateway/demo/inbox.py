@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.contract import Json
-from gateway.demo.cases import Cases, to_ns
+from gateway.demo.cases import Cases
 from gateway.demo.control import commands, run_child, say
+from gateway.events.build import to_ns
 from gateway.testkit.servers.https import Receiver
 from gateway.web.guard import guard, is_loopback
 

@@ -87,7 +87,7 @@ class Acceptance:
         A message that caused nothing still waits for a commit under way: it may be the repetition of one whose events
         are in it.
         """
-        if self._events or self._rows or self._committing.locked():
+        if self._events or self._rows or self._rejected or self._committing.locked():
             self._accepted.append(accepted)
             self._work.set()
         elif not accepted.done():
@@ -122,7 +122,7 @@ class Acceptance:
 
     def _added(self) -> None:
         self._work.set()
-        if len(self._events) + len(self._rows) >= _WAITING_MOST:
+        if len(self._events) + len(self._rows) + len(self._rejected) >= _WAITING_MOST:
             self._room.clear()
 
     def _event(self, build: Callable[[], Event]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.contract import Batch, Item, Record, Waveform
+from gateway.engine.order import Reorder
 
 MAX_READINGS = 200_000
 MAX_WAVEFORM_SAMPLES = 4_000_000
@@ -29,6 +30,7 @@ class Inbox:
     wake      called after something came in
     took      number of readings that came in
     dropped   (what: ``readings`` or ``waveforms``, reason, how many)
+    reorder   holds readings behind the queue until they are due
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class Inbox:
         wake: Callable[[], None],
         took: Callable[[int], None],
         dropped: Callable[[str, str, int], None],
+        reorder: Reorder | None = None,
     ) -> None:
+        self.reorder = reorder
         self._when_full, self._wake, self._took, self._dropped = when_full, wake, took, dropped
         self._items: deque[Emitted] = deque()
         self._room = asyncio.Event()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gateway.config.settings import Settings, WatchSettings
 from gateway.contract import DetectorContext, Tag
 from gateway.engine.stages import Table
@@ -35,6 +38,7 @@ class Line:
     def of(settings: Settings, old: Line | None = None) -> Line:
         """Compile; watches that did not change are the very objects of `old`, detector and all."""
         table = Table.of(settings.tags)
+        table.gateway_time = _gateway_time(settings)
         if old is not None:
             table.adopt(old.table)
         incidents = settings.incidents
@@ -48,6 +52,15 @@ class Line:
             watches=tuple(_watch(watch, settings, old) for watch in settings.watches),
             speed_tag=_speed_tags(settings),
         )
+
+
+def _gateway_time(settings: Settings) -> NDArray[np.bool_] | None:
+    chosen = [tag.index for source in settings.sources if source.options.clock == "gateway" for tag in source.tags]
+    if not chosen:
+        return None
+    flags = np.zeros(len(settings.tags), dtype=bool)
+    flags[chosen] = True
+    return flags
 
 
 def _watch(watch: WatchSettings, settings: Settings, old: Line | None) -> Watch:

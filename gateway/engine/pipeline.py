@@ -13,12 +13,14 @@ from dataclasses import replace
 
 from gateway.contract import BAD, Batch, Clock, Finding, Frame, Record, State, Waveform, reason
 from gateway.engine.accept import Acceptance
+from gateway.engine.devices import Devices
 from gateway.engine.inbox import Emitted, Inbox
 from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
+from gateway.engine.order import in_order
 from gateway.engine.stages import run
 from gateway.engine.watch import Watch
-from gateway.incidents import Incidents
+from gateway.incidents import Incidents, Rule
 from gateway.telemetry.counts import Counts
 
 PACE = 4.0
@@ -28,17 +30,28 @@ _SPEED_VALID_NS = 60_000_000_000
 
 
 class Pipeline:
-    """stages → history → detectors → incidents → acceptance.
+    """order → stages → history → detectors → incidents → acceptance.
 
+    devices    looks at the sources and at the times of what they read; its findings become incidents as a detector's do
     progress   called after each flush: feeds the watchdog, so a hung pipeline is noticed
     """
 
     def __init__(
-        self, line: Line, incidents: Incidents, acceptance: Acceptance, *, clock: Clock, counts: Counts, progress: Callable[[], None]
+        self,
+        line: Line,
+        incidents: Incidents,
+        acceptance: Acceptance,
+        *,
+        clock: Clock,
+        counts: Counts,
+        progress: Callable[[], None],
+        devices: Devices | None = None,
+        inboxes: dict[str, Inbox] | None = None,
     ) -> None:
+        self._devices = devices
         self.line, self._incidents, self._acceptance = line, incidents, acceptance
         self._clock, self._counts, self._progress = clock, counts, progress
-        self.inboxes: dict[str, Inbox] = {}
+        self.inboxes: dict[str, Inbox] = {} if inboxes is None else inboxes
         self.lane: Callable[[str], SlowLane | None] = lambda name: None
         """The lane of a slow watch by name."""
         self._work = asyncio.Event()
@@ -71,15 +84,26 @@ class Pipeline:
 
     def flush(self) -> bool:
         """Process everything queued; True if there was anything."""
-        emitted = [entry for inbox in self.inboxes.values() for entry in inbox.take()]
+        emitted = [(name, inbox, taken) for name, inbox in self.inboxes.items() if (taken := inbox.take()) or inbox.reorder is not None]
         if emitted:
             self._process(emitted)
+        if self._devices is not None:
+            for finding in self._devices.findings():
+                self._change(finding, self._devices.rule, from_record=False)
         for change in self._incidents.tick():
             self._acceptance.change(change)
         self.flushes += 1
         self.last_progress = self._clock.monotonic()
         self._progress()
-        return bool(emitted)
+        return any(taken for _, _, taken in emitted)
+
+    def end(self, name: str) -> None:
+        """The source is gone: process what it has given, then forget it."""
+        self.flush()
+        reorder = self.inboxes[name].reorder
+        if reorder is not None and (held := reorder.drain()) is not None:
+            self._readings(held)
+        del self.inboxes[name]
 
     def found(self, watch: Watch, findings: Iterable[Finding], *, from_record: bool = False) -> None:
         """Findings of one detector become changes."""
@@ -88,24 +112,36 @@ class Pipeline:
             if finding.state is State.FACT:
                 self._acceptance.fact(finding, watch.rule)
                 continue
-            for change in self._incidents.apply(finding, watch.rule, from_record=from_record):
-                self._acceptance.change(change)
+            self._change(finding, watch.rule, from_record=from_record)
+
+    def _change(self, finding: Finding, rule: Rule, *, from_record: bool) -> None:
+        for change in self._incidents.apply(finding, rule, from_record=from_record):
+            self._acceptance.change(change)
 
     def _patience(self) -> float:
         due = self._incidents.next_due()
         return HOUSEKEEPING_SECONDS if due is None else min(HOUSEKEEPING_SECONDS, max(0.0, due - self._clock.monotonic()))
 
-    def _process(self, emitted: list[Emitted]) -> None:
-        batches = [entry.item for entry in emitted if isinstance(entry.item, Batch)]
-        if batches:
-            self._readings(Batch.concat(batches))
-        for entry in emitted:
-            if isinstance(entry.item, Waveform):
-                self._waveform(entry.item)
-            elif isinstance(entry.item, Record):
-                self._record(entry.item)
-                if entry.accepted is not None:
-                    self._acceptance.acknowledge(entry.accepted)
+    def _process(self, emitted: list[tuple[str, Inbox, list[Emitted]]]) -> None:
+        ordered = [batch for name, inbox, taken in emitted if (batch := self._ordered(name, inbox, taken)) is not None]
+        if ordered:
+            self._readings(Batch.concat(ordered))
+        for _, _, taken in emitted:
+            for entry in taken:
+                if isinstance(entry.item, Waveform):
+                    self._waveform(entry.item)
+                elif isinstance(entry.item, Record):
+                    self._record(entry.item)
+                    if entry.accepted is not None:
+                        self._acceptance.acknowledge(entry.accepted)
+
+    def _ordered(self, name: str, inbox: Inbox, taken: list[Emitted]) -> Batch | None:
+        """The readings of one source in the order of their time."""
+        batches = [entry.item for entry in taken if isinstance(entry.item, Batch)]
+        batch = in_order(Batch.concat(batches)) if batches else None
+        if batch is not None and self._devices is not None:
+            self._devices.times(name, batch, self._clock.now_ns())
+        return batch if inbox.reorder is None else inbox.reorder.pass_on(batch)
 
     def _readings(self, batch: Batch) -> None:
         line = self.line

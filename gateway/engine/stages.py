@@ -1,7 +1,7 @@
 """What happens to every reading before a detector sees it: pure functions on columns.
 
 Order: time, scale, finite, range, stuck, deadband. A stage marks (quality and NaN) or, the last one only, leaves out.
-Nothing is restamped and no value is invented.
+No value is invented, and no time but by rule: `clock: gateway` replaces an implausible one, marked as such.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import BAD, Batch, Quality, Tag
+from gateway.contract import BAD, GOOD, Batch, Quality, Tag
 
 EARLIEST_NS = 1_420_070_400_000_000_000  # 2015-01-01: before that, no clock of a plant that runs today was right
 AHEAD_NS = 3_600_000_000_000  # a source may be an hour ahead of us, not more
@@ -35,6 +35,8 @@ class Table:
     has_range: bool = False
     has_deadband: bool = False
     has_stuck: bool = False
+    gateway_time: Flags | None = None
+    """Tags of sources whose implausible times are replaced by ours; None: of none."""
     last_value: Floats = field(init=False)
     last_t_ns: NDArray[np.int64] = field(init=False)
     last_quality: NDArray[np.uint8] = field(init=False)
@@ -42,11 +44,13 @@ class Table:
     passed_t_ns: NDArray[np.int64] = field(init=False)
     moved_value: Floats = field(init=False)
     moved_t_ns: NDArray[np.int64] = field(init=False)
+    seen_t_ns: NDArray[np.int64] = field(init=False)
+    """The newest plausible time of each tag."""
 
     def __post_init__(self) -> None:
         n = len(self.scale)
         self.last_value, self.passed_value, self.moved_value = (np.full(n, np.nan) for _ in range(3))
-        self.last_t_ns, self.passed_t_ns, self.moved_t_ns = (np.zeros(n, np.int64) for _ in range(3))
+        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns = (np.zeros(n, np.int64) for _ in range(4))
         self.last_quality = np.full(n, BAD, np.uint8)
 
     @staticmethod
@@ -72,7 +76,7 @@ class Table:
     def adopt(self, old: Table) -> None:
         """After a reload: tags keep their index, so what was remembered of them stays."""
         n = min(len(old.scale), len(self.scale))
-        for name in ("last_value", "last_t_ns", "last_quality", "passed_value", "passed_t_ns", "moved_value", "moved_t_ns"):
+        for name in ("last_value", "last_t_ns", "last_quality", "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns"):
             getattr(self, name)[:n] = getattr(old, name)[:n]
 
 
@@ -82,7 +86,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
     The first part is what the page and the evidence show; the second has only good readings that moved or are due.
     """
     value, quality = batch.value, batch.quality.copy()
-    _mark(quality, (batch.t_ns < EARLIEST_NS) | (batch.t_ns > now_ns + AHEAD_NS), Quality.BAD_TIME)
+    t_ns = _times(batch, quality, table, now_ns)
     if table.has_scale:
         with np.errstate(over="ignore", invalid="ignore"):
             value = value * table.scale[batch.tag] + table.offset[batch.tag]
@@ -96,7 +100,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
     bad = quality >= BAD
     if bad.any():
         value = np.where(bad, np.nan, value)
-    everything = Batch(batch.tag, batch.t_ns, value, quality)
+    everything = Batch(batch.tag, t_ns, value, quality)
     _remember(everything, table)
     passed = everything.select(~bad) if bad.any() else everything
     return everything, deadband(passed, table) if table.has_deadband else passed
@@ -107,7 +111,33 @@ def _mark(quality: NDArray[np.uint8], where: Flags, reason: Quality) -> None:
     quality[where & (quality < BAD)] = reason
 
 
+def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) -> NDArray[np.int64]:
+    """The times to go on with. An implausible one is bad, or by rule ours and marked so; one older than its tag's newest is late."""
+    t_ns, tag = batch.t_ns, batch.tag
+    wrong = (t_ns < EARLIEST_NS) | (t_ns > now_ns + AHEAD_NS)
+    if wrong.any():
+        if table.gateway_time is not None and (ours := wrong & table.gateway_time[tag]).any():
+            t_ns = np.where(ours, now_ns, t_ns)
+            quality[ours & (quality < Quality.GATEWAY_TIME)] = Quality.GATEWAY_TIME
+            wrong = wrong & ~ours
+        _mark(quality, wrong, Quality.BAD_TIME)
+        t_plausible, tag = t_ns[~wrong], tag[~wrong]
+    else:
+        t_plausible = t_ns
+    newest = table.seen_t_ns[tag]
+    if (t_plausible < newest).any():
+        quality[(t_ns < table.seen_t_ns[batch.tag]) & ~wrong & (quality == GOOD)] = Quality.LATE
+        table.seen_t_ns[tag] = np.maximum(t_plausible, newest)
+    else:
+        table.seen_t_ns[tag] = t_plausible
+    return t_ns
+
+
 def _remember(batch: Batch, table: Table) -> None:
+    """What came last, which is not what came late."""
+    if batch.quality.any():
+        old = (batch.quality == Quality.LATE) | (batch.quality == Quality.BACKFILLED)
+        batch = batch.select(~(old & (batch.t_ns < table.last_t_ns[batch.tag])))
     table.last_value[batch.tag] = batch.value
     table.last_t_ns[batch.tag] = batch.t_ns
     table.last_quality[batch.tag] = batch.quality

@@ -40,6 +40,16 @@ def _to_the_second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
+def to_ns(text: str) -> int:
+    """Nanoseconds since 1970 of RFC 3339 in UTC with any number of decimals.
+
+    >>> to_ns("1970-01-01T00:00:01.000000002Z"), to_ns("1970-01-01T00:00:01Z")
+    (1000000002, 1000000000)
+    """
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
 @lru_cache(maxsize=4096)
 def traceparent(seed: str) -> str:
     """W3C trace context, the same for all events of one incident, so that a case can be followed end to end."""

@@ -24,6 +24,8 @@ INCIDENT_STATES = ("raised", "updated", "cleared")
 RECEIVED = "feedback"
 """The domain of what is sent to us; everything else is sent by us."""
 REGISTRY_URL = "https://lineside.example/contracts"
+DEVICE = "device"
+"""The domain of incidents of devices themselves: no detector's, but the gateway's."""
 _SUFFIX = ".schema.json"
 _SHARED = ("incident", "fact")
 _TYPE = re.compile(r"io\.lineside\.([^.]+)\.(.+)\.v([1-9][0-9]{0,3})")

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from gateway.contract import Event, Severity
+from gateway.contract import Event
 from gateway.outbox import tally
 from gateway.outbox.rows import INSERT, to_row
-from gateway.outbox.tally import LANES, Kind, Lane
+from gateway.outbox.tally import LANES, Kind, lane_of
 
 _ROWS_PER_STATEMENT = 32
 _CHANGED = (
@@ -80,22 +80,15 @@ def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], eve
         del wanted[known]
     fresh = list(wanted.values())
     first = next_sequence(connection)
-    aside = set(connection.execute("SELECT destination, machine FROM aside").fetchall())
     insert_many(connection, INSERT, [to_row(entry.event, seq, len(entry.destinations)) for seq, entry in enumerate(fresh, first)])
     deliveries = [
-        (destination, _lane(entry.event, destination, aside), seq, int(entry.event.severity))
+        (destination, lane_of(entry.event.severity), seq, int(entry.event.severity))
         for seq, entry in enumerate(fresh, first)
         for destination in entry.destinations
     ]
     insert_many(connection, "INSERT INTO delivery (destination, lane, seq, severity) VALUES", deliveries)
     tally.add(connection, "stored", Counter(row[0] for row in deliveries))
     return len(fresh)
-
-
-def _lane(event: Event, destination: str, aside: set[tuple[str, str]]) -> int:
-    if aside and (destination, event.partitionkey) in aside:
-        return Lane.ASIDE
-    return Lane.URGENT if event.severity >= Severity.CRITICAL else Lane.ORDERED
 
 
 def _known(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:

@@ -54,8 +54,10 @@ class Aside:
         return machine in self._trial_at
 
     def doubt(self, machine: str) -> None:
-        """Its event failed as a probe."""
-        if len(self.suspects) < MOST:
+        """Its event failed as a probe. That tells nothing new of one that is tried by itself, only that another one is the next probe."""
+        if machine in self._trial_at:
+            self._trial_at[machine] = self._trial_at.pop(machine)
+        elif len(self.suspects) < MOST:
             self._doubted.add(machine)
 
     def all_doubted(self) -> None:

@@ -101,9 +101,10 @@ class Budget:
         limit = self._options.per_machine_and_day
         return floor(self._machine(machine, limit).tokens - self._options.reserve * limit + 1e-9) if limit else UNLIMITED
 
-    def machine_wait_seconds(self, machine: str) -> float:
+    def machine_wait_seconds(self, machine: str, after: int = 0) -> float:
+        """Until one more may go, when so many go now."""
         limit = self._options.per_machine_and_day
-        return self._machine(machine, limit).wait_seconds(1 + self._options.reserve * limit) if limit else 0.0
+        return self._machine(machine, limit).wait_seconds(after + 1 + self._options.reserve * limit) if limit else 0.0
 
     def _machine(self, machine: str, limit: int) -> Bucket:
         if machine not in self._machines:

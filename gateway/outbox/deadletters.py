@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from gateway.contract import Event, Severity
+from gateway.contract import Event
 from gateway.outbox import tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.audit import audit
 from gateway.outbox.lease import drop_orphans
 from gateway.outbox.ledger import note_loss
 from gateway.outbox.rows import SELECTED, from_row
-from gateway.outbox.tally import Kind, Lane
+from gateway.outbox.tally import Kind, lane_of
 
 
 class DeadLetter(NamedTuple):
@@ -69,7 +69,7 @@ def retry(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who:
     for letter in again:
         found = connection.execute("DELETE FROM dead_letter WHERE destination=? AND seq=?", (letter.destination, letter.seq)).rowcount
         if found and letter.event is not None:
-            lane = Lane.URGENT if letter.event.severity >= Severity.CRITICAL else Lane.ORDERED
+            lane = lane_of(letter.event.severity)
             connection.execute(
                 "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, attempts, reason, kept) VALUES (?,?,?,?,?,?,1)",
                 (letter.destination, lane, letter.seq, int(letter.event.severity), letter.attempts, letter.reason),
@@ -112,7 +112,7 @@ def _deliver(connection: sqlite3.Connection, event: Event, destinations: Sequenc
         return
     (seq,) = connection.execute("SELECT seq FROM event WHERE id=?", (event.id,)).fetchone()
     connection.execute("UPDATE event SET copies=2 WHERE seq=?", (seq,))
-    lane = Lane.URGENT if event.severity >= Severity.CRITICAL else Lane.ORDERED
+    lane = lane_of(event.severity)
     inserted = connection.executemany(
         "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity) VALUES (?,?,?,?)",
         [(destination, lane, seq, int(event.severity)) for destination in destinations],

@@ -1,108 +1,36 @@
-"""What a sender sends next, and what came of it. Plain functions of a connection.
-
-Urgent deliveries go first, each with what still waits of its own incident, so that no incident is told out of order. Then
-what lies in order. With `Pace`, what is newer than the backlog goes before it, again each with the rest of its incident.
-"""
+"""Leases: what a sender is given to send, and what came of it. Plain functions of a connection."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox import tally
-from gateway.outbox.rows import SELECTED, from_row
+from gateway.outbox.pick import Wanted, pick
+from gateway.outbox.rows import from_row
 from gateway.outbox.tally import LANES, Kind, Lane
 
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
-_WAITING = f"SELECT {SELECTED} FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND "
-_NEWEST = (1 << 63) - 1
 EARLIEST_NS = 1_420_070_400_000_000_000
 """2015-01-01: an event recorded before was recorded before the clock was set; its age is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a sender may have now.
+def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> list[Event] | None:
+    """The next events, in the order they shall be sent. Damaged rows are quarantined and old ones expire on the way.
 
-    limit           events
-    urgent_only     nothing but the urgent lane: the rest of the budget is a reserve
-    only            the oldest events of this machine, wherever they lie, and nothing else
-    without         machines that are left out
-    backlog_until   with `backlog`: deliveries up to this sequence are the backlog, and at most so many of them may go
-    older_ns        what was recorded before is not sent: it becomes a dead letter, expired
-    mark            write down that they are tried, before they are: there is a fallback, which must not get them too
+    None: what was looked at stepped aside with its machine, and there is more; ask again, so that others get the writer between.
     """
-
-    limit: int
-    urgent_only: bool = False
-    only: str | None = None
-    without: tuple[str, ...] = ()
-    backlog_until: int = 0
-    backlog: int = 0
-    older_ns: int = 0
-    mark: bool = False
-
-
-def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> list[Event]:
-    """The next events, in the order they shall be sent. Damaged rows are quarantined and old ones expire on the way."""
     if wanted.older_ns:
         _expire(connection, destination, wanted.older_ns, now_ns)
-    rows = _in_turn(connection, destination, wanted) if wanted.only is None else _of_machine(connection, destination, wanted)
+    rows = pick(connection, destination, wanted)
+    if rows is None:
+        return None
     events = _sound(connection, destination, rows, now_ns)
     if wanted.mark and events:
         _mark(connection, destination, [event.sequence for event in events], tried=1)
     return events
-
-
-def _of_machine(connection: sqlite3.Connection, destination: str, wanted: Wanted) -> list[Any]:
-    """One that is set aside has all of its events in that lane; one that is only doubted has its oldest far ahead."""
-    statement = _WAITING + "d.lane=? AND e.partitionkey=? ORDER BY d.seq LIMIT ?"
-    for lane in (Lane.ASIDE, Lane.URGENT, Lane.ORDERED):
-        if rows := _rows(connection, statement, (destination, lane, wanted.only, wanted.limit)):
-            return rows
-    return []
-
-
-def _in_turn(connection: sqlite3.Connection, destination: str, wanted: Wanted) -> list[Any]:
-    others = "AND e.partitionkey NOT IN (SELECT value FROM json_each(?)) " if wanted.without else ""
-    statement = f"{_WAITING}d.lane=? AND d.seq>? AND d.seq<=? {others}ORDER BY d.seq LIMIT ?"
-    left_out = (json.dumps(wanted.without),) if wanted.without else ()
-
-    def of(lane: Lane, after: int, until: int, limit: int) -> list[Any]:
-        return _rows(connection, statement, (destination, lane, after, until, *left_out, limit)) if limit > 0 else []
-
-    urgent = _with_incident(connection, destination, of(Lane.URGENT, 0, _NEWEST, wanted.limit))
-    if wanted.urgent_only or len(urgent) >= wanted.limit:
-        return urgent
-    if not wanted.backlog_until:
-        rest = of(Lane.ORDERED, 0, _NEWEST, wanted.limit)
-        return rest if not urgent else _joined(urgent, rest)[: wanted.limit]
-    live = of(Lane.ORDERED, wanted.backlog_until, _NEWEST, wanted.limit - len(urgent))
-    first = _joined(urgent, _with_incident(connection, destination, live))
-    return _joined(first, of(Lane.ORDERED, 0, wanted.backlog_until, min(wanted.backlog, wanted.limit - len(first))))
-
-
-def _joined(first: list[Any], then: list[Any]) -> list[Any]:
-    """Each once, at its first place."""
-    return list({row[0]: row for row in [*first, *then]}.values()) if then else first
-
-
-def _with_incident(connection: sqlite3.Connection, destination: str, rows: list[Any]) -> list[Any]:
-    """The same, and ahead of each event what still waits of its incident and is older."""
-    ordered: dict[int, Any] = {}
-    for row in rows:
-        seq, identity, incident = row[0], row[1], row[10]
-        if incident and not identity.endswith("-0001"):
-            earlier = "d.lane=? AND d.seq IN (SELECT seq FROM event WHERE id>=? AND id<?) ORDER BY d.seq"
-            for before in _rows(connection, _WAITING + earlier, (destination, Lane.ORDERED, f"{incident}-", identity)):
-                ordered.setdefault(before[0], before)
-        ordered.setdefault(seq, row)
-    return list(ordered.values())
 
 
 def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any], now_ns: int) -> list[Event]:
@@ -114,20 +42,6 @@ def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any]
         else:
             events.append(event)
     return events
-
-
-def _rows(connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-    """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
-    try:
-        return connection.execute(statement, parameters).fetchall()
-    except sqlite3.OperationalError as exc:
-        if "decode" not in str(exc).lower():
-            raise
-    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-    try:
-        return connection.execute(statement, parameters).fetchall()
-    finally:
-        connection.text_factory = str
 
 
 def _expire(connection: sqlite3.Connection, destination: str, older_ns: int, now_ns: int) -> None:

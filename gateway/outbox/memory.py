@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from gateway.contract import Severity
 from gateway.outbox.breaker import WELL, Memory
 from gateway.outbox.budget import Filling
-from gateway.outbox.tally import LANES, Lane
+from gateway.outbox.pick import STEP
+from gateway.outbox.tally import Lane, lane_of
 
 Why: TypeAlias = Literal["refused", "budget"]
+ALL = (1 << 63) - 1
 
 
 class SetAside(NamedTuple):
@@ -44,27 +45,33 @@ def keep_fillings(connection: sqlite3.Connection, destination: str, filled: Sequ
 
 
 def set_aside(connection: sqlite3.Connection, destination: str, entry: SetAside) -> None:
-    """From now on the machine's events wait in a lane of their own; those that wait already go there too."""
-    new = connection.execute("SELECT 1 FROM aside WHERE destination=? AND machine=?", (destination, entry.machine)).fetchone() is None
+    """From now on the machine's events step aside when their turn comes, see pick.py."""
     connection.execute("INSERT OR REPLACE INTO aside VALUES (?,?,?,?)", (destination, *entry))
-    if new:
-        waiting = "SELECT d.seq FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND d.lane<? AND e.partitionkey=?"
-        sequences = connection.execute(waiting, (destination, Lane.ASIDE, entry.machine)).fetchall()
-        connection.executemany(
-            f"UPDATE delivery SET lane=? WHERE destination=? AND lane IN {LANES} AND seq=?",
-            [(Lane.ASIDE, destination, seq) for (seq,) in sequences],
-        )
 
 
-def take_back(connection: sqlite3.Connection, destination: str, machine: str) -> None:
-    """Its events go on where they belong."""
-    connection.execute("DELETE FROM aside WHERE destination=? AND machine=?", (destination, machine))
-    waiting = "SELECT d.seq FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND d.lane=? AND e.partitionkey=?"
-    sequences = connection.execute(waiting, (destination, Lane.ASIDE, machine)).fetchall()
-    connection.executemany(
-        "UPDATE delivery SET lane=iif(severity>=?, ?, ?) WHERE destination=? AND lane=? AND seq=?",
-        [(int(Severity.CRITICAL), Lane.URGENT, Lane.ORDERED, destination, Lane.ASIDE, seq) for (seq,) in sequences],
+def take_back(connection: sqlite3.Connection, destination: str, machine: str, why: Why, before: int = ALL) -> int:
+    """One step of it: of the deliveries before that sequence, the newest go back where they belong.
+
+    Returns where the next step begins; 0: all of them are back, and the machine is set aside no more. The newest first, and the
+    entry last: whatever ends it halfway, what is still aside is older than what is not. A machine set aside for another reason
+    meanwhile stays.
+    """
+    is_aside = "SELECT 1 FROM aside WHERE destination=? AND machine=? AND why=?"
+    if connection.execute(is_aside, (destination, machine, why)).fetchone() is None:
+        return 0
+    statement = (
+        "SELECT d.seq, d.severity, e.partitionkey=? FROM delivery d CROSS JOIN event e USING (seq) "
+        "WHERE d.destination=? AND d.lane=? AND d.seq<? ORDER BY d.seq DESC LIMIT ?"
     )
+    looked_at = connection.execute(statement, (machine, destination, Lane.ASIDE, before, STEP)).fetchall()
+    connection.executemany(
+        "UPDATE delivery SET lane=? WHERE destination=? AND lane=? AND seq=?",
+        [(lane_of(severity), destination, Lane.ASIDE, seq) for seq, severity, its in looked_at if its],
+    )
+    if len(looked_at) == STEP:
+        return int(looked_at[-1][0])
+    connection.execute("DELETE FROM aside WHERE destination=? AND machine=?", (destination, machine))
+    return 0
 
 
 def aside(connection: sqlite3.Connection, destination: str) -> list[SetAside]:

@@ -1,7 +1,9 @@
-"""Events to rows and back, with the row's checksum. Pure."""
+"""Events to rows and back, with the row's checksum."""
 
 from __future__ import annotations
 
+import sqlite3
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -67,3 +69,17 @@ def from_row(row: tuple[Any, ...]) -> Event | None:
         data=data,
         sequence=seq,
     )
+
+
+def fetch(connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+    """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as exc:
+        if "decode" not in str(exc).lower():
+            raise
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    finally:
+        connection.text_factory = str

@@ -10,14 +10,12 @@ from functools import partial
 
 from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Severity, Uplink, UplinkOptions
 from gateway.outbox import fallback, lease, memory
-from gateway.outbox.aside import ASIDE_SECONDS, Aside
 from gateway.outbox.breaker import Breaker
 from gateway.outbox.drift import Drift
-from gateway.outbox.lease import Wanted
-from gateway.outbox.memory import SetAside
 from gateway.outbox.store import Outbox
 from gateway.outbox.summary import Summarise
 from gateway.outbox.throttle import Throttle
+from gateway.outbox.trials import Trials
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, Status
 
@@ -54,10 +52,10 @@ class Sender:
     ) -> None:
         self.name, self._build, self._loading, self._outbox = name, build, loading, outbox
         self._link, self._status, self._counts, self._clock, self._options = link, status, counts, clock, options
-        self._deadline, self._has_fallback = 3 * options.timeout + 5, has_fallback
+        self._deadline, self.has_fallback = 3 * options.timeout + 5, has_fallback
         self.breaker = Breaker(clock, options.retry)
         self.throttle = Throttle(name, outbox, clock, options, summarise, marks=has_fallback)
-        self._aside, self._drift = Aside(clock), Drift(clock)
+        self._trials, self._drift = Trials(name, outbox, clock), Drift(clock)
         self._uplink: Uplink | None = None
         self._settling: asyncio.Task[None] | None = None
         self._refused, self._told = 0, float("-inf")
@@ -107,8 +105,7 @@ class Sender:
             return
         known, aside = await self._outbox.insist(lambda c: (memory.breaker(c, self.name), memory.aside(c, self.name)))
         self.breaker.recall(known)
-        now_ns = self._clock.now_ns()
-        self._aside.recall((entry.machine, (entry.until_ns - now_ns) / 1e9) for entry in aside if entry.why == "refused")
+        self._trials.recall(aside)
         await self.throttle.recall()
         if not self.breaker.well:
             self._status.down(self._link, NotConnected(self.name, known.why or "as before the restart"), self.breaker.wait_seconds())
@@ -165,7 +162,7 @@ class Sender:
 
     def _lingers(self, events: list[Event]) -> bool:
         urgent = any(event.severity >= Severity.CRITICAL for event in events)
-        return len(events) < self._options.batch and self.breaker.state == "closed" and self._aside.on_trial() is None and not urgent
+        return len(events) < self._options.batch and self.breaker.state == "closed" and not self._trials.due and not urgent
 
     async def _greet(self) -> None:
         """Connect while nothing waits."""
@@ -180,10 +177,13 @@ class Sender:
 
     async def _take_over(self) -> None:
         first = self._options.fallback_for
-        if first is None:
+        if first is None or self._uplink is None:
             return
         after_ns, now_ns = int(self._options.fallback_after * 1e9), self._clock.now_ns()
-        moved = await self._outbox.insist(partial(fallback.take_over, first=first, second=self.name, after_ns=after_ns, now_ns=now_ns))
+        step = partial(fallback.take_over, first=first, second=self.name, after_ns=after_ns, now_ns=now_ns, well=self.breaker.well)
+        moved = 0
+        while count := await self._outbox.insist(step):
+            moved += count
         if moved:
             log.warning("taken over", extra={"fields": {"destination": self.name, "from": first, "events": moved}})
 
@@ -193,24 +193,15 @@ class Sender:
         if wanted is None:
             return []
         if self.breaker.state == "half-open":
-            return await self._probe(wanted)
-        while machine := self._aside.on_trial():
+            return await self._trials.probe(wanted, self._drift.suspected)
+        if self._trials.due:
             await self._settled()
-            if oldest := await self._outbox.lease(self.name, Wanted(1, only=machine, mark=wanted.mark)):
+            if oldest := await self._trials.next(wanted):
                 return oldest
-            await self._passed(machine)
         events = await self._outbox.lease(self.name, wanted)
         if self.throttle.draining and wanted.backlog and not events:
             self.throttle.backlog_empty()
         return await self.throttle.fits(events)
-
-    async def _probe(self, wanted: Wanted) -> list[Event]:
-        """The oldest event; after a failed probe that of another machine, because the event itself may be the trouble."""
-        one = partial(Wanted, 1, urgent_only=wanted.urgent_only, older_ns=wanted.older_ns, mark=wanted.mark)
-        if probe := await self._outbox.lease(self.name, one(without=tuple(self._aside.suspects))):
-            return probe[:1]
-        self._aside.all_doubted()
-        return (await self._outbox.lease(self.name, one()))[:1]
 
     async def _deliver(self, events: Sequence[Event]) -> None:
         outcomes = await self._send(events)
@@ -229,19 +220,21 @@ class Sender:
 
     async def _conclude(self, machine: str, outcomes: Sequence[Outcome], *, waits: bool) -> None:
         """What the answers tell of the receiver, and of the machine whose event was sent alone."""
-        probing, on_trial = self.breaker.state == "half-open", self._aside.tried(machine)
+        probing, on_trial = self.breaker.state == "half-open", self._trials.tried(machine)
         if waits or probing or on_trial:
             await self._settled()
         if not waits:
             self._status.up(self._link)
             await self._succeeded()
-            await self._passed(machine)
-            self._link.why = self._aside.why
-        elif on_trial and outcomes[0].kind is OutcomeKind.RETRY:
-            await self._set_aside(machine, outcomes[0].reason)
+            await self._trials.passed(machine)
+            self._link.why = self._trials.why
+        elif on_trial and not probing and outcomes[0].kind is OutcomeKind.RETRY:
+            await self._trials.failed(machine, outcomes[0].reason)
+            if self._link.state == "up":
+                self._link.why = self._trials.why
         else:
             if probing and (outcomes[0].kind is OutcomeKind.RETRY or self._drift.suspected):
-                self._aside.doubt(machine)
+                self._trials.doubt(machine)
             await self._back_off(outcomes)
 
     async def _succeeded(self) -> None:
@@ -249,20 +242,6 @@ class Sender:
             self.breaker.succeeded()
             await self._remember()
             await self.throttle.came_back()
-
-    async def _set_aside(self, machine: str, why: str) -> None:
-        if self._aside.failed(machine):
-            facts = {"destination": self.name, "machine": machine, "why": why, "retry_seconds": ASIDE_SECONDS}
-            log.warning("set aside", extra={"fields": facts})
-        entry = SetAside(machine, self._clock.now_ns() + int(ASIDE_SECONDS * 1e9), "refused")
-        await self._outbox.insist(partial(memory.set_aside, destination=self.name, entry=entry))
-        if self._link.state == "up":
-            self._link.why = self._aside.why
-
-    async def _passed(self, machine: str) -> None:
-        if self._aside.passed(machine):
-            await self._outbox.insist(partial(memory.take_back, destination=self.name, machine=machine))
-            log.info("taken up again", extra={"fields": {"destination": self.name, "machine": machine}})
 
     def _tell_parked(self, parked: Sequence[Outcome]) -> None:
         """At once, then once a minute at most: a receiver that refuses everything must not fill the journal."""
@@ -279,7 +258,7 @@ class Sender:
             async with asyncio.timeout(self._deadline):
                 outcomes = await uplink.send(events)
         except (NotConnected, TimeoutError, OSError) as exc:
-            if isinstance(exc, NotConnected) and self._has_fallback:
+            if isinstance(exc, NotConnected) and self.has_fallback:
                 untried = partial(lease.untried, destination=self.name, sequences=[event.sequence for event in events])
                 await self._outbox.insist(untried)
             await self._failed(exc)

@@ -17,8 +17,8 @@ from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
 from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, suspect
 from gateway.outbox.holding import Holding
-from gateway.outbox.lease import Wanted
 from gateway.outbox.losses import Losses, write
+from gateway.outbox.pick import Wanted
 from gateway.outbox.retention import Caps
 from gateway.outbox.writer import Operation, T, Writer
 from gateway.supervisor import Unusable
@@ -176,8 +176,17 @@ class Outbox:
         return partial(retention.enforce, caps=self.caps, now_ns=self._clock.now_ns())
 
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
-        """What goes next, see lease.py."""
-        return await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=self._clock.now_ns()))
+        """What goes next, see pick.py."""
+        events = None
+        while events is None:
+            events = await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=self._clock.now_ns()))
+        return events
+
+    async def take_back(self, destination: str, machine: str, why: memory.Why) -> None:
+        """The machine is set aside no more, and its events go on where they belong. In steps: others get the writer between."""
+        before = memory.ALL
+        while before:
+            before = await self.insist(partial(memory.take_back, destination=destination, machine=machine, why=why, before=before))
 
     def settle(
         self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], fillings: Sequence[Filling] = ()

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from enum import IntEnum
 
+from gateway.contract import Severity
+
 TALLIED = ("stored", "delivered", "aged", "evicted", "discarded", "summarised", "moved", "damaged")
 """Since the outbox was created; these only grow. aged: too old, evicted: no room, discarded: by hand, summarised: over the budget,
 moved: to the fallback, damaged: not readable in a damaged file."""
@@ -24,7 +26,12 @@ class Lane(IntEnum):
 
     URGENT = 0  # critical: overtakes, and takes what waits of its own incident along
     ORDERED = 1
-    ASIDE = 2  # waits with its machine
+    ASIDE = 2  # its machine is set aside, and its turn has come meanwhile
+
+
+def lane_of(severity: int) -> Lane:
+    """Where an event of that severity belongs."""
+    return Lane.URGENT if severity >= Severity.CRITICAL else Lane.ORDERED
 
 
 class Kind(IntEnum):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from gateway.contract import Clock, Event, Severity, UplinkOptions, Usage
 from gateway.outbox import memory, summary
-from gateway.outbox.budget import Budget, Filling, Pace
-from gateway.outbox.lease import Wanted, newest_waiting
+from gateway.outbox.budget import DAY, Budget, Filling, Pace
+from gateway.outbox.lease import newest_waiting
 from gateway.outbox.memory import SetAside
+from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
 from gateway.outbox.summary import Summarise
 
@@ -55,7 +55,8 @@ class Throttle:
         self._machines = {entry.machine: self._in(entry) for entry in aside if entry.why == "budget"}
 
     def _in(self, entry: SetAside) -> float:
-        return self._clock.monotonic() + max(0.0, (entry.until_ns - self._clock.now_ns()) / 1e9)
+        """A wall clock that was set meanwhile cannot make it longer than a machine's day."""
+        return self._clock.monotonic() + min(max(0.0, (entry.until_ns - self._clock.now_ns()) / 1e9), DAY)
 
     async def came_back(self) -> None:
         """After an outage: from now on what is old is the backlog, if it has a pace of its own."""
@@ -90,21 +91,31 @@ class Throttle:
             limit,
             urgent_only=urgent_only,
             backlog_until=self._backlog_until,
-            backlog=min(limit, self._pace.allowed()) if self._backlog_until else 0,
+            backlog=min(limit, self._pace.allowed()) if self._backlog_until and not urgent_only else 0,
             older_ns=0 if age is None else self._clock.now_ns() - int(age * 1e9),
             mark=self._marks,
         )
 
     async def fits(self, events: list[Event]) -> list[Event]:
-        """Without those of machines whose day is used up; such a machine waits in a lane of its own until there is room again."""
-        counts = Counter(event.partitionkey for event in events if event.severity < Severity.CRITICAL)
-        full = {machine for machine, count in counts.items() if self.budget.room(machine) < count}
-        for machine in full:
+        """As many of each machine as its day has room for; the others wait, and what comes of that machine until there is room again.
+
+        Critical events are not counted, nor is what they take along of their incidents.
+        """
+        urgent = {event.correlationid or event.id for event in events if event.severity >= Severity.CRITICAL}
+        left: dict[str, int] = {}
+        going = []
+        for event in events:
+            if (event.correlationid or event.id) not in urgent:
+                left[event.partitionkey] = left.get(event.partitionkey, self.budget.room(event.partitionkey)) - 1
+                if left[event.partitionkey] < 0:
+                    continue
+            going.append(event)
+        for machine in [machine for machine, count in left.items() if count < 0]:
             await self._set_aside(machine)
-        return [event for event in events if event.partitionkey not in full or event.severity >= Severity.CRITICAL] if full else events
+        return going
 
     async def _set_aside(self, machine: str) -> None:
-        seconds = self.budget.machine_wait_seconds(machine)
+        seconds = self.budget.machine_wait_seconds(machine, after=max(0, self.budget.room(machine)))
         entry = SetAside(machine, self._clock.now_ns() + int(seconds * 1e9), "budget")
         await self._outbox.insist(partial(memory.set_aside, destination=self._name, entry=entry))
         if machine not in self._machines:
@@ -114,7 +125,7 @@ class Throttle:
     async def _release_machines(self) -> None:
         now = self._clock.monotonic()
         for machine in [machine for machine, at in self._machines.items() if at <= now]:
-            await self._outbox.insist(partial(memory.take_back, destination=self._name, machine=machine))
+            await self._outbox.take_back(self._name, machine, "budget")
             await self._roll_up(machine, _MACHINE_DAY)
             del self._machines[machine]
 
@@ -142,7 +153,7 @@ class Throttle:
 
     def wait_seconds(self) -> float:
         """Until something more may go, at least a moment; infinite when it does not depend on time."""
-        waits = [self._pace.wait_seconds()] if self._backlog_until else []
+        waits = [self._pace.wait_seconds()] if self._backlog_until and not self._over else []
         waits += [self.budget.wait_seconds()] if self._over else []
         waits += [at - self._clock.monotonic() for at in self._machines.values()]
         return max(0.02, min(waits)) if waits else float("inf")

@@ -17,6 +17,7 @@ HELP = {
     "readings_bad": "readings that are bad, by reason",
     "readings_dropped": "readings lost in the gateway, by source and reason",
     "polls_skipped": "polls not made because an earlier one took too long, by source",
+    "posts": "what was posted to /ingest, by source and status",
     "records": "business messages taken",
     "waveforms": "blocks of fast channels processed",
     "waveforms_bad": "blocks that are bad, by reason",
@@ -27,6 +28,7 @@ HELP = {
     "evidence_reduced": "incidents whose curves were cut short because there were too many",
     "events_unaddressed": "events no destination wanted",
     "deliveries": "what became of events sent, by destination and outcome",
+    "fields_cut": "fields cut short or left empty to fit a receiver, by destination",
     "contract_violations": "events of ours that broke their contract and were not sent",
     "verdicts": "verdicts that came back, by destination and judgement",
 }

@@ -44,6 +44,10 @@ class Status:
         self.links[kind, name] = link
         return link
 
+    def source(self, name: str) -> Link | None:
+        """The link of one source."""
+        return self.links.get(("source", name))
+
     def remove(self, link: Link) -> None:
         self.links.pop((link.kind, link.name), None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -52,14 +52,13 @@ class Bench:
 
     secrets: dict[str, str] = field(default_factory=lambda: {"crm": "s3cret"})
     usages: list[Usage] = field(default_factory=list)
+    cut: list[int] = field(default_factory=list)
     clock: Clock | None = None
     made: list[Uplink] = field(default_factory=list)
 
     def context(self) -> UplinkContext:
         plain = uplink_context(secrets=self.secrets, clock=self.clock)
-        return UplinkContext(
-            name="crm", source=plain.source, clock=plain.clock, state_dir=plain.state_dir, secret=plain.secret, used=self.usages.append
-        )
+        return replace(plain, used=self.usages.append, cut=self.cut.append)
 
     async def uplink(self, url: str, **options: Any) -> Any:
         """Connected; closed at the end."""

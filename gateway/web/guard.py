@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 import msgspec
 from aiohttp import web
 
+from gateway.web.ingest import PATH
+
 log = logging.getLogger("lineside")
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -78,8 +80,14 @@ class Errors:
 
 @web.middleware
 async def _only_loopback_names(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A foreign name in Host means that a browser was told our address by somebody else's DNS."""
-    if not is_loopback(_name(request.headers.get("Host", ""))):
+    """A foreign name in Host means that a browser was told our address by somebody else's DNS.
+
+    What is posted may come through a proxy on this machine under the name the plant knows; its source asks for a token,
+    which no web site can make a browser send.
+    """
+    resource = request.match_info.route.resource
+    posted = resource is not None and resource.canonical == PATH
+    if not posted and not is_loopback(_name(request.headers.get("Host", ""))):
         return _problem(421, "open this page as http://127.0.0.1 or http://localhost", {})
     return await handler(request)
 

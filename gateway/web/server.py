@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.contract import Json
 from gateway.web import registry
 from gateway.web.guard import guard
+from gateway.web.ingest import Ingest
 from gateway.web.view import View
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -22,15 +23,16 @@ STATIC: Final = Path(str(files("gateway.web") / "static"))
 
 
 class PageServer:
-    """Serves one view on one address; GET and HEAD only.
+    """Serves one view on one address: GET and HEAD only, but for what `ingest` takes.
 
     host   on a loopback address the Host header is checked, so that no web site can reach in by DNS rebinding;
-           any other address is open to whoever reaches it: there is no login, nothing to change and no secret to read
+           any other address is open to whoever reaches it: there is no login, nothing to change and no secret to read;
+           only what is posted needs the token of its source
     port   0 lets the system choose
     """
 
-    def __init__(self, view: View, host: str = "127.0.0.1", port: int = 8080) -> None:
-        self._view, self._host, self._port = view, host, port
+    def __init__(self, view: View, host: str = "127.0.0.1", port: int = 8080, ingest: Ingest | None = None) -> None:
+        self._view, self._host, self._port, self._ingest = view, host, port, ingest
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> int:
@@ -38,7 +40,7 @@ class PageServer:
         app = web.Application()
         guard(app, self._host)
         app.add_routes(self._routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)  # `ingest` does it, within bounds
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
@@ -67,6 +69,7 @@ class PageServer:
             web.get("/metrics", self._metrics),
             web.get("/healthz", self._healthz),
             *registry.routes(),
+            *(self._ingest.routes() if self._ingest is not None else ()),
         ]
 
     async def _page(self, _: web.Request) -> web.StreamResponse:

@@ -28,6 +28,21 @@ async def test_a_new_limit_holds_and_the_connection_stays(site: Any) -> None:
         assert site.plc._writers == connected
 
 
+async def test_a_destination_that_gets_or_loses_a_fallback_begins_again(site: Any) -> None:
+    """What is leased must be marked as tried first, from when another one may take it over."""
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        senders = [app.edges.senders["crm"][3]]
+        backup = '\n  backup: {https: "https://127.0.0.1:9/", fallback_for: crm}\ngateway:'
+        for change in (lambda text: text.replace("\ngateway:", backup), lambda text: text):
+            site.configure(change)
+            assert await app.reload()
+            senders.append(app.edges.senders["crm"][3])
+        assert [sender.has_fallback for sender in senders] == [False, True, False]
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -69,6 +69,29 @@ def test_a_destination_that_wants_what_nothing_sends_is_a_warning(
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ("linger: 30s, budget: {per_day: 1000}", True),
+        ("linger: 30s, budget: {per_day: 2880}", False),
+        ("linger: 30s, budget: {per_hour: 10}", False),
+        ("linger: 30s", False),
+        ("budget: {per_day: 1000}", False),
+    ],
+)
+def test_a_linger_that_uses_the_budget_of_a_day_up_is_a_warning(
+    lineside: Lineside, config: Config, tmp_path: Path, options: str, warned: bool
+) -> None:
+    file = tmp_path / config("state")
+    file.write_text(file.read_text(encoding="utf-8").replace('9/"}', f'9/", {options}}}'), encoding="utf-8")
+    result = lineside("check", "lineside.yaml")
+    said = (
+        "warning: destination 'crm' may send a request each 30 s (linger), 2,880 a day, and its budget is 1,000 events a day: "
+        "steady events use it up after 8.3 h; linger: 87s or more makes it last\n"
+    )
+    assert (result.exit_code, result.stderr) == (0, said if warned else "")
+
+
 def test_json_is_one_object_for_each_problem(lineside: Lineside, config: Config, tmp_path: Path) -> None:
     assert lineside("check", "--json", config("state")).stdout == ""
     (tmp_path / "lineside.yaml").write_text("version: 1\nsite: {enterprise: acme, site: dresden, gateway: Ä}\nwach: []\n", encoding="utf-8")

@@ -21,7 +21,8 @@ from gateway.events.build import EventBuilder
 from gateway.outbox import ledger, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import FILE_NAME, open_database
-from gateway.outbox.lease import Wanted, bury, lease, settle
+from gateway.outbox.lease import bury, lease, settle
+from gateway.outbox.pick import Wanted
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
 from gateway.outbox.tally import Kind
@@ -248,6 +249,22 @@ def test_retry_with_a_correction(command: Command, tmp_path: Path, letters: list
     assert balanced(tmp_path)
 
 
+def test_retry_without_a_property(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    result = command("retry", letters[1].id, "--unset", "data.pointer")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "pointer" in result.stderr, "its contract wants it"
+    result = command("retry", letters[1].id, "--set", "data.title=better", "--unset", "data.nothing")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "/nothing: there is no such property in the data" in result.stderr
+
+
+@pytest.mark.parametrize("path", ["pointer", "data", "data.a=1", "data..a", ""])
+def test_a_removal_that_names_nothing(command: Command, path: str) -> None:
+    result = command("retry", "--all", "--unset", path)
+    assert result.exit_code == 2
+    assert "write data.NAME, for example data.unit" in " ".join(result.stderr.split())
+
+
 def test_a_correction_is_made_once(command: Command, tmp_path: Path, letters: list[Event]) -> None:
     identity = command("retry", letters[1].id, "--set", "data.title=better").stdout.splitlines()[0]
     for again in (("--set", "data.title=better"), ("--set", "data.title=worse"), ()):
@@ -310,8 +327,8 @@ def test_who_sent_again_and_dropped_is_written_down(
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         rows = connection.execute("SELECT who, what, name FROM audit ORDER BY number").fetchall()
     assert rows == [
-        ("command (anna)", "dead letter sent again", letters[1].id),
-        ("command (anna)", "dead letter dropped", letters[2].id),
+        ("anna (command)", "dead letter sent again", letters[1].id),
+        ("anna (command)", "dead letter dropped", letters[2].id),
     ]
 
 

@@ -262,9 +262,9 @@ def test_precision_names_the_thresholds_that_are_moved(command: Command, file: s
 def test_the_audit_says_who_changed_what(command: Command, file: sqlite3.Connection) -> None:
     assert command("audit").stdout == "nobody has changed anything\n"
     raise_factor(file)
-    audit(file, who="command (anna)", what="dead letter dropped", name="inc-1-2", before="unit", after="", now_ns=T0)
+    audit(file, who="anna (command)", what="dead letter dropped", name="inc-1-2", before="unit", after="", now_ns=T0)
     assert command("audit").stdout.splitlines() == [
-        "2027-01-15T08:00:00Z  command (anna)  dead letter dropped  inc-1-2  unit -> -",
+        "2027-01-15T08:00:00Z  anna (command)  dead letter dropped  inc-1-2  unit -> -",
         "2027-01-15T08:00:00Z  Jane (crm)  threshold: false_alarm of inc-1  oil press-07/temperature_anomaly  1 -> 1.05",
     ]
     assert command("audit", "--limit", "1").stdout.splitlines()[1] == "and 1 more; --limit shows more"

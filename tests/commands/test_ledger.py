@@ -21,8 +21,9 @@ from gateway.outbox import memory
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.breaker import Memory
 from gateway.outbox.database import FILE_NAME, open_database
-from gateway.outbox.lease import Wanted, lease, settle
+from gateway.outbox.lease import lease, settle
 from gateway.outbox.ledger import MOST_LINES, begin_gap, fill, note_loss
+from gateway.outbox.pick import Wanted
 
 HOUR = 3_600_000_000_000
 T0 = 1_800_000_000_000_000_000

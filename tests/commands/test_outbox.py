@@ -25,8 +25,8 @@ from gateway.events.codec import structured
 from gateway.outbox import memory
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import FILE_NAME, open_database, suspect
-from gateway.outbox.lease import Wanted
 from gateway.outbox.memory import SetAside
+from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
 from gateway.testkit.clock import FakeClock
 
@@ -65,6 +65,7 @@ def filled(tmp_path: Path) -> list[Event]:
         await outbox.settle("crm", leased, [SENT, refused, Outcome.retry("503 \x9b31mbusy", unknown=True)])
         await outbox.run(lambda connection: memory.set_aside(connection, "plant", SetAside("gateway", T0, "refused")))
         await outbox.append([], [Addressed(events[4], ("crm", "plant"))])
+        assert await outbox.lease("plant", Wanted(10)) == []
         await outbox.close()
         return events
 

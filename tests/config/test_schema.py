@@ -99,7 +99,7 @@ def test_an_editor_marks_what_check_would_refuse(
 def test_an_address_is_required_unless_a_profile_may_bring_it(example: Any, valid: Callable[[Any], Any]) -> None:
     example["machines"]["press-07"]["tags"] = {"oil_temperature": {"deadband": 2}, "running": None}
     valid(example)
-    del example["machines"]["cnc-02"]["tags"]["spindle_load"]["node"]
+    example["machines"]["press-08"] = {"source": {"modbus": "tcp://10.1.4.8:502"}, "tags": {"oil_temperature": {"deadband": 2}}}
     with pytest.raises(fastjsonschema.JsonSchemaException):
         valid(example)
 

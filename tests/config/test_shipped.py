@@ -41,7 +41,7 @@ def test_profile_of_the_file_goes_before_the_drivers(tmp_path: Path) -> None:
     [
         (MACHINE.replace("sdm630", "sdm63"), "did you mean 'eastron-sdm630'"),
         (MACHINE.replace('modbus: "tcp://10.1.4.7", unit_id: 3', 'opcua: "opc.tcp://10.1.4.7"'), "there is no profile 'eastron-sdm630'"),
-        (MACHINE.replace("unit_id: 3", "numbering: zero_based, forbidden: [input 30053-30060]"), "5:14: "),
+        (MACHINE.replace("unit_id: 3", "numbering: zero_based, forbidden: [holding 30053-30060]"), ":5:14: "),
     ],
 )
 def test_what_is_wrong_is_shown_where_the_profile_is_named(tmp_path: Path, text: str, words: str) -> None:

@@ -35,7 +35,8 @@ def exported() -> set[str]:
         incidents=SimpleNamespace(open=[]),
         pipeline=SimpleNamespace(inboxes={}, last_progress=0.0),
         outbox=SimpleNamespace(commits=0),
-        edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}),
+        edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}, sources={"press-07": None}),
+        devices=SimpleNamespace(skew_seconds=lambda name: 0.0),
     )
     overview = Overview(app)
     overview._database = {

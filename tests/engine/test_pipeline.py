@@ -26,7 +26,7 @@ from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.incidents import Incidents
 from gateway.outbox import tally
-from gateway.outbox.lease import Wanted
+from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 from gateway.testkit.clock import FakeClock

@@ -163,3 +163,37 @@ def test_how_the_readings_are_cut_into_batches_does_not_matter(rows: list[tuple[
         return found
 
     assert passed([rows]) == passed([rows[:cut], rows[cut:]])
+
+
+def test_by_rule_an_implausible_time_becomes_ours_and_is_marked() -> None:
+    rows = table({}, {})
+    rows.gateway_time = np.array([True, False])
+    year_2000 = int(np.datetime64("2000-01-01", "ns").astype(np.int64))
+    everything, passed = run(Batch.of([0, 1], [year_2000, year_2000], [1.0, 2.0]), rows, NOW_NS)
+    assert everything.quality.tolist() == [Quality.GATEWAY_TIME, Quality.BAD_TIME]
+    assert everything.t_ns.tolist() == [NOW_NS, year_2000]
+    assert passed.tag.tolist() == [0]
+
+
+def test_a_reading_older_than_its_tags_newest_is_late_and_does_not_replace_it() -> None:
+    rows = table({}, {})
+    run(batch((0, 0, 7.0), (1, -5, 1.0)), rows, NOW_NS)
+    everything, passed = run(batch((0, -2, 3.0), (1, -4, 2.0)), rows, NOW_NS)
+    assert everything.quality.tolist() == [Quality.LATE, Quality.GOOD]
+    assert len(passed) == 2
+    assert rows.last_value.tolist() == [7.0, 2.0]
+
+
+def test_a_time_of_the_future_makes_no_later_reading_late() -> None:
+    rows = table({})
+    run(batch((0, 7200, 1.0)), rows, NOW_NS)
+    everything, _ = run(batch((0, 0, 1.0)), rows, NOW_NS)
+    assert everything.quality.tolist() == [Quality.GOOD]
+
+
+def test_what_is_backfilled_stays_so_and_does_not_replace_the_newest() -> None:
+    rows = table({})
+    run(batch((0, 0, 7.0)), rows, NOW_NS)
+    everything, _ = run(batch((0, -60, 3.0), quality=Quality.BACKFILLED), rows, NOW_NS)
+    assert everything.quality.tolist() == [Quality.BACKFILLED]
+    assert rows.last_value.tolist() == [7.0]

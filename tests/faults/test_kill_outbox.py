@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from gateway.outbox import lease, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import FILE_NAME, open_database, suspect
-from gateway.outbox.lease import Wanted
+from gateway.outbox.pick import Wanted
 from gateway.outbox.rows import to_row
 from gateway.testkit.rigs import event
 from gateway.testkit.servers.https import Receiver

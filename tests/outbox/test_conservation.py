@@ -13,12 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from gateway.contract import DUPLICATE, SENT, Event, Outcome, Severity
-from gateway.outbox import deadletters, fallback, lease, memory, retention, summary, tally
+from gateway.events.build import rfc3339
+from gateway.outbox import deadletters, fallback, lease, memory, pick, retention, summary, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.breaker import Memory
 from gateway.outbox.database import open_database, suspect
-from gateway.outbox.lease import Wanted
-from gateway.outbox.memory import SetAside
+from gateway.outbox.memory import SetAside, Why
+from gateway.outbox.pick import Wanted
 from gateway.outbox.retention import Caps
 from gateway.outbox.summary import Group
 from gateway.testkit.rigs import event
@@ -46,7 +47,8 @@ def made(number: int, severity: Severity, machine: str, part: int, *, closing: b
 
 
 def summarised(group: Group) -> Event:
-    data = b'{"count":%d,"by_type":{},"by_severity":{},"incidents":[]}' % group.count
+    stretch = b'"from":"%s","to":"%s"' % (rfc3339(group.from_ns).encode(), rfc3339(group.to_ns).encode())
+    data = b'{"count":%d,"by_type":{},"by_severity":{},"incidents":[],%s}' % (group.count, stretch)
     name = f"sum-{group.machine}-{max(group.sequences)}"
     type_ = f"{summary.SUMMARISED}v1"
     return replace(event(0), id=name, type=type_, partitionkey=group.machine, severity=group.worst, data=data, correlationid="")
@@ -61,6 +63,7 @@ class Law(RuleBasedStateMachine):
         self.highest = 0
         self.parts: dict[tuple[str, int], int] = {}
         self.corrections = 0
+        self.before: dict[tuple[str, str], int] = {}
 
     @rule(
         numbers=st.lists(st.integers(0, 12), min_size=1, max_size=6),
@@ -86,11 +89,13 @@ class Law(RuleBasedStateMachine):
         urgent=st.booleans(),
         pace=st.sampled_from([(0, 0), (5, 2), (50, 3)]),
         only=st.sampled_from([None, *MACHINES]),
+        one=st.sampled_from(["no", "alone", "anywhere"]),
         mark=st.booleans(),
     )
-    def lease(self, name: str, limit: int, urgent: bool, pace: tuple[int, int], only: str | None, mark: bool) -> None:
-        wanted = Wanted(limit, urgent_only=urgent, only=only, backlog_until=pace[0], backlog=pace[1], mark=mark)
-        self.leased[name] = events = lease.lease(self.db, name, wanted, NOW_NS)
+    def lease(self, name: str, limit: int, urgent: bool, pace: tuple[int, int], only: str | None, one: str, mark: bool) -> None:
+        wanted = Wanted(limit, urgent, one != "no", only, (), one == "anywhere", *pace, mark=mark)
+        self.before = {key: before for key, before in self.before.items() if key[0] != name}  # a sender begins again then
+        self.leased[name] = events = lease.lease(self.db, name, wanted, NOW_NS) or []
         assert len({e.id for e in events}) == len(events)
         for incident in {e.correlationid for e in events if e.correlationid}:
             mine = [e.sequence for e in events if e.correlationid == incident]
@@ -98,8 +103,13 @@ class Law(RuleBasedStateMachine):
             waiting = self._numbers(
                 "SELECT d.seq FROM delivery d JOIN event e USING (seq) WHERE destination=? AND correlationid=?", name, incident
             )
-            if only is None and not self._aside(name, incident):
-                assert mine == sorted(waiting)[: len(mine)], "something older of the incident was left behind"
+            assert mine == sorted(waiting)[: len(mine)], "something older of the incident was left behind"
+        aside = {entry.machine: entry.why for entry in memory.aside(self.db, name)}
+        ahead = {e.correlationid for e in events if e.severity >= Severity.CRITICAL}
+        for sent in events:
+            why = aside.get(sent.partitionkey) if sent.partitionkey != only else None
+            assert why != "refused", "it is set aside"
+            assert why is None or sent.correlationid in ahead, "only what is critical may go, and what it takes along"
 
     @rule(name=destinations, data=st.data(), twice=st.booleans(), lost=st.booleans())
     def settle(self, name: str, data: st.DataObject, twice: bool, lost: bool) -> None:
@@ -123,12 +133,14 @@ class Law(RuleBasedStateMachine):
         summary.roll_up(self.db, name, summarised, reason="budget", machine=machine)
         assert before <= self._openings()["closing without opening"]
 
-    @rule(name=destinations, machine=st.sampled_from(MACHINES), back=st.booleans())
-    def aside(self, name: str, machine: str, back: bool) -> None:
+    @rule(name=destinations, machine=st.sampled_from(MACHINES), why=st.sampled_from(["refused", "budget"]), back=st.booleans())
+    def aside(self, name: str, machine: str, why: Why, back: bool) -> None:
+        """A step at a time, so that anything may come between."""
         if back:
-            memory.take_back(self.db, name, machine)
+            self.before[name, machine] = memory.take_back(self.db, name, machine, why, self.before.get((name, machine)) or memory.ALL)
         else:
-            memory.set_aside(self.db, name, SetAside(machine, NOW_NS, "refused"))
+            memory.set_aside(self.db, name, SetAside(machine, NOW_NS, why))
+            self.before.pop((name, machine), None)
 
     @rule(since=st.sampled_from([0, NOW_NS - 10, NOW_NS - 10**12]))
     def take_over(self, since: int) -> None:
@@ -204,18 +216,19 @@ class Law(RuleBasedStateMachine):
         closing = {(name, incident) for name, incident, type_, _ in rows if ".cleared." in type_}
         return {"closing without opening": closing - opened}
 
-    def _aside(self, name: str, incident: str) -> bool:
-        machine = incident[4:6]
-        return any(entry.machine == machine for entry in memory.aside(self.db, name)) or bool(
-            self._numbers("SELECT seq FROM delivery WHERE destination=? AND lane=2", name)
-        )
-
     def _numbers(self, statement: str, *parameters: str) -> list[int]:
         return [row[0] for row in self.db.execute(statement, parameters).fetchall()]
 
     def teardown(self) -> None:
         self.db.close()
         shutil.rmtree(self.folder)
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what moves to another lane moves in several."""
+    for module in (memory, pick):
+        monkeypatch.setattr(module, "STEP", 3)
 
 
 TestLaw = pytest.mark.timeout(300)(Law.TestCase)

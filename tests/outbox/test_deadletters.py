@@ -13,7 +13,7 @@ from gateway.contract import SENT, Event, Outcome, Severity
 from gateway.outbox import deadletters, lease, ledger, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import open_database
-from gateway.outbox.lease import Wanted
+from gateway.outbox.pick import Wanted
 from gateway.outbox.tally import Kind
 from gateway.testkit.rigs import event
 

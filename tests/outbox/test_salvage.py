@@ -13,7 +13,7 @@ from gateway.contract import SENT, Outcome
 from gateway.outbox import database, lease, ledger, tally
 from gateway.outbox.append import Addressed, IncidentRow, append, next_sequence
 from gateway.outbox.database import FILE_NAME, Replaced, open_database, suspect
-from gateway.outbox.lease import Wanted
+from gateway.outbox.pick import Wanted
 from gateway.outbox.salvage import REASON
 from gateway.testkit.rigs import event
 

@@ -11,7 +11,7 @@ import pytest
 from gateway.contract import SENT, Event, Outcome, RetryOptions, UplinkOptions
 from gateway.outbox.aside import ASIDE_SECONDS
 from gateway.outbox.breaker import Breaker
-from gateway.outbox.lease import Wanted
+from gateway.outbox.pick import Wanted
 from gateway.outbox.sender import Sender
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs import event

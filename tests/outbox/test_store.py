@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.contract import DUPLICATE, SENT, Outcome
 from gateway.outbox import tally
 from gateway.outbox.append import Addressed, append
-from gateway.outbox.lease import Wanted
+from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
 from gateway.outbox.tally import Kind
 from gateway.testkit.clock import FakeClock

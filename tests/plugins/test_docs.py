@@ -20,7 +20,11 @@ from gateway.contract import DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
 _KINDS: tuple[registry.Kind, ...] = ("sources", "detectors", "uplinks")
 _PLUGINS = [pytest.param(kind, name, id=f"{kind[:-1]}-{name}") for kind in _KINDS for name in registry.names(kind)]
 _HEAVY = ("asyncua", "scipy", "river", "paho", "pymodbus", "nats", "aiohttp", "cryptography")
-_MAY_IMPORT = {"sources": ("gateway.contract",), "detectors": ("gateway.contract",), "uplinks": ("gateway.contract", "gateway.events")}
+_MAY_IMPORT = {
+    "sources": ("gateway.contract", "drivers.rows"),
+    "detectors": ("gateway.contract",),
+    "uplinks": ("gateway.contract", "gateway.events"),
+}
 every_plugin = pytest.mark.parametrize(("kind", "name"), _PLUGINS)
 
 

@@ -52,6 +52,6 @@ class Rig:
     def _build(url: str) -> Source:
         plugin = registry.source("opcua")
         tags: dict[str, dict[str, Any]] = {name: {"node": OpcuaServer.node(name)} for name in (*_VALUES, "refused")}
-        entry = {"security": "Basic256Sha256/SignAndEncrypt", "user": "edge", "password": {"secret": "password"}}
+        entry = {"security": "Basic256Sha256/SignAndEncrypt", "user": "edge", "password": {"secret": "password"}, "trust": "first_use"}
         options = plugin.options.model_validate({"opcua": url, "publishing": "50ms", "sampling": "20ms", **entry})
         return plugin.build(options, source_context(plugin, tags, secrets={"password": "s3cret"}, state_dir=_state_dir()))

@@ -1,4 +1,4 @@
-"""An OPC UA server (asyncua) on loopback: None and Basic256Sha256, anonymous and user ``edge`` / ``s3cret``."""
+"""An OPC UA server (asyncua) on loopback: every policy, anonymous, user ``edge`` / ``s3cret`` or any certificate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from asyncua import Node, Server, ua
+from asyncua.common.callback import CallbackType
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
 from asyncua.crypto.permission_rules import User, UserRole
@@ -20,6 +21,7 @@ from gateway.testkit.servers.ports import free_port
 
 NAMESPACE = "http://lineside.example/cnc"
 URI = "urn:lineside:testkit:opcua"
+_POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
 
 
 class _Users:
@@ -29,7 +31,7 @@ class _Users:
         self, iserver: object, username: str | None = None, password: str | None = None, certificate: object = None
     ) -> User | None:
         if username is None or (username, password) == ("edge", "s3cret"):
-            return User(role=UserRole.User, name=username or "anonymous")
+            return User(role=UserRole.User, name=username or ("certificate" if certificate else "anonymous"))
         return None
 
 
@@ -51,9 +53,11 @@ class OpcuaServer:
     """Variables by name under one object; `stop` and `start` keep port, nodes and certificate.
 
     values      initial value of each variable, or an `asyncua.ua.Variant` that also says its type
-    encrypted   offers Basic256Sha256 beside None
+    encrypted   offers Basic256Sha256, Aes128_Sha256_RsaOaep and Aes256_Sha256_RsaPss beside None
     anonymous   False: only the user may come in
     trusting    False: refuses every client certificate, as a server does until somebody accepts it
+
+    `writes` holds what clients wrote.
     """
 
     def __init__(self, values: Mapping[str, object], *, encrypted: bool = False, anonymous: bool = True, trusting: bool = True) -> None:
@@ -63,6 +67,25 @@ class OpcuaServer:
         self._running = False
         self._parent: Node | None = None
         self._nodes: dict[str, Node] = {}
+        self.writes: list[object] = []
+
+    @property
+    def server(self) -> Server:
+        """asyncua's own, for what only one test needs."""
+        assert self._server is not None, "the server was never started"
+        return self._server
+
+    def nodes(self, name: str) -> Node:
+        return self._nodes[name]
+
+    def _wrote(self, event: object, _dispatcher: object = None) -> None:
+        if getattr(event, "is_external", False):
+            self.writes.append(event)
+
+    async def tick(self) -> None:
+        """The server's clock, which stands still otherwise."""
+        node = self.server.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
+        await node.write_value(datetime.now(UTC))
 
     @property
     def url(self) -> str:
@@ -97,13 +120,15 @@ class OpcuaServer:
         await server.set_application_uri(URI)
         if self._encrypted:
             await self._load_certificate(server)
-        secured = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt, ua.SecurityPolicyType.Basic256Sha256_Sign]
+        secured = [getattr(ua.SecurityPolicyType, f"{policy}_{mode}") for policy in _POLICIES for mode in ("SignAndEncrypt", "Sign")]
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity, *(secured if self._encrypted else [])])
-        server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken] if self._anonymous else [ua.UserNameIdentityToken])
+        named = [ua.UserNameIdentityToken, ua.X509IdentityToken]
+        server.set_identity_tokens([ua.AnonymousIdentityToken, *named] if self._anonymous else named)
+        server.subscribe_server_callback(CallbackType.PreWrite, self._wrote)
         if not self._trusting:
             server.set_certificate_validator(_refuse)
         namespace = await server.register_namespace(NAMESPACE)
-        self._parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), "Machine")
+        self._parent = await server.nodes.objects.add_object(ua.NodeId("Machine", namespace), ua.QualifiedName("Machine", namespace))
         for name, value in self._values.items():
             await self.add(name, value)
         return server
@@ -132,4 +157,4 @@ class OpcuaServer:
         """One more variable, also while the server runs."""
         assert self._parent is not None, "the server was never started"
         node = ua.NodeId(name, self._parent.nodeid.NamespaceIndex)
-        self._nodes[name] = await self._parent.add_variable(node, name, value)
+        self._nodes[name] = await self._parent.add_variable(node, ua.QualifiedName(name, node.NamespaceIndex), value)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 LONGEST_WAIT = 6 * 3600.0
+_LOOKED_AT = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`cut` says why the body is not whole; empty: it is. Header names are in small letters."""
+    """`cut` says why the body is not whole; empty: it is. Header names are in small letters.
+
+    hide   takes secrets out of what is told to people; what is parsed is the answer as it came
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     cut: str = ""
+    hide: Callable[[str], str] = field(default=str, compare=False)
 
     @property
     def taken(self) -> bool:
@@ -38,7 +43,8 @@ class Answer:
             raise ValueError("it is no JSON") from exc
 
     def said(self) -> str:
-        return excerpt(self.body[:2000].decode("utf-8", "replace"))
+        """Hidden before it is cut: half a secret is one, too."""
+        return excerpt(self.hide(self.body[:_LOOKED_AT].decode("utf-8", "replace")))
 
     def wait_seconds(self, now_seconds: float) -> float:
         return wait_seconds(self.headers.get("retry-after"), now_seconds)

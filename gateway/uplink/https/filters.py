@@ -17,9 +17,9 @@ from unicodedata import normalize
 
 import msgspec
 
+from gateway.uplink.https.lines import CUT, readable
 from gateway.uplink.https.paths import MISSING
 
-CUT = "…"
 _LONGEST = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
@@ -29,7 +29,7 @@ Args: TypeAlias = Sequence[Any]
 Named: TypeAlias = Mapping[str, Any]
 Apply: TypeAlias = Callable[[Any], Any]
 Cuts: TypeAlias = Counter[str]
-"""How many texts each template has shortened."""
+"""How many fields each template has cut short, or left empty because what belongs there does not fit."""
 
 
 class TemplateError(ValueError):
@@ -79,7 +79,7 @@ def _round(digits: Any = 0) -> Apply:
     return apply
 
 
-def _truncate(longest: Any, cuts: Cuts, label: str) -> Apply:
+def _truncate(longest: Any, *, cuts: Cuts, label: str) -> Apply:
     most = _whole(longest, 1, _LONGEST)
 
     def apply(value: Any) -> str:
@@ -88,6 +88,33 @@ def _truncate(longest: Any, cuts: Cuts, label: str) -> Apply:
             return found
         cuts[label] += 1
         return found[: most - 1] + CUT
+
+    return apply
+
+
+def _lines(longest: Any = 100, *, cuts: Cuts, label: str) -> Apply:
+    most = _whole(longest, 1, 1000)
+
+    def apply(value: Any) -> str:
+        found, whole = readable(value, most)
+        if not whole:
+            cuts[label] += 1
+        return found
+
+    return apply
+
+
+def _within(least: Any, most: Any, *, cuts: Cuts, label: str) -> Apply:
+    """A number that is not the true one would be worse than none."""
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (least, most)) or not least < most:
+        raise TemplateError("needs two numbers, the smaller one first, for example within(0, 100)")
+
+    def apply(value: Any) -> int | float | None:
+        found = _number(value)
+        if least <= found <= most:
+            return found
+        cuts[label] += 1
+        return None
 
     return apply
 
@@ -199,6 +226,7 @@ _MAKERS: Final[dict[str, Callable[..., Apply]]] = {
     "iso": _iso,
     "join": _join,
     "json": _plain(to_json),
+    "lines": _lines,
     "lower": _plain(lambda value: text(value).lower()),
     "map": _map,
     "number": _plain(_number),
@@ -208,7 +236,9 @@ _MAKERS: Final[dict[str, Callable[..., Apply]]] = {
     "slug": _plain(_slug),
     "truncate": _truncate,
     "upper": _plain(lambda value: text(value).upper()),
+    "within": _within,
 }
+_CUTTING: Final = {"lines", "truncate", "within"}
 NAMES: Final = tuple(sorted([*_MAKERS, "default"]))
 
 
@@ -217,7 +247,7 @@ def make(name: str, args: Args, named: Named, cuts: Cuts, label: str) -> Apply:
     maker = _MAKERS.get(name)
     if maker is None:
         raise TemplateError(f"there is no filter {name!r}; there are {', '.join(NAMES)}")
-    more = {"cuts": cuts, "label": label} if name == "truncate" else {}
+    more = {"cuts": cuts, "label": label} if name in _CUTTING else {}
     if named and name != "map":
         raise TemplateError(f"filter {name} takes no names")
     try:

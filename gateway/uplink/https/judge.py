@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -41,9 +41,9 @@ class Places:
     def of(options: ErrorPaths) -> Places:
         return Places(*(tuple(map(paths.parse, given)) for given in (options.code, options.message, options.fields)))
 
-    def said(self, document: Any) -> Said:
+    def said(self, document: Any, hide: Callable[[str], str]) -> Said:
         fields = next((found for keys in self.fields if (found := paths.texts_at(document, keys))), [])
-        return Said(_first(document, self.code), _first(document, self.message), tuple(fields[:20]))
+        return Said(_first(document, self.code), _first(document, self.message), tuple(fields[:20]), hide)
 
 
 def _first(document: Any, places: Sequence[paths.Keys]) -> str:
@@ -82,7 +82,7 @@ class Judge:
             return self._items.outcomes(document, marks, answer, now_seconds)
         if self._ok is None or self._ok(document):
             return [SENT] * len(marks)
-        said, tells = self._error.said(document), self._options.error
+        said, tells = self._error.said(document, answer.hide), self._options.error
         if (tells.code or tells.message) and not (said.code or said.message):
             # It was not taken, or not yet, and nobody says why: no event may be blamed for that.
             return [Outcome.retry(f"{answer.status}, but {answer.said()}", unknown=True)] * len(marks)
@@ -108,7 +108,7 @@ class Judge:
 
     def _said(self, answer: Answer) -> Said:
         try:
-            return self._error.said(answer.document())
+            return self._error.said(answer.document(), answer.hide)
         except ValueError:
             return Said()
 
@@ -128,14 +128,14 @@ class Judge:
         if status in options.auth_status or _among(said.code, options.auth_codes):
             return Outcome.hold(f"the receiver refuses our credentials ({words})", wait)
         for quota in options.quota:
-            if _fits(quota, status, said.code):
+            if _fits(quota, status, said):
                 until = 3600 - now_seconds % 3600 if quota.hold == "next_hour" else quota.hold
                 return Outcome.hold(f"an allowance of the receiver is used up ({words})", wait or float(until))
-        if any(_fits(rule, status, said.code) for rule in options.duplicate_ok):
+        if any(_fits(rule, status, said) for rule in options.duplicate_ok):
             return DUPLICATE
         if _among(said.code, options.hold_codes):
             return Outcome.hold(f"the receiver must be set up first ({words})", wait)
-        if _among(said.code, options.retryable_codes):
+        if _among(said.code, options.retryable_codes) or any(_fits(rule, status, said) for rule in options.retryable):
             return Outcome.retry(words, wait, unknown=status is not None and (status >= 500 or status in _UNKNOWN))
         return self._by_status(status, said, words, wait)
 
@@ -156,5 +156,7 @@ def _among(code: str, wanted: Sequence[str]) -> bool:
     return bool(code) and any(fnmatchcase(code, pattern) for pattern in wanted)
 
 
-def _fits(rule: MatchRule, status: int | None, code: str) -> bool:
-    return (rule.status is None or rule.status == status) and (rule.code is None or _among(code, [rule.code]))
+def _fits(rule: MatchRule, status: int | None, said: Said) -> bool:
+    if rule.status not in (None, status) or not (rule.code is None or _among(said.code, [rule.code])):
+        return False
+    return rule.message is None or fnmatchcase(" ".join([said.message, *said.fields]), rule.message)

@@ -19,13 +19,16 @@ from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.encryption import context_of, in_words, refuses_us, why
 from gateway.uplink.https.masking import Masking
 from gateway.uplink.https.oauth import LoginRefused, Token, Tokens
-from gateway.uplink.https.outward import Proxy, proxy_for
+from gateway.uplink.https.outward import Proxy, port_of, proxy_for
 
 _REACH_SECONDS = 9.0
 _DRAIN_SECONDS = 1.0
 _DRAIN_MOST = 64 * 1024
 # Beyond this aiohttp wants a file, so that it can send in pieces.
 _LARGE = 1 << 20
+
+
+UnderWay = Callable[[bool], None]
 
 
 class Unanswered(Exception):
@@ -36,7 +39,7 @@ class Link:
     """One destination. A constructor does no I/O; `open` does."""
 
     def __init__(self, options: HttpsOptions, context: UplinkContext) -> None:
-        self._masking = Masking(context.secret)
+        self._masking: Masking = context.shared.setdefault("masking", Masking(context.secret))
         self._options, self._context = options, replace(context, secret=self._masking.secret)
         parts = urlsplit(options.https)
         self.peer = f"{parts.scheme}://{parts.netloc}"
@@ -45,6 +48,8 @@ class Link:
         self._own: dict[str, str] = {}
         self._signers: list[signing.Sign] = []
         self.tokens: Tokens | None = None
+        if options.auth.is_oauth:
+            self.tokens = context.shared.setdefault("tokens", Tokens(options.auth, self._base, self._context))
 
     async def open(self) -> None:
         """A wrong name, port or certificate shows here, before an event waits. Raises NotConnected, ConfigError."""
@@ -54,7 +59,6 @@ class Link:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_going)
         await self._reach(tls if self._base.startswith("https") else None)
-        self.tokens = Tokens(options.auth, self._base, self._context, self._ask_for_token) if options.auth.is_oauth else None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=options.concurrency + 1),
             timeout=aiohttp.ClientTimeout(total=None),  # whoever calls has one for all its requests together
@@ -70,15 +74,15 @@ class Link:
     async def log_in(self) -> None:
         """If there is something to log in at. Raises NotConnected, LoginRefused."""
         if self.tokens is not None:
-            await self.tokens.current()
+            await self.tokens.current(self._ask_for_token)
 
     async def send(
-        self, path: str, body: bytes, headers: Mapping[str, str], id_: str, refused: Callable[[Answer], bool], gone: Callable[[], None]
+        self, path: str, body: bytes, headers: Mapping[str, str], id_: str, refused: Callable[[Answer], bool], under_way: UnderWay
     ) -> Answer:
         """One request, and with OAuth the same once more after a new login, if the first is refused for its token.
 
-        id_   what signatures call it
-        gone  told when the first byte of it goes out: from then on it may have been taken
+        id_         what signatures call it
+        under_way   told True when the first byte of it goes out: from then on it may have been taken; False when it was refused
         raises NotConnected   it cannot have been taken
         raises Unanswered     nobody knows
         raises LoginRefused   there is no token to be had
@@ -86,7 +90,7 @@ class Link:
         signed = self._signature(id_, body)
         method, most = self._options.method, self._options.result.longest_answer
         needs_body = self._options.result.ok is not None or self._options.result.per_item is not None
-        return await self._with_token(path, refused, method, body, {**headers, **signed}, most if needs_body else 0, gone)
+        return await self._with_token(path, refused, method, body, {**headers, **signed}, most if needs_body else 0, under_way)
 
     async def get(self, path: str, refused: Callable[[Answer], bool] = lambda answer: answer.status == 401) -> Answer:
         """Raises as `send` does."""
@@ -113,15 +117,16 @@ class Link:
         body: bytes | None,
         headers: Mapping[str, str],
         most: int,
-        gone: Callable[[], None] | None = None,
+        under_way: UnderWay = lambda _: None,
     ) -> Answer:
-        token = await self.tokens.current() if self.tokens is not None else None
-        answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, gone)
+        token = await self.tokens.current(self._ask_for_token) if self.tokens is not None else None
+        answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, under_way)
         if self.tokens is not None and token is not None and refused(answer):
+            under_way(False)
             self.tokens.drop(token)
-            token = await self.tokens.current()
-            answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, gone)
-        return self._without_secrets(answer)
+            token = await self.tokens.current(self._ask_for_token)
+            answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, under_way)
+        return answer
 
     def _url(self, path: str, token: Token | None) -> str:
         base = token.base if token is not None and token.base else self._base
@@ -133,17 +138,12 @@ class Link:
 
     async def _ask_for_token(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         try:
-            answer = await self._once("POST", url, body, headers, _DRAIN_MOST)
+            return await self._once("POST", url, body, headers, _DRAIN_MOST)
         except Unanswered as exc:
             raise NotConnected(urlsplit(url).netloc, f"the token endpoint gives no answer: {exc}") from exc
-        # A token that is given out may be the one that was given out before: what succeeds is not masked.
-        return answer if answer.taken else self._without_secrets(answer)
-
-    def _without_secrets(self, answer: Answer) -> Answer:
-        return replace(answer, body=self._masking.masked(answer.body))
 
     async def _once(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most: int, gone: Callable[[], None] | None = None
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], most: int, under_way: UnderWay = lambda _: None
     ) -> Answer:
         if self._session is None:
             raise NotConnected(self.peer, "not connected")
@@ -158,15 +158,15 @@ class Link:
                 allow_redirects=False,
                 proxy=proxy.url if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
-                trace_request_ctx=gone,
+                trace_request_ctx=under_way,
             ) as answer:
-                return await _read(answer, most)
+                return replace(await _read(answer, most), hide=self._masking.masked)
         except (aiohttp.ClientError, OSError) as exc:
             raise self._lost(exc, urlsplit(url).netloc, proxy) from exc
 
     def _lost(self, exc: aiohttp.ClientError | OSError, peer: str, proxy: Proxy | None) -> Exception:
         if isinstance(exc, aiohttp.ClientHttpProxyError) and proxy is not None:
-            return NotConnected(proxy.peer, f"refuses the way to {peer}: {exc.status} {exc.message}"[:200])
+            return NotConnected(proxy.peer, self._masking.masked(f"refuses the way to {peer}: {exc.status} {exc.message}")[:200])
         if isinstance(exc, aiohttp.ClientProxyConnectionError) and proxy is not None:
             return NotConnected(proxy.peer, why(exc))
         if isinstance(exc, aiohttp.ClientConnectorError):
@@ -178,12 +178,11 @@ class Link:
     async def _reach(self, tls: ssl.SSLContext | None) -> None:
         """Open a connection and close it again; with a proxy, only to that."""
         proxy, seconds = self._proxy(self._base), min(_REACH_SECONDS, self._options.timeout)
-        parts = urlsplit(proxy.url if proxy else self._base)
-        peer, default = (proxy.peer, 80) if proxy else (self.peer, 443 if tls else 80)
+        first, peer = (proxy.url, proxy.peer) if proxy else (self._base, self.peer)
         try:
             async with asyncio.timeout(seconds):
                 began = self._context.clock.monotonic()
-                reader, writer = await asyncio.open_connection(parts.hostname, parts.port or default, ssl=None if proxy else tls)
+                reader, writer = await asyncio.open_connection(urlsplit(first).hostname, port_of(first), ssl=None if proxy else tls)
                 try:
                     if tls and not proxy and await _hangs_up(reader, self._context.clock.monotonic() - began):
                         raise NotConnected(peer, "hangs up after the handshake: it refuses our certificate, or wants one")
@@ -233,9 +232,9 @@ class Link:
 
 async def _going(_session: aiohttp.ClientSession, context: object, _params: object) -> None:
     """Called by aiohttp just before the headers are written; a request that waits for its connection has not come so far."""
-    gone: Callable[[], None] | None = getattr(context, "trace_request_ctx", None)
-    if gone is not None:
-        gone()
+    under_way: UnderWay | None = getattr(context, "trace_request_ctx", None)
+    if under_way is not None:
+        under_way(True)
 
 
 async def _hangs_up(reader: asyncio.StreamReader, handshake_seconds: float) -> bool:

@@ -31,11 +31,15 @@ Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
 
 
 class LoginRefused(Exception):
-    """The login is wrong, not the line. `code` is the endpoint's word for it."""
+    """No token for a while, and nobody should ask for one: the login is wrong, or the endpoint wants to be left alone.
 
-    def __init__(self, why: str, code: str = "") -> None:
+    code            the endpoint's word for it
+    after_seconds   how long
+    """
+
+    def __init__(self, why: str, code: str = "", after_seconds: float = SLOW_PROBE_SECONDS) -> None:
         super().__init__(why)
-        self.code = code
+        self.code, self.after_seconds = code, after_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +52,13 @@ class Token:
 
 
 class Tokens:
-    """Of one destination.
+    """Of one destination: what sends to it and what brings its verdicts log in once, and keep one pause after a refusal.
 
     address_   the destination's, for a token_url that is a path
-    post       asks an endpoint; raises NotConnected
     """
 
-    def __init__(self, options: AuthOptions, address_: str, context: UplinkContext, post: Post) -> None:
-        self._options, self._context, self._post = options, context, post
+    def __init__(self, options: AuthOptions, address_: str, context: UplinkContext) -> None:
+        self._options, self._context = options, context
         self._url = urljoin(address_, options.token_url or "")
         self._peer = urlsplit(self._url).netloc
         self._lock = asyncio.Lock()
@@ -63,18 +66,22 @@ class Tokens:
         self._refused: tuple[float, LoginRefused] | None = None
         self._skew = 0.0
 
-    async def current(self) -> Token:
-        """Logs in when there is none; raises NotConnected when the endpoint does not answer, else LoginRefused."""
+    async def current(self, post: Post) -> Token:
+        """Logs in when there is none; raises NotConnected when the endpoint does not answer, else LoginRefused.
+
+        post   asks an endpoint, on the session of whoever wants the token; raises NotConnected
+        """
         async with self._lock:
             now = self._context.clock.monotonic()
             if self._token is not None and now < self._token.until:
                 return self._token
             if self._refused is not None and now < self._refused[0]:
-                raise self._refused[1]
+                until, exc = self._refused
+                raise LoginRefused(str(exc), exc.code, until - now)
             try:
-                self._token = await self._log_in()
+                self._token = await self._log_in(post)
             except LoginRefused as exc:
-                self._refused = (now + SLOW_PROBE_SECONDS, exc)
+                self._refused = (now + exc.after_seconds, exc)
                 raise
             return self._token
 
@@ -83,23 +90,23 @@ class Tokens:
         if self._token is token:
             self._token = None
 
-    async def _log_in(self) -> Token:
-        answer = await self._ask()
+    async def _log_in(self, post: Post) -> Token:
+        answer = await self._ask(post)
         if _refusal(answer) and self._options.kind == "oauth2_jwt_bearer" and self._clock_was_wrong(answer):
-            answer = await self._ask()
+            answer = await self._ask(post)
         if not answer.taken:
             raise self._why(answer)
         try:
             said = answer.document()
             return self._token_of(said if isinstance(said, dict) else {})
         except ValueError as exc:
-            raise NotConnected(self._peer, f"the token endpoint's answer cannot be used: {exc}") from exc
+            raise NotConnected(self._peer, f"the token endpoint's answer cannot be used: {answer.hide(str(exc))}"[:300]) from exc
 
-    async def _ask(self) -> Answer:
+    async def _ask(self, post: Post) -> Answer:
         form, headers = self._form()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         headers["Accept"] = "application/json"
-        return await self._post(self._url, urlencode(form).encode(), headers)
+        return await post(self._url, urlencode(form).encode(), headers)
 
     def _form(self) -> tuple[dict[str, str], dict[str, str]]:
         options, headers = self._options, dict[str, str]()
@@ -146,10 +153,13 @@ class Tokens:
 
     def _why(self, answer: Answer) -> Exception:
         code, description = _words(answer)
-        if not _refusal(answer):
-            return NotConnected(self._peer, f"the token endpoint answers {answer.status}: {code or answer.said()}"[:200])
-        said = ": ".join(filter(None, (code, description))) or answer.said()
-        return LoginRefused(f"the token endpoint refuses the login ({answer.status}: {said})"[:300], code)
+        said = excerpt(answer.hide(": ".join(filter(None, (code, description))))) or answer.said()
+        wait = answer.wait_seconds(self._context.clock.now_ns() / 1e9 + self._skew)
+        if _refusal(answer):
+            why = f"the token endpoint refuses the login ({answer.status}: {said})"
+            return LoginRefused(why[:300], code, max(wait, SLOW_PROBE_SECONDS))
+        why = f"the token endpoint answers {answer.status}: {said}"[:200]
+        return LoginRefused(f"{why}; it asks for {wait:.0f} s", code, wait) if wait else NotConnected(self._peer, why)
 
     def _token_of(self, said: Mapping[str, Any]) -> Token:
         """Raises ValueError."""
@@ -185,4 +195,4 @@ def _words(answer: Answer) -> tuple[str, str]:
         return "", ""
     if not isinstance(said, dict):
         return "", ""
-    return excerpt(str(said.get("error") or "")), excerpt(str(said.get("error_description") or ""))
+    return str(said.get("error") or ""), str(said.get("error_description") or "")

@@ -23,7 +23,17 @@ class Proxy:
 
     @property
     def peer(self) -> str:
-        return f"proxy {urlsplit(self.url).netloc}"
+        parts = urlsplit(self.url)
+        return f"proxy {parts.netloc if parts.port else f'{parts.netloc}:{port_of(self.url)}'}"
+
+
+def port_of(url: str) -> int:
+    """
+    >>> port_of("https://proxy.example"), port_of("http://proxy.example"), port_of("https://proxy.example:3128")
+    (443, 80, 3128)
+    """
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def proxy_for(url: str, options: ProxyOptions | None, secret: Callable[[SecretRef], str]) -> Proxy | None:

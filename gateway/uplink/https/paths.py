@@ -60,17 +60,17 @@ def walk(value: Any, keys: Keys) -> Any:
 
 
 def text_at(value: Json, keys: Keys | None) -> str:
-    """As short text; empty: nothing there, or no path given."""
+    """As text; empty: nothing there, or no path given."""
     found = MISSING if keys is None else walk(value, keys)
-    return "" if found is MISSING or found is None else str(found)[:300]
+    return "" if found is MISSING or found is None else str(found)
 
 
 def texts_at(value: Json, keys: Keys | None) -> list[str]:
-    """One or a list of them as a list of short texts."""
+    """One or a list of them as a list of texts."""
     found = MISSING if keys is None else walk(value, keys)
     if found is MISSING or found is None:
         return []
-    return [str(each)[:300] for each in (found if isinstance(found, list) else [found])]
+    return [str(each) for each in (found if isinstance(found, list) else [found])]
 
 
 Condition: TypeAlias = Callable[[Any], bool]

@@ -11,15 +11,17 @@ from typing import Any, NamedTuple, Protocol
 from gateway.contract import SENT, Outcome
 from gateway.uplink.https import paths
 from gateway.uplink.https.answers import Answer, excerpt
+from gateway.uplink.https.filters import to_json
 from gateway.uplink.https.rules import PerItem
 
 
 class Said(NamedTuple):
-    """A refusal in the receiver's words."""
+    """A refusal in the receiver's words, as it came; `words` and `label` are without secrets."""
 
     code: str = ""
     message: str = ""
     fields: tuple[str, ...] = ()
+    hide: Callable[[str], str] = str
 
     def words(self, status: int | None = None) -> str:
         """For people; empty: it said nothing."""
@@ -27,16 +29,16 @@ class Said(NamedTuple):
         if not text:
             return ""
         named = f" ({', '.join(self.fields)})" if self.fields else ""
-        return excerpt(f"{status} {text}{named}" if status is not None else f"{text}{named}")
+        return excerpt(self.hide(f"{status} {text}{named}" if status is not None else f"{text}{named}"))
 
     def label(self, status: int | None) -> str:
         """For machines: the code, and the fields it is about."""
         code = self.code or (str(status) if status is not None else "refused")
-        return f"{code}: {', '.join(self.fields)}"[:200] if self.fields else code[:200]
+        return self.hide(f"{code}: {', '.join(self.fields)}" if self.fields else code)[:200]
 
 
 class Places(Protocol):
-    def said(self, document: Any) -> Said: ...
+    def said(self, document: Any, hide: Callable[[str], str]) -> Said: ...
 
 
 Refusal = Callable[[int | None, Said, Answer, float], Outcome]
@@ -64,7 +66,7 @@ class Items:
             return self._by_name(found, document, marks, judged)
         if not isinstance(found, list) or len(found) != len(marks):
             count = f"{len(found)} results" if isinstance(found, list) else "no list of results"
-            said = self._places.said(document)
+            said = self._places.said(document, answer.hide)
             return [_unknown(f"the answer holds {count} for {len(marks)} events {said.words()}".rstrip())] * len(marks)
         return [judged(result) for result in found]
 
@@ -81,9 +83,9 @@ class Items:
     def _one(self, result: Any, answer: Answer, now_seconds: float) -> Outcome:
         if self._id is None and self._ok is not None and self._ok(result):
             return SENT
-        said = self._places.said(result)
+        said = self._places.said(result, answer.hide)
         if not said.code and not said.message:
-            return _unknown(f"a result says neither that it was taken nor why not: {excerpt(str(result))}")
+            return _unknown(f"a result says neither that it was taken nor why not: {excerpt(answer.hide(to_json(result)))}")
         return self._refusal(None, said, answer, now_seconds)
 
 

@@ -1,7 +1,7 @@
 """Which events share a request, and what each becomes in it. Pure.
 
 An entry is what stands for one event in a request, or for several of one key. No event goes before an earlier one of its
-machine, unless both are in one request, where they keep their order.
+machine, unless both are in one request. There they keep their order, but that those of one key stand where the first of them stood.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class Entry:
     mark: str = ""
     idempotency: str = ""
     fields: dict[str, Any] | None = None
-    machines: set[str] = field(default_factory=set)
     parts: list[Entry] = field(default_factory=list)
 
 
@@ -72,9 +71,7 @@ class Mapper:
         """Raises Unfit."""
         view = View(event)
         fields = self._fields(view)
-        made = Entry(
-            [row], event, b"" if fields is not None and self._coalesce else self._body(event, fields), machines={event.partitionkey}
-        )
+        made = Entry([row], event, self._body(event, fields))
         made.fields = fields if self._coalesce else None
         varies = self._path_varies or self._headers_vary
         made.path = self._path(view) if self._path_varies else self._options.path
@@ -123,29 +120,92 @@ def plan(events: Sequence[Event], mapper: Mapper, options: HttpsOptions) -> tupl
     """Requests in the order they are to be sent, and what becomes of the events that can be in none."""
     refused: dict[int, Outcome] = {}
     entries: list[Entry] = []
-    latest: dict[tuple[str, str], Entry] = {}
+    most = options.body.max_bytes
     for row, event in enumerate(events):
         try:
             entry = mapper.entry(row, event)
-            earlier = latest.get((entry.group, entry.key)) if entry.fields is not None and entry.key else None
-            if earlier is not None:
-                _merge(earlier, entry)
-                continue
         except Unfit as exc:
             refused[row] = Outcome.park(f"the event does not fit: {exc}"[:300])
             continue
-        latest[(entry.group, entry.key)] = entry
-        entries.append(entry)
-    return _packed(_sized(entries, options.body.max_bytes, refused), options), refused
+        if most is not None and len(entry.body) > most:
+            refused[row] = Outcome.park(f"too large: {len(entry.body)} bytes, at most {most} are allowed")
+        else:
+            entries.append(entry)
+    return packed(entries, options), refused
 
 
-def _merge(earlier: Entry, later: Entry) -> None:
+def packed(entries: Sequence[Entry], options: HttpsOptions) -> list[list[Entry]]:
+    """Each entry goes into its group's open request, if that is not before one of its machines; of one key, they become one there."""
+    requests: list[_Request] = []
+    opened: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for entry in entries:
+        at = opened.get(entry.group, -1)
+        machine = entry.event.partitionkey
+        if not (at >= max(last.get(machine, -1), 0) and requests[at].takes(entry)):
+            at = opened[entry.group] = len(requests)
+            requests.append(_Request(options))
+            requests[at].takes(entry)
+        last[machine] = at
+    return [request.entries for request in requests]
+
+
+def halves(entries: Sequence[Entry], options: HttpsOptions) -> list[list[Entry]]:
+    """A request that was refused, in two; in more where a machine's events would change their order: what was merged goes apart then."""
+    first, second = entries[: len(entries) // 2], entries[len(entries) // 2 :]
+    latest = {part.event.partitionkey: part.rows[0] for part in in_order(first)}
+    if all(part.rows[0] > latest.get(part.event.partitionkey, -1) for part in in_order(second)):
+        return [list(first), list(second)]
+    alone = in_order(entries)
+    half = len(alone) // 2
+    return [*packed(alone[:half], options), *packed(alone[half:], options)]
+
+
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
+    """One per event, in the order of the events."""
+    return sorted((part for entry in entries for part in entry.parts or [entry]), key=lambda part: part.rows)
+
+
+class _Request:
+    """Entries that go together, as long as there is room."""
+
+    def __init__(self, options: HttpsOptions) -> None:
+        body = options.body
+        self.entries: list[Entry] = []
+        self._by_key: dict[str, int] = {}
+        self._size = 0
+        self._most = 1 if body.form in SINGLE else body.max_items
+        self._room = body.max_bytes if body.max_bytes is not None else float("inf")
+
+    def takes(self, entry: Entry) -> bool:
+        """False: it does not go in any more; the first one always does."""
+        at = self._by_key.get(entry.key, -1) if entry.key else -1
+        if at >= 0 and entry.fields is None:
+            return False
+        before = self.entries[at] if at >= 0 else None
+        made = entry if before is None else _merged(before, entry)
+        size = self._size + len(made.body) + 1 - (len(before.body) + 1 if before else 0)
+        if self.entries and (size > self._room or (before is None and len(self.entries) >= self._most)):
+            return False
+        if before is None:
+            self._by_key[entry.key] = len(self.entries)
+            self.entries.append(made)
+        else:
+            self.entries[at] = made
+        self._size = size
+        return True
+
+
+def _merged(earlier: Entry, later: Entry) -> Entry:
     """As if both had been written one after the other: what the later one does not say stays."""
-    earlier.parts = [*(earlier.parts or [replace(earlier)]), later]
-    earlier.fields = _over(later.fields or {}, earlier.fields or {})
-    earlier.rows = earlier.rows + later.rows
-    earlier.machines = earlier.machines | later.machines
-    earlier.event, earlier.mark, earlier.idempotency = later.event, later.mark, later.idempotency
+    fields = _over(later.fields or {}, earlier.fields or {})
+    return replace(
+        later,
+        rows=earlier.rows + later.rows,
+        fields=fields,
+        body=encoded(fields),
+        parts=[*(earlier.parts or [earlier]), later],
+    )
 
 
 def _over(later: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
@@ -153,55 +213,6 @@ def _over(later: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
         key: _over(value, earlier[key]) for key, value in later.items() if isinstance(value, dict) and isinstance(earlier.get(key), dict)
     }
     return {**earlier, **later, **both}
-
-
-def _sized(entries: list[Entry], most: int | None, refused: dict[int, Outcome]) -> list[Entry]:
-    kept: list[Entry] = []
-    for entry in entries:
-        try:
-            entry.body = entry.body if entry.fields is None else encoded(entry.fields)
-        except Unfit as exc:
-            refused |= dict.fromkeys(entry.rows, Outcome.park(f"the event does not fit: {exc}"[:300]))
-            continue
-        if most is not None and len(entry.body) > most and entry.parts:
-            kept += _sized(entry.parts, most, refused)
-        elif most is not None and len(entry.body) > most:
-            refused |= dict.fromkeys(entry.rows, Outcome.park(f"too large: {len(entry.body)} bytes, at most {most} are allowed"))
-        else:
-            kept.append(entry)
-    return kept
-
-
-def apart(entry: Entry, most: int | None) -> tuple[list[Entry], dict[int, Outcome]]:
-    """The events of a merged entry, each alone and in their order, and what becomes of those that cannot be sent."""
-    refused: dict[int, Outcome] = {}
-    return _sized(entry.parts, most, refused), refused
-
-
-def _packed(entries: list[Entry], options: HttpsOptions) -> list[list[Entry]]:
-    """Each entry goes into its group's open request, if that is not before one of its machines."""
-    body = options.body
-    most = 1 if body.form in SINGLE else body.max_items
-    room = body.max_bytes if body.max_bytes is not None else float("inf")
-    requests: list[list[Entry]] = []
-    sizes: list[int] = []
-    keys: list[set[str]] = []
-    opened: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for entry in entries:
-        at = opened.get(entry.group, -1)
-        not_before = max((last.get(machine, -1) for machine in entry.machines), default=-1)
-        fits = at >= max(not_before, 0) and len(requests[at]) < most and sizes[at] + len(entry.body) + 1 <= room
-        if not fits or (entry.key and entry.key in keys[at]):
-            at = opened[entry.group] = len(requests)
-            requests.append([])
-            sizes.append(0)
-            keys.append(set())
-        requests[at].append(entry)
-        sizes[at] += len(entry.body) + 1
-        keys[at].add(entry.key)
-        last |= dict.fromkeys(entry.machines, at)
-    return requests
 
 
 def _segment(value: str) -> str:

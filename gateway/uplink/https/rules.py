@@ -17,7 +17,8 @@ class MatchRule(StrictModel):
     """An answer or an item with this status and this code; what is not given is not looked at."""
 
     status: Status | None = None
-    code: str | None = Field(None, min_length=1)
+    code: str | None = Field(None, min_length=1, description="with * as wildcard")
+    message: str | None = Field(None, min_length=1, description="of its text and the names of its fields, with * as wildcard")
 
     @model_validator(mode="after")
     def _says_something(self) -> MatchRule:
@@ -97,6 +98,7 @@ class ResultOptions(StrictModel):
     duplicate_ok: list[MatchRule] = Field(default_factory=list, description="answers that say that the event is there already")
     retryable_status: list[Status] = Field(default=[408, 409, 425, 429, 500, 502, 503, 504], description="try again later")
     retryable_codes: list[str] = Field(default_factory=list, description="codes that say the same")
+    retryable: list[MatchRule] = Field(default_factory=list, description="answers that say the same, for where a code alone does not tell")
     hold_status: list[Status] = Field(default=[402, 403, 404, 405, 407, 415], description="nothing an event could be guilty of")
     hold_codes: list[str] = Field(default_factory=list, description="codes that say the same, for example a permission that is missing")
     drift_codes: list[str] = Field(

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -21,6 +21,7 @@ log = logging.getLogger("lineside")
 OVERLAP = timedelta(minutes=2)
 FIRST = timedelta(days=30)
 _PAGES = 50
+_MOST_CASES = 2000
 _VERDICTS = {
     "true_positive": Judgement.TRUE_POSITIVE,
     "false_alarm": Judgement.FALSE_ALARM,
@@ -39,10 +40,13 @@ class Get(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far we have read, by the org's clock, and what was seen in the overlap before it."""
+    """How far we have read, by the org's clock, and which verdict each case had when it was last told, with the time of that.
+
+    A case that is forgotten, because there were newer ones, is told again when somebody edits it; its verdict only repeats itself then.
+    """
 
     at: datetime
-    seen: frozenset[str] = frozenset()
+    told: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
@@ -117,32 +121,43 @@ def question(gateway: str, since: datetime) -> str:
 
 
 def newer(rows: Iterable[Mapping[str, Any]], mark: Mark) -> tuple[list[Verdict], Mark]:
-    """Verdicts that were not seen yet, each once, and the mark after them. Rows that make no sense are told in the log."""
-    found: dict[str, Verdict] = {}
-    times: dict[str, datetime] = {}
+    """What changed, and the mark after it. Rows that make no sense are told in the log.
+
+    A case is asked for again whenever it was edited, so what counts is that its verdict is another than the one told last.
+    """
+    found: list[Verdict] = []
+    told = dict(mark.told)
     for row in rows:
         at = moment(row.get("SystemModstamp"))
         verdict = understand(row, at) if at else None
         if at is None or verdict is None:
-            log.warning("verdict not understood", extra={"fields": {"case": str(row.get("CaseNumber"))[:30], "row": str(dict(row))[:200]}})
+            facts = {"case": str(row.get("CaseNumber"))[:30], "verdict": str(row.get("Gateway_Verdict__c"))[:50]}
+            log.warning("verdict not understood", extra={"fields": facts})
             continue
-        times[verdict.id] = at
-        if verdict.id not in mark.seen:
-            found[verdict.id] = verdict
-    latest = max([mark.at, *times.values()])
-    after = Mark(latest, frozenset(id_ for id_, at in times.items() if at >= latest - OVERLAP))
-    return list(found.values()), after
+        case = _short(str(row["Id"]))
+        if told.pop(case, ("",))[0] != verdict.judgement.value:
+            found.append(verdict)
+        told[case] = verdict.judgement.value, at
+    latest = max([mark.at, *(at for _, at in told.values())])
+    newest = sorted(told.items(), key=lambda item: item[1][1], reverse=True)
+    kept = {case: last for number, (case, last) in enumerate(newest) if number < _MOST_CASES or last[1] >= latest - OVERLAP}
+    return found, Mark(latest, kept)
+
+
+def _short(id_: str) -> str:
+    """The 15 characters that count; the other three are a checksum of their case."""
+    return id_[:15]
 
 
 def understand(row: Mapping[str, Any], at: datetime) -> Verdict | None:
-    """The same verdict on the same case has the same id, however often the case is changed and read."""
+    """What was read twice has the same id; a verdict that comes back after another one has a new id, for it is a new one."""
     case, incident = row.get("Id"), row.get("Gateway_Alarm_Id__c")
     judgement = _VERDICTS.get(str(row.get("Gateway_Verdict__c")).strip().lower().replace(" ", "_"))
     if judgement is None or not isinstance(case, str) or not isinstance(incident, str) or not case or not incident:
         return None
     by = row.get("LastModifiedBy")
     return Verdict(
-        id=f"sf-{blake2b(f'{case[:15]}:{judgement.value}'.encode(), digest_size=10).hexdigest()}",
+        id=f"sf-{blake2b(f'{_short(case)}:{judgement.value}:{at.isoformat()}'.encode(), digest_size=10).hexdigest()}",
         incident=incident,
         judgement=judgement,
         t_ns=int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000,
@@ -166,11 +181,12 @@ def moment(text: object) -> datetime | None:
 
 
 def load(file: Path) -> Mark | None:
-    """None: there is none yet, or it is of no use; then more is read again, and known again by its id."""
+    """None: there is none yet, or it is of no use; then more is read again, and known again by its id if nobody edited the case."""
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
         at = moment(said["at"])
-        return Mark(at, frozenset(map(str, said["seen"]))) if at else None
+        told = {str(case): (str(judgement), _sure(time)) for case, (judgement, time) in dict(said.get("told", {})).items()}
+        return Mark(at, told) if at else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as exc:
@@ -178,12 +194,20 @@ def load(file: Path) -> Mark | None:
         return None
 
 
+def _sure(text: object) -> datetime:
+    found = moment(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time")
+    return found
+
+
 def save(file: Path, mark: Mark) -> None:
     """Whole or not at all, also through a power cut."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".tmp")
     with beside.open("w", encoding="utf-8") as out:
-        json.dump({"at": mark.at.isoformat(), "seen": sorted(mark.seen)}, out)
+        told = {case: (judgement, at.isoformat()) for case, (judgement, at) in mark.told.items()}
+        json.dump({"at": mark.at.isoformat(), "told": told}, out)
         out.flush()
         os.fsync(out.fileno())
     beside.replace(file)

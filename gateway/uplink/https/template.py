@@ -32,7 +32,7 @@ class Scope:
     """What templates have beside the event.
 
     vars   constants of the options; None: not known yet, any name will do
-    cuts   counts shortened texts, by template
+    cuts   counts what did not fit, by template
     """
 
     vars: Mapping[str, Json] | None = None

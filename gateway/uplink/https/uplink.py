@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gateway.contract import Event, NotConnected, Outcome, OutcomeKind, UplinkContext
 from gateway.uplink.https.answers import Answer
@@ -12,9 +12,9 @@ from gateway.uplink.https.compose import Composer, identity
 from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.judge import Judge
 from gateway.uplink.https.limits import Limits
-from gateway.uplink.https.link import Link, Unanswered
+from gateway.uplink.https.link import Link, Unanswered, UnderWay
 from gateway.uplink.https.oauth import SLOW_PROBE_SECONDS, LoginRefused
-from gateway.uplink.https.plan import Entry, Mapper, apart, plan
+from gateway.uplink.https.plan import Entry, Mapper, halves, in_order, plan
 from gateway.uplink.https.sending import Sending
 from gateway.uplink.https.shape import SINGLE
 from gateway.uplink.https.template import Scope
@@ -35,7 +35,7 @@ class HttpsUplink:
         self._link = Link(options, context)
         self._limits = Limits(self._link.get_json, context.used, context.clock, options.limits) if options.limits else None
         self._used = self._limits.told if self._limits else context.used
-        self._told = float("-inf")
+        self._told, self._counted = float("-inf"), 0
 
     async def connect(self) -> None:
         """Opens a connection and closes it again; logging in is left to the first request, so that a refusal is held, not repeated."""
@@ -75,9 +75,12 @@ class HttpsUplink:
                 for request in lane:
                     await self._deliver(sending, request)
 
-        async with asyncio.TaskGroup() as slots:
-            for _ in range(min(self._options.concurrency, len(lanes))):
-                slots.create_task(slot())
+        try:
+            async with asyncio.TaskGroup() as slots:
+                for _ in range(min(self._options.concurrency, len(lanes))):
+                    slots.create_task(slot())
+        except ExceptionGroup as group:  # whoever supervises us knows a ConfigError, not a group with one in it
+            raise group.exceptions[0] from None
 
     async def _deliver(self, sending: Sending, entries: list[Entry]) -> None:
         if sending.stop or not entries:
@@ -87,9 +90,8 @@ class HttpsUplink:
             await self._end(sending, list(zip(entries, outcomes, strict=True)))
         elif not sending.stop:
             sending.splits(entries)
-            half = len(entries) // 2
-            await self._deliver(sending, entries[:half])
-            await self._deliver(sending, entries[half:])
+            for part in halves(entries, self._options):
+                await self._deliver(sending, part)
 
     async def _end(self, sending: Sending, told: list[tuple[Entry, Outcome]]) -> None:
         """Events that were merged are not refused for one another: each of them is sent alone."""
@@ -97,21 +99,18 @@ class HttpsUplink:
         rest = [(entry, outcome) for entry, outcome in told if not (entry.parts and outcome.kind is OutcomeKind.PARK)]
         sending.ends([entry for entry, _ in rest], [outcome for _, outcome in rest])
         sending.splits(merged)
-        for entry in merged:
-            parts, refused = apart(entry, self._options.body.max_bytes)
-            sending.refuses(refused.items())
-            for part in parts:
-                await self._deliver(sending, [part])
+        for part in in_order(merged):
+            await self._deliver(sending, [part])
 
     async def _exchanged(self, sending: Sending, entries: list[Entry]) -> list[Outcome] | None:
         """One outcome per entry; None: halve it, or, when `sending` has stopped, leave it."""
         try:
-            answer = await self._request(entries, lambda: sending.begins(entries))
+            answer = await self._request(entries, lambda out: sending.begins(entries) if out else sending.splits(entries))
         except NotConnected as exc:
             sending.loses(exc, entries)
             return None
         except LoginRefused as exc:
-            return [Outcome.hold(str(exc), SLOW_PROBE_SECONDS)] * len(entries)
+            return [Outcome.hold(str(exc), exc.after_seconds)] * len(entries)
         except Unanswered as exc:
             return [Outcome.retry(f"unknown: {exc}", unknown=True)] * len(entries)
         if usage := self._judge.usage(answer):
@@ -121,16 +120,19 @@ class HttpsUplink:
             return [Outcome.hold(why, SLOW_PROBE_SECONDS)] * len(entries)
         return self._judge.outcomes(answer, [entry.mark for entry in entries], self._context.clock.now_ns() / 1e9)
 
-    async def _request(self, entries: list[Entry], gone: Callable[[], None]) -> Answer:
+    async def _request(self, entries: list[Entry], under_way: UnderWay) -> Answer:
         body, headers = self._composer.body(entries), self._composer.headers(entries)
         id_ = identity([entry.event.id for entry in entries])
-        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, gone)
+        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, under_way)
 
     def _tell_cuts(self) -> None:
-        """At once, then once a minute at most, with all that were shortened since."""
-        now = self._context.clock.monotonic()
-        if self._scope.cuts and now - self._told >= _QUIET_SECONDS:
-            facts = {"destination": self._context.name, "texts": self._scope.cuts.total(), "templates": ", ".join(self._scope.cuts)[:300]}
-            log.warning("shortened to fit the receiver's fields", extra={"fields": facts})
-            self._scope.cuts.clear()
-            self._told = now
+        """Counted each time; in the log at once, then once a minute at most, with all since."""
+        now, cuts = self._context.clock.monotonic(), self._scope.cuts
+        if fresh := cuts.total() - self._counted:
+            self._context.cut(fresh)
+            self._counted += fresh
+        if cuts and now - self._told >= _QUIET_SECONDS:
+            facts = {"destination": self._context.name, "fields": cuts.total(), "templates": ", ".join(cuts)[:300]}
+            log.warning("cut short or left empty to fit the receiver's fields", extra={"fields": facts})
+            cuts.clear()
+            self._told, self._counted = now, 0

@@ -70,7 +70,7 @@ async def test_name_that_is_not_known(make: Any) -> None:
 
 
 async def test_peer_that_answers_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.mqtt.source.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("drivers.mqtt.broker.CONNECT_SECONDS", 0.3)
 
     async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         return
@@ -82,8 +82,15 @@ async def test_peer_that_answers_nothing(make: Any, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
 async def test_wrong_password(secure: Mosquitto, make: Any, version: str) -> None:
     given = {"ca": secure.ca, "certificate": secure.client_certificate, "user": "edge", "version": version}
-    assert await refusal(make(secure.url, TAGS, **given, password={"secret": "bad"})) == "refused: Not authorized"
+    assert await refusal(make(secure.url, TAGS, **given, password={"secret": "bad"})) == "refused: Not authorized (as user 'edge')"
     await make(secure.url, TAGS, **given, password={"secret": "good"}).connect()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+async def test_no_user_where_the_broker_asks_for_one(make: Any, version: str) -> None:
+    require_mosquitto()
+    async with Mosquitto(password="s3cret") as server:
+        assert await refusal(make(server.url, TAGS, version=version)) == "refused: Not authorized (without a user)"
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
@@ -144,8 +151,8 @@ async def test_version_the_broker_does_not_speak_and_a_subscription_it_refuses(m
     tags = {"denied": {"topic": "no/1"}, "granted": {"topic": "yes/1"}}
     given = {"user": "edge", "password": {"secret": "good"}}
     async with NatsServer(extra=extra):
-        assert await refusal(make(f"mqtt://127.0.0.1:{port}", tags, **given)) == "refused: Unsupported protocol version"
-        source = make(f"mqtt://127.0.0.1:{port}", tags, **given, version="3.1.1")
+        assert await refusal(make(f"mqtt://127.0.0.1:{port}", tags, **given, version="5")) == "refused: Unsupported protocol version"
+        source = make(f"mqtt://127.0.0.1:{port}", tags, **given)
         await source.connect()
         (batch,) = await read(source)
         assert (batch.tag.tolist(), batch.quality.tolist()) == ([0], [Quality.BAD_DEVICE])

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.mqtt import packets
 from drivers.mqtt.framing import Malformed
-from drivers.mqtt.packets import Connack
+from drivers.mqtt.packets import Connack, Will
 
 
 def connect(**given: object) -> bytes:
@@ -46,17 +46,35 @@ def test_acknowledgements_are_one_buffer() -> None:
     [
         ("0000", False, Connack("", False, None)),
         ("0100", False, Connack("", True, None)),
-        ("0005", False, Connack("Not authorized", False, None)),
-        ("0004", True, Connack("Bad user name or password", False, None)),
-        ("0001", True, Connack("Unsupported protocol version", False, None)),
+        ("0005", False, Connack("Not authorized", False, None, code=5)),
+        ("0004", True, Connack("Bad user name or password", False, None, code=4)),
+        ("0001", True, Connack("Unsupported protocol version", False, None, code=1)),
         ("010000", True, Connack("", True, None)),
         ("000003130005", True, Connack("", False, 5)),
-        ("008600", True, Connack("Bad user name or password", False, None)),
-        ("0087061f0003796f75", True, Connack("Not authorized: you", False, None)),
+        ("008600", True, Connack("Bad user name or password", False, None, code=0x86)),
+        ("0087061f0003796f75", True, Connack("Not authorized: you", False, None, code=0x87)),
     ],
 )
 def test_connack(body: str, version5: bool, answer: Connack) -> None:
     assert packets.read_connack(bytes.fromhex(body), version5=version5) == answer
+
+
+def test_connect_with_a_will() -> None:
+    will = Will("s", b"off", qos=1, retain=True)
+    assert connect(version5=False, will=will) == bytes.fromhex("1018 00044d515454 04 2e 001e 000465646765 0001 73 0003 6f6666")
+    assert connect(will=will, user="u")[8:].hex(" ") == (
+        "05 ae 00 1e 08 11 00 00 00 00 21 00 0a 00 04 65 64 67 65 00 00 01 73 00 03 6f 66 66 00 01 75"
+    )
+
+
+def test_publish() -> None:
+    assert packets.publish("a", b"x", qos=0, retain=False, mid=7, version5=False) == bytes.fromhex("3004 0001 61 78")
+    assert packets.publish("a", b"x", qos=1, retain=True, mid=7, version5=True) == bytes.fromhex("3307 0001 61 0007 00 78")
+
+
+@pytest.mark.parametrize(("body", "why"), [("0001", ""), ("000100", ""), ("000110", ""), ("000187", "Not authorized")])
+def test_puback_tells_whether_it_is_taken(body: str, why: str) -> None:
+    assert packets.read_puback(bytes.fromhex(body)) == why
 
 
 def test_suback_tells_which_filters_are_granted() -> None:

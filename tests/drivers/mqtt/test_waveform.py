@@ -9,8 +9,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 
 from drivers.mqtt.config import MqttTag
-from drivers.mqtt.decode import Gathered
-from drivers.mqtt.waveform import WaveformDecoder, samples_of, user_time
+from drivers.mqtt.gathered import Gathered
+from drivers.mqtt.properties import user_properties, user_time
+from drivers.mqtt.waveform import WaveformDecoder
 from gateway.contract import GOOD, Quality, Tag, Waveform
 
 NOW = 1_800_000_000_000_000_000
@@ -63,10 +64,10 @@ def test_a_payload_shorter_than_its_header_is_bad() -> None:
 
 
 def test_properties_that_are_none_tell_no_time() -> None:
-    assert user_time(b"\x26\xff\xff") is None
-    assert user_time(user_property("yesterday")) is None
+    assert user_properties(b"\x26\xff\xff") == {}
+    assert user_time(user_properties(user_property("yesterday"))) is None
 
 
 def test_any_length_is_good_if_none_is_given() -> None:
-    samples, quality = samples_of(b"\0" * 8, "float32le", None, 1, 0)
-    assert (len(samples), quality) == (2, GOOD)
+    block = decode(b"\0" * 8, length=None)
+    assert (len(block.samples), block.quality) == (2, GOOD)

@@ -64,13 +64,15 @@ class Probe:
 
 @pytest.fixture
 def probe(tmp_path: Path) -> Callable[..., Probe]:
-    """`probe(url, {"load": node}, security=..., lost=counter, clock=clock)`."""
+    """`probe(url, {"load": node or options}, security=..., lost=counter, clock=clock)`."""
 
-    def build(url: str, nodes: Mapping[str, str], *, clock: Clock | None = None, lost: Counter[str] | None = None, **options: Any) -> Probe:
-        tags = {name: {"node": node} for name, node in nodes.items()}
+    def build(url: str, nodes: Mapping[str, Any], *, clock: Clock | None = None, lost: Counter[str] | None = None, **options: Any) -> Probe:
+        tags = {name: {"node": node} if isinstance(node, str) else node for name, node in nodes.items()}
         secrets = {"good": "s3cret", "bad": "guess"}
-        context = source_context(plugin, tags, clock=clock, lost=lost, state_dir=tmp_path, secrets=secrets)
-        source = plugin.build(plugin.options.model_validate({"opcua": url, "publishing": "20ms", "sampling": "10ms", **options}), context)
+        told = {name: options.pop(name) for name in ("told", "filled", "records", "pki") if name in options}
+        context = source_context(plugin, tags, clock=clock, lost=lost, state_dir=tmp_path, secrets=secrets, **told)
+        common = {"opcua": url, "publishing": "20ms", "sampling": "10ms", "trust": "first_use"}
+        source = plugin.build(plugin.options.model_validate(common | options), context)
         assert isinstance(source, OpcuaSource)
         return Probe(source)
 

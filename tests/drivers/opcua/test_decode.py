@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.opcua.decode import decode
-from drivers.opcua.values import EPOCH_TICKS, reading, status_of, time_ns
+from drivers.opcua.values import EPOCH_TICKS, judged
+from drivers.opcua.wire import Told, json_of
 from gateway.contract import BAD, GOOD, UNCERTAIN, Quality
 
+EPOCH, START = datetime(1970, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)
 NOW_NS = 1_800_000_000_000_000_000
 T = ua.VariantType
 _RANGES = {T.SByte: (-128, 127), T.Byte: (0, 255), T.Int16: (-(2**15), 2**15 - 1), T.UInt16: (0, 2**16 - 1)}
@@ -55,18 +57,51 @@ def _body(values: list[Any]) -> bytes:
     return struct.pack("<i", len(items)) + b"".join(struct_to_binary(item) for item in items) + struct.pack("<i", -1)
 
 
+def _expected(data: Any) -> tuple[float, int, int]:
+    """(value, quality, time in microseconds) of the library's DataValue, by the rules of the README."""
+    raw = None if data.Value is None else data.Value.Value
+    status = 0 if data.StatusCode is None else int(data.StatusCode.value)
+    kind = None if data.Value is None else data.Value.VariantType
+    number = float(raw) if isinstance(raw, bool | int | float) and kind is not None else None
+    if isinstance(raw, datetime):
+        number = (raw.replace(tzinfo=UTC) - EPOCH).total_seconds()
+    value, quality = (np.nan, BAD) if raw is None else judged(number, status)
+    for moment in (data.SourceTimestamp, data.ServerTimestamp):
+        if moment is not None and moment.replace(tzinfo=UTC) > START:
+            return value, quality, max((moment.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1), -9_223_372_036_854_776)
+    return value, quality, NOW_NS // 1000
+
+
 @given(st.lists(_data_values(scalars | others), max_size=12))
 def test_as_the_library_decodes_it(values: list[Any]) -> None:
     body = _body(values)
     items = struct_from_binary(ua.DataChangeNotification, ua.utils.Buffer(body)).MonitoredItems
     columns = decode(body, NOW_NS)
     assert columns.handle.tolist() == [item.ClientHandle for item in items]
-    expected = [reading(item.Value) for item in items]
-    assert np.array_equal(columns.value, [value for value, _ in expected], equal_nan=True)
-    assert columns.quality.tolist() == [quality for _, quality in expected]
-    assert (columns.t_ns // 1000).tolist() == [time_ns(item.Value, NOW_NS) // 1000 for item in items]
-    assert columns.overflow == sum(status_of(item.Value) & 0x480 == 0x480 for item in items)
+    expected = [_expected(item.Value) for item in items]
+    assert np.array_equal(columns.value, [value for value, _, _ in expected], equal_nan=True)
+    assert columns.quality.tolist() == [quality for _, quality, _ in expected]
+    assert (columns.t_ns // 1000).tolist() == [min(t, 9_223_372_036_854_775) for _, _, t in expected]
+    assert columns.overflow == sum(int(i.Value.StatusCode.value if i.Value.StatusCode else 0) & 0x480 == 0x480 for i in items)
     assert columns.undecoded == 0
+
+
+@given(st.lists(_data_values(scalars | others), max_size=12))
+def test_a_history_is_decoded_like_a_notification(values: list[Any]) -> None:
+    live = decode(_body(values), NOW_NS)
+    past = decode(struct.pack("<i", len(values)) + b"".join(struct_to_binary(value) for value in values), NOW_NS, prefix=0)
+    assert np.array_equal(past.value, live.value, equal_nan=True)
+    assert (past.quality.tolist(), past.t_ns.tolist()) == (live.quality.tolist(), live.t_ns.tolist())
+    assert {row: told for row, told in past.others.items()} == live.others  # noqa: C416
+
+
+@given(st.lists(scalars | others, max_size=5))
+def test_what_has_no_fixed_size_is_left_as_it_came(variants: list[Any]) -> None:
+    columns = decode(_body([ua.DataValue(variant) for variant in variants]), NOW_NS)
+    for row, told in columns.others.items():
+        library = variants[row]
+        if told.raw is not None and library.VariantType in (T.String, T.Double):
+            assert json_of(told.raw) == pytest.approx(library.Value, nan_ok=True)
 
 
 def _item(mask: int, rest: bytes, handle: int = 5) -> bytes:
@@ -126,7 +161,15 @@ def test_a_notification_that_is_cut_short_keeps_what_is_whole(cut: int) -> None:
     assert (len(columns.value), columns.undecoded) == (whole, 2 - whole)
 
 
-@given(st.binary(max_size=200))
-def test_no_bytes_raise_anything(body: bytes) -> None:
-    columns = decode(body, NOW_NS)
-    assert len(columns.handle) == len(columns.t_ns) == len(columns.value) == len(columns.quality) <= len(body) // 5
+@given(st.binary(max_size=200), st.sampled_from([0, 4]))
+def test_no_bytes_raise_anything(body: bytes, prefix: int) -> None:
+    columns = decode(body, NOW_NS, prefix)
+    assert len(columns.handle) == len(columns.t_ns) == len(columns.value) == len(columns.quality) <= len(body) // (prefix + 1)
+    assert all(isinstance(told, Told) and row < len(columns.value) for row, told in columns.others.items())
+
+
+def test_a_date_is_seconds_since_1970_and_the_year_1601_is_none() -> None:
+    items = [_item(0x01, struct.pack("<Bq", 13, EPOCH_TICKS + 15_000_000)), _item(0x01, struct.pack("<Bq", 13, 0))]
+    columns = decode(struct.pack("<i", 2) + b"".join(items), NOW_NS)
+    assert columns.value.tolist()[0] == 1.5
+    assert columns.quality.tolist() == [GOOD, Quality.BAD_NOT_FINITE]

@@ -6,11 +6,11 @@ import asyncio
 import stat
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from drivers.opcua.session import Session
+from drivers.opcua.config import Security
 from gateway.contract import NotConnected
 from gateway.testkit.servers.opcua import OpcuaServer
 from gateway.testkit.servers.ports import free_port
@@ -20,13 +20,14 @@ ENCRYPTED = "Basic256Sha256/SignAndEncrypt"
 
 
 @pytest.mark.parametrize("user", [None, "edge"])
-@pytest.mark.parametrize("security", ["None", "Basic256Sha256/Sign", ENCRYPTED])
+@pytest.mark.parametrize("security", get_args(Security))
 async def test_every_way_in(server: OpcuaServer, probe: Any, security: str, user: str | None) -> None:
     who: dict[str, Any] = {"user": user, "password": {"secret": "good"}} if user else {}
     async with probe(server.url, {"speed": server.node("speed")}, security=security, **who) as reader:
         assert (await reader.each(1)).value.tolist() == [1500.0]
-        policy = reader.source._session.client.uaclient.protocol._connection.security_policy
+        policy = reader.source._connection.session.client.uaclient.protocol._connection.security_policy
         assert (policy.URI.rpartition("#")[2], policy.Mode.name.rstrip("_")) == tuple((security + "/None").split("/")[:2])
+    assert server.writes == []
 
 
 @pytest.mark.parametrize("security", ["None", ENCRYPTED])
@@ -44,7 +45,7 @@ async def test_a_server_that_wants_a_user_or_an_accepted_certificate_says_so(pro
         nobody, stranger = probe(strict.url, nodes).source, probe(strict.url, nodes, security=ENCRYPTED).source
         with pytest.raises(NotConnected, match="the server wants a user and a password"):
             await nobody.connect()
-        with pytest.raises(NotConnected, match=f"does not trust our certificate; accept {tmp_path}/pki/own.der there"):
+        with pytest.raises(NotConnected, match=f"does not trust our certificate {tmp_path}/pki/own/own.der: accept it there"):
             await stranger.connect()
         await nobody.close()
         await stranger.close()
@@ -83,11 +84,11 @@ async def test_a_host_that_accepts_and_never_answers_is_given_up(probe: Any) -> 
 async def test_the_certificate_is_made_once_with_our_uri(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
     nodes = {"speed": server.node("speed")}
     async with probe(server.url, nodes, security=ENCRYPTED) as first:
-        made = (tmp_path / "pki/own.der").read_bytes()
-        assert first.source._session.client.application_uri.encode() in made
+        made = (tmp_path / "pki/own/own.der").read_bytes()
+        assert first.source._connection.session.client.application_uri.encode() in made
     async with probe(server.url, nodes, security=ENCRYPTED):
-        assert (tmp_path / "pki/own.der").read_bytes() == made
-    assert stat.S_IMODE((tmp_path / "pki/own.key.pem").stat().st_mode) == 0o600
+        assert (tmp_path / "pki/own/own.der").read_bytes() == made
+    assert stat.S_IMODE((tmp_path / "pki/own/own.key.pem").stat().st_mode) == 0o600
 
 
 async def test_no_encryption_makes_no_certificate(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
@@ -95,8 +96,6 @@ async def test_no_encryption_makes_no_certificate(server: OpcuaServer, probe: An
         assert not (tmp_path / "pki").exists()
 
 
-async def test_a_session_that_we_lost_is_not_held_for_an_hour(server: OpcuaServer, tmp_path: Path) -> None:
-    from drivers.opcua import plugin
-
-    session = Session(plugin.options.model_validate({"opcua": server.url}), "", tmp_path)
-    assert session.client.session_timeout == 60_000
+async def test_a_session_that_we_lost_is_not_held_for_an_hour(server: OpcuaServer, probe: Any) -> None:
+    async with probe(server.url, {"speed": server.node("speed")}) as reader:
+        assert reader.source._connection.session.client.session_timeout == 60_000

@@ -98,9 +98,9 @@ async def test_the_channel_is_renewed_while_reading(server: OpcuaServer, probe: 
     clock = FakeClock()
     async with probe(server.url, {"load": server.node("load")}, clock=clock, security=ENCRYPTED) as reader:
         await reader.until(lambda b: len(b) > 0)
-        connection = reader.source._session.client.uaclient.protocol._connection
+        connection = reader.source._connection.session.client.uaclient.protocol._connection
         before = connection.security_token.TokenId
-        await clock.advance(reader.source._session.renew_seconds + 1)
+        await clock.advance(reader.source._connection.session.renew_seconds + 1)
         await server.set("load", 11.0)
         await reader.until(lambda b: 11.0 in b.value)
         await server.set("load", 12.0)
@@ -127,7 +127,7 @@ async def test_a_subscription_the_server_ended_is_not_connected(server: OpcuaSer
     clock = FakeClock()
     async with probe(server.url, {"load": server.node("load")}, clock=clock) as reader:
         await reader.until(lambda b: len(b) > 0)
-        await reader.source._session.client.uaclient.delete_subscriptions([reader.source._subscription._id])
+        await reader.source._connection.session.client.uaclient.delete_subscriptions([reader.source._connection.subscription.id])
         reading = asyncio.create_task(reader.until(lambda b: False))
         while not reading.done():
             await clock.advance(1)

@@ -170,11 +170,49 @@ async def test_token_that_is_repeated_is_in_no_reason_and_the_same_one_may_be_gi
         assert bearer("00D-the-only-token")(site.seen[-1])
 
 
+@pytest.mark.parametrize("secret", ["success", "statusCode", "LOCKED_ROW", "inc-1-raised"])
+async def test_answer_is_read_as_it_came_whatever_word_a_secret_is(bench: Bench, secret: str) -> None:
+    bench.secrets["crm"] = secret
+    results = [
+        {"id": "inc-1-raised", "success": True},
+        {"id": "inc-2-raised", "success": False, "errors": [{"statusCode": "LOCKED_ROW", "message": f"of {secret}"}]},
+    ]
+    async with Site() as site:
+        site.script.append(Answer(200, results))
+        read = {**PER_ITEM, "id": "id", "event": "{{ id }}"}
+        uplink = await bench.uplink(
+            site.url, token={"secret": "crm"}, body=body(), result={"per_item": read, "retryable_codes": ["LOCKED_ROW"]}
+        )
+        sent, busy = await uplink.send([incident(1), incident(2)])
+    assert (sent.kind.value, busy.kind.value, busy.unknown) == ("sent", "retry", False)
+    assert "of ***" in busy.reason
+    assert secret not in busy.reason
+
+
+@pytest.mark.parametrize("ahead", [150, 185, 199])
+async def test_secret_that_is_cut_by_the_end_of_a_reason_is_in_it_neither_whole_nor_in_part(bench: Bench, ahead: int) -> None:
+    bench.secrets["crm"] = "Tr0ub4dor" * 10
+    for reply in ("x" * ahead + bench.secrets["crm"], {"error": {"message": "x" * ahead + bench.secrets["crm"]}}):
+        async with Site() as site:
+            site.script.append(Answer(422, reply.encode() if isinstance(reply, str) else reply))
+            uplink = await bench.uplink(site.url, token={"secret": "crm"}, result={"error": {"message": "error.message"}})
+            (outcome,) = await uplink.send([incident(1)])
+        assert "x" * 100 in outcome.reason
+        assert "Tr" not in outcome.reason
+
+
+def test_secret_within_another_is_taken_out_with_it() -> None:
+    masking = Masking(lambda ref: ref.secret)
+    for secret in ("dresden", "dresden-press-01"):
+        masking.hides(secret)
+    assert masking.masked("at dresden-press-01") == "at ***"
+
+
 def test_last_secrets_are_remembered_in_every_form_they_have_on_the_wire() -> None:
     masking = Masking(lambda ref: ref.secret)
     for number in range(210):
         masking.secret(SecretRef(secret=f"secret-{number:04d}"))
-    assert masking.masked(b"secret-0209 secret-0000") == b"*** secret-0000"
+    assert masking.masked("secret-0209 secret-0000") == "*** secret-0000"
     masking.hides('a/b"c+d')
-    assert masking.masked(b'form=a%2Fb%22c%2Bd twice=a%252Fb%2522c%252Bd json="a/b\\"c+d"') == b'form=*** twice=*** json="***"'
-    assert masking.masked(b"short") == b"short"
+    assert masking.masked('form=a%2Fb%22c%2Bd twice=a%252Fb%2522c%252Bd json="a/b\\"c+d"') == 'form=*** twice=*** json="***"'
+    assert masking.masked("short") == "short"

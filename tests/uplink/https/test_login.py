@@ -10,13 +10,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gateway.contract import NotConnected
+from gateway import registry
+from gateway.contract import ConfigError, NotConnected
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.posting import Bench, incident, kinds, sent
 from gateway.testkit.servers.crm import Answer, Site, TokenEndpoint
 from gateway.testkit.servers.crm.servicenow import basic
 from gateway.testkit.servers.ports import free_port
 from gateway.testkit.servers.raw import half_an_answer, raw_server, said, status_and_silence
+from gateway.uplink.https.answers import LONGEST_WAIT
 
 
 def client(token_url: str, **more: Any) -> dict[str, Any]:
@@ -95,6 +97,95 @@ async def test_token_endpoint_that_is_busy_is_not_connected(bench: Bench, status
         with pytest.raises(NotConnected, match=f"token endpoint answers {status}"):
             await uplink.send([incident(1)])
         assert kinds(await uplink.send([incident(1)])) == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("120", 120.0), ("Fri, 15 Jan 2027 08:05:00 GMT", 300.0), ("864000", LONGEST_WAIT), ("2", 2.0)]
+)
+async def test_token_endpoint_that_says_when_is_not_asked_before(bench: Bench, header: str, seconds: float) -> None:
+    clock = bench.clock = FakeClock()
+    async with TokenEndpoint() as tokens, Site(door=tokens.valid) as site:
+        tokens.script.append(Answer(429, {"error": "slow_down"}, {"Retry-After": header}))
+        uplink = await bench.uplink(site.url, **client(tokens.token_url))
+        (outcome,) = await uplink.send([incident(1)])
+        assert (outcome.kind.value, outcome.after_seconds) == ("hold", seconds)
+        assert "slow_down" in outcome.reason
+        await clock.advance(seconds - 1)
+        (outcome,) = await uplink.send([incident(1)])
+        assert (outcome.kind.value, outcome.after_seconds, len(tokens.seen)) == ("hold", 1.0, 1)
+        await clock.advance(1)
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("5", 900.0), ("3600", 3600.0)])
+async def test_refusal_that_says_when_is_left_alone_as_long_but_no_shorter_than_any_other(
+    bench: Bench, header: str, seconds: float
+) -> None:
+    async with TokenEndpoint() as tokens, Site() as site:
+        tokens.script.append(Answer(400, {"error": "invalid_client"}, {"Retry-After": header}))
+        uplink = await bench.uplink(site.url, **client(tokens.token_url))
+        (outcome,) = await uplink.send([incident(1)])
+        assert (outcome.kind.value, outcome.after_seconds) == ("hold", seconds)
+
+
+async def test_refused_login_is_not_repeated_by_who_connects_anew_nor_by_who_brings_verdicts(bench: Bench) -> None:
+    clock = bench.clock = FakeClock()
+    plugin, context = registry.uplink("https"), bench.context()
+    async with TokenEndpoint(client_secret="another") as tokens:
+        asking = {"soql": "/services/data/v66.0", "every": "10s"}
+        options = plugin.options.model_validate({"https": tokens.url, "timeout": "2s", "feedback": asking, **client("/token")})
+        uplink, verdicts = plugin.build(options, context), plugin.feedback(options, context)
+        assert verdicts is not None
+        for _ in range(3):
+            await verdicts.connect()
+            with pytest.raises(NotConnected, match="refuses the login"):
+                await verdicts.read()
+            await verdicts.close()
+            await uplink.connect()
+            assert kinds(await uplink.send([incident(1)])) == ["hold"]
+            await uplink.close()
+            await clock.advance(60)
+        assert len(tokens.asked) == 1
+
+
+async def test_sending_and_bringing_verdicts_share_one_login(bench: Bench) -> None:
+    plugin, context = registry.uplink("https"), bench.context()
+    async with TokenEndpoint() as tokens, Site(door=tokens.valid) as site:
+        given = {"feedback": {"soql": "/services/data/v66.0"}, **client(tokens.token_url)}
+        options = plugin.options.model_validate({"https": site.url, "timeout": "2s", **given})
+        uplink, verdicts = plugin.build(options, context), plugin.feedback(options, context)
+        assert verdicts is not None
+        await uplink.connect()
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+        await verdicts.connect()
+        with pytest.raises(NotConnected, match="it is no JSON"):
+            await verdicts.read()
+        await verdicts.close()
+        assert kinds(await uplink.send([incident(2)])) == ["sent"]
+        await uplink.close()
+        assert (len(tokens.asked), len(site.seen)) == (1, 3)
+
+
+@pytest.mark.parametrize("mode", ["structured", "batch"])
+async def test_what_was_refused_for_its_token_cannot_have_been_taken_when_the_new_login_hangs(bench: Bench, mode: str) -> None:
+    async with TokenEndpoint() as tokens, Site(door=tokens.valid) as site:
+        uplink = await bench.uplink(site.url, mode=mode, timeout="1s", **client(tokens.token_url))
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+        tokens.revoke()
+        tokens.hang = True
+        outcomes = await uplink.send([incident(n) for n in range(3)])
+        assert [(o.kind.value, o.unknown) for o in outcomes] == [("retry", False)] * 3
+        tokens.resume()
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+
+
+@pytest.mark.parametrize("mode", ["structured", "batch"])
+async def test_secret_that_is_gone_is_told_as_such(bench: Bench, mode: str) -> None:
+    async with TokenEndpoint() as tokens, Site() as site:
+        uplink = await bench.uplink(site.url, mode=mode, **client(tokens.token_url))
+        bench.secrets.clear()
+        with pytest.raises(ConfigError, match="secret crm is not there"):
+            await uplink.send([incident(n, machine=f"m-{n}") for n in range(5)])
 
 
 async def test_token_endpoint_that_is_down_is_not_connected(bench: Bench) -> None:

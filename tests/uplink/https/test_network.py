@@ -114,6 +114,21 @@ async def test_proxy_that_is_not_there_is_named(bench: Bench) -> None:
         await bench.uplink("https://crm.invalid/", proxy="http://localhost:1")
 
 
+@pytest.mark.parametrize(("url", "port"), [("https://localhost", 443), ("http://localhost/", 80), ("https://localhost:1", 1)])
+async def test_proxy_without_a_port_is_at_the_one_of_its_scheme(bench: Bench, monkeypatch: pytest.MonkeyPatch, url: str, port: int) -> None:
+    """Who may listen there is root, so it is seen where we knock."""
+    knocked: list[Any] = []
+
+    async def refuse(host: str, at: int, **_: Any) -> Any:
+        knocked.append(at)
+        raise ConnectionRefusedError(111, "refused")
+
+    monkeypatch.setattr(asyncio, "open_connection", refuse)
+    with pytest.raises(NotConnected, match=f"proxy localhost:{port}: connection refused"):
+        await bench.uplink("https://crm.invalid/", proxy=url)
+    assert knocked == [port]
+
+
 async def test_proxy_of_the_environment_is_taken_for_others_than_this_machine(
     bench: Bench, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:

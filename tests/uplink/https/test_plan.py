@@ -14,7 +14,7 @@ from gateway.testkit.posting import Bench, incident, kinds, sent
 from gateway.testkit.servers.crm import Site
 from gateway.uplink.https.compose import Composer
 from gateway.uplink.https.config import HttpsOptions
-from gateway.uplink.https.plan import Entry, Mapper, plan
+from gateway.uplink.https.plan import Entry, Mapper, halves, plan
 from gateway.uplink.https.template import Scope
 
 ARRAY: dict[str, Any] = {"form": "array", "item": {"id": "{{ id }}", "n": "{{ data.n }}"}}
@@ -57,10 +57,36 @@ def test_every_event_is_in_one_request_and_no_machine_is_overtaken(events: list[
         assert len(Composer(options).body(request)) <= body.get("max_bytes", 1 << 20) + 2
         if "key" in body:
             assert len({entry.key for entry in request}) == len(request)
-    if not coalesce:
-        for machine in "abc":
-            mine = [row for row in rows if events[row].partitionkey == machine]
-            assert mine == sorted(mine)
+    _keeps_the_order(requests, events, within=not coalesce)
+
+
+def _keeps_the_order(requests: list[list[Entry]], events: list[Event], *, within: bool) -> None:
+    """Of each machine, from request to request; `within`: in each request, too."""
+    for machine in "abc":
+        mine = [[row for entry in request for row in entry.rows if events[row].partitionkey == machine] for request in requests]
+        flat = [row for rows in mine for row in (rows if within else sorted(rows))]
+        assert flat == sorted(flat)
+
+
+@given(events_of, bodies)
+def test_halving_what_was_merged_lets_no_machine_be_overtaken(events: list[Event], body: dict[str, Any]) -> None:
+    requests, _, options = planned(events, body={**ARRAY, "key": "{{ correlationid }}", **body, "coalesce": True})
+    for request in requests:
+        if len(request) > 1:
+            parts = halves(request, options)
+            rows = [row for part in parts for entry in part for row in entry.rows]
+            assert sorted(rows) == sorted(row for entry in request for row in entry.rows)
+            assert all(len(part) < len(rows) for part in parts)
+            _keeps_the_order(parts, events, within=False)
+
+
+async def test_one_event_per_request_keeps_a_machines_order_though_events_are_merged(bench: Bench) -> None:
+    async with Site() as site:
+        body = {**ARRAY, "key": "{{ correlationid }}", "coalesce": True, "max_items": 1}
+        uplink = await bench.uplink(site.url, body=body)
+        keys = ["k1", "k1", "k2", "k1"]
+        assert kinds(await uplink.send([some("a", "updated", number, key) for number, key in enumerate(keys)])) == sent(4)
+        assert [record["id"] for seen in site.seen for record in seen.document] == ["0001", "0002", "0003"]
 
 
 @given(events_of)
@@ -153,12 +179,17 @@ async def test_same_request_has_the_same_idempotency_key_and_another_has_not(ben
     assert keys[3] == ('"inc-1-raised"' if quoted else "inc-1-raised")
 
 
-async def test_texts_that_were_shortened_are_told_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_was_cut_or_left_empty_is_counted_and_told_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     async with Site() as site:
-        uplink = await bench.uplink(site.url, body={"form": "array", "item": {"t": "{{ data.title | truncate(10) }}"}})
+        item = {"t": "{{ data.title | truncate(10) }}", "n": "{{ data.score | within(0, 5) }}", "l": "{{ data.explanation | lines(1) }}"}
+        uplink = await bench.uplink(site.url, body={"form": "array", "item": item})
         for _ in range(2):
-            await uplink.send([incident(1, title="x" * 11), incident(2, title="y"), incident(3, title="z" * 30)])
+            events = [incident(1, title="x" * 11), incident(2, title="y", score=1e30), incident(3, title="z" * 30, explanation={})]
+            assert kinds(await uplink.send(events)) == sent(3)
         assert [each["t"] for each in site.seen[0].document] == ["x" * 9 + "…", "y", "z" * 9 + "…"]
-    (told,) = [record for record in caplog.records if "shortened" in record.getMessage()]
-    assert told.fields["texts"] == 2  # type: ignore[attr-defined]
-    assert told.fields["templates"] == "{{ data.title | truncate(10) }}"  # type: ignore[attr-defined]
+        assert [each["n"] for each in site.seen[0].document] == [1.25, None, 1.25]
+        assert [each["l"] for each in site.seen[0].document] == ["…", "…", "none"]
+    assert bench.cut == [5, 5]
+    (told,) = [record for record in caplog.records if "cut short or left empty" in record.getMessage()]
+    assert told.fields["fields"] == 5  # type: ignore[attr-defined]
+    assert told.fields["templates"] == ", ".join([item["t"], item["l"], item["n"]])  # type: ignore[attr-defined]

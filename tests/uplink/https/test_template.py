@@ -12,19 +12,45 @@ from hypothesis import strategies as st
 
 from gateway.testkit.rigs import event
 from gateway.uplink.https.filters import CUT, NAMES, TemplateError, Unfit
+from gateway.uplink.https.lines import readable
 from gateway.uplink.https.paths import MISSING
 from gateway.uplink.https.template import MOST_CHARACTERS, Scope, as_text, compiled, filled
 from gateway.uplink.https.view import VARIABLES, View
 
 DATA = {"score": 1.256, "n": 7, "text": "Öl 80 °C", "on": True, "none": None, "tags": ["a", 1, None], "deep": {"a key": [{"x": 1}]}}
+LINES = "score: 1.256\nn: 7\ntext: oil\non: true\nnone: none\ntags: a, 1, none\ndeep a key 1 x: 1"
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
 paths = st.sampled_from([*VARIABLES, "data.x", "data.x.y", "data.x[0]", "vars.a"])
-_NUMBERS = ("bool", "epoch_ms", "iso", "iso(0, ' ')", "number", "round(2)", "map(a=1, else=2)", "default(id)", "default('x')")
-_TEXTS = ("at_most(5)", "join('-')", "json", "lower", "replace('a', 'b')", "sha256", "slug", "truncate(4)", "upper", "default(null)")
+_NUMBERS = (
+    "bool",
+    "epoch_ms",
+    "iso",
+    "iso(0, ' ')",
+    "number",
+    "round(2)",
+    "within(-1, 5.5)",
+    "map(a=1, else=2)",
+    "default(id)",
+    "default('x')",
+)
+_TEXTS = (
+    "at_most(5)",
+    "join('-')",
+    "json",
+    "lines",
+    "lines(2)",
+    "lower",
+    "replace('a', 'b')",
+    "sha256",
+    "slug",
+    "truncate(4)",
+    "upper",
+    "default(null)",
+)
 calls = st.sampled_from([*_NUMBERS, *_TEXTS])
 
 
@@ -44,6 +70,16 @@ def render(template: Any, data: Any = DATA, **constants: Any) -> Any:
         ("{{data.score}}", 1.256),
         ("{{ data.n }}", 7),
         ("{{ data.on }}", True),
+        ("{{ data.score | within(-1, 2) }}", 1.256),
+        ("{{ data.n | within(0, 7) }}", 7),
+        ("{{ data.n | within(8, 9.5) }}", None),
+        ("{{ data.n | within(8, 9) | default('-') }}", "-"),
+        ("{{ data.missing | within(8, 9) }}", MISSING),
+        ("n={{ data.n | within(8, 9) }}.", "n=."),
+        ("{{ data | lines | replace('Öl 80 °C', 'oil') }}", LINES),
+        ("{{ data | lines(3) }}", "score: 1.256\nn: 7\n" + CUT),
+        ("{{ data.text | lines }}", "Öl 80 °C"),
+        ("{{ data.none | lines }}", None),
         ("{{ data.none }}", None),
         ("{{ data.tags }}", ["a", 1, None]),
         ("{{ data.missing }}", MISSING),
@@ -104,6 +140,10 @@ def test_template_gives_the_value_with_its_type(template: Any, value: Any) -> No
         ("{{ id | default }}", "needs one value"),
         ("{{ id | default(idd) }}", "there is no 'idd'"),
         ("{{ id | iso(3, 'x') }}", 'by "T" or " "'),
+        ("{{ id | within(1) }}", "does not take these arguments"),
+        ("{{ id | within(2, 1) }}", "the smaller one first"),
+        ("{{ id | within('a', 1) }}", "needs two numbers"),
+        ("{{ id | lines(0) }}", "a whole number from 1"),
         ("{{ data..x }}", "is no path"),
         ("{{ data.x + 1 }}", "is no path"),
         ("{{ id.__class__ }}", "id has no parts"),
@@ -176,6 +216,26 @@ def test_cut_text_is_as_long_as_allowed_marked_and_counted(text: str, most: int)
     was_cut = len(text) > most
     assert found == (text[: most - 1] + CUT if was_cut else text)
     assert scope.cuts == ({template: 1} if was_cut else {})
+
+
+@given(json_values, st.integers(1, 8))
+def test_lines_are_no_more_than_allowed_and_tell_when_something_is_left_out(value: Any, most: int) -> None:
+    text, whole = readable(value, most)
+    assert len(text.splitlines()) <= most
+    assert whole or CUT in text
+    if whole:
+        assert readable(value, 1000) == (text, True)
+
+
+def test_long_rows_and_deep_values_are_bounded() -> None:
+    deep: Any = {"z": 1}
+    for _ in range(200):
+        deep = {"a": deep}
+    assert readable({"x": list(range(25)), "note": "two\nlines"}, 9) == (
+        "x: " + ", ".join(map(str, range(20))) + ", … 5 more\nnote: two lines",
+        False,
+    )
+    assert readable(deep, 9)[0].startswith('a a a a a a: {"a":')
 
 
 @given(json_values.filter(lambda value: not isinstance(value, str)) | st.text(max_size=30).filter(lambda text: "{{" not in text))

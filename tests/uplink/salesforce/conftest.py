@@ -71,6 +71,7 @@ class Line:
     state_dir: Path
     made: list[Uplink] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
+    cut: list[int] = field(default_factory=list)
 
     @staticmethod
     def incident(number: int, state: str, **more: Any) -> Event:
@@ -101,6 +102,7 @@ class Line:
             state_dir=self.state_dir,
             secret=Secrets({"id": "3MVG9.app", "key": self.pair.key, "secret": "s3cret"}),
             used=self.usages.append,
+            cut=self.cut.append,
         )
 
     def build(self, **more: Any) -> Uplink:

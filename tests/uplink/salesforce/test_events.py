@@ -181,7 +181,7 @@ async def test_refusal_of_the_whole_request(
 @pytest.mark.parametrize("kind", ["hang", "cut", "drop"])
 @pytest.mark.parametrize("after", [False, True])
 async def test_no_answer_means_unknown_and_the_same_ids_go_again(line: Line, org: Salesforce, kind: str, after: bool) -> None:
-    uplink = await line.connected(timeout="500ms")
+    uplink = await line.connected(timeout="1s")
     org.faults.requests.append(RequestFault(200, kind=kind, after=after, path="/composite/"))
     events = line.some(3)
     outcomes = await uplink.send(events)

@@ -40,6 +40,14 @@ def test_texts_are_cut_to_their_columns_and_keys_are_not_cut(mode: str, columns:
         assert re.search(r"\| (\w+)\((\d+)\) \}\}$", template).groups() == ("at_most" if key else "truncate", str(column.length))  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("mode", "columns"), [("event", EVENT_COLUMNS), ("record", CASE_COLUMNS)])
+def test_measured_numbers_are_kept_within_the_digits_of_their_columns(mode: str, columns: tuple[Column, ...]) -> None:
+    for column in columns:
+        if column.kind == "Number" and column.scale:
+            most = 10 ** (column.length - column.scale) - 1
+            assert item(mode)[column.name].endswith(f"| round({column.scale}) | within({-most}, {most}) }}}}")
+
+
 @pytest.mark.parametrize("mode", ["event", "record"])
 def test_a_request_is_a_collection_of_two_hundred_that_do_not_fail_together(mode: str) -> None:
     body = PRESET["variants"][mode]["body"]

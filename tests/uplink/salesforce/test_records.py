@@ -8,6 +8,7 @@ import pytest
 
 from gateway.contract import OutcomeKind, Severity
 from gateway.testkit.servers.salesforce import RecordFault, RequestFault, Salesforce
+from gateway.testkit.servers.salesforce.metadata import Field
 
 Line = Any
 SENT, DUPLICATE, RETRY, PARK, HOLD = (OutcomeKind[name] for name in ("SENT", "DUPLICATE", "RETRY", "PARK", "HOLD"))
@@ -28,7 +29,19 @@ async def test_one_incident_is_one_case_through_open_update_flap_and_close(line:
     assert case["Gateway_Alarm_Id__c"] == closed.correlationid
     assert (case["Gateway_State__c"], case["Gateway_Event_Id__c"]) == ("cleared", closed.id)
     assert (case["Subject"], case["Origin"], case["Status"]) == ("press-07: oil too hot", "Gateway", "New")
-    assert "81.5" in case["Description"]
+    assert case["Description"] == "value: 81.5\nlimit: 70.0\nunit: degC"
+
+
+@pytest.mark.parametrize("mode", ["event", "record"])
+async def test_number_with_more_digits_than_its_column_is_left_empty_and_the_event_arrives(line: Line, org: Salesforce, mode: str) -> None:
+    uplink = await line.connected(mode=mode)
+    strange = line.incident(1, "raised", score=1e30, explanation={"value": -3.4e38, "limit": 70.0})
+    assert [outcome.kind for outcome in await uplink.send([strange])] == [SENT]
+    [found] = org.events if mode == "event" else org.cases
+    values = [found.get(name) for name in ("Score__c", "Value__c", "Gateway_Score__c")]
+    assert values == [None] * 3
+    assert "-3.4e38" in (found.get("Data__c") or found["Gateway_Evidence__c"])
+    assert line.cut == [2 if mode == "event" else 1]
 
 
 async def test_many_events_of_one_incident_in_one_batch_are_one_record(line: Line, org: Salesforce) -> None:
@@ -65,7 +78,6 @@ async def test_status_is_the_peoples_unless_it_is_configured(line: Line, org: Sa
     ("code", "kind"),
     [
         ("UNABLE_TO_LOCK_ROW", RETRY),
-        ("DUPLICATE_VALUE", RETRY),  # somebody made the case at this instant: the upsert goes again and finds it
         ("DUPLICATE_EXTERNAL_ID", HOLD),  # 300 of a single upsert: the id is not unique any more
         ("STRING_TOO_LONG", PARK),
         ("REQUIRED_FIELD_MISSING", PARK),
@@ -77,6 +89,30 @@ async def test_refusal_of_one_record_is_its_own(line: Line, org: Salesforce, cod
     org.faults.records.append(RecordFault(code, ("Subject",), when=lambda record: record["Gateway_Alarm_Id__c"] == events[1].correlationid))
     outcomes = await (await line.connected(mode="record")).send(events)
     assert [outcome.kind for outcome in outcomes] == [SENT, kind, SENT]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "duplicate value found: Gateway_Alarm_Id__c duplicates value on record with id: 5001",
+        "duplicate value found: <unknown> duplicates value on record with id: <unknown>",
+    ],
+)
+async def test_case_that_somebody_made_at_this_instant_is_found_the_next_time(line: Line, org: Salesforce, message: str) -> None:
+    org.faults.records.append(RecordFault("DUPLICATE_VALUE", message=message, times=1))
+    uplink = await line.connected(mode="record")
+    for kind in (RETRY, SENT):
+        assert [outcome.kind for outcome in await uplink.send([line.incident(1, "raised")])] == [kind]
+
+
+async def test_value_that_is_there_twice_in_a_unique_field_of_the_org_is_parked_and_names_it(line: Line, org: Salesforce) -> None:
+    org.org.fields("Case")["Press__c"] = Field("Press__c", "Text", 40, external_id=True)  # type: ignore[index]
+    uplink = await line.connected(mode="record", body={"item": {"Press__c": "{{ line }}"}})
+    first, second = line.some(2)
+    assert [outcome.kind for outcome in await uplink.send([first])] == [SENT]
+    [outcome] = await uplink.send([second])
+    assert (outcome.kind, outcome.code) == (PARK, "DUPLICATE_VALUE")
+    assert "duplicate value found: Press__c duplicates value on record with id: 500" in outcome.reason
 
 
 async def test_ids_that_are_not_unique_any_more_hold_and_lose_nothing(line: Line, org: Salesforce) -> None:

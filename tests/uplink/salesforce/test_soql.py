@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from gateway.clock import SystemClock
 from gateway.contract import Judgement, NotConnected, Verdict
+from gateway.outbox import labels
+from gateway.outbox.store import Outbox
 from gateway.testkit.servers.salesforce import Salesforce
-from gateway.uplink.https.soql import Mark, SoqlFeedback, load, newer, save, understand
+from gateway.uplink.https.soql import Mark, SoqlFeedback, load, newer, save
 
 GATEWAY = "test-gw"
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)
@@ -78,6 +81,25 @@ async def test_a_verdict_comes_once_and_again_only_when_it_changes(org: Salesfor
     [second] = await read(feedback)
     assert second.judgement is Judgement.TRUE_POSITIVE
     assert second.id != first.id
+
+
+async def test_a_verdict_that_is_changed_and_changed_back_is_told_each_time(org: Salesforce, ask: Ask, tmp_path: Path) -> None:
+    feedback, outbox = ask(), Outbox(tmp_path / "state", SystemClock())
+    outbox.open()
+    await feedback.connect()
+    there = case(org, "inc-1", "False_Alarm")
+    counted = []
+    for seconds, value in enumerate(["False_Alarm", "True_Positive", "False_Alarm"]):
+        org.ahead = seconds
+        org.org.update(there, {"Gateway_Verdict__c": value})
+        verdicts = await read(feedback)
+        counted += [row.judgement for row in await outbox.run(partial(labels.add, verdicts=verdicts, origin="crm", now_ns=1))]
+    assert counted == ["false_alarm", "true_positive", "false_alarm"]
+    await quiet(org, feedback)
+    org.ahead = 9
+    org.org.update(there, {"Subject": "a word more"})
+    await quiet(org, feedback)
+    await outbox.close()
 
 
 async def test_every_value_of_the_picklist_is_understood(org: Salesforce, ask: Ask) -> None:
@@ -156,17 +178,44 @@ async def test_the_name_of_a_gateway_cannot_change_the_question(org: Salesforce,
     assert [verdict.incident for verdict in await read(feedback)] == ["inc-1"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"at": "soon", "seen": []}', '{"at": 5, "seen": 5}', '{"seen": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"at": "soon"}',
+        '{"at": 5}',
+        '{"told": {}}',
+        *(f'{{"at": "{START}", "told": {told}}}' for told in ("5", '"x"', '{"a": 1}', '{"a": ["b", "c"]}')),
+    ],
+)
 def test_a_damaged_mark_begins_anew(tmp_path: Path, content: str) -> None:
     (tmp_path / "feedback.json").write_text(content)
     assert load(tmp_path / "feedback.json") is None
 
 
 def test_mark_survives(tmp_path: Path) -> None:
-    mark = Mark(START, frozenset({"sf-1"}))
+    mark = Mark(START, {"500000000000001": ("false_alarm", START)})
     save(tmp_path / "deep" / "feedback.json", mark)
     assert load(tmp_path / "deep" / "feedback.json") == mark
-    assert json.loads((tmp_path / "deep" / "feedback.json").read_text())["seen"] == ["sf-1"]
+    assert list(json.loads((tmp_path / "deep" / "feedback.json").read_text())["told"]) == ["500000000000001"]
+
+
+def test_mark_of_an_earlier_version_keeps_its_time(tmp_path: Path) -> None:
+    (tmp_path / "feedback.json").write_text(json.dumps({"at": START.isoformat(), "seen": ["sf-1"]}))
+    assert load(tmp_path / "feedback.json") == Mark(START)
+
+
+def test_cases_that_are_remembered_are_bounded_and_those_of_the_overlap_are_among_them() -> None:
+    def rows(start: datetime, step: timedelta) -> list[dict[str, Any]]:
+        given = {"Gateway_Alarm_Id__c": "inc", "Gateway_Verdict__c": "False_Alarm"}
+        return [{"Id": f"500{n:012d}AAA", "SystemModstamp": (start + n * step).isoformat(), **given} for n in range(2500)]
+
+    told, mark = newer(rows(START, timedelta(minutes=1)), Mark(START))
+    assert (len(told), len(mark.told), newer(rows(START, timedelta(minutes=1))[500:], mark)[0]) == (2500, 2000, [])
+    told, mark = newer(rows(START, timedelta(0)), Mark(START))
+    assert (len(told), len(mark.told), newer(rows(START, timedelta(0)), mark)[0]) == (2500, 2500, [])
 
 
 CHANGES = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["False_Alarm", "True_Positive"]), st.integers(0, 600)), max_size=12)
@@ -174,16 +223,20 @@ CHANGES = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["False_Alarm", 
 
 @given(CHANGES, st.lists(st.integers(0, 12), max_size=4))
 def test_every_verdict_is_told_however_the_asking_falls(changes: list[tuple[int, str, int]], asked_after: list[int]) -> None:
-    """Cases change at rising times, questions come between: each (case, verdict) that an answer held is told."""
-    now, table, mark, told = START, {}, Mark(START - timedelta(hours=1)), []
-    expected: set[tuple[int, str]] = set()
+    """Cases change at rising times, questions come between: each verdict that an answer held is told once, and again only after another."""
+    now, table, mark = START, {}, Mark(START - timedelta(hours=1))
+    told: dict[int, list[Verdict]] = {number: [] for number in range(5)}
+    expected: dict[int, list[str]] = {number: [] for number in range(5)}
 
     def question() -> None:
         nonlocal mark
         rows = sorted((row for row in table.values() if row["at"] >= mark.since), key=lambda row: row["at"])
         verdicts, mark = newer([{k: v for k, v in row.items() if k != "at"} for row in rows], mark)
-        told.extend(verdict.id for verdict in verdicts)
-        expected.update((number, row["Gateway_Verdict__c"]) for number, row in table.items())
+        for verdict in verdicts:
+            told[int(verdict.incident.removeprefix("inc-"))].append(verdict)
+        for number, row in table.items():
+            if expected[number][-1:] != [row["Gateway_Verdict__c"].lower()]:
+                expected[number].append(row["Gateway_Verdict__c"].lower())
 
     for index, (number, value, seconds) in enumerate(changes):
         now += timedelta(seconds=seconds)
@@ -192,5 +245,4 @@ def test_every_verdict_is_told_however_the_asking_falls(changes: list[tuple[int,
         if index in asked_after:
             question()
     question()
-    ids = {understand({"Id": f"500{n:012d}AAA", "Gateway_Alarm_Id__c": "inc", "Gateway_Verdict__c": value}, START) for n, value in expected}
-    assert set(told) == {verdict.id for verdict in ids if verdict}
+    assert {number: [verdict.judgement.value for verdict in verdicts] for number, verdicts in told.items()} == expected

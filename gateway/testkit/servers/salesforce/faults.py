@@ -44,6 +44,7 @@ class RecordFault:
     fields: tuple[str, ...] = ()
     when: Callable[[Mapping[str, Any]], bool] = lambda _: True
     times: int | None = None
+    message: str = ""
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Faults:
         """Raises Unfit."""
         for fault in self.records:
             if fault.when(record) and _use(fault):
-                raise Unfit(fault.code, f"as scripted: {fault.code}", fault.fields)
+                raise Unfit(fault.code, fault.message or f"as scripted: {fault.code}", fault.fields)
 
 
 def _use(fault: RequestFault | RecordFault) -> bool:

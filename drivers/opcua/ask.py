@@ -1,0 +1,130 @@
+"""Questions to a server beside the subscription: attributes, its limits, children, paths. Each within what it takes in one call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncua import ua
+from asyncua.ua import uaerrors
+
+from drivers.opcua.session import Session
+
+IDS = ua.ObjectIds
+NAMESPACES, SERVER_TIME = ua.NodeId(IDS.Server_NamespaceArray), ua.NodeId(IDS.Server_ServerStatus_CurrentTime)
+_AT_ONCE = 500  # where the server names no limit
+_LIMITS = {
+    "read": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+    "browse": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
+    "translate": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
+    "items": IDS.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+    "history": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Operations the server takes in one call (Part 5, 6.3.11)."""
+
+    read: int = _AT_ONCE
+    browse: int = _AT_ONCE
+    translate: int = _AT_ONCE
+    items: int = _AT_ONCE
+    history: int = _AT_ONCE
+
+
+async def limits(session: Session) -> Limits:
+    """What the server says; what it does not say is our default."""
+    told = await read(session, [ua.NodeId(number) for number in _LIMITS.values()])
+    given = {name: value for name, value in zip(_LIMITS, told, strict=True) if isinstance(value, int) and not isinstance(value, bool)}
+    return Limits(**{name: min(value, _AT_ONCE) for name, value in given.items() if value > 0})
+
+
+async def read(session: Session, nodes: Sequence[Any], attribute: Any = ua.AttributeIds.Value, at_once: int = _AT_ONCE) -> list[Any]:
+    """The value of one attribute of each node; None where the server does not tell it."""
+    values: list[Any] = []
+    for start in range(0, len(nodes), at_once):
+        asked = nodes[start : start + at_once]
+        request = ua.ReadRequest()
+        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
+        request.Parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in asked]
+        results = (await session.ask(request, ua.ReadResponse)).Results or []
+        told = [r.Value.Value if r.Value is not None and (r.StatusCode is None or not r.StatusCode.is_bad()) else None for r in results]
+        values += [*told, *[None] * len(asked)][: len(asked)]
+    return values
+
+
+async def children(
+    session: Session, nodes: Sequence[Any], at_once: int = _AT_ONCE, *, reference: int = IDS.HierarchicalReferences, inverse: bool = False
+) -> AsyncIterator[tuple[Any, list[Any]]]:
+    """(node, descriptions of what hangs below it), for each; continuation points are followed to their end."""
+    for start in range(0, len(nodes), at_once):
+        asked = nodes[start : start + at_once]
+        request = ua.BrowseRequest()
+        request.Parameters.RequestedMaxReferencesPerNode = 1000
+        request.Parameters.NodesToBrowse = [_below(node, reference, inverse) for node in asked]
+        results = (await session.ask(request, ua.BrowseResponse)).Results or []
+        for node, result in zip(asked, results, strict=False):
+            found, rest = list(result.References or []), result.ContinuationPoint
+            while rest:
+                more = ua.BrowseNextRequest()
+                more.Parameters.ContinuationPoints = [rest]
+                (page,) = (await session.ask(more, ua.BrowseNextResponse)).Results
+                if not page.References:
+                    break
+                found += page.References
+                rest = page.ContinuationPoint
+            yield node, found
+
+
+def _below(node: Any, reference: int, inverse: bool) -> Any:
+    return ua.BrowseDescription(
+        NodeId=node,
+        BrowseDirection=ua.BrowseDirection.Inverse if inverse else ua.BrowseDirection.Forward,
+        ReferenceTypeId=ua.NodeId(reference),
+        IncludeSubtypes=True,
+        NodeClassMask=ua.NodeClass(0),
+        ResultMask=ua.BrowseResultMask.All,
+    )
+
+
+async def translate(session: Session, start: Any, paths: Sequence[Sequence[Any]], at_once: int = _AT_ONCE) -> list[Any]:
+    """The node each path of qualified names leads to from `start`; None where it leads nowhere, or to several."""
+    found: list[Any] = []
+    for begin in range(0, len(paths), at_once):
+        request = ua.TranslateBrowsePathsToNodeIdsRequest()
+        request.Parameters.BrowsePaths = [_browse_path(start, names) for names in paths[begin : begin + at_once]]
+        try:
+            results = (await session.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)).Results or []
+        except uaerrors.BadServiceUnsupported:
+            results = []
+        wanted = len(request.Parameters.BrowsePaths)
+        nodes = [r.Targets[0].TargetId if not r.StatusCode.is_bad() and len(r.Targets or []) == 1 else None for r in results]
+        found += [*(None if node is None else plain(node) for node in nodes), *[None] * wanted][:wanted]
+    return found
+
+
+def _browse_path(start: Any, names: Sequence[Any]) -> Any:
+    elements = [
+        ua.RelativePathElement(
+            ReferenceTypeId=ua.NodeId(IDS.HierarchicalReferences), IsInverse=False, IncludeSubtypes=True, TargetName=name
+        )
+        for name in names
+    ]
+    return ua.BrowsePath(StartingNode=start, RelativePath=ua.RelativePath(Elements=elements))
+
+
+def plain(node: Any) -> Any:
+    """An ExpandedNodeId of this server as a NodeId."""
+    return ua.NodeId(node.Identifier, node.NamespaceIndex)
+
+
+def key(node: Any) -> str:
+    """A NodeId as `wire.Reader.node` writes it; empty for the null node."""
+    if node is None or node.is_null():
+        return ""
+    identifier = node.Identifier
+    letter = {int: "i", str: "s", bytes: "b"}.get(type(identifier), "g")
+    text = f"{letter}={identifier.hex() if isinstance(identifier, bytes) else identifier}"
+    return f"ns={node.NamespaceIndex};{text}" if node.NamespaceIndex else text

@@ -1,0 +1,47 @@
+"""What a hostile server may make the library do: nothing beyond the bytes it sent.
+
+asyncua 2.1 believes what a message announces: five bytes make it build an array of two thousand million Nones, two numbers
+make it fill up a matrix of a million lists, and a chunk of four gigabytes is waited for. Values of items are read by `variant`,
+without the library; the rest of what a server answers goes through these three bounds. A test pins that they take effect.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from asyncua import ua
+from asyncua.client import ua_client
+from asyncua.ua import ua_binary
+
+LARGEST_CHUNK = 1024 * 1024  # we announce 65,535 bytes; some servers do not listen
+LARGEST_MESSAGE = 64 * 1024 * 1024
+
+_array, _shape, _header = ua_binary.unpack_uatype_array, ua_binary._reshape, ua_client.header_from_binary
+
+
+def _bounded_array(kind: Any, data: Any) -> Any:
+    length = ua_binary.Primitives.Int32.unpack(data.copy())
+    if length > len(data) or (length > 0 and kind == ua.VariantType.Null):
+        raise ua.UaError(f"an array of {length} elements in {len(data)} bytes")
+    return _array(kind, data)
+
+
+def _bounded_shape(flat: Any, dimensions: Any) -> Any:
+    if not dimensions or min(dimensions) < 0 or prod(dimensions) != len(flat):
+        raise ua.UaError(f"{len(flat)} elements are not of dimensions {dimensions}")
+    return _shape(flat, dimensions) if flat else []
+
+
+def _bounded_header(data: Any) -> Any:
+    header = _header(data)
+    if not 0 <= header.body_size <= LARGEST_CHUNK:
+        raise ua.UaStatusCodeError(ua.StatusCodes.BadTcpMessageTooLarge)
+    return header
+
+
+def install() -> None:
+    """Once; again changes nothing."""
+    ua_binary.unpack_uatype_array = _bounded_array
+    ua_binary._reshape = _bounded_shape
+    ua_client.header_from_binary = _bounded_header

@@ -1,0 +1,147 @@
+"""Which deliveries are next. Plain functions of a connection.
+
+Urgent deliveries go first, each with what still waits of its own incident, so that no incident is told out of order. Then
+what lies in order. With `Pace`, what is newer than the backlog goes before it, again each with the rest of its incident.
+
+What is stored for a machine that is set aside moves to a lane of its own when its turn comes, a bounded number at a time. So setting
+aside costs nothing, however much waits, and that lane always holds the oldest of its machines.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import randint
+from typing import Any
+
+from gateway.outbox.rows import SELECTED, fetch
+from gateway.outbox.tally import LANES, Lane
+
+_NEWEST = (1 << 63) - 1
+_PAGE = 200
+STEP = 1000
+"""Deliveries that change their lane in one transaction: the writer is everybody's, so nobody may have it for long."""
+_WAITING = f"SELECT {SELECTED} FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND "
+_SEQ, _ID, _MACHINE, _INCIDENT = 0, 1, 8, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a sender may have now.
+
+    limit           events
+    urgent_only     nothing but the urgent lane: the rest of the budget is a reserve
+    alone           a single one, of its incident the oldest
+    only            the oldest events of this machine, wherever they lie, and nothing else
+    without         machines that are left out
+    anywhere        not the oldest but any, chosen by chance: when the oldest may be what the receiver cannot take
+    backlog_until   with `backlog`: deliveries up to this sequence are the backlog, and at most so many of them may go
+    older_ns        what was recorded before is not sent: it becomes a dead letter, expired
+    mark            write down that they are tried, before they are: there is a fallback, which must not get them too
+    """
+
+    limit: int
+    urgent_only: bool = False
+    alone: bool = False
+    only: str | None = None
+    without: tuple[str, ...] = ()
+    anywhere: bool = False
+    backlog_until: int = 0
+    backlog: int = 0
+    older_ns: int = 0
+    mark: bool = False
+
+
+def pick(connection: sqlite3.Connection, destination: str, wanted: Wanted) -> list[Any] | None:
+    """Rows for `from_row`, in the order they shall be sent. None: so far only such that stepped aside; ask again."""
+    waiting = _Waiting(connection, destination, wanted.without)
+    if wanted.only is not None:
+        rows = waiting.of_machine(wanted.only, wanted.limit)
+    elif wanted.anywhere:
+        rows = waiting.anywhere(urgent_only=wanted.urgent_only)
+    else:
+        rows = waiting.in_turn(wanted)
+    if not rows and waiting.moved >= STEP:
+        return None
+    return rows[:1] if wanted.alone else rows
+
+
+class _Waiting:
+    """What waits for one destination, within one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, destination: str, without: Sequence[str]) -> None:
+        self._connection, self._destination = connection, destination
+        self._left_out = (json.dumps(without),) if without else ()
+        others = "AND e.partitionkey NOT IN (SELECT value FROM json_each(?)) " if without else ""
+        self._span = f"d.lane=? AND d.seq>? AND d.seq<=? {others}ORDER BY d.seq LIMIT ?"
+        self._aside = dict(connection.execute("SELECT machine, why FROM aside WHERE destination=?", (destination,)).fetchall())
+        self.moved = 0
+
+    def in_turn(self, wanted: Wanted) -> list[Any]:
+        urgent = self._with_incident(self._of(Lane.URGENT, wanted.limit))
+        if wanted.urgent_only or len(urgent) >= wanted.limit:
+            return urgent
+        if not wanted.backlog_until:
+            rest = self._of(Lane.ORDERED, wanted.limit)
+            return rest if not urgent else _joined(urgent, rest)[: wanted.limit]
+        live = self._of(Lane.ORDERED, wanted.limit - len(urgent), after=wanted.backlog_until)
+        first = _joined(urgent, self._with_incident(live))
+        return _joined(first, self._of(Lane.ORDERED, min(wanted.backlog, wanted.limit - len(first)), until=wanted.backlog_until))
+
+    def anywhere(self, *, urgent_only: bool) -> list[Any]:
+        """Any one, by chance, and what is older of its incident."""
+        end = "(SELECT {}(seq) FROM delivery WHERE destination=?1 AND lane=?2)"
+        for lane in (Lane.URGENT,) if urgent_only else (Lane.ORDERED, Lane.URGENT):
+            first, last = self._connection.execute(f"SELECT {end.format('min')}, {end.format('max')}", (self._destination, lane)).fetchone()
+            if first is not None and (rows := self._of(lane, 1, after=randint(first, last) - 1)):
+                return self._with_incident(rows)
+        return []
+
+    def of_machine(self, machine: str, limit: int) -> list[Any]:
+        """What waits for the machine's budget is not looked at; else one that is set aside has its oldest in that lane."""
+        lanes = (Lane.URGENT,) if self._aside.get(machine) == "budget" else (Lane.ASIDE, Lane.URGENT, Lane.ORDERED)
+        for lane in lanes:
+            if rows := self._rows("d.lane=? AND e.partitionkey=? ORDER BY d.seq LIMIT ?", lane, machine, limit):
+                return self._with_incident(rows)
+        return []
+
+    def _of(self, lane: Lane, limit: int, *, after: int = 0, until: int = _NEWEST) -> list[Any]:
+        """Of a lane, without what steps aside. Critical events may use the reserve of a budget, so they wait for none."""
+        stepping = {machine for machine, why in self._aside.items() if why == "refused" or lane is Lane.ORDERED}
+        size = min(max(limit, _PAGE), STEP) if stepping else limit
+        found: list[Any] = []
+        while len(found) < limit and self.moved < STEP:
+            page = self._rows(self._span, lane, after, until, *self._left_out, size)
+            found += [row for row in page if row[_MACHINE] not in stepping]
+            self._step_aside(lane, [row[_SEQ] for row in page if row[_MACHINE] in stepping])
+            if len(page) < size or not stepping:
+                break
+            after = page[-1][_SEQ]
+        return found[:limit]
+
+    def _step_aside(self, lane: Lane, sequences: Sequence[int]) -> None:
+        statement = "UPDATE delivery SET lane=? WHERE destination=? AND lane=? AND seq=?"
+        self._connection.executemany(statement, [(Lane.ASIDE, self._destination, lane, seq) for seq in sequences])
+        self.moved += len(sequences)
+
+    def _with_incident(self, rows: list[Any]) -> list[Any]:
+        """The same, and ahead of each event what still waits of its incident and is older, wherever it lies."""
+        ordered: dict[int, Any] = {}
+        earlier = f"d.lane IN {LANES} AND d.seq IN (SELECT seq FROM event WHERE id>=? AND id<?) ORDER BY d.seq"
+        for row in rows:
+            if row[_INCIDENT] and not row[_ID].endswith("-0001"):
+                for before in self._rows(earlier, f"{row[_INCIDENT]}-", row[_ID]):
+                    ordered.setdefault(before[_SEQ], before)
+            ordered.setdefault(row[_SEQ], row)
+        return list(ordered.values())
+
+    def _rows(self, which: str, *parameters: Any) -> list[Any]:
+        """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
+        return fetch(self._connection, _WAITING + which, (self._destination, *parameters))
+
+
+def _joined(first: list[Any], then: list[Any]) -> list[Any]:
+    """Each once, at its first place."""
+    return list({row[_SEQ]: row for row in [*first, *then]}.values()) if then else first

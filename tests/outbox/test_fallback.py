@@ -1,0 +1,62 @@
+"""What a fallback takes over, and when."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gateway.contract import SENT, Outcome, Severity
+from gateway.outbox import memory
+from gateway.outbox.append import Addressed
+from gateway.outbox.breaker import Memory
+from gateway.outbox.memory import SetAside
+from gateway.outbox.pick import Wanted
+from gateway.outbox.store import Outbox
+from gateway.testkit.rigs import event
+from gateway.testkit.sending import Bench, Receiver
+
+
+async def down(outbox: Outbox, destination: str = "crm") -> None:
+    """Since long."""
+    await outbox.run(lambda c: memory.keep_breaker(c, destination, Memory(9, False, 0, 1, "down")))
+
+
+async def test_one_that_is_down_itself_takes_nothing_over(bench: Bench) -> None:
+    receiver = Receiver()
+    receiver.reachable = False
+    await bench.append(1, 2)
+    await down(bench.outbox)
+    async with bench.sending("backup", receiver, fallback_for="crm", fallback_after=1.0):
+        await bench.until(lambda: bench.status.links["destination", "backup"].state == "down")
+        await bench.until(lambda: bench.clock.monotonic() > 300, tick=10.0)
+        assert (await bench.backlog())["ready"] == 2
+        receiver.reachable = True
+        await bench.until(lambda: len(receiver.got) == 2, tick=1.0)
+
+
+async def test_one_that_was_not_well_tries_a_single_event_first(bench: Bench) -> None:
+    """It has nothing of its own to find out with."""
+    receiver = Receiver()
+    receiver.answer = lambda e: Outcome.hold("quota", after_seconds=5.0)
+    await bench.append(*range(5))
+    await down(bench.outbox)
+    await bench.outbox.run(lambda c: memory.keep_breaker(c, "backup", Memory(9, True, 0, 1, "quota")))
+    async with bench.sending("backup", receiver, fallback_for="crm", fallback_after=1.0):
+        await bench.until(lambda: len(receiver.calls) == 3, tick=1.0)
+        assert receiver.calls == [[event(0).id]] * 3
+        assert (await bench.backlog())["ready"] == 4
+        receiver.answer = lambda e: SENT
+        await bench.until(lambda: len(receiver.got) == 5, tick=1.0)
+
+
+async def test_events_of_a_machine_that_is_set_aside_are_taken_over_too_and_in_order(bench: Bench) -> None:
+    receiver = Receiver()
+    made = await bench.append_of("m1", "m2", "m1")
+    urgent = replace(event(9), partitionkey="m1", severity=Severity.CRITICAL)
+    await bench.outbox.append([], [Addressed(urgent, ("crm",))])
+    await bench.outbox.run(lambda c: memory.set_aside(c, "crm", SetAside("m1", 1, "refused")))
+    assert [e.id for e in await bench.outbox.lease("crm", Wanted(10))] == [made[1]]
+    await down(bench.outbox)
+    async with bench.sending("backup", receiver, fallback_for="crm", fallback_after=1.0):
+        await bench.until(lambda: len(receiver.got) == 4, tick=1.0)
+    assert receiver.got == [urgent.id, *made], "each in the lane where it belongs"
+    assert (await bench.backlog())["moved"] == 4
