@@ -45,9 +45,9 @@ async def child(*command: str, env: dict[str, str] | None = None) -> AsyncIterat
 
 
 @asynccontextmanager
-async def modbus_servers(count: int) -> AsyncIterator[list[int]]:
-    """`count` libmodbus servers of 1,000 registers; yields their ports."""
-    first = _free_range(count)
+async def modbus_servers(count: int, first: int = 0) -> AsyncIterator[list[int]]:
+    """`count` libmodbus servers of 1,000 registers on ports from `first`, or on free ones; yields the ports."""
+    first = first or _free_range(count)
     async with child(str(_compiled()), str(first), str(count)):
         yield [first + i for i in range(count)]
 

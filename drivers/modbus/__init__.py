@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 from drivers.modbus.config import ModbusOptions, ModbusTag
 from gateway.contract import Load, Source, SourceContext, SourcePlugin, Tag
@@ -36,4 +37,5 @@ plugin = SourcePlugin(
     writes=True,
     probe=probe,
     plan=load,
+    profiles=Path(__file__).with_name("profiles"),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +35,15 @@ class _Group:
     """Items of one type and order.
 
     rows     where their values go; a slice where they are neighbours
-    gather   positions of their registers, least significant first: [items] of one register, else [items, registers]
+    gather   positions of their registers: [items] of one register, else [items, registers], least significant first; or the slice
+             of those that lie side by side as they are sent, most significant first
+    dtype    of the gathered bytes
     swapped  the bytes inside each register are the other way round
     """
 
     rows: Rows | slice
     gather: Rows | slice
-    dtype: str
+    dtype: np.dtype[Any]
     swapped: bool
     bcd: bool
 
@@ -63,6 +67,7 @@ class Decoder:
         self._masked_words = np.array([start for _, start, _ in masked], dtype=np.intp)
         self._shift = np.array([bits[0] for _, _, bits in masked], dtype=np.uint16)
         self._mask = np.array([(1 << (bits[1] - bits[0] + 1)) - 1 for _, _, bits in masked], dtype=np.uint16)
+        self._needs_words = bool(masked) or not all(isinstance(group.gather, slice) for group in self._groups)
         self._can_be_odd = any(item.dtype in ("float32", "float64", "bcd16", "bcd32") for _, _, item in words.entries)
 
     def decode(self, registers: bytes, coils: bytes = b"") -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
@@ -71,13 +76,13 @@ class Decoder:
         Integers beyond 2^53 lose their last digits, as any float64 does.
         """
         value = np.empty(len(self.tag))
-        quality = np.full(len(self.tag), GOOD, dtype=np.uint8)
+        quality = np.zeros(len(self.tag), dtype=np.uint8)  # GOOD
         if len(self._coil_rows):
             value[self._coil_rows] = np.unpackbits(np.frombuffer(coils, dtype=np.uint8), bitorder="little")[self._coils]
         raw = np.frombuffer(registers, dtype=">u2")
-        words = raw.astype("<u2") if self._groups or len(self._masked) else raw
+        words = raw.astype("<u2") if self._needs_words else raw
         for group in self._groups:
-            value[group.rows] = _decode(words.byteswap() if group.swapped else words, group)
+            value[group.rows] = _decode(raw if isinstance(group.gather, slice) else words.byteswap() if group.swapped else words, group)
         if len(self._masked):
             value[self._masked] = (words[self._masked_words] >> self._shift) & self._mask
         for row, start, item in self._texts:
@@ -124,12 +129,12 @@ def _group(entries: list[tuple[int, int, Item]], dtype: str, swapped: bool, low_
     count = entries[0][2].count
     rows = np.array([row for row, _, _ in entries], dtype=np.intp)
     starts = np.array([start for _, start, _ in entries], dtype=np.intp)
-    if count == 1:
-        return _Group(_neighbours(rows), _neighbours(starts), dtype, swapped, bcd)
+    sent = (starts[:, None] + np.arange(count)).ravel()
+    if not swapped and not low_first and isinstance(side_by_side := _neighbours(sent), slice):
+        return _Group(_neighbours(rows), side_by_side, np.dtype(f">{dtype}"), swapped, bcd)
     steps = np.arange(count) if low_first else np.arange(count)[::-1]
-    gather = starts[:, None] + steps
-    in_line = low_first and isinstance(_neighbours(gather.ravel()), slice)
-    return _Group(_neighbours(rows), _neighbours(gather.ravel()) if in_line else gather, dtype, swapped, bcd)
+    gather = starts if count == 1 else starts[:, None] + steps
+    return _Group(_neighbours(rows), gather, np.dtype(f"<{dtype}"), swapped, bcd)
 
 
 def _neighbours(positions: Rows) -> Rows | slice:
@@ -140,7 +145,7 @@ def _neighbours(positions: Rows) -> Rows | slice:
 
 
 def _decode(words: NDArray[np.uint16], group: _Group) -> NDArray[np.float64]:
-    found = words[group.gather].view(f"<{group.dtype}").ravel()
+    found = words[group.gather].view(group.dtype).ravel()
     return _bcd(found) if group.bcd else found
 
 
@@ -167,9 +172,9 @@ def _text(raw: bytes, item: Item) -> tuple[float, int]:
 
 def _mark(value: NDArray[np.float64], quality: NDArray[np.uint8], groups: list[_Group]) -> None:
     """NaN and infinity are bad, each for its reason."""
-    finite = np.isfinite(value)
-    if finite.all():
+    if isfinite(value.max()) and isfinite(value.min()):  # both are NaN if anything is
         return
+    finite = np.isfinite(value)
     odd = ~finite & (quality == GOOD)
     quality[odd] = Quality.BAD_NOT_FINITE
     for group in groups:

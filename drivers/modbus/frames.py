@@ -1,24 +1,24 @@
 """Frames around a message (PDU): Modbus TCP's header, RTU's CRC, ASCII's LRC. Pure.
 
-pymodbus builds them and computes the checksums. Taking them apart is done here: whoever asked knows the unit, the function and,
+pymodbus builds those with checksums and computes them. Taking them apart is done here: whoever asked knows the unit, the function and,
 from the first bytes, the length of the answer, so every byte string ends in an answer, in waiting, or in `Broken`.
 """
 
 from __future__ import annotations
 
 from binascii import unhexlify
-from dataclasses import dataclass
-from typing import Protocol
+from struct import Struct
+from typing import NamedTuple, Protocol
 
 from pymodbus.framer.ascii import FramerAscii
 from pymodbus.framer.rtu import FramerRTU
-from pymodbus.framer.socket import FramerSocket
 from pymodbus.pdu import DecodePDU
 
 from drivers.modbus.endpoint import Framing
 
 _DECODER = DecodePDU(is_server=False)
-_MBAP, _RTU, _ASCII = FramerSocket(_DECODER), FramerRTU(_DECODER), FramerAscii(_DECODER)
+_RTU, _ASCII = FramerRTU(_DECODER), FramerAscii(_DECODER)
+_HEADER = Struct(">HHHB")  # transaction, protocol, length, unit
 MOST_BYTES = 2048  # waiting to be a frame, which has at most 513; more is not Modbus
 IDENTIFY = 43
 
@@ -27,8 +27,7 @@ class Broken(Exception):
     """What came can be no part of a conversation in Modbus."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Whose answer is awaited."""
 
     unit: int
@@ -53,14 +52,13 @@ class Mbap:
     """Modbus TCP and its TLS form: seven bytes before the message (MODBUS Messaging on TCP/IP V1.0b, 3.1.3)."""
 
     def build(self, message: bytes, asked: Asked) -> bytes:
-        return bytes(_MBAP.encode(message, asked.unit, asked.transaction))
+        return _HEADER.pack(asked.transaction, 0, len(message) + 1, asked.unit) + message
 
     def take(self, buffer: bytes, asked: Asked) -> tuple[int, bytes | None]:
         used = 0
         while len(buffer) - used >= 8:
-            transaction, protocol = int.from_bytes(buffer[used : used + 2], "big"), buffer[used + 2 : used + 4]
-            length, unit = int.from_bytes(buffer[used + 4 : used + 6], "big"), buffer[used + 6]
-            if protocol != b"\x00\x00" or not 2 <= length <= 254:
+            transaction, protocol, length, unit = _HEADER.unpack_from(buffer, used)
+            if protocol or not 2 <= length <= 254:
                 raise Broken("sends what is not Modbus TCP")
             end = used + 6 + length
             if len(buffer) < end:

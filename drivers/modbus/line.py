@@ -91,7 +91,8 @@ class Line:
             if self._link is None or self._link.lost:
                 self._link = await self._connect(user.timeout)
                 self._units.clear()
-                self._free_at = self._clock.monotonic() + self.terms.pause_after_connect
+                if self.terms.pause_after_connect:
+                    self._free_at = self._clock.monotonic() + self.terms.pause_after_connect
         self.raise_if_all_rest(user)
 
     def close(self, user: User) -> None:
@@ -108,20 +109,25 @@ class Line:
         raises NoAnswer       the unit rests from now on, or its answer was damaged
         raises NotConnected   the line is lost
         """
-        await self._turn(user, deadline)
+        if self._busy:
+            await self._turn(user, deadline)
+        self._busy = True
+        self._turns += 1
+        user.served = self._turns
         try:
-            wait = self._free_at - self._clock.monotonic()
-            if wait > 0:
-                await self._clock.sleep(wait)
+            if self._free_at:
+                await self._clock.sleep(self._free_at - self._clock.monotonic())
+                self._free_at = 0.0
             return await self._ask(request, user.timeout)
         finally:
             if self._pause:
                 self._free_at = self._clock.monotonic() + self._pause
-            self._next()
+            self._busy = False
+            if self._waiting:
+                self._next()
 
     async def ask_once(self, user: User, request: Request) -> bytes:
-        """As `ask`, for one who only looks who is there: a unit that does not answer neither rests nor costs the line."""
-        await self._turn(user, self._clock.monotonic())
+        """As `ask`, for one who only looks who is there and has the line alone: a unit that does not answer neither rests nor costs it."""
         try:
             if self._link is None:
                 raise NotConnected(self.peer, "not connected")
@@ -132,12 +138,10 @@ class Line:
             if exc.code in OF_THE_GATEWAY:
                 raise NoAnswer(str(exc)) from exc
             raise
-        finally:
-            self._next()
 
     def resting(self, unit: int) -> str:
         """Why nobody asks the unit now; empty: it may be asked."""
-        state = self._units.get(unit)
+        state = self._units.get(unit) if self._units else None
         return state.why if state is not None and state.rests_until > self._clock.monotonic() else ""
 
     def raise_if_all_rest(self, user: User) -> None:
@@ -177,25 +181,23 @@ class Line:
             raise NotConnected(self.peer, why)
 
     async def _turn(self, user: User, deadline: float) -> None:
-        """At once on an idle line; otherwise earliest deadline first, and of equals who waited longest for a turn."""
-        if self._busy:
-            turn = _Turn(deadline, user)
-            self._waiting.append(turn)
-            try:
-                await turn.granted
-            except asyncio.CancelledError:
-                if turn.granted.done() and not turn.granted.cancelled():
-                    self._next()
-                else:
-                    self._waiting.remove(turn)
-                raise
-        self._busy = True
-        self._turns += 1
-        user.served = self._turns
+        """Wait while others have the line: earliest deadline first, and of equals who waited longest for a turn."""
+        turn = _Turn(deadline, user)
+        self._waiting.append(turn)
+        try:
+            await turn.granted
+        except asyncio.CancelledError:
+            if turn.granted.done() and not turn.granted.cancelled():
+                self._busy = False
+                self._next()
+            else:
+                self._waiting.remove(turn)
+            raise
 
     def _next(self) -> None:
-        self._busy = bool(self._waiting)
+        """Who is granted the line has it from now on, not only when it wakes up."""
         if self._waiting:
+            self._busy = True
             turn = min(self._waiting, key=lambda waiting: (waiting.deadline, waiting.user.served))
             self._waiting.remove(turn)
             turn.granted.set_result(None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from typing import Protocol
 
 from drivers.modbus.endpoint import Framing, Serial
@@ -49,6 +48,8 @@ class Link(asyncio.Protocol):
         self._quiet_seconds = max(_QUIET_SECONDS["serial"], 20 * serial.character_seconds) if serial else _QUIET_SECONDS["tcp"]
         self._port: Port | None = None
         self._waiter: asyncio.Future[bytes] | None = None
+        self._deadline, self._timeout = 0.0, 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._quiet: asyncio.TimerHandle | None = None
         self._asked = Asked(0, 0, 0)
         self._transaction = 0
@@ -95,7 +96,9 @@ class Link(asyncio.Protocol):
         if not self._has_transactions:
             self._buffer = b""  # what came late belongs to nobody
         self._port.write(self._frames.build(request.message, self._asked))
-        deadline = loop.call_later(timeout, partial(self._silent, waiter, request.unit, timeout))
+        self._deadline, self._timeout = loop.time() + timeout, timeout
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._arm(loop)
         try:
             return request.payload(await waiter)
         except Unexpected as exc:
@@ -104,13 +107,27 @@ class Link(asyncio.Protocol):
                 raise Lost(str(exc)) from exc
             raise NoAnswer(f"unit {request.unit}: {exc}", damaged=True) from exc
         finally:
-            deadline.cancel()
+            self._waiter = None
             if self._quiet is not None:
                 self._quiet.cancel()
 
-    def _silent(self, waiter: asyncio.Future[bytes], unit: int, timeout: float) -> None:
-        if waiter.done():
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One timer for many requests: it looks when it fires whether the last one's time is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._deadline, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
             return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._arm(loop)
+        else:
+            self._silent(self._waiter, self._asked.unit, self._timeout)
+
+    def _silent(self, waiter: asyncio.Future[bytes], unit: int, timeout: float) -> None:
         if self._has_transactions and self._buffer:  # what comes next would be taken for its rest
             self.abort(f"unit {unit} sent half an answer within {timeout:g} s")
         elif self._buffer:
@@ -129,6 +146,9 @@ class Link(asyncio.Protocol):
 
     def _give_up(self, why: str) -> None:
         self.lost = self.lost or why
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(Lost(self.lost))
 

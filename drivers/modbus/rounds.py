@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import floor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,13 +30,12 @@ class Reading:
         self.decoder = Decoder(self.blocks)
 
 
-@dataclass
-class Got:
+class Got(NamedTuple):
     """What came for one block. `bad` are the indices of its items that have no value, each with its quality."""
 
     payload: bytes
     t_ns: int
-    bad: dict[int, Quality] = field(default_factory=dict)
+    bad: Mapping[int, Quality] = {}
 
 
 @dataclass

@@ -49,6 +49,8 @@ class ModbusSource:
         while True:
             group = await self._due()
             batch = await self._step(group)
+            while batch is None and len(self._groups) == 1:  # nobody else could be due in between
+                batch = await self._step(group)
             if batch is not None:
                 return self._counters.apply(self._exponents.apply(batch))
 

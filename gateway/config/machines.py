@@ -14,6 +14,7 @@ from gateway.config.model import NAME, MachineModel
 from gateway.config.plugins import pick_plugin
 from gateway.config.problems import did_you_mean
 from gateway.config.settings import SourceSettings
+from gateway.config.shipped import read_profile, shipped_profiles
 from gateway.config.tags_csv import read_tags
 from gateway.config.yaml import Path as Place
 from gateway.contract import Bearing, Machine, RecordSpec, SourcePlugin, Tag
@@ -90,9 +91,12 @@ class _OneMachine:
         self.complete = True
         self.declared: set[str] = set()
         if isinstance(wanted, str):
+            shipped = {} if wanted in profiles else shipped_profiles(_mapping(self._options, "source"))
             self._profile = _mapping(profiles, wanted)
-            if wanted not in profiles:
-                reader.problem((*self._where, "profile"), f"there is no profile {wanted!r}", did_you_mean(wanted, profiles))
+            if wanted in shipped:
+                self._profile, self._profile_where = read_profile(shipped[wanted]), (*self._where, "profile")
+            elif wanted not in profiles:
+                reader.problem((*self._where, "profile"), f"there is no profile {wanted!r}", did_you_mean(wanted, {*profiles, *shipped}))
                 self.complete = False
 
     def machine(self) -> Machine:

@@ -149,6 +149,8 @@ class SourcePlugin:
     schemes   of the addresses it is for: `lineside browse opc.tcp://…` finds it by them; the option that takes an address has
               the plugin's name
     writes    its sources are `Writer`s; without, a tag with `writable` is a configuration error
+    profiles  folder of profiles that come with it: ``<name>.yaml`` holds ``profiles: <name>: …`` as a configuration would; a machine
+              names one as its own, and the configuration's own go first
     receives  its sources `serve` what is posted, so the gateway's page must be on
     """
 
@@ -163,3 +165,4 @@ class SourcePlugin:
     browse: Browse | None = None
     probe: Probe | None = None
     plan: Plan | None = None
+    profiles: Path | None = None

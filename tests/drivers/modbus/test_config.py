@@ -55,7 +55,6 @@ def test_address_is_the_one_of_the_manual(given: dict[str, Any], numbering: str,
         ({"at": 10001, "as": "float32"}, "modicon", "is a bool"),
         ({"at": 40001, "as": "bool"}, "modicon", "needs bit"),
         ({"at": "0x1FFFF"}, "modicon", "outside"),
-        ({"at": "%MW10"}, "modicon", "is no address"),
         ({"at": "3x0011", "table": "holding"}, "modicon", "is an input address, table says holding"),
         ({"at": 1, "bit": 3}, "modicon", "has no bit"),
     ],
@@ -114,6 +113,9 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], words: st
         {"at": 40001, "as": "text", "registers": 4},
         {"at": 40001, "as": "text", "registers": 4, "states": {}},
         {"at": 40001, "registers": 4},
+        {"at": "%MW10"},
+        {"at": "4oo13"},
+        {"at": 40001, "scale_from": "x"},
     ],
 )
 def test_tags_that_contradict_themselves_are_refused(given: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
@@ -154,3 +155,13 @@ def test_blocks_of_registers_and_of_coils_are_decoded_together() -> None:
     decoder = Decoder(blocks)
     value, _ = decoder.decode(struct.pack(">HH", 1, 7) + wire(2.5, "float32", "CDAB"), bytes([0x00, 0x01, 0x01]))
     assert dict(zip(decoder.tag.tolist(), value.tolist(), strict=True)) == {0: 0, 1: 1, 2: 7, 3: 1, 4: 2.5}
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_is_marked_one_by_one_and_without_a_warning() -> None:
+    numbers = [math.inf, -math.inf, math.nan, 1.7e308, 1.7e308, -0.0]
+    items = tuple(Item(i, "holding", 4 * i, 4, "float64", "ABCD") for i in range(len(numbers)))
+    value, quality = Decoder([Block("holding", 0, 24, items)]).decode(struct.pack(">6d", *numbers))
+    assert quality.tolist() == [Quality.BAD_NOT_FINITE] * 3 + [GOOD] * 3
+    assert np.isnan(value[:3]).all()
+    assert value[3:].tolist() == numbers[3:]
