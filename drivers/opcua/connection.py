@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drivers.opcua import ask, items
 from drivers.opcua.config import OpcuaOptions
 from drivers.opcua.cursor import Cursor
-from drivers.opcua.events import Alarms, events_of, refresh
+from drivers.opcua.events import QUEUE, Alarms, events_of, refresh
 from drivers.opcua.history import Backfill
 from drivers.opcua.pick import Blocks, Pick, pick_of
 from drivers.opcua.resolve import NO_NAMESPACE, Names
@@ -154,7 +154,7 @@ class Connection:
         if node is None:
             return None
         await alarms.prepare(self.session, self._names)
-        return items.event_item(handle, node, alarms.filter(self._names), 1000)
+        return items.event_item(handle, node, alarms.filter(self._names), QUEUE)
 
 
 def _seconds(moment: Any) -> float:

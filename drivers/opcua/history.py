@@ -142,6 +142,7 @@ class Backfill:
         request = ua.HistoryReadRequest()
         request.Parameters.HistoryReadDetails = details
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+        request.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
         request.Parameters.NodesToRead = [
             ua.HistoryReadValueId(NodeId=self._nodes[gap.position], ContinuationPoint=token)
             for gap, token in zip(gaps, tokens, strict=True)
