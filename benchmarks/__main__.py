@@ -12,7 +12,7 @@ from benchmarks.machine import describe, pin_others
 from benchmarks.result import Result
 from benchmarks.servers import HERE, Missing
 
-SCENARIOS = ("modbus", "mqtt", "opcua", "outbox", "backlog", "https", "footprint")
+SCENARIOS = ("modbus", "mqtt", "opcua", "reconnect_opcua", "outbox", "backlog", "https", "footprint")
 HEAD = """\
 # Results
 
