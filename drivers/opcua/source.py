@@ -105,15 +105,14 @@ class OpcuaSource:
         backfill = connection.backfill
         if backfill is None:
             return []
+        backfill.settle()
         if self._filling is not None and self._filling.done():
             self._filling.result()  # raises what ended it
         if backfill.refused and not backfill.ready:
             self._told.fact("history", f"not read: {backfill.refused}")
         if backfill.ready and (self._live_last or not connection.subscription.waiting):
             self._live_last = False
-            batch = backfill.ready.popleft()
-            backfill.found()
-            return [batch]
+            return [backfill.take()]
         told = backfill.summary()
         if told is not None:
             self._context.filled(*told)
