@@ -36,7 +36,7 @@ async def fast() -> Result:
 
 async def many() -> Result:
     async with opcua_server(MANY, 1) as port:
-        config = "machines:\n" + machine("plant", port, MANY, "publishing: 500ms, sampling: 500ms")
+        config = "machines:\n" + machine("plant", port, MANY, "publishing: 500ms, sampling: 0s")
         config += 'watch:\n  - limit: {on: "plant/*", high: 5000}\n'
         async with Gateway(config) as gateway:
             seen = await gateway.window(15, 30)
