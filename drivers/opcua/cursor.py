@@ -77,10 +77,10 @@ class Cursor:
         self.gaps.append(Gap(position, last, first_ns, last))
         return True
 
-    def write_if_due(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._written_at >= max(WRITE_SECONDS, _SECONDS_PER_TAG * len(self._names)):
-            self.write()
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return self._clock.monotonic() - self._written_at >= max(WRITE_SECONDS, _SECONDS_PER_TAG * len(self._names))
 
     def write(self) -> None:
         """Raises OSError."""

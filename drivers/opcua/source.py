@@ -97,7 +97,9 @@ class OpcuaSource:
         if self._cursor is not None and len(positions):
             if self._cursor.took(positions, t_ns) and backfill is not None:
                 backfill.found()
-            self._cursor.write_if_due()
+            if self._cursor.due:
+                with suppress(OSError):  # without it more is read again after a restart; nothing else
+                    await asyncio.to_thread(self._cursor.write)
         return items
 
     def _filled(self, connection: Connection) -> list[Item]:
