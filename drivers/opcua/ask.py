@@ -14,6 +14,7 @@ from drivers.opcua.session import Session
 IDS = ua.ObjectIds
 NAMESPACES, SERVER_TIME = ua.NodeId(IDS.Server_NamespaceArray), ua.NodeId(IDS.Server_ServerStatus_CurrentTime)
 _AT_ONCE = 500  # where the server names no limit
+REFERENCES_AT_ONCE = 1000
 _LIMITS = {
     "read": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
     "browse": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
@@ -42,17 +43,27 @@ async def limits(session: Session) -> Limits:
 
 
 async def read(session: Session, nodes: Sequence[Any], attribute: Any = ua.AttributeIds.Value, at_once: int = _AT_ONCE) -> list[Any]:
-    """The value of one attribute of each node; None where the server does not tell it."""
+    """The value of one attribute of each node; None where the server does not tell it. Halves what is more than it takes."""
     values: list[Any] = []
     for start in range(0, len(nodes), at_once):
         asked = nodes[start : start + at_once]
         request = ua.ReadRequest()
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
         request.Parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in asked]
-        results = (await session.ask(request, ua.ReadResponse)).Results or []
-        told = [r.Value.Value if r.Value is not None and (r.StatusCode is None or not r.StatusCode.is_bad()) else None for r in results]
-        values += [*told, *[None] * len(asked)][: len(asked)]
+        try:
+            results = (await session.ask(request, ua.ReadResponse)).Results or []
+        except uaerrors.BadTooManyOperations:
+            if len(asked) == 1:
+                raise
+            values += await read(session, asked, attribute, len(asked) // 2)
+            continue
+        values += [*map(_value, results), *[None] * len(asked)][: len(asked)]
     return values
+
+
+def _value(result: Any) -> Any:
+    bad = result.StatusCode is not None and result.StatusCode.is_bad()
+    return None if bad or result.Value is None else result.Value.Value
 
 
 async def children(
@@ -62,7 +73,7 @@ async def children(
     for start in range(0, len(nodes), at_once):
         asked = nodes[start : start + at_once]
         request = ua.BrowseRequest()
-        request.Parameters.RequestedMaxReferencesPerNode = 1000
+        request.Parameters.RequestedMaxReferencesPerNode = REFERENCES_AT_ONCE
         request.Parameters.NodesToBrowse = [_below(node, reference, inverse) for node in asked]
         results = (await session.ask(request, ua.BrowseResponse)).Results or []
         for node, result in zip(asked, results, strict=False):
@@ -70,7 +81,8 @@ async def children(
             while rest:
                 more = ua.BrowseNextRequest()
                 more.Parameters.ContinuationPoints = [rest]
-                (page,) = (await session.ask(more, ua.BrowseNextResponse)).Results
+                more.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
+                (page,) = (await session.ask(more, ua.BrowseNextResponse)).Parameters.Results
                 if not page.References:
                     break
                 found += page.References

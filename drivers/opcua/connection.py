@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drivers.opcua import ask, items
 from drivers.opcua.config import OpcuaOptions
 from drivers.opcua.cursor import Cursor
-from drivers.opcua.events import Alarms, events_of, refresh
+from drivers.opcua.events import QUEUE, Alarms, events_of, refresh
 from drivers.opcua.history import Backfill
 from drivers.opcua.pick import Blocks, Pick, pick_of
 from drivers.opcua.resolve import NO_NAMESPACE, Names
@@ -31,7 +31,11 @@ _EPOCH_SECONDS = EPOCH_TICKS / 1e7
 
 
 class Connection:
-    """`refused`: what is not read, by client handle, and why. Methods raise one of `refusal.FAILURES`."""
+    """Methods raise one of `refusal.FAILURES`.
+
+    pending   client handles that were not asked for yet
+    refused   what is not read, by client handle, and why
+    """
 
     def __init__(self, options: OpcuaOptions, context: SourceContext, alarms: Sequence[Alarms], cursor: Cursor | None) -> None:
         self._options, self._context, self._cursor = options, context, cursor
@@ -41,6 +45,7 @@ class Connection:
         self.subscription = Subscription(self.session, options, context.tags, clock=context.clock, dropped=context.dropped)
         self.backfill: Backfill | None = None
         self.refused: dict[int, str] = {}
+        self.pending: list[int] = []
         self._nodes: dict[int, Any] = {}
         self._picks: dict[int, Pick] = {}
         self._watchdog_seconds = options.watchdog
@@ -62,8 +67,13 @@ class Connection:
             self._cursor.connected(self._options.backfill)
             index = np.array([tag.index for tag in tags], dtype=np.int32)
             self.backfill = Backfill(self.session, self._cursor, self._nodes, self._picks, index, self._limits.history)
-        await self.monitor([*range(len(tags)), *self._alarms])
-        if any(handle not in self.refused for handle in self._alarms):
+        self.pending = [*range(len(tags)), *self._alarms]
+
+    async def go_on(self) -> None:
+        """Ask for the next portion of `pending`; behind the last one, for the alarms that are open."""
+        handles, self.pending = self.pending[: self._limits.items], self.pending[self._limits.items :]
+        await self.monitor(handles)
+        if not self.pending and any(handle not in self.refused for handle in self._alarms):
             await refresh(self.session, self.subscription.id)
 
     async def close(self) -> None:
@@ -154,7 +164,7 @@ class Connection:
         if node is None:
             return None
         await alarms.prepare(self.session, self._names)
-        return items.event_item(handle, node, alarms.filter(self._names), 1000)
+        return items.event_item(handle, node, alarms.filter(self._names), QUEUE)
 
 
 def _seconds(moment: Any) -> float:

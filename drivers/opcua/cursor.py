@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,17 @@ MOST_GAPS_PER_TAG = 4
 
 @dataclass(slots=True)
 class Gap:
-    """Between two readings of one tag, both of which we have. `from_ns` moves on as the history is read."""
+    """Between two readings of one tag, both of which we have.
+
+    from_ns   moves on as what was read is handed over
+    read_ns   moves on as it is read; `read`: to the end
+    """
 
     position: int
     from_ns: int
     to_ns: int
+    read_ns: int = field(default=0, compare=False)
+    read: bool = field(default=False, compare=False)
 
 
 class Cursor:
@@ -49,6 +55,7 @@ class Cursor:
         self._seen[:] = False
         for gap in self.gaps:
             gap.from_ns = max(gap.from_ns, oldest)
+            gap.read_ns, gap.read = gap.from_ns, False
         self.gaps = [gap for gap in self.gaps if gap.to_ns > gap.from_ns]
 
     def took(self, positions: NDArray[np.int64], t_ns: NDArray[np.int64]) -> bool:
@@ -67,13 +74,13 @@ class Cursor:
         last = int(self._last[position])
         if not 0 < last < first_ns or sum(gap.position == position for gap in self.gaps) >= MOST_GAPS_PER_TAG:
             return False
-        self.gaps.append(Gap(position, last, first_ns))
+        self.gaps.append(Gap(position, last, first_ns, last))
         return True
 
-    def write_if_due(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._written_at >= max(WRITE_SECONDS, _SECONDS_PER_TAG * len(self._names)):
-            self.write()
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return self._clock.monotonic() - self._written_at >= max(WRITE_SECONDS, _SECONDS_PER_TAG * len(self._names))
 
     def write(self) -> None:
         """Raises OSError."""

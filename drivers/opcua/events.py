@@ -21,6 +21,7 @@ from drivers.opcua.values import EPOCH_TICKS
 from drivers.opcua.wire import DATE, Malformed, Reader, json_of
 from gateway.contract import Clock, Json, Record, RecordSpec
 
+NO_NODE = "i=0"
 QUEUE = 1000  # events the server keeps for us between two publishes
 REMEMBERED = 10_000
 _MOST_TYPES = 2000
@@ -80,6 +81,8 @@ class Alarms:
     def record(self, values: list[Json], t_ns: int) -> Record | None:
         """None for what was not asked for, or was there before."""
         fields = dict(zip((*(_KEYS[name] for name in SELECTED), *self._more), values, strict=False))
+        if fields.get("branch") == NO_NODE:
+            fields["branch"] = None
         kind = str(fields.get("event_type"))
         if kind in _REFRESH:
             self.refresh_required |= kind == REFRESH_REQUIRED

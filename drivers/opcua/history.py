@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +43,15 @@ class Page:
     data: bytes
 
 
+@dataclass(slots=True)
+class _Ready:
+    """A portion, how far it brings each gap, and which of them end with it."""
+
+    batch: Batch
+    advances: list[tuple[Gap, int]]
+    ends: list[Gap] = field(default_factory=list)
+
+
 class Backfill:
     """Of one connection. `step` reads the next portion; what it read waits in `ready`, at most two portions of it.
 
@@ -55,14 +64,37 @@ class Backfill:
     ) -> None:
         self._session, self._cursor, self._nodes, self._picks, self._index = session, cursor, nodes, picks, index
         self._at_once = min(at_once, NODES_AT_ONCE)
-        self.ready: deque[Batch] = deque()
+        self.ready: deque[_Ready] = deque()
+        self._taken: _Ready | None = None
         self.wake, self._more = asyncio.Event(), asyncio.Event()
         self.refused = ""
         self._count, self._from_ns, self._to_ns = 0, _FUTURE_NS, 0
 
     def found(self) -> None:
-        """There are new gaps, or room in `ready`."""
+        """There are new gaps."""
         self._more.set()
+
+    def take(self) -> Batch:
+        """The next portion. Only when it is asked for again, the one before is known to have arrived."""
+        self.settle()
+        self._taken = self.ready.popleft()
+        self._more.set()
+        return self._taken.batch
+
+    def settle(self) -> None:
+        """What was taken has arrived: a new connection need not read it again."""
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            for gap, reached in taken.advances:
+                gap.from_ns = reached
+            self._end(taken.ends)
+
+    def _end(self, gaps: list[Gap]) -> None:
+        ended = set(map(id, gaps))
+        self._cursor.gaps = [gap for gap in self._cursor.gaps if id(gap) not in ended]
+
+    def _left(self) -> list[Gap]:
+        return [gap for gap in self._cursor.gaps if not gap.read]
 
     def summary(self) -> tuple[int, int, int] | None:
         """(from_ns, to_ns, readings) once when all gaps are read and handed over, if there was anything."""
@@ -77,8 +109,8 @@ class Backfill:
         while True:
             await self._more.wait()
             self._more.clear()
-            while self._cursor.gaps and len(self.ready) < READY_AT_MOST:
-                await self._portion(self._cursor.gaps[: self._at_once])
+            while (left := self._left()) and len(self.ready) < READY_AT_MOST:
+                await self._portion(left[: self._at_once])
             self.wake.set()
 
     async def _portion(self, gaps: list[Gap]) -> None:
@@ -98,9 +130,16 @@ class Backfill:
             unfinished = await self._hand_over(readable, pages)
             left = [(gap, page.rest) for gap, page in zip(readable, pages, strict=True) if page.rest]
             readable, tokens = [gap for gap, _ in left], [rest for _, rest in left]
-            again += [gap for gap in unfinished if gap not in readable]
-        done = set(map(id, gaps)) - set(map(id, again))
-        self._cursor.gaps = [gap for gap in self._cursor.gaps if id(gap) not in done]
+            again += [gap for gap in unfinished if not any(gap is each for each in readable)]
+        done = [gap for gap in gaps if not any(gap is each for each in again)]
+        for gap in done:
+            gap.read = True
+        if self.ready:
+            self.ready[-1].ends += done
+        elif self._taken is not None:
+            self._taken.ends += done
+        else:
+            self._end(done)
 
     async def _hand_over(self, gaps: list[Gap], pages: list[Page]) -> list[Gap]:
         """Gaps of full pages behind which the server names no next one, as some do though there is more: to be asked for again."""
@@ -111,7 +150,7 @@ class Backfill:
         while len(self.ready) >= READY_AT_MOST:
             await self._more.wait()
             self._more.clear()
-        self.ready.append(batch)
+        self.ready.append(_Ready(batch, [(gap, gap.read_ns) for gap in gaps]))
         self._count += len(batch)
         self._from_ns, self._to_ns = min(self._from_ns, int(batch.t_ns.min())), max(self._to_ns, int(batch.t_ns.max()))
         self.wake.set()
@@ -130,11 +169,11 @@ class Backfill:
                 value[row], quality[row] = pick(told)
         order = np.argsort(columns.t_ns, kind="stable")
         t_ns = columns.t_ns[order]
-        inside = (t_ns > gap.from_ns) & (t_ns < gap.to_ns) & (quality[order] < BAD)
+        inside = (t_ns > gap.read_ns) & (t_ns < gap.to_ns) & (quality[order] < BAD)
         inside[1:] &= t_ns[1:] > t_ns[:-1]
         rows = order[inside]
         if len(rows):
-            gap.from_ns = int(columns.t_ns[rows[-1]])
+            gap.read_ns = int(columns.t_ns[rows[-1]])
         marked = np.where(quality[rows] == GOOD, np.uint8(Quality.BACKFILLED), quality[rows])
         return Batch.of(np.full(len(rows), self._index[gap.position]), columns.t_ns[rows], value[rows], marked)
 
@@ -142,6 +181,7 @@ class Backfill:
         request = ua.HistoryReadRequest()
         request.Parameters.HistoryReadDetails = details
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+        request.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
         request.Parameters.NodesToRead = [
             ua.HistoryReadValueId(NodeId=self._nodes[gap.position], ContinuationPoint=token)
             for gap, token in zip(gaps, tokens, strict=True)
@@ -153,7 +193,7 @@ def _details(gaps: list[Gap]) -> Any:
     """One stretch around all of `gaps`, the same for every page of it."""
     return ua.ReadRawModifiedDetails(
         IsReadModified=False,
-        StartTime=_moment(min(gap.from_ns for gap in gaps)),
+        StartTime=_moment(min(gap.read_ns for gap in gaps)),
         EndTime=_moment(max(gap.to_ns for gap in gaps)) + timedelta(microseconds=1),
         NumValuesPerNode=VALUES_AT_ONCE,
         ReturnBounds=False,

@@ -20,6 +20,7 @@ from gateway.contract import Batch, Item, NotConnected, Quality, SourceContext
 ASK_REFUSED_SECONDS = 60.0
 LOOK_AT_CERTIFICATES_SECONDS = 86_400.0
 CONNECT_SECONDS = 9.0
+ITEMS_SECONDS = 4.0  # a slow server with many items is read while the rest of them is asked for
 
 
 class OpcuaSource:
@@ -42,11 +43,14 @@ class OpcuaSource:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await connection.open()
+                while connection.pending and self._context.clock.monotonic() - now < ITEMS_SECONDS:
+                    await connection.go_on()
         except FAILURES as exc:
             raise self._not_connected(connection, exc, opening=True) from exc
         self._told.certificates(connection.session)
         self._renew_at, self._look_at = now + connection.session.renew_seconds, now + LOOK_AT_CERTIFICATES_SECONDS
-        self._heard_of_refused(connection)
+        if not connection.pending:
+            self._heard_of_refused(connection)
         if connection.backfill is not None:
             self._filling = asyncio.create_task(connection.backfill.run(), name="opcua history")
             if self._cursor is not None and self._cursor.gaps:
@@ -62,6 +66,8 @@ class OpcuaSource:
                 if self._news:
                     self._news = False
                     return self._refusals(connection)
+                if connection.pending and not connection.subscription.waiting:
+                    continue
                 items = self._filled(connection) or await self._live(connection)
                 if items:
                     return items[0] if len(items) == 1 and isinstance(items[0], Batch) else items
@@ -91,7 +97,9 @@ class OpcuaSource:
         if self._cursor is not None and len(positions):
             if self._cursor.took(positions, t_ns) and backfill is not None:
                 backfill.found()
-            self._cursor.write_if_due()
+            if self._cursor.due:
+                with suppress(OSError):  # without it more is read again after a restart; nothing else
+                    await asyncio.to_thread(self._cursor.write)
         return items
 
     def _filled(self, connection: Connection) -> list[Item]:
@@ -99,15 +107,14 @@ class OpcuaSource:
         backfill = connection.backfill
         if backfill is None:
             return []
+        backfill.settle()
         if self._filling is not None and self._filling.done():
             self._filling.result()  # raises what ended it
         if backfill.refused and not backfill.ready:
             self._told.fact("history", f"not read: {backfill.refused}")
         if backfill.ready and (self._live_last or not connection.subscription.waiting):
             self._live_last = False
-            batch = backfill.ready.popleft()
-            backfill.found()
-            return [batch]
+            return [backfill.take()]
         told = backfill.summary()
         if told is not None:
             self._context.filled(*told)
@@ -119,6 +126,11 @@ class OpcuaSource:
         if now >= self._renew_at:
             await connection.session.renew()
             self._renew_at = now + connection.session.renew_seconds
+        if connection.pending:
+            connection.subscription.listen()
+            await connection.go_on()
+            if not connection.pending:
+                self._heard_of_refused(connection)
         if now >= self._ask_refused_at:
             await connection.monitor(list(connection.refused))
             self._heard_of_refused(connection)

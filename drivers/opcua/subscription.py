@@ -90,8 +90,7 @@ class Subscription:
         """The next publish response; None for one that is not ours, or if `wake` was set first. May be cancelled."""
         if self._ended:
             raise Ended(f"the server ended the subscription: {self._ended}")
-        while len(self._requests) < self._wanted:
-            self._publish()
+        self.listen()
         head = self._requests[0]
         if not await self._answered(head, wake):
             return None
@@ -126,6 +125,11 @@ class Subscription:
             batches.append(self._batch(columns, now_ns, blocks))
         batch = Batch.concat(batches) if batches else None
         return [*([batch] if batch is not None and len(batch) else []), *blocks]
+
+    def listen(self) -> None:
+        """Let the server answer, without waiting for it."""
+        while len(self._requests) < self._wanted:
+            self._publish()
 
     @property
     def waiting(self) -> bool:

@@ -10,8 +10,10 @@ from typing import Any, get_args
 
 import pytest
 
+from drivers.opcua.certificate import own_certificate
 from drivers.opcua.config import Security
-from gateway.contract import NotConnected
+from drivers.opcua.refusal import click
+from gateway.contract import ConfigError, NotConnected
 from gateway.testkit.servers.opcua import OpcuaServer
 from gateway.testkit.servers.ports import free_port
 
@@ -49,6 +51,55 @@ async def test_a_server_that_wants_a_user_or_an_accepted_certificate_says_so(pro
             await stranger.connect()
         await nobody.close()
         await stranger.close()
+
+
+async def test_a_password_goes_in_clear_text_only_where_that_is_allowed(probe: Any) -> None:
+    async with OpcuaServer({"load": 1.0}) as plain:
+        nodes, who = {"load": plain.node("load")}, {"user": "edge", "password": {"secret": "good"}}
+        source = probe(plain.url, nodes, **who).source
+        with pytest.raises(NotConnected, match=r"takes the password in clear text only; .* or write allow_plain_password: true"):
+            await source.connect()
+        await source.close()
+        async with probe(plain.url, nodes, **who, allow_plain_password=True) as reader:
+            assert (await reader.each(1)).value.tolist() == [1.0]
+
+
+async def test_over_a_plain_channel_the_password_is_encrypted_where_the_server_can(server: OpcuaServer, probe: Any) -> None:
+    who = {"user": "edge", "password": {"secret": "good"}}
+    async with probe(server.url, {"speed": server.node("speed")}, **who) as reader:
+        (policy,) = reader.source._connection.session.client._policy_ids
+        assert policy.SecurityPolicyUri.rpartition("#")[2] in ("Aes256_Sha256_RsaPss", "Basic256Sha256")
+
+
+async def test_a_user_may_be_a_certificate(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
+    own = own_certificate(tmp_path / "user", "urn:operator")
+    (tmp_path / "key.pem").write_bytes(own.key)
+    entry = {"certificate": own.file, "key": tmp_path / "key.pem", "security": ENCRYPTED}
+    async with probe(server.url, {"speed": server.node("speed")}, **entry) as reader:
+        assert (await reader.each(1)).value.tolist() == [1500.0]
+    for missing, problem in ((tmp_path / "gone.pem", "cannot be read"), (own.file, "cannot be used")):
+        source = probe(server.url, {"speed": server.node("speed")}, **(entry | {"key": missing})).source
+        with pytest.raises(ConfigError, match=problem):
+            await source.connect()
+        await source.close()
+
+
+async def test_a_server_nobody_accepted_waits_in_rejected_until_somebody_does(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
+    source = probe(server.url, {"speed": server.node("speed")}, security=ENCRYPTED, trust="list").source
+    with pytest.raises(NotConnected, match=r"lineside trust accept [0-9a-f]{8}$"):
+        await source.connect()
+    await source.close()
+    assert not (tmp_path / "pki/own").exists()  # a stranger is not shown who we are
+    (tmp_path / "pki/rejected").rename(tmp_path / "pki/trusted")
+    await source.connect()
+    await source.close()
+
+
+async def test_what_to_click_is_told_by_what_the_server_calls_itself() -> None:
+    assert click("KEPServerEX/UA urn:host:Kepware.KEPServerEX.V6").startswith("OPC UA Configuration → Trusted Clients")
+    assert click("SIMATIC.S7-1500.OPC-UA.Application urn:SIMATIC").startswith("TIA Portal")
+    assert click("Prosys OPC UA Simulation Server") == "Certificates → Rejected → Lineside → Trust"
+    assert "Rejected, Quarantined or Trusted clients" in click("Home grown")
 
 
 async def test_an_endpoint_that_is_not_offered_names_what_is(probe: Any) -> None:

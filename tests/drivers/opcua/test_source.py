@@ -83,6 +83,19 @@ async def test_more_items_than_one_call_takes(server: OpcuaServer, probe: Any) -
     assert (batch.value == 1500.0).all()
 
 
+async def test_values_come_while_the_rest_of_many_items_is_still_asked_for(server: OpcuaServer, probe: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("drivers.opcua.source.ITEMS_SECONDS", 0.0)  # as with a server that takes seconds for each portion
+    told: list[Any] = []
+    nodes = {f"copy{i}": server.node("speed" if i != 1500 else "not.there") for i in range(1600)}
+    async with probe(server.url, nodes, told=told) as reader:
+        assert len(reader.source._connection.pending) == 1600
+        first = await reader.until(lambda b: len(b) > 0)
+        assert set(first.tag.tolist()) < set(range(1600))
+        batch = await reader.until(lambda b: len({*b.tag.tolist(), *first.tag.tolist()}) == 1600)
+    assert batch.quality[batch.tag == 1500].tolist() == [Quality.BAD_DEVICE]
+    assert [health.why for health in told if health.active] == ["1 of 1600 nodes are refused: BadNodeIdUnknown"]
+
+
 async def test_a_cancelled_read_loses_nothing(server: OpcuaServer, probe: Any) -> None:
     async with probe(server.url, {"load": server.node("load")}) as reader:
         await reader.until(lambda b: len(b) > 0)
