@@ -89,6 +89,9 @@ def dlq_show(state_dir: Path, event_id: str) -> None:
     metavar="PATH=VALUE",
     help="correct the data first, for example data.unit=bar; VALUE is JSON or text. May be given more than once",
 )
+@click.option(
+    "--unset", "unsettings", multiple=True, metavar="PATH", help="take a property away, for example data.unit. May be given more than once"
+)
 def dlq_retry(
     ids: tuple[str, ...],
     everything: bool,
@@ -97,21 +100,26 @@ def dlq_retry(
     kind: str | None,
     state_dir: Path,
     settings: tuple[str, ...],
+    unsettings: tuple[str, ...],
 ) -> None:
     """Send dead letters again, as they are or corrected.
 
-    As they are, they go back to their old place in the order. With --set, a new event goes in the place of each; the
-    original is kept and says by which one it was replaced. All or nothing: if one of them does not fit its contract,
+    As they are, they go back to their old place in the order. With --set or --unset, a new event goes in the place
+    of each; the original is kept and says by which one it was replaced. All or nothing: if one of them does not fit its contract,
     nothing is changed. The gateway may run.
     """
-    from gateway.commands.dlq import changes, retry
+    from gateway.commands.dlq import changes, removals, retry
 
     which = _which(ids, everything, code, destination, kind)
     try:
         corrections = changes(settings)
     except ValueError as exc:
         raise click.BadParameter(str(exc), param_hint="--set") from exc
-    sys.exit(retry(state_dir, which, corrections))
+    try:
+        without = removals(unsettings)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--unset") from exc
+    sys.exit(retry(state_dir, which, corrections, without))
 
 
 @dlq.command("drop")

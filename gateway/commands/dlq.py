@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -108,12 +108,20 @@ def _finite(text: str) -> float:
     return number
 
 
-def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int:
+def removals(paths: Sequence[str]) -> tuple[str, ...]:
+    """Raises ValueError with a remedy."""
+    for path in paths:
+        if not path.startswith("data.") or not all(path.split(".")) or "=" in path:
+            raise ValueError(f"{path!r} names nothing that could be taken away; write data.NAME, for example data.unit")
+    return tuple(paths)
+
+
+def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], without: Collection[str] = ()) -> int:
     """Send again, corrected or as they are, all in one transaction. Exit code 1: nothing of what was asked for can be sent."""
-    now_ns, who = time.time_ns(), _whoever()
+    now_ns, who, as_they_are = time.time_ns(), _whoever(), not (corrections or without)
 
     def correct(event: Event) -> Event:
-        return _corrected(event, corrections, now_ns)
+        return _corrected(event, corrections, without, now_ns)
 
     sent, expired, left, made = 0, 0, list[str](), list[str]()
     with writing(outbox_file(state_dir)) as connection:
@@ -121,7 +129,7 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int
             left += filter(None, map(_why_not, letters))
             able = [letter for letter in letters if not _why_not(letter)]
             sent += len(able)
-            if corrections:
+            if not as_they_are:
                 made += [event.id for event in deadletters.replace(connection, able, correct, who=who, now_ns=now_ns)]
                 _all_wait(connection, able)
             else:
@@ -129,7 +137,7 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json]) -> int
                 expired += sum(letter.kind is Kind.EXPIRED for letter in able)
     for identity in made[:_MOST_NAMED]:
         click.echo(printable(identity))
-    _say(sent, "corrected" if corrections else "sent again", left)
+    _say(sent, "sent again" if as_they_are else "corrected", left)
     if expired:
         click.echo(f"{expired:,} of them had expired, and do so again unless their destination's max_age is longer now", err=True)
     return 1 if which.ids and not sent else 0
@@ -166,9 +174,9 @@ def _why_not(letter: DeadLetter) -> str:
     return f"{name} was replaced by {printable(letter.replaced_by)} already" if letter.replaced_by else ""
 
 
-def _corrected(event: Event, corrections: Mapping[str, Json], now_ns: int) -> Event:
+def _corrected(event: Event, corrections: Mapping[str, Json], without: Collection[str], now_ns: int) -> Event:
     try:
-        return corrected(event, corrections, now_ns)
+        return corrected(event, corrections, now_ns, without=without)
     except ContractViolation as exc:
         raise Refused(f"nothing was changed: {printable(event.id)} would not fit its contract: {printable(exc)}") from exc
     except (ValueError, OverflowError) as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -14,23 +14,31 @@ from gateway.events.build import digest
 from gateway.events.catalogue import SHIPPED, Catalogue, ContractViolation
 
 
-def corrected(event: Event, changes: Mapping[str, Json], now_ns: int, catalogue: Catalogue = SHIPPED) -> Event:
+def corrected(
+    event: Event, changes: Mapping[str, Json], now_ns: int, catalogue: Catalogue = SHIPPED, *, without: Collection[str] = ()
+) -> Event:
     """A new event with other data; its `causationid` names the original. The same changes make the same id.
 
     changes   dotted paths below ``data``, a place in a list by its number: ``{"data.unit": "bar", "data.tags.0": "p"}``
+    without   paths of properties that are taken away
 
     raises ContractViolation   a path leads nowhere, or the data would not fit the event's contract
-    raises ValueError          a path does not begin with ``data.``, or there are no changes
+    raises ValueError          a path does not begin with ``data.``, is both changed and taken away, or there is nothing to do
     """
-    if not changes:
+    if not changes and not without:
         raise ValueError("nothing to change")
+    if both := sorted(set(changes) & set(without)):
+        raise ValueError(f"{', '.join(both)} cannot be both set and taken away")
     data = msgspec.json.decode(event.data)
     for path, value in changes.items():
         _put(data, _steps(path), value, event.type)
+    for path in without:
+        _take(data, _steps(path), event.type)
+    what = json.dumps(dict(changes), sort_keys=True)
     catalogue.check(event.type, data, _minor(event))
     return replace(
         event,
-        id=f"cor-{digest(event.source, event.id, json.dumps(dict(changes), sort_keys=True))}",
+        id=f"cor-{digest(event.source, event.id, what, *sorted(set(without)))}",
         data=msgspec.json.encode(data),
         causationid=event.id,
         recorded_ns=now_ns,
@@ -47,15 +55,38 @@ def _steps(path: str) -> list[str]:
 
 def _put(data: Json, steps: list[str], value: Json, type_: str) -> None:
     """A name that is not there yet is added; everything on the way must be there."""
+    node = _above(data, steps, type_)
+    key = _key(node, steps[-1])
+    if key is None:
+        raise _nowhere(type_, steps)
+    node[key] = value
+
+
+def _take(data: Json, steps: list[str], type_: str) -> None:
+    """Only a property: without one of its members a list would say something else of all that follow."""
+    node = _above(data, steps, type_)
+    if not isinstance(node, dict) or steps[-1] not in node:
+        raise ContractViolation(type_, _pointer(steps), "there is no such property in the data")
+    del node[steps[-1]]
+
+
+def _above(data: Json, steps: list[str], type_: str) -> Any:
+    """What holds the place that is meant."""
     node: Any = data
-    for done, step in enumerate(steps, 1):
-        last, key = done == len(steps), _key(node, step)
-        if key is None or (not last and isinstance(node, dict) and key not in node):
-            raise ContractViolation(type_, "".join(f"/{one}" for one in steps[:done]), "there is no such place in the data")
-        if last:
-            node[key] = value
-        else:
-            node = node[key]
+    for done, step in enumerate(steps[:-1], 1):
+        key = _key(node, step)
+        if key is None or (isinstance(node, dict) and key not in node):
+            raise _nowhere(type_, steps[:done])
+        node = node[key]
+    return node
+
+
+def _nowhere(type_: str, steps: list[str]) -> ContractViolation:
+    return ContractViolation(type_, _pointer(steps), "there is no such place in the data")
+
+
+def _pointer(steps: list[str]) -> str:
+    return "".join(f"/{step}" for step in steps)
 
 
 def _key(node: Any, step: str) -> str | int | None:

@@ -97,6 +97,37 @@ def test_to_change_nothing_is_no_correction(event: Event) -> None:
         corrected(event, {}, NOW)
 
 
+def test_a_property_is_taken_away_and_only_that(event: Event) -> None:
+    copy = corrected(event, {"data.score": 2.0}, NOW, without=["data.asset", "data.explanation.line_hz"])
+    wanted = data(event) | {"score": 2.0, "explanation": {}}
+    del wanted["asset"]
+    assert data(copy) == wanted
+    assert copy.id != corrected(event, {"data.score": 2.0}, NOW).id
+    assert copy.id == corrected(event, {"data.score": 2.0}, NOW, without=["data.explanation.line_hz", "data.asset"]).id
+    assert data(corrected(event, {}, NOW, without=["data.asset"])) == {k: v for k, v in data(event).items() if k != "asset"}
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer", "words"),
+    [
+        ("data.title", "", "title"),
+        ("data.nothing", "/nothing", "no such property"),
+        ("data.tags.0", "/tags/0", "no such property"),
+        ("data.nothing.there", "/nothing", "no such place"),
+        ("data.title.x", "/title/x", "no such property"),
+    ],
+)
+def test_what_must_be_there_or_is_not_there_cannot_be_taken_away(event: Event, path: str, pointer: str, words: str) -> None:
+    with pytest.raises(ContractViolation, match=words) as caught:
+        corrected(event, {}, NOW, without=[path])
+    assert caught.value.pointer == pointer
+
+
+def test_what_is_set_cannot_be_taken_away_too(event: Event) -> None:
+    with pytest.raises(ValueError, match="both"):
+        corrected(event, {"data.asset": "A"}, NOW, without=["data.asset"])
+
+
 def test_it_is_held_against_the_version_it_was_made_by(event: Event) -> None:
     unknown = replace(event, dataschema=event.dataschema.replace("1.0.json", "1.9.json"))
     with pytest.raises(ContractViolation, match=r"no contract 1\.9"):
