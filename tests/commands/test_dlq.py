@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.clock import SystemClock
 from gateway.commands.dlq import Which, retry
-from gateway.contract import SENT, Event, Outcome, Severity, UplinkOptions
+from gateway.contract import SENT, Event, Machine, Outcome, Severity, UplinkOptions
 from gateway.events.build import EventBuilder
 from gateway.outbox import ledger, tally
 from gateway.outbox.append import Addressed, append
@@ -249,13 +249,51 @@ def test_retry_with_a_correction(command: Command, tmp_path: Path, letters: list
     assert balanced(tmp_path)
 
 
-def test_retry_without_a_property(command: Command, tmp_path: Path, letters: list[Event]) -> None:
-    result = command("retry", letters[1].id, "--unset", "data.pointer")
+def incident() -> Event:
+    at, id_, machine = "2027-01-15T08:00:00Z", "inc-" + "a" * 16, Machine(name="press-07")
+    data = {
+        "incident": id_,
+        "state": "raised",
+        "machine": machine.name,
+        "condition": "oil_high",
+        "title": "oil",
+        "severity": "error",
+        "score": 1.0,
+    }
+    data |= {"detector": "limit-1", "since": at, "raised": at, "occurrences": 1, "tags": ["oil"], "explanation": {}, "asset": "gone"}
+    return EventBuilder("urn:lineside:acme:dresden:gw-1").of_incident(
+        incident=id_, number=1, domain="limit", machine=machine, severity=Severity.ERROR, time_ns=T0, now_ns=T0, data=data
+    )
+
+
+def test_retry_without_a_property(command: Command, tmp_path: Path) -> None:
+    refused = incident()
+    connection, _ = open_database(tmp_path)
+    with closing(connection):
+        append(connection, [], [Addressed(refused, ("crm",))])
+        settle(connection, "crm", lease(connection, "crm", Wanted(1), T0), [Outcome.park("no such asset")], T0)
+    result = command("retry", refused.id, "--set", "data.title=oil is hot", "--unset", "data.asset")
+    assert result.exit_code == 0, result.stderr
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
+        (sent,) = lease(connection, "crm", Wanted(9), T0)
+    assert sent.causationid == refused.id
+    wanted = json.loads(refused.data) | {"title": "oil is hot"}
+    del wanted["asset"]
+    assert json.loads(sent.data) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("data.problem", "problem"), ("data.nothing", "/nothing: there is no such property in the data")]
+)
+def test_what_the_contract_wants_or_what_is_not_there_cannot_be_taken_away(
+    command: Command, tmp_path: Path, letters: list[Event], path: str, words: str
+) -> None:
+    before = content(tmp_path)
+    result = command("retry", letters[1].id, "--unset", path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "pointer" in result.stderr, "its contract wants it"
-    result = command("retry", letters[1].id, "--set", "data.title=better", "--unset", "data.nothing")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "/nothing: there is no such property in the data" in result.stderr
+    assert result.stderr.startswith("nothing was changed: ")
+    assert words in result.stderr
+    assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize("path", ["pointer", "data", "data.a=1", "data..a", ""])

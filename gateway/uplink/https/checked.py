@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from gateway.contract import Json
 from gateway.uplink.https import paths
@@ -79,5 +79,7 @@ Condition = Annotated[str, AfterValidator(_condition)]
 Address = Annotated[str, AfterValidator(address)]
 TokenUrl = Annotated[str, AfterValidator(_token_url)]
 """An address, or a path at the destination's."""
+OriginName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=253)]
+"""In the form of a DNS name."""
 HeaderName = Annotated[str, AfterValidator(header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]

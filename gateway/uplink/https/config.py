@@ -9,11 +9,11 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.contract import Duration, Json, SecretRef, StrictModel, UplinkOptions
 from gateway.uplink.https import presets
-from gateway.uplink.https.checked import Address, Condition, HeaderName, HeaderValue, Template, address
+from gateway.uplink.https.checked import Address, Condition, HeaderName, HeaderValue, OriginName, Template, address
 from gateway.uplink.https.login import AuthOptions
 from gateway.uplink.https.rules import ResultOptions
 from gateway.uplink.https.shape import SINGLE, BodyOptions
-from gateway.uplink.https.template import Scope, compiled, filled
+from gateway.uplink.https.template import Scope, compiled, filled, is_template
 
 
 class TlsOptions(StrictModel):
@@ -89,6 +89,9 @@ class HttpsOptions(UplinkOptions):
     auth: AuthOptions = Field(default_factory=AuthOptions, description="how we show who we are")
     idempotency: IdempotencyOptions | None = Field(None, description="header by which a repeated request is known")
     result: ResultOptions = Field(default_factory=ResultOptions, description="what an answer means")
+    validate_webhook: bool | OriginName = Field(
+        False, description="ask the receiver for permission (OPTIONS, WebHook-Request-Origin) when connecting; or the name to ask under"
+    )
     ca: str | None = Field(None, description="short for tls: {ca: ...}")
     tls: TlsOptions = Field(default_factory=TlsOptions, description="how the connection is encrypted")
     proxy: ProxyOptions | None = Field(None, description="http://host:port; default: the environment's (HTTPS_PROXY, NO_PROXY)")
@@ -122,6 +125,8 @@ class HttpsOptions(UplinkOptions):
         self._check_vars()
         if self.path and not self.path.startswith(("/", "?", ":")):
             raise ValueError("path begins with /")
+        if self.validate_webhook and is_template(self.path):
+            raise ValueError("validate_webhook asks at one address, so path must have no templates")
         if self.ca and self.tls.ca:
             raise ValueError("ca is short for tls.ca; give one of them")
         if self.auth.kind == "mtls" and self.tls.client_cert is None:

@@ -9,6 +9,7 @@ from gateway.contract import Event, NotConnected, Outcome, OutcomeKind, Step, Up
 from gateway.uplink.https import paths
 from gateway.uplink.https.answers import Answer
 from gateway.uplink.https.config import CheckOptions, HttpsOptions
+from gateway.uplink.https.handshake import ask, origin_of
 from gateway.uplink.https.link import Link, Unanswered
 from gateway.uplink.https.oauth import LoginRefused
 from gateway.uplink.https.template import filled
@@ -46,6 +47,10 @@ async def steps(options: HttpsOptions, context: UplinkContext, event: Event | No
         yield (step := await _login(link, options))
         if not step.ok:
             return
+        if origin := origin_of(options, context):
+            yield (step := await _permission(link, options, origin))
+            if not step.ok:
+                return
         for check in options.checks:
             yield (step := await _check(link, options, check))
             if not step.ok:
@@ -84,6 +89,15 @@ async def _login(link: Link, options: HttpsOptions) -> Step:
     except TimeoutError:
         return Step("login", False, f"no answer within {options.timeout:g} s", "does the firewall let this gateway reach auth.token_url?")
     return Step("login", True, f"{kind}: a token was given")
+
+
+async def _permission(link: Link, options: HttpsOptions, origin: str) -> Step:
+    try:
+        rate = await ask(link, options, origin)
+    except NotConnected as exc:
+        remedy = f"let the receiver answer OPTIONS with WebHook-Allowed-Origin: {origin}, or take validate_webhook away"
+        return Step("permission", False, str(exc), remedy)
+    return Step("permission", True, f"events of {origin} are wanted, requests a minute: {rate or 'not said'}")
 
 
 async def _check(link: Link, options: HttpsOptions, check: CheckOptions) -> Step:

@@ -96,6 +96,10 @@ class Link:
         """Raises as `send` does."""
         return await self._with_token(path, refused, "GET", None, {"Accept": "application/json"}, self._options.result.longest_answer)
 
+    async def options(self, path: str, headers: Mapping[str, str]) -> Answer:
+        """Raises as `send` does."""
+        return await self._with_token(path, lambda answer: answer.status == 401, "OPTIONS", None, headers, 0)
+
     async def get_json(self, path: str) -> Json:
         """Raises NotConnected, also for what is refused or cannot be read."""
         try:

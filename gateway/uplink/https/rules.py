@@ -95,7 +95,10 @@ class ResultOptions(StrictModel):
     auth_status: list[Status] = Field(default=[401], description="the login is refused; with OAuth after one new login")
     auth_codes: list[str] = Field(default_factory=list, description="codes that say the same")
     quota: list[QuotaRule] = Field(default_factory=list, description="answers that say that an allowance is used up")
-    duplicate_ok: list[MatchRule] = Field(default_factory=list, description="answers that say that the event is there already")
+    duplicate_ok: list[MatchRule] = Field(
+        default_factory=list,
+        description="answers that say that the event is there already, of a receiver that knows it by Idempotency-Key or id",
+    )
     retryable_status: list[Status] = Field(default=[408, 409, 425, 429, 500, 502, 503, 504], description="try again later")
     retryable_codes: list[str] = Field(default_factory=list, description="codes that say the same")
     retryable: list[MatchRule] = Field(default_factory=list, description="answers that say the same, for where a code alone does not tell")

@@ -10,6 +10,7 @@ from gateway.contract import Event, NotConnected, Outcome, OutcomeKind, UplinkCo
 from gateway.uplink.https.answers import Answer
 from gateway.uplink.https.compose import Composer, identity
 from gateway.uplink.https.config import HttpsOptions
+from gateway.uplink.https.handshake import origin_of, shake
 from gateway.uplink.https.judge import Judge
 from gateway.uplink.https.limits import Limits
 from gateway.uplink.https.link import Link, Unanswered, UnderWay
@@ -34,12 +35,14 @@ class HttpsUplink:
         self._judge = Judge(options.result)
         self._link = Link(options, context)
         self._limits = Limits(self._link.get_json, context.used, context.clock, options.limits) if options.limits else None
+        self._origin = {"Origin": name} if (name := origin_of(options, context)) else {}
         self._used = self._limits.told if self._limits else context.used
         self._told, self._counted = float("-inf"), 0
 
     async def connect(self) -> None:
         """Opens a connection and closes it again; logging in is left to the first request, so that a refusal is held, not repeated."""
         await self._link.open()
+        await shake(self._link, self._options, self._context)
 
     async def close(self) -> None:
         await self._link.close()
@@ -123,7 +126,7 @@ class HttpsUplink:
     async def _request(self, entries: list[Entry], under_way: UnderWay) -> Answer:
         body, headers = self._composer.body(entries), self._composer.headers(entries)
         id_ = identity([entry.event.id for entry in entries])
-        return await self._link.send(entries[0].path, body, headers, id_, self._judge.refuses_login, under_way)
+        return await self._link.send(entries[0].path, body, headers | self._origin, id_, self._judge.refuses_login, under_way)
 
     def _tell_cuts(self) -> None:
         """Counted each time; in the log at once, then once a minute at most, with all since."""
