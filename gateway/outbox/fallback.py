@@ -11,7 +11,7 @@ import sqlite3
 from gateway.outbox import tally
 from gateway.outbox.tally import Lane, lane_of
 
-MOST = 5000
+MOST = 2000
 """Deliveries per transaction."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox import tally
-from gateway.outbox.pick import Wanted, pick
+from gateway.outbox.pick import Place, Wanted, pick
 from gateway.outbox.rows import from_row
 from gateway.outbox.tally import LANES, Kind, Lane
 
@@ -17,16 +17,16 @@ EARLIEST_NS = 1_420_070_400_000_000_000
 """2015-01-01: an event recorded before was recorded before the clock was set; its age is not known."""
 
 
-def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> list[Event] | None:
+def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None = None) -> list[Event] | Place:
     """The next events, in the order they shall be sent. Damaged rows are quarantined and old ones expire on the way.
 
-    None: what was looked at stepped aside with its machine, and there is more; ask again, so that others get the writer between.
+    A place: nothing was found so far; go on there, so that others get the writer between.
     """
     if wanted.older_ns:
         _expire(connection, destination, wanted.older_ns, now_ns)
-    rows = pick(connection, destination, wanted)
-    if rows is None:
-        return None
+    rows = pick(connection, destination, wanted, place)
+    if isinstance(rows, Place):
+        return rows
     events = _sound(connection, destination, rows, now_ns)
     if wanted.mark and events:
         _mark(connection, destination, [event.sequence for event in events], tried=1)

@@ -9,21 +9,24 @@ aside costs nothing, however much waits, and that lane always holds the oldest o
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import randint
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.outbox.rows import SELECTED, fetch
 from gateway.outbox.tally import LANES, Lane
 
 _NEWEST = (1 << 63) - 1
 _PAGE = 200
-STEP = 1000
-"""Deliveries that change their lane in one transaction: the writer is everybody's, so nobody may have it for long."""
+STEP, LOOK = 500, 5000
+"""Deliveries that change their lane, or are looked at, in one transaction: everybody uses the writer, so nobody may have it for long."""
 _WAITING = f"SELECT {SELECTED} FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND "
+_KEYS = (
+    "SELECT d.seq, e.partitionkey FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND d.lane=? AND d.seq>? "
+    "ORDER BY d.seq LIMIT ?"
+)
 _SEQ, _ID, _MACHINE, _INCIDENT = 0, 1, 8, 10
 
 
@@ -33,9 +36,9 @@ class Wanted:
 
     limit           events
     urgent_only     nothing but the urgent lane: the rest of the budget is a reserve
-    alone           a single one, of its incident the oldest
-    only            the oldest events of this machine, wherever they lie, and nothing else
-    without         machines that are left out
+    alone           a single one, of its incident the oldest; the next three are for it
+    only            of this machine, wherever it lies
+    without         of none of these machines
     anywhere        not the oldest but any, chosen by chance: when the oldest may be what the receiver cannot take
     backlog_until   with `backlog`: deliveries up to this sequence are the backlog, and at most so many of them may go
     older_ns        what was recorded before is not sent: it becomes a dead letter, expired
@@ -54,28 +57,30 @@ class Wanted:
     mark: bool = False
 
 
-def pick(connection: sqlite3.Connection, destination: str, wanted: Wanted) -> list[Any] | None:
-    """Rows for `from_row`, in the order they shall be sent. None: so far only such that stepped aside; ask again."""
-    waiting = _Waiting(connection, destination, wanted.without)
-    if wanted.only is not None:
-        rows = waiting.of_machine(wanted.only, wanted.limit)
-    elif wanted.anywhere:
-        rows = waiting.anywhere(urgent_only=wanted.urgent_only)
-    else:
-        rows = waiting.in_turn(wanted)
+class Place(NamedTuple):
+    """How far a look has come; it goes on in the next transaction."""
+
+    lane: Lane
+    seq: int
+
+
+def pick(connection: sqlite3.Connection, destination: str, wanted: Wanted, place: Place | None = None) -> list[Any] | Place:
+    """Rows for `from_row`, in the order they shall be sent; or the place to go on at: nothing was found so far, and there is more."""
+    waiting = _Waiting(connection, destination)
+    if wanted.alone and not wanted.anywhere:
+        found = waiting.first(wanted, place)
+        return found if isinstance(found, Place) else found[:1]
+    rows = waiting.anywhere(urgent_only=wanted.urgent_only) if wanted.anywhere else waiting.in_turn(wanted)
     if not rows and waiting.moved >= STEP:
-        return None
+        return Place(Lane.URGENT, 0)
     return rows[:1] if wanted.alone else rows
 
 
 class _Waiting:
     """What waits for one destination, within one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, destination: str, without: Sequence[str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, destination: str) -> None:
         self._connection, self._destination = connection, destination
-        self._left_out = (json.dumps(without),) if without else ()
-        others = "AND e.partitionkey NOT IN (SELECT value FROM json_each(?)) " if without else ""
-        self._span = f"d.lane=? AND d.seq>? AND d.seq<=? {others}ORDER BY d.seq LIMIT ?"
         self._aside = dict(connection.execute("SELECT machine, why FROM aside WHERE destination=?", (destination,)).fetchall())
         self.moved = 0
 
@@ -99,27 +104,44 @@ class _Waiting:
                 return self._with_incident(rows)
         return []
 
-    def of_machine(self, machine: str, limit: int) -> list[Any]:
-        """What waits for the machine's budget is not looked at; else one that is set aside has its oldest in that lane."""
-        lanes = (Lane.URGENT,) if self._aside.get(machine) == "budget" else (Lane.ASIDE, Lane.URGENT, Lane.ORDERED)
-        for lane in lanes:
-            if rows := self._rows("d.lane=? AND e.partitionkey=? ORDER BY d.seq LIMIT ?", lane, machine, limit):
-                return self._with_incident(rows)
+    def first(self, wanted: Wanted, place: Place | None) -> list[Any] | Place:
+        """The oldest of a machine that may be, and what is older of its incident."""
+        lanes = self._lanes(wanted)
+        for lane in lanes if place is None else lanes[lanes.index(place.lane) :]:
+            out = self._stepping(lane) | set(wanted.without) if wanted.only is None else set()
+            after = place.seq if place is not None and place.lane is lane else 0
+            keys = self._fetch(_KEYS, lane, after, LOOK)
+            for seq, machine in keys:
+                if machine not in out and wanted.only in (None, machine):
+                    return self._with_incident(self._rows("d.lane=? AND d.seq=?", lane, seq))
+            if len(keys) == LOOK:
+                return Place(lane, keys[-1][0])
         return []
 
+    def _lanes(self, wanted: Wanted) -> list[Lane]:
+        """Where `first` looks: what waits for the budget of its machine is no trial of it."""
+        if wanted.only is None:
+            return [Lane.URGENT] if wanted.urgent_only else [Lane.URGENT, Lane.ORDERED]
+        why = self._aside.get(wanted.only)
+        return [Lane.URGENT] if why == "budget" else [*([Lane.ASIDE] if why else []), Lane.URGENT, Lane.ORDERED]
+
     def _of(self, lane: Lane, limit: int, *, after: int = 0, until: int = _NEWEST) -> list[Any]:
-        """Of a lane, without what steps aside. Critical events may use the reserve of a budget, so they wait for none."""
-        stepping = {machine for machine, why in self._aside.items() if why == "refused" or lane is Lane.ORDERED}
+        """Of a lane, without what steps aside."""
+        stepping = self._stepping(lane)
         size = min(max(limit, _PAGE), STEP) if stepping else limit
         found: list[Any] = []
         while len(found) < limit and self.moved < STEP:
-            page = self._rows(self._span, lane, after, until, *self._left_out, size)
+            page = self._rows("d.lane=? AND d.seq>? AND d.seq<=? ORDER BY d.seq LIMIT ?", lane, after, until, size)
             found += [row for row in page if row[_MACHINE] not in stepping]
             self._step_aside(lane, [row[_SEQ] for row in page if row[_MACHINE] in stepping])
             if len(page) < size or not stepping:
                 break
             after = page[-1][_SEQ]
         return found[:limit]
+
+    def _stepping(self, lane: Lane) -> set[str]:
+        """Critical events may use the reserve of a budget, so they wait for none."""
+        return {machine for machine, why in self._aside.items() if why == "refused" or lane is Lane.ORDERED}
 
     def _step_aside(self, lane: Lane, sequences: Sequence[int]) -> None:
         statement = "UPDATE delivery SET lane=? WHERE destination=? AND lane=? AND seq=?"
@@ -138,8 +160,11 @@ class _Waiting:
         return list(ordered.values())
 
     def _rows(self, which: str, *parameters: Any) -> list[Any]:
+        return self._fetch(_WAITING + which, *parameters)
+
+    def _fetch(self, statement: str, *parameters: Any) -> list[Any]:
         """All rows; text that a flipped bit made invalid is read all the same, so that its checksum can condemn it alone."""
-        return fetch(self._connection, _WAITING + which, (self._destination, *parameters))
+        return fetch(self._connection, statement, (self._destination, *parameters))
 
 
 def _joined(first: list[Any], then: list[Any]) -> list[Any]:

@@ -177,10 +177,10 @@ class Outbox:
 
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
         """What goes next, see pick.py."""
-        events = None
-        while events is None:
-            events = await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=self._clock.now_ns()))
-        return events
+        now_ns, found = self._clock.now_ns(), None
+        while not isinstance(found, list):
+            found = await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=now_ns, place=found))
+        return found
 
     async def take_back(self, destination: str, machine: str, why: memory.Why) -> None:
         """The machine is set aside no more, and its events go on where they belong. In steps: others get the writer between."""

@@ -19,7 +19,7 @@ from gateway.outbox.append import Addressed, append
 from gateway.outbox.breaker import Memory
 from gateway.outbox.database import open_database, suspect
 from gateway.outbox.memory import SetAside, Why
-from gateway.outbox.pick import Wanted
+from gateway.outbox.pick import Place, Wanted
 from gateway.outbox.retention import Caps
 from gateway.outbox.summary import Group
 from gateway.testkit.rigs import event
@@ -89,13 +89,19 @@ class Law(RuleBasedStateMachine):
         urgent=st.booleans(),
         pace=st.sampled_from([(0, 0), (5, 2), (50, 3)]),
         only=st.sampled_from([None, *MACHINES]),
+        without=st.sampled_from([(), ("m1",), ("m1", "m3")]),
         one=st.sampled_from(["no", "alone", "anywhere"]),
         mark=st.booleans(),
     )
-    def lease(self, name: str, limit: int, urgent: bool, pace: tuple[int, int], only: str | None, one: str, mark: bool) -> None:
-        wanted = Wanted(limit, urgent, one != "no", only, (), one == "anywhere", *pace, mark=mark)
+    def lease(
+        self, name: str, limit: int, urgent: bool, pace: tuple[int, int], only: str | None, without: tuple[str, ...], one: str, mark: bool
+    ) -> None:
+        wanted = Wanted(limit, urgent, one != "no", None if one == "no" else only, without, one == "anywhere", *pace, mark=mark)
         self.before = {key: before for key, before in self.before.items() if key[0] != name}  # a sender begins again then
-        self.leased[name] = events = lease.lease(self.db, name, wanted, NOW_NS) or []
+        found: Place | list[Event] | None = None
+        while not isinstance(found, list):
+            found = lease.lease(self.db, name, wanted, NOW_NS, found)
+        self.leased[name] = events = found
         assert len({e.id for e in events}) == len(events)
         for incident in {e.correlationid for e in events if e.correlationid}:
             mine = [e.sequence for e in events if e.correlationid == incident]
@@ -107,8 +113,9 @@ class Law(RuleBasedStateMachine):
         aside = {entry.machine: entry.why for entry in memory.aside(self.db, name)}
         ahead = {e.correlationid for e in events if e.severity >= Severity.CRITICAL}
         for sent in events:
-            why = aside.get(sent.partitionkey) if sent.partitionkey != only else None
+            why = aside.get(sent.partitionkey) if sent.partitionkey != wanted.only else None
             assert why != "refused", "it is set aside"
+            assert one != "alone" or sent.partitionkey in (only or {*MACHINES} - {*without}), "of this machine, or of none of those"
             assert why is None or sent.correlationid in ahead, "only what is critical may go, and what it takes along"
 
     @rule(name=destinations, data=st.data(), twice=st.booleans(), lost=st.booleans())
@@ -229,6 +236,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what moves to another lane moves in several."""
     for module in (memory, pick):
         monkeypatch.setattr(module, "STEP", 3)
+    monkeypatch.setattr(pick, "LOOK", 3)
 
 
 TestLaw = pytest.mark.timeout(300)(Law.TestCase)

@@ -19,6 +19,7 @@ STEP = 10
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (memory, pick):
         monkeypatch.setattr(module, "STEP", STEP)
+    monkeypatch.setattr(pick, "LOOK", STEP)
 
 
 async def store(outbox: Outbox, *machines: str) -> None:
@@ -50,7 +51,7 @@ async def test_killed_while_it_is_taken_back_the_oldest_is_still_the_first(outbo
     assert await outbox.lease("crm", Wanted(5)) == []
     assert await outbox.run(lambda c: memory.take_back(c, "crm", "m1", "refused")) == 16
     assert await lanes(outbox) == [2] * 15 + [1] * 10
-    assert [e.sequence for e in await outbox.lease("crm", Wanted(1, only="m1"))] == [1]
+    assert [e.sequence for e in await outbox.lease("crm", Wanted(1, alone=True, only="m1"))] == [1]
     assert await outbox.lease("crm", Wanted(5)) == [], "it is still set aside"
     await outbox.take_back("crm", "m1", "refused")
     assert [e.sequence for e in await outbox.lease("crm", Wanted(25))] == list(range(1, 26))
@@ -65,3 +66,12 @@ async def test_taking_one_back_leaves_the_others_where_they_are(outbox: Outbox) 
     assert await lanes(outbox) == [2, 2, 1] * 10
     await outbox.take_back("crm", "m1", "refused")
     assert await lanes(outbox) == [1, 2, 1] * 10
+
+
+@pytest.mark.parametrize("wanted", [Wanted(1, alone=True, without=("m1",)), Wanted(1, alone=True, only="m2")])
+async def test_the_oldest_of_a_machine_far_behind_is_found_in_steps(outbox: Outbox, wanted: Wanted) -> None:
+    await store(outbox, *["m1"] * 55, "m2")
+    before = outbox.commits
+    assert [e.partitionkey for e in await outbox.lease("crm", wanted)] == ["m2"]
+    assert outbox.commits - before >= 55 // STEP
+    assert await outbox.lease("crm", Wanted(1, alone=True, only="m3")) == []
