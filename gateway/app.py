@@ -267,6 +267,7 @@ class App:
             await self.clock.sleep(SNAPSHOT_SECONDS)
             await self._lanes.save(self.pipeline.line.watches)
             await self.outbox.tidy(self._losses, self.clock.now_ns() - _KEEP_CLOSED_NS)
+            await self.outbox.keep_to_caps()
 
     async def _shut_down(self, core: list[asyncio.Task[None]], accepting: asyncio.Task[None]) -> None:
         """Sources stop, the queue drains, what was found is committed, states are saved, then a last send."""

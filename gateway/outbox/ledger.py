@@ -8,6 +8,8 @@ from typing import Any
 
 MOST_LINES = 50_000
 """The newest lines that are kept."""
+_RECENT = 100
+"""Of these the last ones."""
 GATEWAY = "gateway"
 NOT_RUNNING = "the gateway was not running"
 OFFLINE = "offline"
@@ -40,6 +42,19 @@ def note_loss(
         "INSERT INTO ledger (recorded_ns, what, name, from_ns, to_ns, count, reason) VALUES (?,?,?,?,?,?,?)",
         (now_ns, what, name, from_ns, to_ns, count, reason),
     )
+
+
+def note_more(
+    connection: sqlite3.Connection, *, what: str, name: str, from_ns: int, to_ns: int, count: int, reason: str, now_ns: int
+) -> None:
+    """More of a loss that is written down bit by bit: what has the same time of writing is one line."""
+    done = connection.execute(
+        "UPDATE ledger SET from_ns=min(from_ns, ?), to_ns=max(to_ns, ?), count=count+? "
+        "WHERE id > (SELECT max(id) FROM ledger) - ? AND recorded_ns=? AND what=? AND name=? AND reason=?",
+        (from_ns, to_ns, count, _RECENT, now_ns, what, name, reason),
+    )
+    if not done.rowcount:
+        note_loss(connection, what=what, name=name, from_ns=from_ns, to_ns=to_ns, count=count, reason=reason, now_ns=now_ns)
 
 
 def begin_gap(connection: sqlite3.Connection, *, what: str, name: str, from_ns: int, reason: str, now_ns: int) -> None:

@@ -1,30 +1,29 @@
 """The caps of the outbox: bytes, free disk and age. What is sacrificed is declared, counted and written into the ledger.
 
-Order of sacrifice: what is kept of incidents that are over (it is only shown, while an event still has to arrive); then the
-lowest severity first, oldest first. Never the closing event of an incident whose opening was sent: a case that nobody closes
-is worse than one that came late. When an opening goes, what waits of its incident goes with it.
+Order of sacrifice: what is kept of incidents that are over (it is only shown, while an event still has to arrive); dead letters
+nobody has to decide on (expired, damaged, or replaced by a correction); then the lowest severity first, oldest first; parked dead
+letters before critical events. Never the waiting end of an incident whose opening was sent: a case that nobody closes is worse
+than one that came late. When an opening goes, what waits of its incident goes with it, so its turn is that of the worst of these.
+
+It is done in steps of one transaction each, which look at a window of the sequence or give up a handful of events: whoever has an
+event to store waits for a step, not for a walk through a million rows.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any
 
-from gateway.contract import Severity
-from gateway.outbox import tally
 from gateway.outbox.incidents import forget_oldest
-from gateway.outbox.lease import EARLIEST_NS, drop_orphans
-from gateway.outbox.ledger import note_loss
+from gateway.outbox.sacrifice import give_up, in_order, too_old
 
-CHUNK = 500
+_INCIDENTS = 500
 _SLACK_BYTES = 64 << 20
 WAL_BYTES = 16 << 20
 """What SQLite cuts the WAL back to after a checkpoint (`journal_size_limit`)."""
-_CLOSING = "type LIKE '%.cleared.v%'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +72,43 @@ def allowed_bytes(connection: sqlite3.Connection, caps: Caps) -> int:
     return caps.max_bytes if missing <= 0 else min(caps.max_bytes, max(1 << 20, taken - missing))
 
 
+class Enforcement:
+    """One pass, step by step: called with the writer's connection, in a transaction each, until it returns None."""
+
+    def __init__(self, caps: Caps, now_ns: int) -> None:
+        self._caps, self._now_ns = caps, now_ns
+        self._steps: Iterator[int] | None = None
+
+    def __call__(self, connection: sqlite3.Connection) -> int | None:
+        """The number of deliveries given up in this step; None: nothing is left to do."""
+        if self._steps is None:
+            self._steps = _steps(connection, self._caps, self._now_ns)
+        try:
+            return next(self._steps, None)
+        except sqlite3.Error:
+            self._steps = None  # what it did is undone: from the beginning
+            raise
+
+
 def enforce(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> int:
-    """Bring the outbox under its caps; returns the number of deliveries given up."""
-    given_up = _age(connection, now_ns - caps.keep_ns, now_ns)
+    """A whole pass at once; returns the number of deliveries given up."""
+    return sum(_steps(connection, caps, now_ns))
+
+
+def _steps(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> Iterator[int]:
+    for table, rows in too_old(connection, now_ns - caps.keep_ns):
+        yield give_up(connection, table, "aged", "expired: older than keep_events_days", rows, now_ns)
     allowed = allowed_bytes(connection, caps)
     reason = f"evicted: {'max' if allowed == caps.max_bytes else 'min_free'}_megabytes"
     # Deleting makes the WAL longer, and a reader keeps it from being reset: neither may be paid for with more events. So it counts
     # as it is now, and no more than it is cut back to once nobody reads.
     allowed -= min(wal_bytes(connection), WAL_BYTES)
-    while _page_bytes(connection) > allowed and forget_oldest(connection, CHUNK):
-        continue
-    while _page_bytes(connection) > allowed:
-        count = _sacrifice(connection, reason, now_ns)
-        if not count:
-            break
-        given_up += count
-    return given_up
+    while _page_bytes(connection) > allowed and forget_oldest(connection, _INCIDENTS):
+        yield 0
+    sacrifices = in_order(connection)
+    while _page_bytes(connection) > allowed and (found := next(sacrifices, None)) is not None:
+        table, rows = found
+        yield give_up(connection, table, "evicted", reason, rows, now_ns)
 
 
 def give_back(connection: sqlite3.Connection) -> None:
@@ -97,66 +117,3 @@ def give_back(connection: sqlite3.Connection) -> None:
     surplus = int(free) - _SLACK_BYTES // int(page_size)
     if surplus > 0:
         connection.execute(f"PRAGMA incremental_vacuum({min(surplus, 4096)})").fetchall()
-
-
-def _age(connection: sqlite3.Connection, before_ns: int, now_ns: int) -> int:
-    """Looks at the old end only: a million events that are young enough cost nothing."""
-    young = connection.execute("SELECT seq FROM event WHERE recorded_ns >= ? ORDER BY seq LIMIT 1", (before_ns,)).fetchone()
-    bounds = (EARLIEST_NS, before_ns - 1, young[0] if young else (1 << 63) - 1)
-    given_up = 0
-    for table in ("delivery", "dead_letter"):
-        where = "e.recorded_ns BETWEEN ? AND ? AND e.seq < ?"
-        statement = f"SELECT d.destination, e.seq, e.time_ns FROM event e JOIN {table} d ON d.seq=e.seq AND d.destination IN "
-        statement += f"(SELECT destination FROM tally WHERE what='stored') {_lanes(table)} WHERE {where}"
-        rows = connection.execute(statement, bounds).fetchall()
-        given_up += _give_up(connection, table, "aged", "expired: older than keep_events_days", rows, now_ns)
-    return given_up
-
-
-def _lanes(table: str) -> str:
-    return f"AND d.lane IN {tally.LANES}" if table == "delivery" else ""
-
-
-def _sacrifice(connection: sqlite3.Connection, reason: str, now_ns: int) -> int:
-    for severity in sorted(Severity):
-        rows = _victims(connection, severity)
-        if rows:
-            return _give_up(connection, "delivery", "evicted", reason, rows, now_ns)
-    dead = "SELECT d.destination, d.seq, e.time_ns FROM dead_letter d JOIN event e USING (seq) ORDER BY d.seq LIMIT ?"
-    return _give_up(connection, "dead_letter", "evicted", reason, connection.execute(dead, (CHUNK,)).fetchall(), now_ns)
-
-
-def _victims(connection: sqlite3.Connection, severity: Severity) -> list[Any]:
-    """The oldest of a severity that may go, and with each opening the rest of its incident that waits for the same destination."""
-    rows = connection.execute(
-        "SELECT d.destination, d.seq, e.time_ns, e.id, e.correlationid FROM delivery d CROSS JOIN event e USING (seq) "
-        f"WHERE d.severity=? AND NOT {_CLOSING} ORDER BY d.seq LIMIT ?",
-        (int(severity), CHUNK),
-    ).fetchall()
-    victims = {row[:2]: row[:3] for row in rows}
-    for destination, _, _, identity, incident in rows:
-        if incident and identity.endswith("-0001"):
-            rest = connection.execute(
-                "SELECT e.seq, e.time_ns FROM event e CROSS JOIN delivery d "
-                f"ON d.destination=? AND d.lane IN {tally.LANES} AND d.seq=e.seq WHERE e.id>? AND e.id<?",
-                (destination, identity, f"{incident}."),
-            ).fetchall()
-            victims |= {(destination, seq): (destination, seq, time_ns) for seq, time_ns in rest}
-    return list(victims.values())
-
-
-def _give_up(connection: sqlite3.Connection, table: str, what: str, reason: str, rows: list[Any], now_ns: int) -> int:
-    connection.executemany(
-        f"DELETE FROM {table} WHERE destination=? AND seq=? {_lanes(table).replace('d.', '')}",
-        [row[:2] for row in rows],
-    )
-    counts = Counter(row[0] for row in rows)
-    tally.add(connection, what, counts)
-    for destination, count in counts.items():
-        mine = [row for row in rows if row[0] == destination]
-        drop_orphans(connection, destination, [row[1] for row in mine])
-        times = [row[2] for row in mine]
-        note_loss(
-            connection, what="events", name=destination, from_ns=min(times), to_ns=max(times), count=count, reason=reason, now_ns=now_ns
-        )
-    return len(rows)

@@ -19,7 +19,7 @@ from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, 
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.pick import Wanted
-from gateway.outbox.retention import Caps
+from gateway.outbox.retention import Caps, Enforcement
 from gateway.outbox.writer import Operation, T, Writer
 from gateway.supervisor import Unusable
 
@@ -60,6 +60,8 @@ class Outbox:
         """Events stored since the start."""
         self.holding = Holding(clock)
         self._closing = threading.Event()
+        self._enforcing = asyncio.Lock()
+        self._enforcement: asyncio.Task[None] | None = None
 
     def open(self) -> Replaced | None:
         """Open or create the file.
@@ -73,6 +75,9 @@ class Outbox:
 
     async def close(self) -> None:
         self._closing.set()
+        if self._enforcement is not None:
+            self._enforcement.cancel()
+            await asyncio.wait([self._enforcement])
         await self._writer.close()
 
     def check(self) -> str | None:
@@ -149,31 +154,39 @@ class Outbox:
         self._since_enforced += new
         for waiting in self._waiting:
             waiting.set()
-        if self._since_enforced >= _ENFORCE_EVERY:
+        if self._since_enforced >= _ENFORCE_EVERY and not self._enforcing.locked():
             self._since_enforced = 0
-            self._writer.submit(self._retention()).add_done_callback(_report_retention)
+            self._enforcement = asyncio.create_task(self.keep_to_caps(), name="retention")
+            self._enforcement.add_done_callback(_report)
 
     async def tidy(self, losses: Losses, closed_before_ns: int) -> None:
-        """Write down what was lost elsewhere, keep to the caps, forget incidents that are closed since long."""
-        taken, retention_, now_ns = losses.take(), self._retention(), self._clock.now_ns()
+        """Write down what was lost elsewhere, forget incidents that are closed since long."""
+        taken, now_ns = losses.take(), self._clock.now_ns()
 
-        def operation(connection: sqlite3.Connection) -> int:
+        def operation(connection: sqlite3.Connection) -> None:
             write(connection, taken, now_ns)
             ledger.seen_alive(connection, now_ns)
             incidents.forget(connection, closed_before_ns)
             audit.shorten(connection)
             retention.give_back(connection)
-            return retention_(connection)
 
-        _tell(await self.insist(operation))
+        await self.insist(operation)
 
     @property
     def caps(self) -> Caps:
         """As they are now; a reload may change them."""
         return Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS)
 
-    def _retention(self) -> Operation[int]:
-        return partial(retention.enforce, caps=self.caps, now_ns=self._clock.now_ns())
+    async def keep_to_caps(self) -> None:
+        """Give up what is too much or too old, step by step: what has to be stored meanwhile goes between."""
+        async with self._enforcing:
+            step, given_up = Enforcement(self.caps, self._clock.now_ns()), 0
+            try:
+                while (count := await self.insist(step)) is not None:
+                    given_up += count
+            finally:
+                if given_up:
+                    log.warning("outbox full, events given up", extra={"fields": {"events": given_up, "ledger": "lineside ledger"}})
 
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
         """What goes next, see pick.py."""
@@ -203,15 +216,6 @@ class Outbox:
         return asyncio.create_task(self.insist(operation, self._writer.submit(operation)))
 
 
-def _report_retention(done: asyncio.Future[int]) -> None:
-    if done.cancelled():
-        return
-    if error := done.exception():
+def _report(done: asyncio.Task[None]) -> None:
+    if not done.cancelled() and (error := done.exception()):
         log.error("retention failed", extra={"fields": {"why": str(error)}})
-    else:
-        _tell(done.result())
-
-
-def _tell(given_up: int) -> None:
-    if given_up:
-        log.warning("outbox full, events given up", extra={"fields": {"events": given_up, "ledger": "lineside ledger"}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -11,11 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.contract import Event, Severity
-from gateway.outbox import incidents, retention, tally
+from gateway.outbox import incidents, memory, retention, sacrifice, tally
 from gateway.outbox.append import Addressed, IncidentRow, append
 from gateway.outbox.database import open_database
 from gateway.outbox.lease import bury, remove
-from gateway.outbox.retention import Caps
+from gateway.outbox.memory import SetAside
+from gateway.outbox.retention import Caps, Enforcement
+from gateway.outbox.store import Outbox
 from gateway.outbox.tally import Kind
 from gateway.testkit.rigs import event
 
@@ -208,17 +211,145 @@ def test_a_wal_that_a_reader_keeps_from_being_reset_costs_no_more_and_more_event
     assert sum(given_up) < 1500
 
 
-def test_what_is_given_up_with_its_incident_is_found_by_its_key(db: sqlite3.Connection) -> None:
-    """Not by walking through the backlog for each of them."""
-    for start in range(0, 2000, 100):
-        append(db, [], [Addressed(each, ("crm",)) for n in range(start, start + 100) for each in incident(n)])
-    steps = 0
+def step_by_step(db: sqlite3.Connection) -> Iterator[int]:
+    """Under a cap that nothing fits."""
+    step = Enforcement(Caps(1, 0, 30 * DAY_NS), NOW_NS)
+    return iter(lambda: step(db), None)  # type: ignore[arg-type]
+
+
+def test_no_step_looks_at_the_whole_backlog(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has something to store waits for one step; what waits is found by its key, and so is the rest of an incident."""
+    monkeypatch.setattr(sacrifice, "WINDOW", 500)
+    db.execute("PRAGMA synchronous=OFF")
+    for start in range(0, 1500, 100):
+        append(db, [], [Addressed(each, ("crm", "plant")) for n in range(start, start + 100) for each in incident(n)])
+    instructions, most = 0, 0
 
     def count() -> None:
-        nonlocal steps
-        steps += 1
+        nonlocal instructions
+        instructions += 1
 
     db.set_progress_handler(count, 1000)
-    retention._victims(db, Severity.INFO)
+    given_up = 0
+    for count_ in step_by_step(db):
+        given_up += count_
+        assert count_ <= 6 * sacrifice.CHUNK
+        most, instructions = max(most, instructions), 0
     db.set_progress_handler(None, 0)
-    assert steps < 400, "thousands of steps of the database engine"
+    assert given_up == 9_000
+    assert most < 150, "thousands of steps of the database engine"
+
+
+def bury_some(db: sqlite3.Connection, kind: Kind, first: int) -> None:
+    fill(db, 20, first=first, severity=Severity.CRITICAL)
+    newest = db.execute("SELECT max(seq) FROM event").fetchone()[0]
+    bury(db, "crm", range(newest - 19, newest + 1), kind, NOW_NS, reason="no")
+
+
+def test_what_nobody_has_to_decide_on_goes_first_and_critical_events_last(db: sqlite3.Connection) -> None:
+    fill(db, 20, severity=Severity.CRITICAL)
+    fill(db, 20, first=100, severity=Severity.ERROR)
+    for first, kind in enumerate((Kind.PARKED, Kind.EXPIRED, Kind.QUARANTINED, Kind.PARKED), 2):
+        bury_some(db, kind, 100 * first)
+    db.execute("UPDATE dead_letter SET replaced_by='ev-1' WHERE seq>100")
+    gone: list[str] = []
+    for _ in step_by_step(db):
+        left = set(db.execute("SELECT 'waiting ' || severity FROM delivery").fetchall())
+        left |= set(db.execute("SELECT 'dead ' || kind || replaced_by FROM dead_letter").fetchall())
+        what = ("dead 2", "dead 3", "dead 1ev-1", "waiting 17", "dead 1", "waiting 21")
+        gone += [each for each in what if (each,) not in left and each not in gone]
+    assert set(gone[:3]) == {"dead 2", "dead 3", "dead 1ev-1"}
+    assert gone[3:] == ["waiting 17", "dead 1", "waiting 21"]
+    law(db)
+
+
+def test_an_incident_that_became_critical_is_critical_from_its_opening_on(db: sqlite3.Connection) -> None:
+    """Else its critical event would go with the opening, before dead letters."""
+    opening, update, end = incident(1)
+    worse = [replace(opening, severity=Severity.WARNING), *(replace(each, severity=Severity.CRITICAL) for each in (update, end))]
+    append(db, [], [Addressed(each, ("crm",)) for each in worse])
+    bury_some(db, Kind.PARKED, 100)
+    fill(db, 20, first=200, severity=Severity.ERROR)
+    seen = []
+    for _ in step_by_step(db):
+        counts = tally.backlog(db)["crm"]
+        seen.append((counts["ready"], counts["parked"]))
+    assert list(dict.fromkeys(seen)) == [(23, 20), (3, 20), (3, 0), (0, 0)]
+    law(db)
+
+
+def test_among_equals_the_oldest_go_first_in_whatever_lane_they_wait(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sacrifice, "WINDOW", 7)
+    monkeypatch.setattr(sacrifice, "CHUNK", 5)
+    fill(db, 20, partitionkey="saw-01")
+    memory.set_aside(db, "crm", SetAside("saw-01", NOW_NS, "refused"))
+    fill(db, 20, first=100)
+    append(db, [], [Addressed(event(n), ("plant",)) for n in range(200, 220)])
+    order = []
+    for _ in step_by_step(db):
+        left = {row[0] for row in db.execute("SELECT seq FROM event")}
+        order += sorted(set(range(1, 61)) - left - set(order))
+    assert order == list(range(1, 61))
+    law(db)
+
+
+@pytest.mark.parametrize("column", ["id", "type", "correlationid", "subject"])
+def test_text_that_is_no_text_any_more_stops_nothing(db: sqlite3.Connection, column: str) -> None:
+    append(db, [], [Addressed(each, ("crm",)) for n in range(3) for each in incident(n)])
+    db.execute(f"UPDATE event SET {column}=CAST(x'69ff' AS TEXT) WHERE seq=1")
+    retention.enforce(db, Caps(1, 0, 30 * DAY_NS), NOW_NS)
+    assert {row[0] for row in db.execute("SELECT seq FROM event")} <= {2, 3}
+    law(db)
+
+
+def test_a_damaged_opening_takes_nothing_of_others_along(db: sqlite3.Connection) -> None:
+    append(db, [], [Addressed(each, ("crm",)) for n in range(3) for each in incident(n)])
+    append(db, [], [Addressed(each, ("crm",)) for n in range(3, 6) for each in incident(n, opened=False)])
+    db.execute("UPDATE event SET correlationid='jnc-00000' WHERE seq=1")
+    retention.enforce(db, Caps(1, 0, 30 * DAY_NS), NOW_NS)
+    assert [row[0] for row in db.execute("SELECT id FROM event")] == [f"inc-{n:05d}-0003" for n in (0, 3, 4, 5)]
+    law(db)
+
+
+def test_one_pass_is_one_line_in_the_ledger(db: sqlite3.Connection) -> None:
+    append(db, [], [Addressed(event(n), ("crm", "plant")) for n in range(500)])
+    retention.enforce(db, Caps(1, 0, 30 * DAY_NS), NOW_NS)
+    rows = db.execute("SELECT name, count, to_ns - from_ns FROM ledger ORDER BY name").fetchall()
+    assert rows == [("crm", 500, 499), ("plant", 500, 499)]
+
+
+def test_a_pass_that_was_undone_begins_again(db: sqlite3.Connection) -> None:
+    fill(db, 500)
+    step = Enforcement(Caps(1, 0, 30 * DAY_NS), NOW_NS)
+    while not step(db):
+        pass
+    db.execute("CREATE TRIGGER full BEFORE DELETE ON delivery BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END")
+    with pytest.raises(sqlite3.DatabaseError, match="full"):
+        step(db)
+    db.execute("DROP TRIGGER full")
+    assert sum(iter(lambda: step(db), None)) == 400  # type: ignore[arg-type]
+    law(db)
+
+
+async def test_what_is_stored_during_a_pass_does_not_wait_for_its_end(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sacrifice, "CHUNK", 1)
+    outbox.max_bytes = 1
+    await outbox.append([], [Addressed(event(n), ("crm",)) for n in range(400)])
+    running = asyncio.create_task(outbox.keep_to_caps())
+    while not await outbox.run(lambda db: tally.backlog(db)["crm"]["evicted"]):
+        pass
+    await outbox.append([], [Addressed(event(500, data=b"late"), ("crm",))])
+    left = await outbox.run(lambda db: tally.backlog(db)["crm"]["ready"])
+    assert 1 < left < 401, "it was stored between two steps"
+    await running
+    assert await outbox.run(lambda db: tally.backlog(db)["crm"]["ready"]) == 0
+
+
+async def test_closed_in_the_middle_of_a_pass_it_ends(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sacrifice, "CHUNK", 1)
+    outbox.max_bytes = 1
+    await outbox.append([], [Addressed(event(n), ("crm",)) for n in range(600)])
+    async with asyncio.timeout(10):
+        while not await outbox.run(lambda db: tally.backlog(db)["crm"]["evicted"]):
+            pass
+        await outbox.close()
