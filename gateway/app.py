@@ -58,7 +58,8 @@ class App:
             max_bytes=buffer.max_megabytes << 20,
             min_free_bytes=buffer.min_free_megabytes << 20,
             keep_days=buffer.keep_events_days,
-            destinations=[destination.name for destination in settings.destinations],
+            # A fallback gets what it takes over, also of what a salvaged file does not tell who waits for.
+            destinations=[each.name for each in settings.destinations if each.options.fallback_for is None],
         )
         self._builder = EventBuilder(settings.site.urn)
         self.incidents = Incidents(self.clock, self._builder.incident_id, evidence_seconds=settings.incidents.after)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A deadline per example is a timed test in disguise: on a busy machine it fails for nothing.
-settings.register_profile("lineside", deadline=None)
-settings.load_profile("lineside")
+# How long an example takes says how busy the machine is, nothing about the code. `make faults` looks at twenty times as many.
+_BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=50, **_BUSY)
+settings.register_profile("thorough", max_examples=1000, **_BUSY)
+settings.load_profile(os.environ.get("LINESIDE_EXAMPLES", "quick"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice the cores: half of a test's time it waits for a server, a process or a disk."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)

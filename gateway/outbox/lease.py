@@ -119,13 +119,14 @@ def drop_orphans(connection: sqlite3.Connection, destination: str, sequences: Se
     """Delete events that this destination has done with, unless another one still has them, waiting or as a dead letter."""
     which, each = _each(sequences)
     statement = (
-        f"DELETE FROM event WHERE {which} AND NOT {_held('?')} "
-        f"AND (copies=1 OR NOT EXISTS (SELECT 1 FROM tally t WHERE t.what='stored' AND {_held('t.destination')}))"
+        f"DELETE FROM event WHERE {which} AND NOT {holds('?')} "
+        f"AND (copies=1 OR NOT EXISTS (SELECT 1 FROM tally t WHERE t.what='stored' AND {holds('t.destination')}))"
     )
     connection.executemany(statement, [(*bounds, destination, destination) for bounds in each])
 
 
-def _held(destination: str) -> str:
+def holds(destination: str) -> str:
+    """A condition on `event`: the destination has it, waiting or as a dead letter."""
     return (
         f"(EXISTS (SELECT 1 FROM delivery WHERE destination={destination} AND lane IN {LANES} AND seq=event.seq) "
         f"OR EXISTS (SELECT 1 FROM dead_letter WHERE destination={destination} AND seq=event.seq))"

@@ -16,6 +16,7 @@ from zlib import crc32
 from gateway.contract import Severity
 from gateway.outbox import tally
 from gateway.outbox.append import insert_many
+from gateway.outbox.lease import holds
 from gateway.outbox.ledger import note_loss
 from gateway.outbox.rows import COLUMNS, INSERT, from_row
 from gateway.outbox.tally import LANES
@@ -30,6 +31,7 @@ _GAP = 100_000
 _PLAIN = ("label", "audit", "ledger")
 _PLAIN_1, _KEYED_1 = ("ledger",), ("tally",)
 """What a file of version 1 has of them."""
+_HOLDERS = "SELECT seq FROM delivery UNION ALL SELECT seq FROM dead_letter"
 _KEYED = ("breaker", "budget", "aside", "tuning", "note", "tally")
 
 
@@ -56,8 +58,14 @@ class _Reader:
         self._connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         self.broken: set[str] = set()
 
-    def span(self, table: str, key: str, where: str, last: int, most: int = _MOST_QUERIES) -> Iterator[list[Any]]:
-        """Chunks of `SELECT * FROM table WHERE where AND key BETWEEN 0 AND last`; what cannot be read is halved until it is one row."""
+    def span(
+        self, table: str, key: str, where: str, last: int, most: int = _MOST_QUERIES, unread: list[tuple[int, int]] | None = None
+    ) -> Iterator[list[Any]]:
+        """Chunks of `SELECT * FROM table WHERE where AND key BETWEEN 0 AND last`; what cannot be read is halved until it is one row.
+
+        unread   gets the ranges of keys that could not be read
+        """
+        unread = [] if unread is None else unread
         ranges, queries = [(0, last)], 0
         while ranges and queries < most:
             low, high = ranges.pop()
@@ -72,11 +80,16 @@ class _Reader:
                 if low < high:
                     middle = (low + high) // 2
                     ranges += [(middle + 1, high), (low, middle)]
+                elif unread and unread[-1][1] == low - 1:
+                    unread[-1] = unread[-1][0], low
+                else:
+                    unread.append((low, low))
                 continue
             if rows:
                 yield [dict(zip(names, row[1:], strict=True)) for row in rows]
             if len(rows) == _CHUNK:
                 ranges.append((rows[-1][0] + 1, high))
+        unread += ranges
 
     def all(self, table: str) -> list[dict[str, Any]]:
         """A small table without a number, all or nothing."""
@@ -169,30 +182,59 @@ def _events(reader: _Reader, target: sqlite3.Connection, found: Salvage, last: i
 
 
 def _deliveries(reader: _Reader, target: sqlite3.Connection, destinations: Sequence[str], last: int, *, version_1: bool) -> None:
-    """Who waits for what. An event of which nobody knows that any more goes to everybody: twice is better than never."""
+    """Who waits for what. Where nobody knows that any more, everybody who may have waited gets it: twice is better than never."""
+    unread: dict[str, list[tuple[int, int]]] = {}
     for name in dict.fromkeys([*tally.destinations(target), *destinations]):
-        where = "destination='" + name.replace("'", "''") + "'"
+        where, unread[name] = "destination='" + name.replace("'", "''") + "'", []
         if version_1:
             _of_version_1(reader, target, where, last)
             continue
         for lane in LANES[1:-1].split(","):
-            for rows in reader.span("delivery", "seq", f"{where} AND lane={lane}", last):
+            for rows in reader.span("delivery", "seq", f"{where} AND lane={lane}", last, unread=unread[name]):
                 _copy(target, "delivery", rows)
-        for rows in reader.span("dead_letter", "seq", where, last):
+        for rows in reader.span("dead_letter", "seq", where, last, unread=unread[name]):
             _copy(target, "dead_letter", rows)
-    target.execute("CREATE TEMP TABLE held AS SELECT seq FROM delivery UNION SELECT seq FROM dead_letter")
+    target.execute("CREATE TEMP TABLE held AS SELECT seq, count(*) AS rows FROM (" + _HOLDERS + ") GROUP BY seq")
     target.execute("CREATE UNIQUE INDEX temp.held_seq ON held (seq)")
-    if reader.broken & {"delivery", "dead_letter"}:
-        for name in destinations:
-            target.execute(
-                "INSERT INTO delivery (destination, lane, seq, severity) SELECT ?, iif(severity>=21, 0, 1), seq, severity FROM event "
-                "WHERE seq NOT IN (SELECT seq FROM held)",
-                (name,),
-            )
+    vanished = not version_1 and any(_missing(reader, target, name) for name in unread)
+    if vanished or reader.broken & {"delivery", "dead_letter"}:
+        for name in destinations or unread:
+            _address(target, name, "seq NOT IN (SELECT seq FROM held)")
+            if not version_1:
+                _address_unread(reader, target, name, unread[name])
         target.execute("UPDATE event SET copies=2 WHERE seq NOT IN (SELECT seq FROM held)")
     else:
         target.execute("DELETE FROM event WHERE seq NOT IN (SELECT seq FROM held)")
     target.execute("DROP TABLE held")
+
+
+def _address_unread(reader: _Reader, target: sqlite3.Connection, name: str, unread: Sequence[tuple[int, int]]) -> None:
+    """Events that others hold still, and this one too until its row was lost: those of the ranges that could not be read, and if
+    that does not explain what is missing, all of which it has no row. Of these it has taken some already, with the same id.
+    """
+    shared = "EXISTS (SELECT 1 FROM held h WHERE h.seq=event.seq AND h.rows < event.copies)"
+    if _missing(reader, target, name):
+        for low, high in unread:
+            _address(target, name, f"seq BETWEEN {low} AND {high} AND {shared}")
+    if "tally" not in reader.broken and _missing(reader, target, name):
+        _address(target, name, shared)
+
+
+def _missing(reader: _Reader, target: sqlite3.Connection, name: str) -> int:
+    """Rows of a destination that were lost, as far as the tally knows; without one, as many as there may be."""
+    if "tally" in reader.broken:
+        return int(bool(reader.broken & {"delivery", "dead_letter"}))
+    counts = tally.backlog(target).get(name)
+    return max(0, counts["ready"] - tally.count_ready(target)[name]) if counts else 0
+
+
+def _address(target: sqlite3.Connection, name: str, which: str) -> None:
+    """Events of which it has no row."""
+    target.execute(
+        "INSERT INTO delivery (destination, lane, seq, severity) SELECT :name, iif(severity>=:critical, 0, 1), seq, severity FROM event "
+        f"WHERE {which} AND NOT {holds(':name')}",
+        {"name": name, "critical": CRITICAL},
+    )
 
 
 def _of_version_1(reader: _Reader, target: sqlite3.Connection, where: str, last: int) -> None:

@@ -1,4 +1,4 @@
-"""`kill -9` at random moments, ten by default, between a real PLC, a real stream and an HTTPS receiver: ids there = ids committed."""
+"""`kill -9` at random moments, four by default, between a real PLC, a real stream and an HTTPS receiver: ids there = ids committed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.testkit.servers.modbus import Plc
 from gateway.testkit.servers.nats import NatsServer
 
 # `make faults` kills more often, each time with other dice.
-KILLS = int(os.environ.get("LINESIDE_KILLS", "10"))
+KILLS = int(os.environ.get("LINESIDE_KILLS", "4"))
 SEED = int(os.environ.get("LINESIDE_SEED", "20270115"))
 TAGS = 4
 CONFIG = """\
@@ -167,7 +167,7 @@ async def test_kill_at_random_moments(plc: Plc, nats: NatsServer, crm: Receiver,
     assert await daemon.end(signal.SIGTERM) == 0
 
     received, witnessed = await nats.message_ids(), outbox.witnessed()
-    assert len(witnessed) > 100, "too little happened for the test to mean anything"
+    assert len(witnessed) > 10 * KILLS, "too little happened for the test to mean anything"
     assert Counter(received).most_common(1)[0][1] == 1, "the stream holds an id twice"
     assert set(received) == set(witnessed)
     assert len(witnessed) == len(set(witnessed)), "an id that was delivered was made again"

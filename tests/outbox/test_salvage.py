@@ -108,6 +108,86 @@ def test_when_nobody_knows_who_waits_everybody_gets_it(tmp_path: Path) -> None:
     db.close()
 
 
+def rows_of(db: sqlite3.Connection, destination: str) -> set[int]:
+    return {row[0] for row in db.execute("SELECT seq FROM delivery WHERE destination=?", (destination,))}
+
+
+def deliver(folder: Path, destination: str, count: int) -> set[int]:
+    """To its receiver; returns what still waits."""
+    db, _ = open_database(folder)
+    events = lease.lease(db, destination, Wanted(count), NOW_NS)
+    lease.settle(db, destination, events, [SENT] * count, NOW_NS)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    waits = rows_of(db, destination)
+    db.close()
+    return waits
+
+
+def overwrite(path: Path, *pages: int) -> None:
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek(page * 4096)
+            file.write(b"\xff" * 4096)
+
+
+def leaves(path: Path, word: bytes) -> list[int]:
+    """Pages of a key with this in it, in the order of the file."""
+    content = path.read_bytes()
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    return [number for number, page in enumerate(pages) if page[0] == 0x0A and page.count(word) > 100]
+
+
+@pytest.mark.parametrize("tally_is_gone", [False, True])
+def test_what_another_destination_still_holds_is_not_lost_for_the_one_whose_rows_are_gone(tmp_path: Path, tally_is_gone: bool) -> None:
+    path = filled(tmp_path)
+    waits = deliver(tmp_path, "plant", 300)
+    hit = leaves(path, b"plant")[2]
+    overwrite(path, hit)
+    if tally_is_gone:
+        db = sqlite3.connect(path)
+        (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name='tally'").fetchone()
+        db.close()
+        overwrite(path, root - 1)
+    suspect(tmp_path, "a page is gone")
+    db, _ = reopened(tmp_path)
+    assert waits <= rows_of(db, "plant")
+    assert len(rows_of(db, "plant") - waits) < 100, "what it has taken long ago does not come again"
+    assert len(rows_of(db, "crm")) == COUNT - 11
+    law(db)
+    db.close()
+
+
+def test_rows_that_vanished_without_an_error_are_missed_all_the_same(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    waits = deliver(tmp_path, "plant", 300)
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM delivery WHERE destination='plant' AND seq BETWEEN 700 AND 720")
+    db.execute("DELETE FROM delivery WHERE destination='crm' AND seq=710")
+    db.commit()
+    db.close()
+    suspect(tmp_path, "a test")
+    db, replaced = reopened(tmp_path)
+    assert waits <= rows_of(db, "plant")
+    assert 710 in rows_of(db, "crm")
+    assert (replaced.salvage.events, replaced.salvage.lost_events) == (COUNT - 10, 0), "ten were delivered to both"
+    law(db)
+    db.close()
+
+
+def test_what_went_to_one_destination_only_is_given_to_no_other(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    db, _ = open_database(tmp_path)
+    append(db, [], [Addressed(event(n), ("crm",)) for n in range(COUNT, COUNT + 100)])
+    db.close()
+    overwrite(path, leaves(path, b"plant")[-1])
+    suspect(tmp_path, "a page is gone")
+    db, _ = reopened(tmp_path)
+    assert max(rows_of(db, "plant")) == COUNT
+    assert len(rows_of(db, "crm")) == COUNT + 100 - 11
+    law(db)
+    db.close()
+
+
 @pytest.mark.parametrize("table", ["label", "audit", "ledger", "incident", "tally", "breaker"])
 def test_another_table_that_is_gone_costs_no_event(tmp_path: Path, table: str) -> None:
     path = filled(tmp_path)
