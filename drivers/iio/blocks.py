@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.iio.timing import lost_samples, measured_rate
-from gateway.contract import Waveform
+from gateway.contract import GOOD, Quality, Waveform
 
 DRIFT = 0.005
 
@@ -26,6 +26,9 @@ class Scaled:
 
     def samples(self, raw: NDArray[np.int64]) -> NDArray[np.float32]:
         return (((raw + self.offset) * self.scale) * self.own[0] + self.own[1]).astype(np.float32)
+
+
+BAD_LENGTH = int(Quality.BAD_LENGTH)
 
 
 class Blocks:
@@ -72,10 +75,12 @@ class Blocks:
         begin_ns = now_ns - round(self._waiting / self._rate * 1e9)
         self._waiting -= length
         lost, self._lost = self._lost, 0
+        inside = lost  # without time stamps nobody knows where in the block
         if self._stamps:
             stamps = _take(self._stamps, length)
             before = stamps[:0] if self._last_ns is None else np.array([self._last_ns])
             lost = max(lost, lost_samples(np.concatenate([before, stamps]), self._rate))
+            inside = lost_samples(stamps, self._rate)
             self._last_ns = int(stamps[-1])
             self._follow(measured_rate(stamps, self._nominal))
             begin_ns = int(stamps[0]) if self._wall else begin_ns
@@ -85,6 +90,7 @@ class Blocks:
                 t_ns=begin_ns,
                 rate_hz=self._rate,
                 samples=channel.samples(columns[channel.channel]),
+                quality=BAD_LENGTH if inside else GOOD,
                 dropped=lost,
             )
             for channel in self._channels

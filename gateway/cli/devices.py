@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,11 +132,12 @@ def write(file: Path, tag: str, value: float, by: str | None, yes: bool) -> None
 
     The gateway itself never writes to a device. Every attempt has its line in the audit trail.
     """
+    from gateway.commands.who import typed
     from gateway.commands.write import write as run
 
     if not yes:
         click.confirm(f"write {value:g} to {tag}?", abort=True, err=True)
-    sys.exit(run(load_or_exit(file), tag, value, who=by or getpass.getuser()))
+    sys.exit(run(load_or_exit(file), tag, value, who=by or typed()))
 
 
 @main.group()

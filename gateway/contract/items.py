@@ -83,7 +83,7 @@ class Waveform:
     rate_hz    samples per second, > 0
     samples    float32[n], engineering units of the tag
     quality    one for the block: a block of the wrong length is bad and is not analysed
-    dropped    samples lost inside or just before it, where the source can tell; such a block is not one stretch of time
+    dropped    samples lost just before it, or inside it, where the source can tell; inside, the block is no stretch of time and is bad
     speed_rpm  shaft speed during the block, if known; the engine fills it from the machine's speed tag
     """
 

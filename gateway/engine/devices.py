@@ -121,8 +121,13 @@ class Devices:
         link = self._links(name)
         if link is None:
             return
+        levels: dict[str, Health] = {}
         for level in self._levels(name, device, link, now):
-            if (finding := self._changed(name, device, level)) is not None:
+            # The gateway and the source may speak of one trouble; it is over when both say so.
+            if level.active or not levels.get(_condition(level), level).active:
+                levels[_condition(level)] = level
+        for condition, level in levels.items():
+            if (finding := self._changed(name, device, condition, level)) is not None:
                 yield finding
         yield from self._sweep(name, device, link, now)
 
@@ -158,8 +163,7 @@ class Devices:
         why = f"{len(refused)} of {len(tags)} tags are refused"
         return Health(trouble=Trouble.DEGRADED, active=bool(refused), why=why, facts={"tags": refused[:MOST_NAMED]})
 
-    def _changed(self, name: str, device: _Device, level: Health) -> Finding | None:
-        condition = _condition(level)
+    def _changed(self, name: str, device: _Device, condition: str, level: Health) -> Finding | None:
         now = (level.active, level.why if level.active else "", level.severity)
         before = device.said.get(condition)
         if before == now:

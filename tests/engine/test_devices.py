@@ -137,6 +137,16 @@ async def test_what_a_source_tells_takes_the_place_of_what_is_seen_from_outside(
     assert told(await rig.pass_seconds(70)) == [("cleared", "device_degraded:unit 3")]
 
 
+async def test_a_trouble_the_source_and_the_gateway_speak_of_is_one_that_does_not_flap() -> None:
+    rig = Rig(silent_after=None)
+    rig.status.up(rig.link)
+    rig.devices.told("press-07", Health(trouble=Trouble.DEGRADED, active=True, why="40013 is refused"))
+    changes = await rig.pass_seconds(100)
+    assert told(changes) == [("raised", "device_degraded")]
+    assert changes[0].incident.occurrences == 1
+    assert "40013" in changes[0].incident.title
+
+
 async def test_a_trouble_from_before_a_restart_that_nobody_tells_any_more_is_over() -> None:
     before = Rig(silent_after=None)
     before.status.up(before.link)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from drivers.iio.blocks import Blocks, Scaled
 from drivers.iio.scan import ScanType, layout, parse_type, raw_numbers, unpack
 from drivers.iio.timing import lost_samples, measured_rate
+from gateway.contract import GOOD, Quality
 
 
 @st.composite
@@ -107,12 +108,21 @@ def test_blocks_are_the_samples_in_order_whatever_the_pieces(pieces: list[int]) 
 def test_a_gap_between_two_blocks_belongs_to_the_second() -> None:
     blocks = Blocks([X], 100.0, 0.5, wall=True)
     times = np.concatenate([np.arange(50), np.arange(50) + 57]) * 10_000_000
-    assert [block.dropped for block in blocks.feed({"x": np.zeros(100, np.int64)}, times, 0)] == [0, 7]
+    found = blocks.feed({"x": np.zeros(100, np.int64)}, times, 0)
+    assert [(block.dropped, block.quality) for block in found] == [(0, GOOD), (7, GOOD)], "each is one stretch of time"
+
+
+def test_a_block_with_a_gap_inside_is_bad() -> None:
+    blocks = Blocks([X], 100.0, 0.5, wall=True)
+    times = np.concatenate([np.arange(30), np.arange(70) + 34]) * 10_000_000
+    found = blocks.feed({"x": np.zeros(100, np.int64)}, times, 0)
+    assert [(block.dropped, block.quality) for block in found] == [(4, Quality.BAD_LENGTH), (0, GOOD)]
 
 
 def test_without_stamps_the_time_is_counted_back_from_when_it_was_read() -> None:
     (block,) = Blocks([X], 100.0, 0.5, wall=False).feed({"x": np.zeros(60, np.int64)}, None, 1_000_000_000, lost=4)
     assert (block.t_ns, block.dropped, block.rate_hz) == (400_000_000, 4, 100.0)
+    assert block.quality == Quality.BAD_LENGTH, "nobody knows where they are missing"
 
 
 def test_without_a_rate_the_first_stamps_tell_it() -> None:
