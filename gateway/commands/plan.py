@@ -99,7 +99,7 @@ def _print(planned: list[Planned], buses: dict[str, float], expected: Expected) 
     console.print(table)
     for one in planned:
         for note in one.load.notes if one.load is not None else ():
-            console.print(f"  {one.machine}: {note}")
+            console.print(f"  {one.machine}: {note}", soft_wrap=True)
     for bus, share in buses.items():
         console.print(f"line {bus}: {share:.0%} busy")
     if expected.events_per_day:
@@ -108,8 +108,8 @@ def _print(planned: list[Planned], buses: dict[str, float], expected: Expected) 
         )
     else:
         what = "no events but real faults; give --events-per-day to see how long the buffer lasts"
-    console.print(what)
-    console.print(f"the buffer holds {expected.hours:,.0f} hours without network, keep_events_days included")
+    console.print(what, soft_wrap=True)
+    console.print(f"the buffer holds {expected.hours:,.0f} hours without network, keep_events_days included", soft_wrap=True)
 
 
 def _figures(load: Load | None) -> tuple[str, str, str, str]:
