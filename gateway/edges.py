@@ -17,6 +17,7 @@ from gateway.engine.order import Reorder
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
 from gateway.feedback.edge import run_feedback
+from gateway.outbox import tally
 from gateway.outbox.losses import Filled, Gap, Losses
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
@@ -86,6 +87,14 @@ class Edges:
         for destination in settings.destinations:
             if destination.name not in self.senders:
                 self._start_sender(destination, settings)
+        await self._tell_orphaned(destinations)
+
+    async def _tell_orphaned(self, destinations: Iterable[str]) -> None:
+        """Nobody sends what waits for a destination that was renamed or removed."""
+        names = list(destinations)
+        for name, waiting in (await self._outbox.run(lambda connection: tally.orphaned(connection, names))).items():
+            facts = {"destination": name, "events": waiting, "remedy": f"lineside outbox move {name} NEW"}
+            log.warning("events wait for a destination that is not configured", extra={"fields": facts})
 
     async def stop_sources(self, names: Iterable[str]) -> None:
         """End them side by side; what they have already given is processed."""

@@ -60,6 +60,7 @@ class Overview:
                 "bytes": self._database["bytes"],
                 "max_bytes": app.outbox.max_bytes,
                 "holds_hours": app.outbox.holding.hours(self._database["allowed"] - self._database["bytes"]),
+                "orphaned": {name: c["ready"] for name, c in backlog.items() if c["ready"] and name not in app.edges.senders},
                 "oldest_seconds": None if oldest is None else (now_ns - oldest) / 1e9,
             },
             "pipeline": {

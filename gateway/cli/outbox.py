@@ -23,7 +23,7 @@ target_argument = click.argument("target", type=click.Path(path_type=Path, dir_o
 
 @main.group()
 def outbox() -> None:
-    """Look at the events that wait for delivery."""
+    """Look at the events that wait for delivery, and move them."""
 
 
 @outbox.command("list")
@@ -98,3 +98,18 @@ def outbox_export(target: Path, state_dir: Path, destination: str | None, source
     from gateway.commands.outbox_export import export, waiting
 
     sys.exit(export(source or outbox_file(state_dir), target, waiting, destination=destination, what="event"))
+
+
+@outbox.command("move")
+@state_option
+@click.argument("old")
+@click.argument("new")
+def outbox_move(state_dir: Path, old: str, new: str) -> None:
+    """What waits for OLD, which was renamed or removed, goes to NEW.
+
+    Order is kept, and what waits for NEW already is not doubled; what NEW was given before may come again, with the same id. OLD must
+    not be configured any more. The gateway may run.
+    """
+    from gateway.commands.outbox_move import move
+
+    sys.exit(move(state_dir, old, new))

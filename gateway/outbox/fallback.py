@@ -1,4 +1,4 @@
-"""A destination takes over what another one cannot be given. Plain functions of a connection.
+"""A destination takes over what another one cannot be given, or what waits for one that is gone. Plain functions of a connection.
 
 Each event belongs to one of the two at any time: it is moved in one transaction, and only while the first one surely has not
 taken it. So nothing is sent twice when the first one comes back; what was moved stays moved.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from gateway.outbox import tally
-from gateway.outbox.tally import Lane, lane_of
+from gateway.outbox.tally import LANES, Lane, lane_of
 
 MOST = 2000
 """Deliveries per transaction."""
@@ -23,20 +23,33 @@ def take_over(connection: sqlite3.Connection, first: str, second: str, *, after_
     row = connection.execute("SELECT since_ns FROM breaker WHERE destination=?", (first,)).fetchone()
     if row is None or not row[0] or now_ns - row[0] < after_ns:
         return 0
-    found = _oldest(connection, first, MOST if well else 1 - _has_any(connection, second))
+    found = _oldest(connection, first, MOST if well else 1 - _has_any(connection, second), "AND tried=0")
+    return _hand_over(connection, first, second, found, f"taken over from {first}")
+
+
+def move(connection: sqlite3.Connection, old: str, new: str) -> int:
+    """Move what waits for a destination that is not configured any more, `MOST` at a time, the oldest first; returns how many were
+    moved. What `new` has already, waiting or as a dead letter, it gets no second time.
+    """
+    return _hand_over(connection, old, new, _oldest(connection, old, MOST), f"moved from {old}")
+
+
+def _hand_over(connection: sqlite3.Connection, first: str, second: str, found: list[tuple[int, int, int]], why: str) -> int:
     connection.executemany("DELETE FROM delivery WHERE destination=? AND lane=? AND seq=?", [(first, lane, seq) for seq, lane, _ in found])
     inserted = connection.executemany(
-        "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, reason) VALUES (?,?,?,?,?)",
-        [(second, lane_of(severity), seq, severity, f"taken over from {first}") for seq, _, severity in found],
+        "INSERT INTO delivery (destination, lane, seq, severity, reason) SELECT :to, :lane, :seq, :severity, :why WHERE NOT EXISTS "
+        f"(SELECT 1 FROM delivery WHERE destination=:to AND lane IN {LANES} AND seq=:seq) "
+        "AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE destination=:to AND seq=:seq)",
+        [{"to": second, "lane": lane_of(severity), "seq": seq, "severity": severity, "why": why} for seq, _, severity in found],
     ).rowcount
     tally.add(connection, "moved", {first: len(found)})
     tally.add(connection, "stored", {second: max(inserted, 0)})
     return len(found)
 
 
-def _oldest(connection: sqlite3.Connection, destination: str, most: int) -> list[tuple[int, int, int]]:
-    """Sequence, lane and severity of what was surely not taken. Of all lanes together: an incident may lie in several."""
-    statement = "SELECT seq, lane, severity FROM delivery WHERE destination=? AND lane=? AND tried=0 ORDER BY seq LIMIT ?"
+def _oldest(connection: sqlite3.Connection, destination: str, most: int, which: str = "") -> list[tuple[int, int, int]]:
+    """Sequence, lane and severity. Of all lanes together: an incident may lie in several. ``AND tried=0``: what was surely not taken."""
+    statement = f"SELECT seq, lane, severity FROM delivery WHERE destination=? AND lane=? {which} ORDER BY seq LIMIT ?"
     found = [row for lane in Lane for row in connection.execute(statement, (destination, lane, most)).fetchall()]
     return sorted(found)[:most]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
 from gateway.contract import Severity
@@ -71,6 +71,12 @@ def backlog(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
         counts |= {Kind(kind).name.lower(): count for kind, count in rows}
         counts["ready"] = counts["stored"] - sum(counts[name] for name in (*TALLIED[1:], *WAITING[1:]))
     return found
+
+
+def orphaned(connection: sqlite3.Connection, configured: Iterable[str]) -> dict[str, int]:
+    """What waits for destinations that are not configured any more, by name."""
+    found = backlog(connection)
+    return {name: counts["ready"] for name, counts in found.items() if counts["ready"] and name not in set(configured)}
 
 
 def count_ready(connection: sqlite3.Connection) -> Counter[str]:

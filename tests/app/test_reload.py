@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -179,3 +180,15 @@ async def test_a_destination_that_comes_later_gets_what_comes_later(site: Any) -
         assert await app.reload()
         site.oil(60.0)
         await site.until(lambda: site.told() == ["cleared"])
+
+
+async def test_events_of_a_destination_that_was_renamed_are_told(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    await site.receiver.stop()
+    async with site.run() as app:
+        site.oil(75.0)
+        await site.until(lambda: app.outbox.accepted > 0)
+        site.configure(lambda text: text.replace("  crm: {https", "  salesforce: {https"))
+        assert await app.reload()
+        told = [record for record in caplog.records if record.getMessage() == "events wait for a destination that is not configured"]
+        assert [record.fields["remedy"] for record in told] == ["lineside outbox move crm NEW"]  # type: ignore[attr-defined]
+        assert json.loads((await site.get(app, "/api/status"))[1])["outbox"]["orphaned"] == {"crm": 1}
