@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 
-from gateway.contract import Clock, ConfigError, EndOfSource
+from gateway.contract import Clock, ConfigError, EndOfSource, NotConnected
 from gateway.telemetry.status import Link, Status
 
 FIRST_SECONDS = 0.5
@@ -42,12 +42,15 @@ class Unusable(Exception):
     """Raised through an edge, but no edge's affair: the core cannot go on, and the process ends."""
 
 
-async def supervise(link: Link, run: Callable[[], Awaitable[None]], clock: Clock, status: Status) -> None:
+async def supervise(
+    link: Link, run: Callable[[], Awaitable[None]], clock: Clock, status: Status, *, longest: float = LONGEST_SECONDS
+) -> None:
     """Run `run` (connect, then work until it raises) again and again; ends with EndOfSource or by cancelling.
 
-    ConfigError waits the longest: only somebody who changes a file, here or at the peer, can end it.
+    longest   seconds between two attempts, at most. What only somebody can end who changes a file, here or at the peer (ConfigError,
+              a refused login), waits `LONGEST_SECONDS`
     """
-    backoff = Backoff(clock)
+    backoff = Backoff(clock, longest=longest)
     while True:
         backoff.started()
         try:
@@ -58,6 +61,7 @@ async def supervise(link: Link, run: Callable[[], Awaitable[None]], clock: Clock
         except Unusable:
             raise
         except Exception as exc:  # noqa: BLE001  the one place where any error of an edge becomes a wait
-            seconds = LONGEST_SECONDS if isinstance(exc, ConfigError) else backoff.failed()
+            hopeless = isinstance(exc, ConfigError) or (isinstance(exc, NotConnected) and exc.login)
+            seconds = LONGEST_SECONDS if hopeless else backoff.failed()
             status.down(link, exc, seconds)
             await clock.sleep(seconds)

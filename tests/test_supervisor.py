@@ -13,7 +13,7 @@ from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected
 from gateway.engine import pump as pump_module
 from gateway.engine.inbox import Inbox
 from gateway.engine.pump import run_source
-from gateway.supervisor import Backoff, supervise
+from gateway.supervisor import LONGEST_SECONDS, Backoff, supervise
 from gateway.telemetry.status import Link, Status
 from gateway.testkit.clock import FakeClock
 
@@ -36,8 +36,8 @@ class Edge:
             life = NotConnected("10.1.4.7:502", "lost")
         raise life
 
-    async def supervised(self, seconds: float) -> None:
-        task = asyncio.create_task(supervise(self.link, self.run, self.clock, self.status))
+    async def supervised(self, seconds: float, longest: float = LONGEST_SECONDS) -> None:
+        task = asyncio.create_task(supervise(self.link, self.run, self.clock, self.status, longest=longest))
         for _ in range(int(seconds * 10)):
             await self.clock.advance(0.1)
             if task.done():
@@ -49,6 +49,20 @@ class Edge:
     @property
     def waits(self) -> list[float]:
         return [later - earlier for earlier, later in zip(self.started, self.started[1:], strict=False)]
+
+
+async def test_a_source_is_tried_again_within_four_seconds_however_often_it_failed() -> None:
+    edge = Edge()
+    await edge.supervised(120.0, longest=pump_module.RETRY_SECONDS)
+    assert len(edge.waits) > 25
+    assert max(edge.waits) <= 4.11
+
+
+async def test_a_refused_login_is_tried_once_a_minute() -> None:
+    edge = Edge(*[NotConnected("10.1.4.2:1883", "user edge or its password refused", login=True) for _ in range(9)])
+    await edge.supervised(200.0, longest=pump_module.RETRY_SECONDS)
+    assert all(59.9 <= wait <= 60.2 for wait in edge.waits)
+    assert len(edge.waits) == 3
 
 
 async def test_waits_grow_to_a_minute_and_no_further() -> None:

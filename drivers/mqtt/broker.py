@@ -150,4 +150,5 @@ class Broker:
         if answer.code in VERSION_REFUSED:
             return VersionRefused(self.peer, f"refused: {answer.refusal}")
         who = f"as user {self._options.user!r}" if self._options.user else "without a user"
-        return NotConnected(self.peer, f"refused: {answer.refusal}" + (f" ({who})" if answer.code in CREDENTIALS_REFUSED else ""))
+        login = answer.code in CREDENTIALS_REFUSED
+        return NotConnected(self.peer, f"refused: {answer.refusal}" + (f" ({who})" if login else ""), login=login)

@@ -14,7 +14,7 @@ from drivers.opcua.trust import Untrusted
 FAILURES = (uaerrors.UaError, OSError, ValueError)
 """What the library raises for a peer that is gone or refuses; TimeoutError and ConnectionError are OSErrors."""
 
-_NOT_US = (uaerrors.BadUserAccessDenied, uaerrors.BadIdentityTokenRejected, uaerrors.BadIdentityTokenInvalid)
+NOT_US = (uaerrors.BadUserAccessDenied, uaerrors.BadIdentityTokenRejected, uaerrors.BadIdentityTokenInvalid)
 _NOT_OUR_CERTIFICATE = (
     uaerrors.BadSecurityChecksFailed,
     uaerrors.BadCertificateUntrusted,
@@ -62,7 +62,7 @@ def why(exc: BaseException, options: OpcuaOptions, file: Path, server: str, *, o
     """One clause. `file` is our certificate, `server` what the server calls itself; `opening`: nothing was read yet."""
     if isinstance(exc, Untrusted | PlainPassword):
         return str(exc)
-    if isinstance(exc, _NOT_US):
+    if isinstance(exc, NOT_US):
         if options.certificate:
             return "the user's certificate was refused"
         return f"user {options.user} or its password refused" if options.user else "the server wants a user and a password"

@@ -13,7 +13,7 @@ from drivers.opcua.connection import Connection
 from drivers.opcua.cursor import Cursor
 from drivers.opcua.events import Alarms
 from drivers.opcua.health import Told
-from drivers.opcua.refusal import FAILURES, why
+from drivers.opcua.refusal import FAILURES, NOT_US, why
 from drivers.opcua.subscription import Ended, Silent
 from gateway.contract import Batch, Item, NotConnected, Quality, SourceContext
 
@@ -154,6 +154,5 @@ class OpcuaSource:
     def _not_connected(self, connection: Connection, exc: BaseException, *, opening: bool) -> NotConnected:
         session = connection.session
         own = isinstance(exc, Ended | Silent)
-        return NotConnected(
-            self._options.peer, str(exc) if own else why(exc, self._options, session.own_file, session.server, opening=opening)
-        )
+        clause = str(exc) if own else why(exc, self._options, session.own_file, session.server, opening=opening)
+        return NotConnected(self._options.peer, clause, login=isinstance(exc, NOT_US))

@@ -25,12 +25,14 @@ class NotConnected(LinesideError):
 
     peer   as the engineer wrote it, without credentials: ``10.1.4.7:502``
     why    one clause in the peer's words: ``connection refused``
+    login  it answers and refuses our user or password: asking again soon would only get the account locked
     """
 
-    def __init__(self, peer: str, why: str) -> None:
+    def __init__(self, peer: str, why: str, *, login: bool = False) -> None:
         super().__init__(f"{peer}: {why}")
         self.peer = peer
         self.why = why
+        self.login = login
 
 
 class EndOfSource(LinesideError):

@@ -11,6 +11,8 @@ from gateway.engine.inbox import Inbox
 from gateway.supervisor import supervise
 from gateway.telemetry.status import Link, Status
 
+RETRY_SECONDS = 4.0
+"""Between two attempts, at most: a machine that is on again shall be read within five seconds, and a local network bears it."""
 CONNECT_SECONDS = 30.0
 """For the driver that does not keep the contract's ten seconds: without it, its machine would be lost without a word."""
 
@@ -46,4 +48,4 @@ async def run_source(build: Callable[[], Source], inbox: Inbox, link: Link, *, c
             built.append(await asyncio.get_running_loop().run_in_executor(loading, build))
         await pump(built[0], inbox, link, status)
 
-    await supervise(link, one_life, clock, status)
+    await supervise(link, one_life, clock, status, longest=RETRY_SECONDS)
