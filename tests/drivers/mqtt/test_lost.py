@@ -46,6 +46,7 @@ async def refusal(source: Source) -> str:
         await source.connect()
     assert time.monotonic() - started < 10
     await source.close()
+    assert caught.value.login == ("Not authorized" in caught.value.why), "a refused login is not tried again at once"
     return caught.value.why
 
 

@@ -38,6 +38,7 @@ async def test_a_wrong_password_is_said_so(server: OpcuaServer, probe: Any, secu
     with pytest.raises(NotConnected, match="user edge or its password refused") as caught:
         await source.connect()
     assert "guess" not in str(caught.value)
+    assert caught.value.login, "so it is not tried again at once"
     await source.close()
 
 
