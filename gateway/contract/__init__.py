@@ -5,6 +5,7 @@ from gateway.contract.errors import ConfigError, EndOfSource, LinesideError, Not
 from gateway.contract.event import DUPLICATE, SENT, Event, Outcome, OutcomeKind, Usage
 from gateway.contract.finding import Finding, Severity, State
 from gateway.contract.items import Batch, Frame, Item, Json, Record, Waveform
+from gateway.contract.learning import Learner, Learning, Scores, Scoring
 from gateway.contract.options import (
     Bearing,
     BudgetOptions,
@@ -70,6 +71,8 @@ __all__ = [
     "Json",
     "Judgement",
     "Label",
+    "Learner",
+    "Learning",
     "LinesideError",
     "Load",
     "Machine",
@@ -85,6 +88,8 @@ __all__ = [
     "RecordOptions",
     "RecordSpec",
     "RetryOptions",
+    "Scores",
+    "Scoring",
     "SecretRef",
     "Severity",
     "Source",
