@@ -1,248 +1,232 @@
-"""The bank: every tag's usual level, spread and tails at once. State and arithmetic; no findings, no I/O."""
+"""The bank: all tags' members, their histories and one alarm each, at once. State and arithmetic; no findings, no I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly import tail
+from models.anomaly import context, judge, peaks, season, subspace, tail
+from models.anomaly.calendar import Calendar
 from models.anomaly.columns import (
+    ACTIVE,
     AGE,
-    BEFORE,
+    BLOCK_BEGAN,
+    BLOCKS,
+    CELL,
     COUNT,
-    FAST,
-    FAST_COUNT,
+    HIGH,
+    IN_ALARM,
     INTERVAL,
+    JUDGED,
     LAST,
     LEARNT,
-    LEVEL,
-    LEVEL_LIMIT,
-    LEVEL_VAR,
-    SPIKE_LIMIT,
-    SPIKE_VAR,
-    STEP,
+    LOW,
+    PEAK,
+    POWER_LONG,
+    QUIET,
+    SINCE,
+    SPREAD,
+    SQUARES,
+    TYPICAL,
+    USUAL,
+    WIDTH,
     Columns,
 )
-from models.anomaly.ewma import median3, towards, weight
+from models.anomaly.ewma import towards, weight
+from models.anomaly.judge import Verdicts
+from models.anomaly.residuals import Residuals, measure
 from models.anomaly.settings import (
-    BACK,
+    BLOCK,
     CLIP,
-    FAR,
+    EPISODE,
+    EVERY,
+    FIRST_READINGS,
     FIRST_REFRESH,
     FORGET,
-    LEAST_LIMIT,
-    NONE,
+    HISTORY,
+    HISTORY_READINGS,
+    LEAST,
+    LEVEL_SHARE,
     PAUSE,
-    RAREST,
+    READING,
     REFRESH,
     RIPE,
     SETTLE,
-    SHIFT,
-    SPIKE,
     WEEK,
     Settings,
 )
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+Times = NDArray[np.int64]
 
-_CHUNK = 1024  # tags whose tails are fitted at once: what fits the cache
+_CHUNK = 256  # tags whose histories are fitted at once: what fits the cache
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of n readings, each of another tag. All float64[2, n] have the spike statistic first.
+    """What came of n readings, each of another tag.
 
-    deviation  float64[2, n]  value - present level before it; present level - usual level. Engineering units
-    spread     float64[2, n]  standard deviation of it; infinite for a tag that has never moved
-    limit      float64[2, n]  in standard deviations
-    kind       int8[n]        NONE, SPIKE, SHIFT
-    severity   int8[n]        0 none, 1 beyond the limit, 2 beyond FAR times the limit
-    changed    bool[n]        to be told
-    accepted   bool[n]        the alarm is over because its level became the usual one
+    residuals  what was measured
+    scores     float64[7, n]  -log10 p of each member, times its weight
+    z          float64[n]     their sum in typical peaks
+    verdicts   kind, severity, what is to be told
     """
 
-    deviation: Floats
-    spread: Floats
-    limit: Floats
-    kind: NDArray[np.int8]
-    severity: NDArray[np.int8]
-    changed: Flags
-    accepted: Flags
+    residuals: Residuals
+    scores: Floats
+    z: Floats
+    verdicts: Verdicts
 
 
 class Bank:
-    """Two statistics per tag, each against its own spread and its own history.
+    """Scores each reading by every member against the tag's own history, adds up, judges, then learns."""
 
-    spike  value - FAST: what is new within `smooth`
-    level  FAST - LEVEL: what is new within `memory`
-    """
-
-    def __init__(self, k: int, settings: Settings) -> None:
+    def __init__(self, k: int, settings: Settings, zone: ZoneInfo) -> None:
         self.settings, self.columns = settings, Columns.fresh(k)
+        self.columns.now[TYPICAL] = self.prior = peaks.assumed(settings.weights)
+        self.limit = peaks.limit(min(settings.false_alarms_per_week * BLOCK * settings.memory / WEEK, 0.5))
         self.factor: Floats | None = None
-        """float64[k], what each tag's limits are multiplied by; None: nothing, and it costs nothing. No part of the state."""
+        """float64[k], what each tag's limit is multiplied by; None: nothing, and it costs nothing. No part of the state."""
+        self._weights = np.array(settings.weights)[:, None]
+        self._every_ns = int(EVERY * settings.smooth * 1e9)
+        self._calendar = Calendar(zone)
 
-    def step(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], x: Floats) -> Step:
+    def due(self, row: Places, t_ns: Times, x: Floats) -> Flags:
+        """Which readings must be judged: what comes faster than the bank looks, and is in the band, is left out."""
+        now, times = self.columns.now, self.columns.times
+        found: Flags = (t_ns - times[JUDGED, row] >= self._every_ns) | ~((x >= now[LOW, row]) & (x <= now[HIGH, row]))
+        return found
+
+    def step(self, row: Places, t_ns: Times, x: Floats) -> Step:
         """One reading of each tag in `row`, later than the tag's last, finite."""
-        c, o = self.columns, self.settings
+        c = self.columns
         now, times = c.now[:, row], c.times[:, row]
-        dt = (t_ns - times[0]) * 1e-9
-        paused = (dt > _longest(now, o.gap)) | (now[COUNT] == 0)
+        dt = (t_ns - times[JUDGED]) * 1e-9
+        longest = np.maximum(self.settings.gap, PAUSE * now[INTERVAL])
+        paused = (dt > longest) | (now[COUNT] == 0)
         if paused.any():
             self._resume(row[paused], t_ns[paused], dt[paused], x[paused])
             now, times = c.now[:, row], c.times[:, row]
-            dt = np.where(now[COUNT] > 0, np.minimum(dt, _longest(now, o.gap)), 0.0)
-        deviation, spread, fast, settled = self._measure(now, times, t_ns, x, dt)
-        judged = settled & np.isfinite(now[SPIKE_LIMIT])
-        limit = now[SPIKE_LIMIT : LEVEL_LIMIT + 1].copy() if self.factor is None else now[SPIKE_LIMIT : LEVEL_LIMIT + 1] * self.factor[row]
-        step = self._judge(c.alarm[:, row], limit, deviation, spread, judged)
-        alarmed = judged & (step.kind > NONE)
-        if alarmed.any():
-            self._accept(row, t_ns, now, fast, step, np.flatnonzero(alarmed))
-        self._learn(row, now, x, dt, fast, step, settled)
-        alarm = c.alarm[:, row]
-        times[2] = np.where((alarm[0] == NONE) & (step.kind > NONE), t_ns, times[2])
-        times[0] = t_ns
-        alarm[0], alarm[1] = step.kind, step.severity
-        alarm[2] |= step.changed
-        c.alarm[:, row], c.times[:3, row] = alarm, times[:3]
-        return step
+        dt = np.where(now[COUNT] > 0, np.minimum(dt, longest), 0.0)
+        half, hour = self._calendar.slots(t_ns)
+        found = measure(c, self.settings, row, now, x, dt, half, hour)
+        logs = tail.logs(found.deviation)
+        scores = self._weights * tail.score(tail.Tail(*c.tail[:, :, row]), logs)
+        total = np.where(now[SPREAD] > 0, scores.sum(axis=0), 0.0)
+        warm = self._warm(now) & (times[QUIET] <= t_ns)
+        self._blocks(now, times, t_ns, np.where(now[COUNT] >= self.settings.warm_up_readings / 2, total, 0.0))
+        z = total / now[TYPICAL]
+        limit = self.limit if self.factor is None else self.limit * self.factor[row]
+        verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, scores, z, limit, warm)
+        self._learn(row, now, found, logs, dt, half, hour, c.alarm[ACTIVE, row] == 0)
+        now[SINCE] += 1
+        width = np.where(warm & (c.alarm[ACTIVE, row] == 0), now[WIDTH], np.nan)
+        now[LOW], now[HIGH] = found.expected - width, found.expected + width
+        times[LAST] = times[JUDGED] = t_ns
+        c.now[:, row], c.times[:, row] = now, times
+        self._refresh_due(row, now)
+        return Step(found, scores, z, verdicts)
 
     def tune(self, row: int, factor: float) -> None:
-        """From now on this tag's limits are the learnt ones times `factor`."""
+        """From now on this tag's limit is the configured one times `factor`."""
         factors = np.ones(self.columns.now.shape[1]) if self.factor is None else self.factor
         factors[row] = factor
         self.factor = None if (factors == 1.0).all() else factors
 
-    def score(self, row: NDArray[np.intp], step: Step) -> Floats:
-        """float64[2, n]: -log10 of how probable such a deviation is by the tag's own history."""
-        z = np.abs(step.deviation) / step.spread
-        return np.stack([tail.score(tail.Tail(*self.columns.tail[s][:, row]), z[s]) for s in (0, 1)])
+    def forget(self, rows: Places) -> None:
+        """Begin anew with these tags."""
+        self.columns.forget(rows)
+        self.columns.now[TYPICAL, rows] = self.prior
 
-    def probability(self, interval: Floats) -> Floats:
-        """Of exceeding one statistic's limit by chance at one reading; the two statistics share the false alarms."""
-        return np.minimum(self.settings.false_alarms_per_week / 2 * interval / WEEK, RAREST)
+    def _warm(self, now: Floats) -> Flags:
+        found: Flags = (now[COUNT] >= self.settings.warm_up_readings) & (now[LEARNT] >= self.settings.warm_up)
+        return found
 
-    def _resume(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], dt: Floats, x: Floats) -> None:
-        """After a silence FAST begins anew; after a long one, everything."""
+    def _history(self, now: Floats) -> Floats:
+        """Seconds that the histories look back."""
+        found: Floats = np.maximum(HISTORY * self.settings.memory, HISTORY_READINGS * now[INTERVAL])
+        return found
+
+    def _resume(self, row: Places, t_ns: Times, dt: Floats, x: Floats) -> None:
+        """After a silence there is no opinion for a while; after a long one, everything begins anew."""
         c = self.columns
         lost = (dt > FORGET * self.settings.memory) | (c.now[COUNT, row] == 0)
         if lost.any():
-            c.forget(row[lost])
-            c.now[LEVEL, row[lost]] = x[lost]
-        known = ~lost
-        c.now[FAST_COUNT, row] = 0
-        c.now[LAST, row] = np.where(lost, x, c.now[LAST, row])
-        c.times[1, row[known]] = t_ns[known] + int(SETTLE * self.settings.smooth * 1e9)
+            self.forget(row[lost])
+            c.now[USUAL, row[lost]] = x[lost]
+        c.times[QUIET, row[~lost]] = t_ns[~lost] + int(SETTLE * self.settings.smooth * 1e9)
 
-    def _measure(
-        self, now: Floats, times: NDArray[np.int64], t_ns: NDArray[np.int64], x: Floats, dt: Floats
-    ) -> tuple[Floats, Floats, Floats, Flags]:
-        """Deviations and spreads [2, n], the new FAST, and whether they mean anything."""
-        moved = np.abs(x - now[LAST])
-        now[STEP] = np.where((moved > 0) & (moved < now[STEP]), moved, now[STEP])
-        # Neither spike nor settling may pull the present level along: it takes the middle of three readings.
-        middle = np.where(now[FAST_COUNT] > 0, median3(x, now[LAST], now[BEFORE]), x)
-        now[BEFORE], now[LAST] = np.where(now[FAST_COUNT] > 0, now[LAST], x), x
-        fast = towards(now[FAST], middle, weight(dt, self.settings.smooth, now[FAST_COUNT]))
-        deviation = np.stack([x - now[FAST], fast - now[LEVEL]])
-        spread = np.maximum(np.sqrt(now[SPIKE_VAR : LEVEL_VAR + 1]), now[STEP])
-        return deviation, spread, fast, (now[FAST_COUNT] > 0) & (times[1] <= t_ns)
-
-    def _judge(self, alarm: NDArray[np.int8], limit: Floats, deviation: Floats, spread: Floats, judged: Flags) -> Step:
-        size = np.abs(deviation)
-        ratio = size / (spread * limit)
-        ratio[size < self.settings.at_least] = 0.0
-        most = np.maximum(ratio[0], ratio[1])
-        was = alarm[0] > NONE
-        active = np.where(judged, (most > 1) | (was & (most > BACK)), was)
-        seen = np.where(ratio[1] > 1, SHIFT, np.where(ratio[0] > 1, SPIKE, NONE)) * judged
-        kind = np.where(active, np.maximum(alarm[0], seen), NONE).astype(np.int8)
-        severity = np.where(active, np.maximum(alarm[1], 1 + (judged & (most > FAR))), 0).astype(np.int8)
-        changed = judged & ((kind != alarm[0]) | (severity != alarm[1]) | (alarm[2] == 0))
-        return Step(deviation, spread, limit, kind, severity, changed, np.zeros(len(kind), dtype=np.bool_))
-
-    def _learn(self, row: NDArray[np.intp], now: Floats, x: Floats, dt: Floats, fast: Floats, step: Step, settled: Flags) -> None:
-        """Learn what is not in alarm. An alarm counts once in the history, as if it had just reached the limit."""
-        o, n = self.settings, now[COUNT]
-        first = n == 0
-        calm = ((step.kind == NONE) | np.isinf(now[SPIKE_LIMIT])) & (settled | first)
-        begins = (step.kind > NONE) & (self.columns.alarm[0, row] == NONE)
-        ripe = n >= RIPE
-        counted = (calm & ripe) | begins
-        square = step.deviation**2
-        square = np.where(ripe, np.minimum(square, (CLIP * step.spread) ** 2), square)
-        slow = weight(dt, o.memory, n) * calm
-        now[LEVEL] = towards(now[LEVEL], x, slow)
-        behind = weight(dt, o.memory, np.maximum(n - 1, 0.0)) * ~first
-        # The first reading has no deviation: spreads are one reading behind.
-        now[SPIKE_VAR : LEVEL_VAR + 1] = towards(now[SPIKE_VAR : LEVEL_VAR + 1], square, behind * calm)
-        now[INTERVAL] = towards(now[INTERVAL], dt, behind)
-        now[FAST] = fast
-        now[FAST_COUNT] += 1
-        now[COUNT] += calm
-        now[LEARNT] += dt * calm
-        now[AGE] += dt * calm
-        self.columns.now[:, row] = now
+    def _blocks(self, now: Floats, times: Times, t_ns: Times, total: Floats) -> None:
+        """Peaks of blocks; a block begins with the first reading after the last one's end."""
+        over = t_ns - times[BLOCK_BEGAN] >= int(BLOCK * self.settings.memory * 1e9)
+        if not over.any():
+            np.maximum(now[PEAK], total, out=now[PEAK])
+            return
+        counted = over & (times[BLOCK_BEGAN] > 0) & (now[PEAK] > 0)
         if counted.any():
-            self._count(row[counted], step, counted)
-        self._refresh_due(row, now, calm)
+            now[[TYPICAL, SQUARES, BLOCKS]] = np.where(
+                counted, peaks.typical(now[TYPICAL], now[SQUARES], now[BLOCKS], now[PEAK], self.prior), now[[TYPICAL, SQUARES, BLOCKS]]
+            )
+        times[BLOCK_BEGAN] = np.where(over, t_ns, times[BLOCK_BEGAN])
+        now[PEAK] = np.maximum(np.where(over, 0.0, now[PEAK]), total)
 
-    def _count(self, row: NDArray[np.intp], step: Step, counted: Flags) -> None:
-        # The history ends at the learnt limit: a raised one must not raise itself further.
-        limit = self.columns.now[SPIKE_LIMIT : LEVEL_LIMIT + 1, row]
-        z = np.minimum((np.abs(step.deviation) / step.spread)[:, counted], limit)
-        index = tail.bins(z)
-        for s in (0, 1):
-            self.columns.histogram[s, row, index[s]] += 1.0
+    def _learn(self, row: Places, now: Floats, found: Residuals, logs: Floats, dt: Floats, half: Places, hour: Places, calm: Flags) -> None:
+        """Level, spread and season follow slowly, and clipped, in alarm too; the histories take an alarm's first readings only."""
+        c, o, n = self.columns, self.settings, now[COUNT]
+        first = n == 0
+        most = CLIP * found.spread
+        ripe = n >= RIPE
+        clipped = np.where(ripe, np.clip(found.moved, -most, most), found.moved)
+        now[USUAL] += weight(dt, LEVEL_SHARE * o.memory, n) * clipped
+        # The first reading has no deviation: spreads are one reading behind.
+        behind = weight(dt, LEVEL_SHARE * o.memory, np.maximum(n - 1, 0.0)) * ~first
+        now[SPREAD] = towards(now[SPREAD], clipped**2, behind)
+        now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, np.maximum(n - 1, 0.0)) * ~first)
+        counted = (calm | (now[IN_ALARM] <= EPISODE)) & ~first
+        power = weight(dt, self._history(now) / 2, np.maximum(n - 1, 0.0)) * counted
+        now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, power)
+        season.learn(c, row, half, hour, clipped)
+        if counted.any():
+            at = np.flatnonzero(counted)
+            tail.count(c.history, c.origin, c.zeros, row[at], found.deviation[:, at], logs[:, at])
+            before = np.where(now[SINCE] > 0, c.now[CELL, row], -1).astype(np.intp)
+            context.learn(c, row[at], before[at], found.cell[at])
+            subspace.learn(c, row[at], found.window[at], n[at])
+        now[COUNT] += 1
+        now[LEARNT] += dt
+        now[AGE] += dt * counted
 
-    def _refresh_due(self, row: NDArray[np.intp], now: Floats, calm: Flags) -> None:
-        """Limits at the end of the warm-up, then every REFRESH readings; tags take turns."""
-        o = self.settings
-        warm = (now[COUNT] >= o.warm_up_readings) & (now[LEARNT] >= o.warm_up)
-        every = np.where(np.isinf(now[SPIKE_LIMIT]), FIRST_REFRESH, REFRESH)
-        due = calm & warm & ((now[COUNT] + row) % every == 0)
+    def _refresh_due(self, row: Places, now: Floats) -> None:
+        """Fit the histories every few readings at first, then every REFRESH; tags take turns."""
+        n = now[SINCE]
+        every = np.where(n < FIRST_READINGS, FIRST_REFRESH, REFRESH)
+        due = (n >= LEAST) & ((n + row) % every == 0)
         if due.any():
             rows = row[due]
             for begin in range(0, len(rows), _CHUNK):
                 self.refresh(rows[begin : begin + _CHUNK])
 
-    def refresh(self, row: NDArray[np.intp]) -> None:
-        """Age the histories of these tags, fit their tails, set their limits."""
+    def refresh(self, row: Places) -> None:
+        """Age the histories of these tags and fit their tails."""
         c = self.columns
-        p = self.probability(c.now[INTERVAL, row])
-        faded = np.exp(c.now[AGE, row] / -self.settings.memory).astype(np.float32)[:, None]
-        for s in (0, 1):
-            history = c.histogram[s, row] * faded
-            fitted = tail.fit(history)
-            c.histogram[s, row] = history
-            c.tail[s][:, row] = fitted
-            c.now[SPIKE_LIMIT + s, row] = np.maximum(tail.limit(fitted, p), LEAST_LIMIT)
+        faded = np.exp(-c.now[AGE, row] / self._history(c.now[:, row])).astype(np.float32)
+        history, zeros, origin = c.history[:, row] * faded[:, None], c.zeros[:, row] * faded, c.origin[:, row]
+        fitted = tail.fit(history, origin, zeros)
+        tail.follow(history, origin, fitted.high)
+        c.history[:, row], c.zeros[:, row], c.origin[:, row] = history, zeros, origin
+        c.tail[:, :, row] = fitted
+        known = fitted.steep[READING] > 0
+        c.now[WIDTH, row] = np.where(known, np.exp2(np.minimum(fitted.high[READING], 500.0)), np.nan)
+        c.context[row] *= faded[:, None, None]
+        subspace.turn(c, row)
         c.now[AGE, row] = 0.0
 
-    def _accept(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], now: Floats, fast: Floats, step: Step, at: NDArray[np.intp]) -> None:
-        """Of the alarms at these positions: is the present level stable? Adopt it when it has been for long enough."""
-        c, o = self.columns, self.settings
-        rows, level = row[at], fast[at]
-        mean, square, count = c.candidate[:, rows]
-        width = np.maximum(step.limit[1, at] * step.spread[1, at], o.at_least)
-        anew = (c.alarm[0, rows] == NONE) | (np.abs(level - mean) > width)
-        mean, square, count = np.where(anew, level, mean), np.where(anew, 0.0, square), np.where(anew, 0.0, count)
-        since = np.where(anew, t_ns[at], c.times[3, rows])
-        square = towards(square, (level - mean) ** 2, 1 / (count + 1))
-        mean = towards(mean, level, 1 / (count + 1))
-        c.candidate[:, rows], c.times[3, rows] = (mean, square, count + 1), since
-        stays = t_ns[at] - since >= int(o.accept_after * 1e9)
-        at = at[stays]
-        now[LEVEL, at] = mean[stays]
-        now[LEVEL_VAR, at] = np.maximum(now[LEVEL_VAR, at], square[stays])
-        step.kind[at], step.severity[at], step.changed[at], step.accepted[at] = NONE, 0, True, True
 
-
-def _longest(now: Floats, gap: float) -> Floats:
-    """A pause counts as this many seconds, not as its length."""
-    longest: Floats = np.maximum(gap, PAUSE * now[INTERVAL])
-    return longest
+def _pace(now: Floats, dt: Floats) -> Floats:
+    """A pause is no interval: what is longer than twice the mean counts as that."""
+    return np.where(now[COUNT] > 2, np.minimum(dt, 2 * now[INTERVAL]), dt)

@@ -1,4 +1,4 @@
-"""The bank's verdicts as findings, one condition per tag."""
+"""The bank's verdicts as findings, one condition per tag, or per group of tags whose alarms belong together."""
 
 from __future__ import annotations
 
@@ -7,171 +7,175 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Severity, State, Tag, Waveform
-from models.anomaly import state
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Learning, Record, Scores, Waveform
+from models.anomaly import judge, peaks, state
 from models.anomaly.bank import Bank, Step
-from models.anomaly.columns import INTERVAL, LEVEL
+from models.anomaly.columns import BEGAN, COUNT, INTERVAL, KIND, LAST, LEARNT, USUAL
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
+from models.anomaly.groups import Groups, Told
 from models.anomaly.rounds import rounds
-from models.anomaly.settings import NONE, SHIFT, Settings
-from models.anomaly.single import usual
+from models.anomaly.settings import BACK, LARGEST, NONE, WEIGHTS, Settings
+from models.anomaly.words import condition, finding
 
-_KINDS = ("usual", "spike", "level")
-_SEVERITIES = (Severity.WARNING, Severity.WARNING, Severity.ERROR)
-_LARGEST = 1e150  # squares must stay finite
-_FEW = 8  # readings up to which one by one is faster
+_FEW = 4  # readings up to which looking one by one whether they must be judged is faster
+
+Places = NDArray[np.intp]
+Times = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class Anomaly:
-    """Flags a gauge that leaves its usual band, learnt per tag from its own past.
+    """Flags a gauge that does what it usually does not, learnt per tag from its own past.
 
     batch      good readings at their own times, engineering units; not finite ones are left out, and late and repeated ones
-    returns    per tag ``<tag>_anomaly``: ACTIVE when a reading (kind ``spike``) or the level over `smooth` (kind ``level``)
-               is beyond what chance brings `false_alarms_per_week`; told again when kind or severity rises; OVER when
-               both are back inside three quarters of their limits, or when the level was accepted as the usual one
-    score      -log10 of the probability of such a deviation by the tag's own history, 0 to 30
-    state      O(1): about 1.5 kB per tag, see `columns.Columns`
+    returns    ``<tag>_anomaly``: ACTIVE when the tag's members together are rarer than `false_alarms_per_week` allows; told again
+               when kind or severity rises, or when other tags of the machine join; OVER when all of them are back below three
+               quarters of their limits, or when the level was accepted as the usual one
+    score      -log10 of the probability that half a `memory` of normal operation brings such a peak, 0 to 30
+    state      O(1): under 8 kB per tag, see `columns.Columns`
     Raises     ConfigError when none of the tags is a gauge: counters, states and waveforms have no usual band
     """
 
     takes: ClassVar[frozenset[type]] = frozenset({Batch})
 
-    def __init__(self, options: AnomalyOptions, context: DetectorContext) -> None:
+    def __init__(self, options: AnomalyOptions, context: DetectorContext, weights: tuple[float, ...] = WEIGHTS) -> None:
         self._tags = gauges(context)
         indices = [tag.index for tag in self._tags]
         self._row = np.full(max(tag.index for tag in context.tags) + 1, -1, dtype=np.intp)
         self._row[indices] = np.arange(len(indices))
         self._all = len(indices) == len(context.tags)
-        self._bank = Bank(len(self._tags), _settings(options))
-        self._last = self._bank.columns.times[0]
-        self._row_of = {(tag.machine, _condition(tag)): row for row, tag in enumerate(self._tags)}
+        self._settings = settings(options, weights)
+        self._bank = Bank(len(self._tags), self._settings, context.timezone)
+        self._groups = Groups(self._tags, self._bank.columns, options.together)
+        self._row_of = {(tag.machine, condition(tag)): row for row, tag in enumerate(self._tags)}
+        self._scores: Scores | None = None
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Batch)  # noqa: S101  `takes` says so
         row, t_ns, value = self._row[item.tag], item.t_ns, item.value
-        usable = np.abs(value) < _LARGEST
+        usable = np.abs(value) < LARGEST
         if not self._all:
             usable &= row >= 0
         if not usable.all():
             row, t_ns, value = row[usable], t_ns[usable], value[usable]
-        found: list[Finding] = []
-        if len(row) <= _FEW:
-            return self._few(row, t_ns, value)
-        for piece in rounds(row):
-            found += self._round(row[piece], t_ns[piece], value[piece])
-        if len(found) > 1:
-            found.sort(key=lambda finding: finding.t_ns)
-        return found
-
-    def _few(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], value: NDArray[np.float64]) -> list[Finding]:
-        """One by one: a handful of readings costs less without arrays, as long as nothing happens."""
-        found: list[Finding] = []
-        for i, reading in enumerate(zip(row.tolist(), t_ns.tolist(), value.tolist(), strict=True)):
-            if not usual(self._bank, *reading):
-                found += self._round(row[i : i + 1], t_ns[i : i + 1], value[i : i + 1])
-        found.sort(key=lambda finding: finding.t_ns)
-        return found
-
-    def _round(self, row: NDArray[np.intp], t_ns: NDArray[np.int64], value: NDArray[np.float64]) -> list[Finding]:
-        """Each tag at most once."""
-        fresh = t_ns > self._last[row]
-        if not fresh.all():
-            row, t_ns, value = row[fresh], t_ns[fresh], value[fresh]
         if not len(row):
             return []
-        step = self._bank.step(row, t_ns, value)
-        at = np.flatnonzero(step.changed)
-        if not len(at):
-            return []
-        score = self._bank.score(row, step)
-        return [self._finding(row, int(i), int(t_ns[i]), float(value[i]), step, score) for i in at]
+        news: list[Told] = []
+        for piece in rounds(row):
+            at = np.arange(len(row))[piece]
+            news += self._round(at, row[piece], t_ns[piece], value[piece])
+        if len(news) > 1:
+            news.sort(key=lambda one: (one.t_ns, one.at))
+        return [found for one in news if (found := self._finding(one)) is not None]
 
-    def _finding(self, rows: NDArray[np.intp], i: int, t_ns: int, value: float, step: Step, scores: NDArray[np.float64]) -> Finding:
-        row, kind = int(rows[i]), int(step.kind[i])
-        tag = self._tags[row]
-        # Which of the two statistics tells: for a level that lasts, the level's; otherwise the stronger one's.
-        which = 1 if kind == SHIFT or step.accepted[i] or (kind == NONE and scores[1, i] >= scores[0, i]) else 0
-        expected = float(self._bank.columns.now[LEVEL, row]) if which else value - float(step.deviation[0, i])
-        width = float(step.limit[which, i] * step.spread[which, i])
-        width = width if np.isfinite(width) else 0.0
-        since = int(self._bank.columns.times[2, row]) or t_ns
-        p = float(self._bank.probability(self._bank.columns.now[INTERVAL, row : row + 1])[0])
-        explanation: dict[str, Json] = {
-            "kind": _KINDS[kind],
-            "value": value,
-            "expected": expected,
-            "band": [expected - width, expected + width],
-            "unit": tag.options.unit,
-            "deviation": float(step.deviation[which, i]),
-            "score": float(scores[which, i]),
-            "threshold": -float(np.log10(p)),
-        }
-        if self._bank.factor is not None and self._bank.factor[row] != 1.0:
-            explanation["limit_factor"] = float(self._bank.factor[row])
-        if step.accepted[i]:
-            explanation["accepted"] = f"{expected:.6g} has lasted and is the usual level now"
-        return Finding(
-            machine=tag.machine,
-            condition=_condition(tag),
-            state=State.ACTIVE if kind else State.OVER,
+    def _round(self, at: Places, row: Places, t_ns: Times, value: Floats) -> list[Told]:
+        """Each tag at most once."""
+        last = self._bank.columns.times[LAST]
+        fresh = t_ns > last[row]
+        if not fresh.all():
+            at, row, t_ns, value = at[fresh], row[fresh], t_ns[fresh], value[fresh]
+        due = self._bank.due(row, t_ns, value)
+        if not due.all():
+            last[row] = t_ns
+            if self._scores is not None and not due.all():
+                self._show(row[~due], t_ns[~due], np.zeros(int((~due).sum())))
+            at, row, t_ns, value = at[due], row[due], t_ns[due], value[due]
+        if not len(row):
+            return []
+        shown = self._bank.columns.alarm[KIND, row].copy() if self._scores is not None else None
+        step = self._bank.step(row, t_ns, value)
+        if shown is not None:
+            self._show(row, t_ns, self._visible(row, step, shown))
+        return [self._told(int(at[i]), row, int(i), int(t_ns[i]), float(value[i]), step) for i in np.flatnonzero(step.verdicts.changed)]
+
+    def _told(self, at: int, rows: Places, i: int, t_ns: int, value: float, step: Step) -> Told:
+        row, verdicts, found = int(rows[i]), step.verdicts, step.residuals
+        kind = int(verdicts.kind[i])
+        accepted = bool(verdicts.accepted[i])
+        columns = self._bank.columns
+        width = float(judge.band(columns, rows[i : i + 1], verdicts.kind[i : i + 1])[0])
+        expected = float(columns.now[USUAL, row]) if accepted else float(found.expected[i])
+        factor = 1.0 if self._bank.factor is None else float(self._bank.factor[row])
+        return Told(
+            at=at,
+            row=row,
             t_ns=t_ns,
-            since_ns=since,
-            severity=_SEVERITIES[int(step.severity[i])],
-            title=_title(tag, kind, value, expected, width, accepted=bool(step.accepted[i])),
-            score=float(scores[which, i]),
-            tags=(tag.name,),
-            explanation=explanation,
+            value=value,
+            expected=expected,
+            deviation=value - expected,
+            width=width * factor if np.isfinite(width) else 0.0,
+            kind=kind,
+            severity=int(verdicts.severity[i]),
+            z=float(step.z[i]),
+            limit=self._bank.limit * factor,
+            began_ns=int(columns.times[BEGAN, row]) or t_ns,
+            began=bool(verdicts.began[i]),
+            accepted=accepted,
+            shares=tuple(step.scores[:, i].tolist()),
+            interval=float(columns.now[INTERVAL, row]),
+            alarms=int(columns.alarms[:, row].sum()),
         )
 
+    def _finding(self, news: Told) -> Finding | None:
+        speaker = self._groups.speaker(news)
+        if speaker is None:
+            return None
+        factor = 1.0 if self._bank.factor is None else float(self._bank.factor[news.row])
+        return finding(self._tags, self._bank.columns, self._groups, speaker, news, factor)
+
     def tune(self, machine: str, condition: str, factor: float) -> None:
-        """Both limits of one tag, from its next reading on; what it learns stays as it is. A condition it does not have is ignored."""
+        """The limit of one tag, from its next reading on; what it learns stays as it is. A condition it does not have is ignored."""
         row = self._row_of.get((machine, condition))
         if row is not None:
             self._bank.tune(row, factor)
+
+    def learning(self) -> list[Learning]:
+        now, alarms, o = self._bank.columns.now, self._bank.columns.alarms.sum(axis=0), self._settings
+        readings = np.minimum(now[COUNT] / max(o.warm_up_readings, 1), 1.0)
+        share = np.minimum(readings, np.minimum(now[LEARNT] / max(o.warm_up, 1e-9), 1.0))
+        return [
+            Learning(machine=tag.machine, tag=tag.name, share=float(share[row]), alarms=int(alarms[row]))
+            for row, tag in enumerate(self._tags)
+        ]
+
+    def forget(self, machine: str, tags: frozenset[str]) -> None:
+        if len(rows := self._rows(machine, tags)):
+            self._bank.forget(rows)
+
+    def adopt(self, machine: str, tags: frozenset[str]) -> None:
+        columns = self._bank.columns
+        rows = self._rows(machine, tags)
+        rows = rows[columns.alarm[KIND, rows] > NONE]
+        if len(rows):
+            judge.adopt(columns.now, rows)
+
+    def show(self, scores: Scores | None) -> None:
+        self._scores = scores
+
+    def _rows(self, machine: str, tags: frozenset[str]) -> Places:
+        return np.array([r for r, tag in enumerate(self._tags) if tag.machine == machine and (not tags or tag.name in tags)], dtype=np.intp)
+
+    def _show(self, row: Places, t_ns: Times, score: Floats) -> None:
+        assert self._scores is not None  # noqa: S101  whoever calls has looked
+        self._scores([self._tags[one].path for one in row.tolist()], t_ns, score)
+
+    def _visible(self, row: Places, step: Step, shown: NDArray[np.int8]) -> Floats:
+        """An episode shows once: what goes on, or comes back too soon, stays below the limit."""
+        began = step.verdicts.began
+        hidden = (step.z >= BACK * self._bank.limit) & ~began
+        z = np.where(hidden & ((shown > NONE) | (step.verdicts.kind == NONE)), np.minimum(step.z, BACK * self._bank.limit), step.z)
+        return peaks.rarity(z)
 
     def dump(self) -> bytes:
         return state.dump(self._bank.columns, [tag.path for tag in self._tags])
 
     def load(self, saved: bytes) -> None:
         state.load(saved, self._bank.columns, [tag.path for tag in self._tags])
+        self._groups.restore()
 
 
-def _condition(tag: Tag) -> str:
-    return f"{tag.name}_anomaly"
-
-
-def _settings(options: AnomalyOptions) -> Settings:
-    return Settings(
-        false_alarms_per_week=options.false_alarms_per_week,
-        memory=options.memory,
-        smooth=options.smooth,
-        warm_up=options.warm_up,
-        warm_up_readings=options.warm_up_readings,
-        gap=options.gap,
-        accept_after=options.accept_after,
-        at_least=options.at_least,
-    )
-
-
-def _title(tag: Tag, kind: int, value: float, expected: float, width: float, *, accepted: bool) -> str:
-    unit = f" {tag.options.unit}" if tag.options.unit else ""
-    now, usual = _shown(value, width), _shown(expected, width)
-    if accepted:
-        return f"{tag.machine}: {tag.name} stays at {usual}{unit}, accepted as its usual level"
-    if kind == NONE:
-        return f"{tag.machine}: {tag.name} {now}{unit} is in its usual band"
-    what = "has changed its level" if kind == SHIFT else "jumps"
-    return f"{tag.machine}: {tag.name} {what}: {now}{unit}, usual {usual} ± {width:.2g}"
-
-
-def _shown(value: float, width: float) -> str:
-    """With at least four digits, and a tenth of `width`: what leaves the band must be seen to leave it.
-
-    >>> _shown(1013.2617, 0.04), _shown(55.123, 7.0), _shown(55.123, 0.0)
-    ('1013.262', '55.12', '55.12')
-    """
-    if not (width > 0 and value):
-        return f"{value:.4g}"
-    digits = int(np.floor(np.log10(abs(value))) - np.floor(np.log10(width))) + 2
-    return f"{value:.{min(max(digits, 4), 15)}g}"
+def settings(options: AnomalyOptions, weights: tuple[float, ...] = WEIGHTS) -> Settings:
+    """In seconds."""
+    names = ("false_alarms_per_week", "memory", "smooth", "warm_up", "warm_up_readings", "gap", "accept_after", "together", "at_least")
+    return Settings(**{name: getattr(options, name) for name in names}, weights=weights)

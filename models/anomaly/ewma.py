@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def weight(dt: Floats, tau: float, n: Floats) -> Floats:
+def weight(dt: Floats, tau: float | Floats, n: Floats) -> Floats:
     """Weight of a new value: 1 - exp(-dt/tau), but not below that of a plain mean over the n earlier ones.
 
     dt   seconds since the last value, >= 0
@@ -31,12 +31,3 @@ def towards(average: Floats, value: Floats, weights: Floats) -> Floats:
     [2.0]
     """
     return average + weights * (value - average)
-
-
-def median3(a: Floats, b: Floats, c: Floats) -> Floats:
-    """Middle one of three, element by element: a single spike does not pass.
-
-    >>> median3(np.array([1.0, 9.0]), np.array([5.0, 1.0]), np.array([2.0, 2.0])).tolist()
-    [2.0, 2.0]
-    """
-    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))

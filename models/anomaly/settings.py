@@ -1,22 +1,40 @@
-"""What the engineer sets, in seconds, and what is fixed."""
+"""What the engineer sets, in seconds, and what is fixed, with its reason."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-NONE, SPIKE, SHIFT = 0, 1, 2
-WEEK = 604_800.0
-LEAST_LIMIT = 3.0  # standard deviations (or steps of the resolution): less is never an anomaly, whatever the history says
-BACK = 0.75  # of the limit: inside it, an alarm is over
+NONE, SPIKE, LEVEL, DRIFT, VARIANCE, PATTERN, SEASON = range(7)
+KINDS = ("usual", "spike", "level", "drift", "variance", "pattern", "season broken")
+
+MEMBERS = ("reading", "present", "long", "level", "variance", "context", "subspace")
+READING, PRESENT, LONG, SHIFT, POWER, CONTEXT, SUBSPACE = range(7)
+WEIGHTS = (1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25)
+"""Three scales of one deviation count fully, what looks at something else by half, and by a quarter where it mostly repeats the others."""
+
+WEEK, DAY = 604_800.0, 86_400.0
+BACK = 0.75  # of the limit: below it, an alarm is over
 FAR = 2.0  # times the limit: an error rather than a warning
 PAUSE = 10.0  # intervals without a reading are a pause, if longer than `gap`
 FORGET = 3.0  # memories without a reading: nothing known of the tag holds any more
 SETTLE = 5.0  # times `smooth` after a pause until the present level can be trusted
-CLIP = 3.0  # standard deviations a deviation counts in the spread, at most: one bad start must not blind for a day
-RIPE = 30  # readings before the spread is good enough to count deviations in it
-REFRESH = 64  # readings between two looks at a tag's tails
-FIRST_REFRESH = 16  # and until the first one after the warm-up: tags that started together take turns
-RAREST = 1e-2  # a limit is never lower than what one reading in a hundred exceeds
+CLIP = 4.0  # spreads a deviation counts in what is learnt of spread and season: one bad start must not blind for a day
+RIPE = 30  # readings before the spread is good enough to clip by
+LEVEL_SHARE = 0.75  # of `memory`: time constant of the usual level; what is slower than a day it follows
+HISTORY = 14.0  # memories that a history of deviations looks back: two weeks hold each day of the week twice
+HISTORY_READINGS = 5000.0  # that it holds at least: fewer do not know one in a thousand
+BLOCK = 0.5  # of `memory`: peaks are counted once in it, and so are alarms
+SHORTEST = (6.0, 36.0)  # readings that `present` and `long` average at least
+LONG_SMOOTH = 4.0  # times `smooth`: time constant of `long`
+EVERY = 0.09  # of `smooth`: readings that come faster and are in the band are not judged one by one
+EPISODE = 48.0  # judged readings of an alarm that count in the histories: what lasts is accepted in time, not got used to
+RELAPSE = 24.0  # judged readings after which an alarm that came back is told, however soon
+STRONGER = 2.0  # times the episode's peak: told at once, however soon
+FIRST_READINGS, FIRST_REFRESH, REFRESH = 200, 8, 64  # histories are fitted every 8 readings at first, then every 64; tags take turns
+LEAST = 20  # readings before the first fit
+DAYS_TO_TRUST = 12.0  # values of one half hour that weigh as much as the assumption that it is like the others; also of one weekday
+STRONGEST = 30.0  # scores end here: no history tells 1e-30 from 1e-300
+LARGEST = 1e150  # squares must stay finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +47,7 @@ class Settings:
     warm_up: float = 3_600.0
     warm_up_readings: int = 300
     gap: float = 600.0
-    accept_after: float = 86_400.0
+    accept_after: float = 43_200.0
+    together: float = 60.0
     at_least: float = 0.0
+    weights: tuple[float, ...] = WEIGHTS

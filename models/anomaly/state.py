@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.contract import StateError
-from models.anomaly.columns import Columns
+from models.anomaly.columns import TOLD, Columns
 
-VERSION = 1
+VERSION = 2
 
 
 def dump(columns: Columns, paths: Sequence[str]) -> bytes:
@@ -34,7 +34,7 @@ def load(state: bytes, columns: Columns, paths: Sequence[str]) -> None:
     there = np.array([known[path] for path in paths if path in known], dtype=np.intp)
     for name, column in target.items():
         column[here] = saved[name][there]
-    columns.alarm[2] = 0  # after a start the first opinion is told, whatever it is
+    columns.alarm[TOLD] = 0  # after a start the first opinion is told, whatever it is
 
 
 def _read(state: bytes) -> dict[str, NDArray[np.generic]]:

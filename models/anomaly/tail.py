@@ -1,10 +1,9 @@
-"""How rare is a deviation: a histogram of each tag's own deviations, extrapolated by extreme value theory. Pure.
+"""How rare is a deviation: a history of each tag's own deviations, extrapolated by a power law. Pure.
 
-A deviation z >= 0 is counted in bins that are 1/16 octave wide. Beyond a high threshold the excess of z^1.5 is taken
-as generalised Pareto (Pickands 1975; for streams: Siffer et al., "Anomaly detection in streams with extreme value
-theory", KDD 2017), fitted by probability-weighted moments (Hosking & Wallis 1987, Technometrics 29(3), eq. 8-9).
-The power 1.5 makes Gaussian and Laplace noise near exponential at thresholds a short history can know; power laws
-stay power laws.
+A deviation is counted by its logarithm, in bins of a quarter octave over 24 octaves that follow the tag's own scale: nothing has to
+be known of units. Above the highest twentieth the excess of the logarithm is taken as exponential, that is, the deviation as a power
+law, whose index is the mean excess (Hill 1975, "A simple general approach to inference about the tail of a distribution", Annals of
+Statistics 3(5)), shrunk towards what noise shows while there is little of it. A power law is a careful bound for lighter tails.
 """
 
 from __future__ import annotations
@@ -14,95 +13,136 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.settings import STRONGEST
+
 Floats = NDArray[np.float64]
 
-BINS = 160
-PER_OCTAVE, LOWEST = 16, -1  # 0.5 to 512 standard deviations; what is smaller or larger counts in the end bins
-POWER = 1.5
-_EDGES: Floats = 2.0 ** (POWER * (LOWEST + np.arange(BINS) / PER_OCTAVE))
-_CENTRES: Floats = 2.0 ** (POWER * (LOWEST + (np.arange(BINS) + 0.5) / PER_OCTAVE))
-_SHARE, _AT_LEAST, _AT_MOST = 0.01, 50.0, 0.15  # of the history taken as its tail
-_SHAPE, _SHAPE_WEIGHT = 0.1, 20.0  # what is assumed of the shape before there is data, worth this many deviations
-_SHAPES = (-0.05, 0.75)
-_ERRORS = 1.0  # standard errors of the scale that are added to it: a short history must not alarm out of ignorance
-STRONGEST = 30.0
-"""Scores end here: no history tells 1e-30 from 1e-300."""
+PER_OCTAVE, OCTAVES = 4, 24
+BINS = PER_OCTAVE * OCTAVES
+UNSET = -(2**31)
+_SHARE = 0.05  # of the history taken as its tail
+_EXCESS, _PRIOR = 0.25, 10.0  # mean excess of the natural logarithm assumed before there is data, worth this many deviations
+_LEAST_EXCESS = 0.02
+_HEADROOM = 2 * PER_OCTAVE  # bins left free above a new largest deviation
+_LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
+_TINY = 1e-300
 
 
 class Tail(NamedTuple):
-    """Of each history [m]: P(z^1.5 > threshold + y) = share * (1 + shape * y / scale) ** (-1 / shape)."""
+    """Of each history: the score as two straight lines over log2 of the deviation. A history that was not fitted scores 0.
 
-    threshold: Floats
-    share: Floats
-    shape: Floats
-    scale: Floats
-
-
-def bins(z: Floats) -> NDArray[np.intp]:
-    """Bin of each deviation.
-
-    >>> bins(np.array([0.0, 0.5, 1.0, 2.0, 1e9])).tolist()
-    [0, 0, 16, 32, 159]
+    middle, high   log2 of the deviations that are the history's middle and the begin of its tail
+    at, known      the scores there
+    inside, steep  the scores' slopes between them and beyond, per octave
     """
-    octaves: Floats = np.log2(np.maximum(z, 0.5)) - LOWEST
-    found: NDArray[np.intp] = np.minimum(octaves * PER_OCTAVE, BINS - 1).astype(np.intp)
-    return found
+
+    middle: Floats
+    high: Floats
+    at: Floats
+    known: Floats
+    inside: Floats
+    steep: Floats
 
 
-def fit(histogram: NDArray[np.float32]) -> Tail:
-    """Tails of m histograms.
+def logs(deviation: Floats) -> Floats:
+    """log2, that of 0 far below everything."""
+    result: Floats = np.log2(np.maximum(deviation, _TINY))
+    return result
 
-    histogram  float32[m, BINS], weights >= 0, each with more than nothing in it
+
+def score(tail: Tail, log: Floats) -> Floats:
+    """-log10 of the probability of a deviation this large or larger, 0 below the middle, at most STRONGEST.
+
+    >>> half = Tail(*(np.array([v]) for v in (0.0, 2.0, 0.3, 1.3, 0.5, 1.2)))
+    >>> [score(half, np.array([log])).round(2).tolist()[0] for log in (-1.0, 1.0, 2.0, 4.0)]
+    [0.0, 0.8, 1.3, 3.7]
     """
-    h = histogram.astype(np.float64)
-    above = np.cumsum(h[:, ::-1], axis=1)[:, ::-1]  # weight in this bin and higher
-    total = above[:, 0]
-    wanted = np.minimum(np.maximum(_SHARE * total, _AT_LEAST), _AT_MOST * total)
-    first = np.minimum((above > wanted[:, None]).sum(axis=1), BINS - 1)
-    threshold = _EDGES[first]
-    inside = np.arange(BINS) >= first[:, None]
-    weight = np.where(inside, h, 0.0)
-    size = np.maximum(weight.sum(axis=1), 1e-9)
-    excess = weight * (_CENTRES - threshold[:, None])
-    b0 = excess.sum(axis=1) / size
-    b1 = (excess * (above - h / 2)).sum(axis=1) / size**2
-    return _pareto(threshold, size, total, b0, b1)
+    beyond = tail.known + (log - tail.high) * tail.steep
+    within = tail.at + (log - tail.middle) * tail.inside
+    found: Floats = np.where(log > tail.high, beyond, np.where(log > tail.middle, within, 0.0))
+    return np.minimum(found, STRONGEST)
 
 
-def _pareto(threshold: Floats, size: Floats, total: Floats, b0: Floats, b1: Floats) -> Tail:
-    """Shape and scale from the moments b0 = E[y], b1 = E[y (1 - F(y))]."""
-    spread = np.maximum(b0 - 2 * b1, 1e-3 * np.maximum(b0, 1e-12))
-    shape = (size * (2 - b0 / spread) + _SHAPE_WEIGHT * _SHAPE) / (size + _SHAPE_WEIGHT)
-    shape = np.clip(shape, *_SHAPES)
-    # A tail of almost nothing (a tag that hardly moves) keeps a scale that belongs to its threshold.
-    mean = (size * b0 + 0.5 * threshold) / (size + 1.0)
-    scale = mean * (1 - shape) * (1 + _ERRORS / np.sqrt(np.maximum(size, 1.0)))
-    return Tail(threshold, np.maximum(size, 1.0) / np.maximum(total, 1.0), shape, scale)
+def deviation(tail: Tail, wanted: float) -> Floats:
+    """The deviation whose score is `wanted`, above the begin of the tail; 0 for a history that was not fitted."""
+    fitted = tail.steep > 0
+    log = tail.high + (wanted - tail.known) / np.where(fitted, tail.steep, 1.0)
+    return np.where(fitted, np.exp2(np.clip(log, -1000, 500)), 0.0)
 
 
-def limit(tail: Tail, p: Floats) -> Floats:
-    """The deviation that is exceeded with probability `p`.
+def count(
+    history: NDArray[np.float32],
+    origin: NDArray[np.int32],
+    zeros: NDArray[np.float32],
+    row: NDArray[np.intp],
+    deviations: Floats,
+    log: Floats,
+) -> None:
+    """Add one deviation of each member and tag, in place.
 
-    >>> gaussian = Tail(*(np.array([v]) for v in (4.132, 0.01, 0.0, 0.97)))
-    >>> limit(gaussian, np.array([1e-4])).round(2).tolist()
-    [4.2]
+    history float32[m, k, BINS], origin int32[m, k], zeros float32[m, k]; row intp[n], each once; deviations and log float64[m, n]
     """
-    log = np.log(np.maximum(tail.share / p, 1.0))
-    shape = np.where(np.abs(tail.shape) < 1e-6, 1e-6, tail.shape)
-    exceeded: Floats = tail.threshold + tail.scale * np.expm1(shape * log) / shape
-    return exceeded ** (1 / POWER)
+    positive = deviations > 0
+    first = origin[:, row]
+    new = positive & (first == UNSET)
+    if new.any():
+        first[new] = (np.floor(log[new]) - OCTAVES / 2).astype(np.int32) * PER_OCTAVE
+    at = np.floor(log * PER_OCTAVE).astype(np.int64) - first
+    high = positive & (at >= BINS)
+    if high.any():
+        shift = (at - BINS + 1 + _HEADROOM)[high]
+        member, column = np.nonzero(high)
+        history[member, row[column]] = _moved(history[member, row[column]], shift)
+        first[high] += shift.astype(np.int32)
+        at[high] -= shift
+    origin[:, row] = first
+    members, k, _ = history.shape
+    flat = (np.arange(members)[:, None] * k + row) * BINS + np.maximum(at, 0)
+    if not positive.all():
+        zeros[:, row] += ~positive
+        flat = flat[positive]
+    history.reshape(-1)[flat.ravel()] += 1.0
 
 
-def score(tail: Tail, z: Floats) -> Floats:
-    """-log10 of the probability of a deviation of `z` or more, at most STRONGEST; a straight line below the threshold.
+def _moved(history: NDArray[np.float32], shift: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The same counts with the first bin `shift` higher; what leaves at an end is counted in the last bin there."""
+    source = np.arange(BINS) + shift[:, None]
+    moved = np.where((source >= 0) & (source < BINS), np.take_along_axis(history, np.clip(source, 0, BINS - 1), axis=1), 0)
+    below = np.arange(BINS) < shift[:, None]  # now under the first bin
+    above = np.arange(BINS) >= BINS + shift[:, None]
+    moved[:, 0] += np.where(below, history, 0).sum(axis=1)
+    moved[:, -1] += np.where(above, history, 0).sum(axis=1)
+    return moved.astype(np.float32)
 
-    >>> gaussian = Tail(*(np.array([v]) for v in (4.132, 0.01, 0.0, 0.97)))
-    >>> score(gaussian, np.array([4.2])).round(1).tolist()
-    [4.0]
-    """
-    y = (z**POWER - tail.threshold) / tail.scale
-    shape = np.where(np.abs(tail.shape) < 1e-6, 1e-6, tail.shape)
-    inside = np.maximum(1 + shape * np.maximum(y, 0.0), 1e-300)  # 0: beyond the end of a tail that has one
-    known = -np.log10(tail.share)
-    beyond = known + np.log10(inside) / shape
-    return np.minimum(np.where(y > 0, beyond, known * z**POWER / tail.threshold), STRONGEST)
+
+def fit(history: NDArray[np.float32], origin: NDArray[np.int32], zeros: NDArray[np.float32]) -> Tail:
+    """Tails of histories of any leading shape: float32[..., BINS], int32[...], float32[...]."""
+    above = np.cumsum(history[..., ::-1].astype(np.float64), axis=-1)[..., ::-1]
+    places = np.cumsum((history * np.arange(BINS, dtype=np.float32))[..., ::-1].astype(np.float64), axis=-1)[..., ::-1]
+    total = np.maximum(above[..., 0] + zeros, 1e-9)
+    high = np.maximum((above >= (_SHARE * total)[..., None]).sum(axis=-1) - 1, 0)
+    middle = np.minimum((above >= (0.5 * total)[..., None]).sum(axis=-1), high)
+
+    def pick(table: Floats, at: NDArray[np.intp]) -> Floats:
+        return np.take_along_axis(table, at[..., None], axis=-1)[..., 0]
+
+    size = pick(above, high)
+    mean = pick(places, high) / np.maximum(size, 1e-9) + 0.5 - high
+    excess = (np.maximum(mean, 0.0) / PER_OCTAVE * _LN2 * size + _EXCESS * _PRIOR) / (size + _PRIOR)
+    share = np.minimum(np.maximum(size, 1.0) / np.maximum(total, 1.0), 1.0)
+    seen = origin != UNSET
+    first = np.where(seen, origin, 0) / PER_OCTAVE
+    known, at = -np.log10(share), -np.log10(np.maximum(pick(above, middle) / total, share))
+    wide = np.maximum(high - middle, 1e-9) / PER_OCTAVE
+    steep = _LN2 / _LN10 / np.maximum(excess, _LEAST_EXCESS)
+    lines = (middle / PER_OCTAVE + first, high / PER_OCTAVE + first, at, known, np.where(high > middle, (known - at) / wide, 0.0), steep)
+    return Tail(*(np.where(seen, line, 0.0) for line in lines))
+
+
+def follow(history: NDArray[np.float32], origin: NDArray[np.int32], high: Floats) -> None:
+    """A tag whose deviations became much smaller (another unit) gets finer bins again, in place; shapes as in `fit`, `high` of it."""
+    low = (origin != UNSET) & (high * PER_OCTAVE - origin < BINS / 6) & (history[..., 1:].sum(axis=-1) > 0)
+    if low.any():
+        shift = (high * PER_OCTAVE - origin)[low].astype(np.int64) - BINS // 2
+        history[low] = _moved(history[low], shift)
+        origin[low] += shift.astype(np.int32)

@@ -1,90 +1,163 @@
-"""The pure parts against closed forms."""
-
-import math
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.anomaly.ewma import median3, towards, weight
+from models.anomaly import context, peaks, season, tail
+from models.anomaly.calendar import Calendar
+from models.anomaly.columns import CELLS, Columns
+from models.anomaly.ewma import weight
 from models.anomaly.rounds import rounds
-from models.anomaly.tail import BINS, STRONGEST, bins, fit, limit, score
-
-RNG = np.random.default_rng(11)
+from models.anomaly.settings import STRONGEST
 
 
-def average(times: np.ndarray, values: np.ndarray, tau: float) -> float:
-    mean, last = np.zeros(1), times[0]
-    for n, (t, value) in enumerate(zip(times, values, strict=True)):
-        mean = towards(mean, np.array([value]), weight(np.array([t - last]), tau, np.array([1e12 if n else 0.0])))
-        last = t
-    return float(mean[0])
+def learnt(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tail.Tail:
+    """The tail of one history that has seen these."""
+    history, origin, zeros = np.zeros((1, 1, tail.BINS), np.float32), np.full((1, 1), tail.UNSET, np.int32), np.zeros((1, 1), np.float32)
+    row = np.array([0])
+    for value in values:
+        deviation = np.array([[value]])
+        tail.count(history, origin, zeros, row, deviation, tail.logs(deviation))
+    return tail.Tail(*(part[0] for part in tail.fit(history, origin, zeros)))
 
 
-def test_average_of_a_constant_is_the_constant() -> None:
-    assert average(np.cumsum(RNG.exponential(1, 100)), np.full(100, 42.5), 7.0) == 42.5
+def scores(fitted: tail.Tail, values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    return np.array([tail.score(fitted, tail.logs(np.array([value])))[0] for value in values])
 
 
-def test_step_response_depends_on_the_time_passed_and_not_on_how_it_was_sampled() -> None:
-    """1 - exp(-t/tau), with any spacing."""
-    spacing = RNG.exponential(0.3, 200)
-    times = np.r_[0.0, np.cumsum(spacing)]
-    assert average(times, np.r_[0.0, np.ones(200)], 20.0) == pytest.approx(1 - math.exp(-times[-1] / 20.0), rel=1e-9)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+@pytest.mark.parametrize("shape", ["normal", "laplace", "student"])
+def test_p_values_are_uniform_on_independent_noise(shape: str, scale: float) -> None:
+    """Of other draws of the same noise, one in ten has p below 0.1, one in a hundred below 0.01; no unit needs to be known."""
+    rng = np.random.default_rng(4)
+
+    def draw(n: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+        found = {"normal": rng.normal, "laplace": rng.laplace, "student": lambda size: rng.standard_t(3, size)}[shape](size=n)
+        return np.abs(found) * scale
+
+    found = scores(learnt(draw(4_000)), draw(4_000))
+    for digits, slack in ((1.0, 1.35), (2.0, 2.0)):
+        share = (found >= digits).mean()
+        assert 10**-digits / slack < share < 10**-digits * slack
+    assert (found >= 3.0).mean() < 2.5e-3  # the power law is careful beyond what was seen
 
 
-def test_average_begins_as_the_plain_mean() -> None:
-    values, mean = RNG.normal(5, 2, 50), np.zeros(1)
-    for n, value in enumerate(values):
-        mean = towards(mean, np.array([value]), weight(np.array([1.0]), 1e9, np.array([float(n)])))
-    assert mean[0] == pytest.approx(values.mean(), rel=1e-12)
+def test_a_heavy_tail_is_taken_for_one() -> None:
+    rng = np.random.default_rng(5)
+    light, heavy = learnt(np.abs(rng.normal(size=3_000))), learnt(np.abs(rng.standard_t(2, size=3_000)))
+    assert scores(light, np.array([8.0]))[0] > scores(heavy, np.array([8.0]))[0] + 1
 
 
-def test_middle_of_three() -> None:
-    three = RNG.normal(size=(3, 500))
-    assert (median3(*three) == np.median(three, axis=0)).all()
+@given(st.lists(st.floats(0, 1e150), min_size=1, max_size=60), st.floats(0, 1e150))
+def test_any_history_gives_a_finite_score(values: list[float], value: float) -> None:
+    found = scores(learnt(np.array(values)), np.array([value]))[0]
+    assert 0 <= found <= STRONGEST
 
 
-NOISE = {"gauss": stats.norm(), "laplace": stats.laplace(scale=0.5**0.5), "student t3": stats.t(3, scale=3**-0.5)}
+@given(st.lists(st.floats(1e-3, 1e3), min_size=20, max_size=60))
+def test_a_larger_deviation_is_never_less_rare(values: list[float]) -> None:
+    found = scores(learnt(np.array(values)), np.geomspace(1e-4, 1e6, 50))
+    assert (np.diff(found) >= -1e-9).all()
 
 
-@pytest.mark.parametrize("name", NOISE)
-@pytest.mark.parametrize("p", [1e-3, 1e-4, 1e-5, 1e-6])
-def test_extrapolated_limits_are_exceeded_as_often_as_asked(name: str, p: float) -> None:
-    """From 86,400 deviations (a day of seconds), without any beyond 1e-5: within a factor of three, on the average of 20 days."""
-    z = np.abs(NOISE[name].rvs((20, 86_400), random_state=np.random.default_rng(3)))
-    histograms = np.array([np.bincount(bins(day), minlength=BINS) for day in z], dtype=np.float32)
-    found = 2 * NOISE[name].sf(limit(fit(histograms), np.full(20, p)))
-    assert p / 3 < np.exp(np.log(found).mean()) < p * 3
+def test_bins_follow_a_deviation_that_grows_and_one_that_shrinks() -> None:
+    history, origin, zeros = np.zeros((1, 1, tail.BINS), np.float32), np.full((1, 1), tail.UNSET, np.int32), np.zeros((1, 1), np.float32)
+    for value in (1e-9, 1.0, 1e12):
+        deviation = np.array([[value]])
+        tail.count(history, origin, zeros, np.array([0]), deviation, tail.logs(deviation))
+    assert history.sum() == 3
+    assert origin[0, 0] + tail.BINS > tail.PER_OCTAVE * np.log2(1e12)
+    for _ in range(500):
+        deviation = np.array([[1e-3]])
+        tail.count(history, origin, zeros, np.array([0]), deviation, tail.logs(deviation))
+        history *= 0.97
+        tail.follow(history, origin, np.asarray(tail.fit(history, origin, zeros).high))
+    assert origin[0, 0] < tail.PER_OCTAVE * np.log2(1e-3)
+    assert history[0, 0, 1:-1].sum() > 0.9 * history.sum()
 
 
-def test_score_is_the_inverse_of_the_limit_and_never_falls() -> None:
-    z = np.abs(NOISE["laplace"].rvs(20_000, random_state=np.random.default_rng(4)))
-    tail = fit(np.bincount(bins(z), minlength=BINS).astype(np.float32)[None, :])
-    for p in (1e-3, 1e-5, 1e-8):
-        assert score(tail, limit(tail, np.array([p])))[0] == pytest.approx(-math.log10(p))
-    rising = [float(score(tail, np.array([v]))[0]) for v in np.linspace(0, 300, 500)]
-    assert rising == sorted(rising)
-    assert rising[0] == 0.0
-    assert rising[-1] <= STRONGEST
+def test_deviation_and_score_are_each_others_inverse() -> None:
+    fitted = learnt(np.abs(np.random.default_rng(1).normal(size=2_000)))
+    edge = tail.deviation(fitted, 3.0)
+    assert tail.score(fitted, tail.logs(edge))[0] == pytest.approx(3.0)
 
 
-def test_a_history_without_a_tail_gives_finite_numbers() -> None:
-    histogram = np.zeros((1, BINS), dtype=np.float32)
-    histogram[0, 0] = 500
-    assert np.isfinite(np.array(fit(histogram))).all()
-    assert np.isfinite(limit(fit(histogram), np.array([1e-6]))).all()
+def test_the_limit_of_peaks_is_what_blocks_exceed_that_often() -> None:
+    """Of blocks whose peaks spread as assumed, the asked share exceeds the limit."""
+    rng = np.random.default_rng(2)
+    scale = np.sqrt(6) / np.pi * peaks.VARIATION
+    drawn = rng.gumbel(1 - 0.5772 * scale, scale, 200_000)
+    drawn /= np.sqrt((drawn**2).mean())
+    for p in (0.5, 0.07, 0.005):
+        assert (drawn > peaks.limit(p)).mean() == pytest.approx(p, rel=0.15)
+        assert peaks.rarity(np.array([peaks.limit(p)]))[0] == pytest.approx(-np.log10(p))
 
 
-def test_one_fit_does_not_depend_on_its_neighbours() -> None:
-    histograms = RNG.poisson(3, (300, BINS)).astype(np.float32)
-    together = np.array(fit(histograms))
-    alone = np.hstack([np.array(fit(histograms[i : i + 1])) for i in range(300)])
-    assert (together == alone).all()
+def test_one_anomaly_does_not_make_a_tag_deaf() -> None:
+    found, squares, blocks = np.array([6.0]), np.zeros(1), np.zeros(1)
+    for _ in range(20):
+        found, squares, blocks = peaks.typical(found, squares, blocks, np.array([6.0]), 6.0)
+    after, _, _ = peaks.typical(found, squares, blocks, np.array([1e9]), 6.0)
+    assert after[0] < 1.1 * found[0]
 
 
-def test_rounds_hold_each_tag_once_and_keep_its_order() -> None:
-    row = RNG.integers(0, 7, 100)
-    pieces = [np.arange(100)[piece] for piece in rounds(row)]
-    assert all(len(np.unique(row[piece])) == len(piece) for piece in pieces)
-    for tag in range(7):
-        assert [i for piece in pieces for i in piece if row[i] == tag] == np.flatnonzero(row == tag).tolist()
+@pytest.mark.parametrize(
+    ("utc", "half", "hour"),
+    [
+        (datetime(2026, 3, 29, 0, 59, tzinfo=UTC), 3, 6 * 24 + 1),  # Sunday, 01:59 in winter time
+        (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), 6, 6 * 24 + 3),  # 03:00 in summer time
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), 5, 6 * 24 + 2),  # 02:30, the first time
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), 5, 6 * 24 + 2),  # and the second
+        (datetime(2026, 11, 2, 22, 59, tzinfo=UTC), 47, 23),  # Monday, 23:59
+    ],
+)
+def test_half_hours_are_those_of_the_plant(utc: datetime, half: int, hour: int) -> None:
+    calendar = Calendar(ZoneInfo("Europe/Berlin"))
+    halves, hours = calendar.slots(np.array([int(utc.timestamp()) * 10**9]))
+    assert (halves.tolist(), hours.tolist()) == ([half], [hour])
+
+
+def test_the_season_is_learnt_slowly_and_by_hour_of_the_week_last() -> None:
+    columns, row, noon, monday, tuesday = Columns.fresh(1), np.array([0]), np.array([24]), np.array([12]), np.array([36])
+    guess = []
+    for day in range(60):
+        season.learn(columns, row, noon, monday if day % 2 == 0 else tuesday, np.array([5.0 if day % 2 == 0 else 3.0]))
+        guess.append(float(season.expected(columns, row, noon, monday)[0]))
+    assert guess[0] < 1.0
+    assert guess[10] < guess[30] < guess[59] < 5.0
+    assert float(season.expected(columns, row, noon, tuesday)[0]) < guess[59] - 1
+
+
+def test_a_move_never_made_is_the_more_surprising_the_longer_none_was_made() -> None:
+    columns, row = Columns.fresh(1), np.array([0])
+    early, late = [], []
+    for n in range(2_000):
+        before, now = np.array([8 if n % 2 else 9]), np.array([9 if n % 2 else 8])
+        if n in (50, 1_999):
+            (early if n == 50 else late).append(float(context.surprise(columns, row, np.array([8]), np.array([2]))[0]))
+        context.learn(columns, row, before, now)
+    usual = float(context.surprise(columns, row, np.array([8]), np.array([9]))[0])
+    assert usual < 1.5 < early[0] < late[0]
+    assert float(context.surprise(columns, row, np.array([-1]), np.array([9]))[0]) == 0.0
+    assert context.cell(np.array([1e300, -1e300]), np.ones(2)).tolist() == [CELLS - 1, 0]
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=30))
+def test_the_decay_over_a_span_is_the_same_however_it_is_cut(steps: list[float]) -> None:
+    left = 1.0
+    for dt in steps:
+        left *= 1 - float(weight(np.array([dt]), 50.0, np.array([1e12]))[0])
+    assert left == pytest.approx(float(np.exp(-sum(steps) / 50.0)), rel=1e-9)
+
+
+@given(st.lists(st.integers(0, 5), max_size=40))
+def test_rounds_hold_each_tag_once_and_keep_its_order(tags: list[int]) -> None:
+    row = np.array(tags, dtype=np.intp)
+    pieces = [np.arange(len(row))[piece] for piece in rounds(row)]
+    for piece in pieces:
+        assert len(set(row[piece].tolist())) == len(piece)
+    for tag in set(tags):
+        assert [i for piece in pieces for i in piece.tolist() if row[i] == tag] == np.flatnonzero(row == tag).tolist()

@@ -1,0 +1,180 @@
+"""From z to an alarm: hysteresis, one alarm an episode, its kind and severity, and a new level that is accepted in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.anomaly import tail
+from models.anomaly.columns import (
+    ACTIVE,
+    BEGAN,
+    ENDED,
+    HIGHEST,
+    IN_ALARM,
+    KIND,
+    MID,
+    MOVED,
+    SEVERITY,
+    SHORT,
+    SLOW,
+    SPREAD,
+    TOLD,
+    USUAL,
+    Columns,
+)
+from models.anomaly.residuals import Residuals
+from models.anomaly.settings import (
+    BACK,
+    BLOCK,
+    CONTEXT,
+    DAY,
+    DRIFT,
+    FAR,
+    LEVEL,
+    LONG,
+    NONE,
+    PATTERN,
+    POWER,
+    PRESENT,
+    READING,
+    RELAPSE,
+    SEASON,
+    SHIFT,
+    SPIKE,
+    STRONGER,
+    SUBSPACE,
+    VARIANCE,
+    Settings,
+)
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+Times = NDArray[np.int64]
+
+_SUDDEN = 1.0  # score of a single reading below which what is off came slowly
+_JUMP = 2.0  # score of a single reading from which an alarm begins as a spike
+_PASSING = 3.0  # judged readings that are a spike, whatever the averages say
+_BAND = 3.0  # score of the deviation that is the band's edge: one reading in a thousand
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Of n readings.
+
+    kind       int8[n]  what is shown, NONE if nothing
+    severity   int8[n]  0 none, 1 beyond the limit, 2 beyond FAR times the limit
+    changed    bool[n]  to be told
+    began      bool[n]  shown from this reading on
+    accepted   bool[n]  over because its level became the usual one
+    """
+
+    kind: NDArray[np.int8]
+    severity: NDArray[np.int8]
+    changed: Flags
+    began: Flags
+    accepted: Flags
+
+
+def judge(
+    c: Columns,
+    settings: Settings,
+    row: Places,
+    t_ns: Times,
+    now: Floats,
+    times: Times,
+    found: Residuals,
+    scores: Floats,
+    z: Floats,
+    limit: Floats | float,
+    warm: Flags,
+) -> Verdicts:
+    """Update the alarms of these tags: in `c.alarm`, and in `now` and `times` (in place)."""
+    alarm = c.alarm[:, row]
+    beyond = z >= limit
+    if not (alarm[ACTIVE].any() or beyond.any()) and alarm[TOLD].all():
+        return _nothing(len(row))
+    was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
+    large = _largest(now, found) >= settings.at_least
+    active = np.where(warm, ((z >= limit) & large) | (was & (z >= BACK * limit)), was)
+    begins, ends = active & ~was, was & ~active
+    fresh = (t_ns - times[ENDED] >= int(BLOCK * settings.memory * 1e9)) | (times[ENDED] == 0)
+    strong = active & (z >= limit) & (fresh & begins | (z >= STRONGER * now[HIGHEST]))
+    now[IN_ALARM] = np.where(active, np.where(begins, 1.0, now[IN_ALARM] + warm), 0.0)
+    told = active & ((shown > NONE) | strong | (now[IN_ALARM] >= RELAPSE))
+    kind = np.where(told, _kinds(shown, found, scores, now), NONE).astype(np.int8)
+    severity = np.where(told, np.maximum(alarm[SEVERITY], 1 + (z >= FAR * limit)), 0).astype(np.int8)
+    times[BEGAN] = np.where(begins, t_ns, times[BEGAN])
+    times[ENDED] = np.where(ends, t_ns, times[ENDED])
+    now[HIGHEST] = np.where(begins & fresh, z, np.where(active, np.maximum(now[HIGHEST], z), now[HIGHEST]))
+    accepted = np.zeros(len(row), dtype=np.bool_)
+    if active.any():
+        stays = np.flatnonzero(active & warm & (t_ns - times[BEGAN] >= int(settings.accept_after * 1e9)))
+        accepted[stays] = True
+        adopt(now, stays)
+        active[stays], kind[stays], severity[stays] = False, NONE, 0
+        times[ENDED, stays] = t_ns[stays]
+    changed = warm & ((kind != shown) | (severity != alarm[SEVERITY]) | (alarm[TOLD] == 0))
+    began = (kind > NONE) & (shown == NONE)
+    alarm[KIND], alarm[SEVERITY], alarm[ACTIVE] = kind, severity, active
+    alarm[TOLD] |= changed
+    c.alarm[:, row] = alarm
+    if began.any():
+        _count(c, row[began], t_ns[began])
+    return Verdicts(kind, severity, changed, began, accepted)
+
+
+def _nothing(n: int) -> Verdicts:
+    """The usual case."""
+    none, no = np.zeros(n, dtype=np.int8), np.zeros(n, dtype=np.bool_)
+    return Verdicts(none, none, no, no, no)
+
+
+def adopt(now: Floats, at: Places) -> None:
+    """The present level is the usual one; `now` in place."""
+    now[USUAL, at] += now[MOVED, at]
+    now[MID, at] = now[SLOW, at] = now[MOVED, at] = 0.0
+    now[HIGHEST, at] = 0.0
+
+
+def band(c: Columns, row: Places, kind: NDArray[np.int8]) -> Floats:
+    """Half width of what 999 of 1,000 readings keep to, float64[n]: of single readings for a spike, else of their average."""
+    single = tail.deviation(tail.Tail(*c.tail[:, READING, row]), _BAND)
+    average = tail.deviation(tail.Tail(*c.tail[:, LONG, row]), _BAND)
+    return np.where((kind == NONE) | (kind == SPIKE) | (kind >= VARIANCE), single, average)
+
+
+def _largest(now: Floats, found: Residuals) -> Floats:
+    """The deviation in engineering units, however it shows."""
+    largest: Floats = np.maximum(np.maximum(np.abs(found.rest), np.abs(now[MID])), np.maximum(np.abs(now[SLOW]), np.sqrt(now[SHORT])))
+    return largest
+
+
+def _kinds(shown: NDArray[np.int8], found: Residuals, scores: Floats, now: Floats) -> NDArray[np.intp]:
+    """What kind it is; once it is more than a spike it keeps its kind."""
+    level = np.maximum(np.maximum(scores[PRESENT], scores[LONG]), scores[SHIFT])
+    pattern = np.maximum(scores[CONTEXT], scores[SUBSPACE])
+    strongest = np.argmax(np.stack([scores[READING], level, 2 * scores[POWER], pattern]), axis=0)
+    slow = np.where(scores[READING] < _SUDDEN, DRIFT, LEVEL)
+    kind = np.choose(strongest, [np.full(len(shown), SPIKE), slow, np.full(len(shown), VARIANCE), np.full(len(shown), PATTERN)])
+    away = (np.abs(found.moved) < np.sqrt(now[SPREAD])) & (np.abs(found.rest) > 2 * np.abs(found.moved))
+    kind = np.where((kind <= DRIFT) & away, SEASON, kind)
+    single = scores[READING] >= np.where(shown == NONE, _JUMP, 0.0)
+    kind = np.where((shown == NONE) & single & (kind != SEASON), SPIKE, kind)
+    # After a spike the averages are still off: it is more than a spike when the readings themselves stay away.
+    passing = (shown == SPIKE) & ((now[IN_ALARM] <= _PASSING) | (scores[READING] < _SUDDEN))
+    return np.where((shown > SPIKE) | passing, shown, kind)
+
+
+def _count(c: Columns, row: Places, t_ns: Times) -> None:
+    """One more alarm of the day, and the days in between had none."""
+    day = t_ns // int(DAY * 1e9)
+    kept = len(c.alarms)
+    for step in range(kept):
+        stale = (day - step > c.day[row]) & (day - step >= 0)
+        c.alarms[(day[stale] - step) % kept, row[stale]] = 0
+    c.day[row] = np.maximum(day, c.day[row])
+    c.alarms[day % kept, row] += 1
