@@ -42,6 +42,7 @@ from models.anomaly.settings import (
     BLOCK,
     CLIP,
     EPISODE,
+    EPISODE_SHARE,
     EVERY,
     FIRST_READINGS,
     FIRST_REFRESH,
@@ -187,7 +188,7 @@ class Bank:
         behind = weight(dt, LEVEL_SHARE * o.memory, np.maximum(n - 1, 0.0)) * ~first
         now[SPREAD] = towards(now[SPREAD], clipped**2, behind)
         now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, np.maximum(n - 1, 0.0)) * ~first)
-        counted = (calm | (now[IN_ALARM] <= EPISODE)) & ~first
+        counted = (calm | (now[IN_ALARM] <= np.minimum(EPISODE, EPISODE_SHARE * n))) & ~first
         power = weight(dt, self._history(now) / 2, np.maximum(n - 1, 0.0)) * counted
         now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, power)
         season.learn(c, row, half, hour, clipped)

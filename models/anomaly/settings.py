@@ -28,6 +28,7 @@ SHORTEST = (6.0, 36.0)  # readings that `present` and `long` average at least
 LONG_SMOOTH = 4.0  # times `smooth`: time constant of `long`
 EVERY = 0.09  # of `smooth`: readings that come faster and are in the band are not judged one by one
 EPISODE = 48.0  # judged readings of an alarm that count in the histories: what lasts is accepted in time, not got used to
+EPISODE_SHARE = 0.01  # of the readings learnt, at most: a short history would get used to an alarm of a minute
 RELAPSE = 24.0  # judged readings after which an alarm that came back is told, however soon
 STRONGER = 2.0  # times the episode's peak: told at once, however soon
 FIRST_READINGS, FIRST_REFRESH, REFRESH = 200, 8, 64  # histories are fitted every 8 readings at first, then every 64; tags take turns
