@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
+from drivers.certificates import Certificates
 from drivers.mqtt.broker import Broker, connecting
 from drivers.mqtt.config import MqttOptions
 from drivers.mqtt.routes import Routes
@@ -27,6 +28,7 @@ class MqttSource:
         self._broker = Broker(options, context, persistent=self._persistent)
         self._routes = Routes(options, context.tags, context.records, machine=context.name)
         self._group = f"$share/{options.share}/" if options.share else ""
+        self._certificates = Certificates(context)
         self._session: Session | None = None
         self._refused: list[str] = []
 
@@ -36,6 +38,7 @@ class MqttSource:
             if self._group and not self._session.version5:
                 raise ConfigError(f"share needs version 5, and {self._broker.peer} speaks 3.1.1")
             await self._subscribe(self._session)
+        self._certificates.seen(self._broker.ends)
 
     async def read(self) -> list[Item]:
         session = self._session
@@ -43,6 +46,7 @@ class MqttSource:
             raise NotConnected(self._broker.peer, "not connected")
         while True:
             session.accept()
+            self._certificates.look()
             if items := self._items(session):
                 return items
             await session.wait()
