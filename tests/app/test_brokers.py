@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from drivers.mqtt import packets
-from gateway.testkit.servers.mqtt import Mosquitto, require_mosquitto
+from gateway.testkit.servers.mqtt import Mosquitto, Publisher, require_mosquitto
 
 SAW = """\
   saw:
-    source: {{mqtt: "{url}", lost_after: 1.5s{more}}}
+    source: {{mqtt: "{url}", lost_after: {lost_after}{more}}}
     tags: {{load: {{topic: saw/load}}}}
 watch:
 """
@@ -26,12 +27,12 @@ async def broker() -> AsyncIterator[Mosquitto]:
         yield server
 
 
-def with_saw(site: Any, broker: Mosquitto, more: str, password: str) -> Any:
+def with_saw(site: Any, broker: Mosquitto, more: str, password: str, lost_after: str = "1.5s") -> Any:
     (site.folder / "secrets").mkdir()
     (site.folder / "secrets" / "saw").write_text(password)
     (site.folder / "secrets" / "saw").chmod(0o600)
     given = f", user: edge, password: {{secret: saw}}{more}"
-    site.configure(lambda text: text.replace("watch:\n", SAW.format(url=broker.url, more=given)))
+    site.configure(lambda text: text.replace("watch:\n", SAW.format(url=broker.url, more=given, lost_after=lost_after)))
     return site
 
 
@@ -54,8 +55,24 @@ async def test_a_refused_password_is_one_incident_in_the_brokers_words(site: Any
     assert log.count("not authorised") == 1, "it would get the account locked"
 
 
+async def test_a_message_the_broker_delivers_twice_is_one_event(site: Any, broker: Mosquitto) -> None:
+    with_saw(site, broker, "", "s3cret")
+    watch = "watch:\n  - order: {on: saw/step}\n"
+    config = site.file.read_text().replace("watch:\n", watch)
+    config = config.replace("tags: {load: {topic: saw/load}}", "records: {step: {topic: saw/step, time: $.at}}")
+    site.file.write_text(config)
+    async with site.run() as app, Publisher(broker.url, user="edge", password="s3cret") as publisher:
+        await site.until(lambda: app.edges.sources["saw"][2].state == "up")
+        for order in ("4711", "4711", "4712"):
+            message = {"order": order, "step": "sawing", "at": "2026-11-01T08:00:00Z"}
+            await publisher.publish("saw/step", json.dumps(message).encode(), qos=1)
+        await site.until(lambda: len(cases(site)) >= 2)
+        assert app.counts.total("records") == 3
+    assert cases(site) == [("milestone_reached", f"order {order} reached sawing") for order in ("4711", "4712")]
+
+
 async def test_a_client_with_our_id_on_another_gateway_is_one_incident(site: Any, broker: Mosquitto) -> None:
-    with_saw(site, broker, ", client_id: saws", "s3cret")
+    with_saw(site, broker, ", client_id: saws", "s3cret", "3s")
     hello = packets.connect(
         "saws", version5=False, clean=True, keepalive=30, session_expiry=0, receive_maximum=9, user="edge", password="s3cret"
     )

@@ -84,6 +84,16 @@ async def test_one_body_of_each_kind(rig: Rig) -> None:
     assert (batch.t_ns.tolist(), batch.value.tolist()) == ([AT * 1_000_000], [80.0])
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_ten_megabytes_are_taken_whole(rig: Rig) -> None:
+    count = 10_000_000 // 1100
+    body = "\n".join(json.dumps(STEP | {"order": n, "text": "x" * 1000}) for n in range(count)).encode()
+    assert 9_000_000 < len(body) < 10_000_000
+    async with Gateway(rig.source()) as gateway:
+        assert await rig.post(body, kind="application/x-ndjson") == (202, {"rows": count})
+    assert gateway.orders == list(range(count))
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status", "why"),
     [
