@@ -29,7 +29,8 @@ TOKEN = "let-me-in"
 
 def config(source: str, hub: str) -> str:
     return (
-        f"machines:\n  mes:\n    source: {{{source}, time: at}}\n    records: {{step: {{}}}}\n"
+        f"machines:\n  mes:\n    source: {{{source}, time: at}}\n"
+        f"    records: {{step: {{match: {{type: step}}}}, note: {{match: {{type: note}}}}}}\n"
         'watch:\n  - order: {on: mes/step, late_after: 2h, final: ["9"]}\n'
         f'deliver:\n  hub: {{nats: "{hub}", stream: EVENTS, create_stream: true}}\n'
     )
