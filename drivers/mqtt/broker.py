@@ -6,8 +6,10 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from math import ceil
 
+from drivers.certificates import own_end, peer_end
 from drivers.mqtt import packets
 from drivers.mqtt.connection import ConnectionOptions
 from drivers.mqtt.framing import CONNACK, Framer, Malformed
@@ -48,6 +50,7 @@ class Broker:
     """Makes sessions. `identity` is there after the first `connect`.
 
     persistent   the broker keeps our session while we are away
+    ends         when certificates end, of the last connection
     """
 
     def __init__(self, options: ConnectionOptions, context: SourceContext, *, persistent: bool) -> None:
@@ -57,6 +60,7 @@ class Broker:
         self._inflight = Inflight()
         self._identity: Identity | None = None
         self._speaks: str | None = None
+        self.ends: dict[str, datetime] = {}
 
     @property
     def identity(self) -> Identity:
@@ -94,6 +98,7 @@ class Broker:
             if o.certificate:
                 password = self._context.secret(o.key_password) if o.key_password else ""
                 tls.load_cert_chain(o.certificate, o.key, password)
+            self.ends = own_end(o.certificate)
         except OSError as exc:
             raise ConfigError(f"ca, certificate or key: {why(exc)}") from exc
         return tls
@@ -105,7 +110,10 @@ class Broker:
         session = Session(link, framer, self._inflight, self.peer, version5=version == "5")
         try:
             server = self._host if tls else None
-            await asyncio.get_running_loop().create_connection(lambda: link, self._host, self._port, ssl=tls, server_hostname=server)
+            connect = asyncio.get_running_loop().create_connection
+            transport, _ = await connect(lambda: link, self._host, self._port, ssl=tls, server_hostname=server)
+            if tls:
+                self.ends |= peer_end("the broker's", transport)
             await self._introduce(session, will)
         except BaseException:
             link.abort()

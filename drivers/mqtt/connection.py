@@ -33,6 +33,12 @@ Version = Annotated[
 ]
 
 
+def claim(options: ConnectionOptions) -> tuple[str, str] | None:
+    """A broker gives a session to one client: two with the same id would take it from each other in turns."""
+    host, port = options.peer
+    return ("client_id", f"client id {options.client_id!r} at {host}:{port}") if options.client_id else None
+
+
 class ConnectionOptions(SourceOptions):
     """All but the address, which has the plugin's name: a subclass adds it, and `address`."""
 

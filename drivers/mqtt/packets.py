@@ -136,6 +136,9 @@ def read_puback(body: bytes) -> str:
     return _words(PacketTypes.PUBACK, body[2], _properties(PacketTypes.PUBACK, body[3:] or b"\0"))
 
 
+TAKEN_OVER = b"\x8e"
+
+
 def read_disconnect(body: bytes) -> str:
     """Why the broker of version 5 ends it, section 3.14; raises Malformed."""
     code = body[0] if body else 0

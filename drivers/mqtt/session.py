@@ -12,7 +12,7 @@ from drivers.mqtt import packets
 from drivers.mqtt.framing import CONNACK, DISCONNECT, PUBACK, PUBREL, SUBACK, UNSUBACK, Framer, Malformed, Publish
 from drivers.mqtt.inflight import Inflight
 from drivers.mqtt.link import Link
-from drivers.mqtt.packets import GOODBYE, Connack, read_disconnect
+from drivers.mqtt.packets import GOODBYE, TAKEN_OVER, Connack, read_disconnect
 from gateway.contract import NotConnected
 
 MESSAGES = 2_000
@@ -24,12 +24,13 @@ FILTERS_PER_PACKET = 100
 class Session:
     """Everything raises NotConnected when the link is lost or the broker does not keep to the protocol.
 
+    taken_over        the broker of version 5 gave our session to another client with our id
     session_present   the broker had a session of ours: its subscriptions are there, and what was not acknowledged comes again
     """
 
     def __init__(self, link: Link, framer: Framer, inflight: Inflight, peer: str, *, version5: bool) -> None:
         self.link, self._framer, self._inflight, self._peer, self.version5 = link, framer, inflight, peer, version5
-        self.session_present = False
+        self.session_present = self.taken_over = False
         self._maximum_qos = 2
         self._awaited: tuple[int, bytes] | None = None
         self._answer: bytes | None = None
@@ -157,5 +158,6 @@ class Session:
         elif command == PUBREL and len(body) >= 2:
             self.link.send(self._inflight.released(body[:2]))
         elif command == DISCONNECT:
+            self.taken_over = body[:1] == TAKEN_OVER
             self._farewell = f"closed by the broker: {read_disconnect(body)}"
             self.link.lose(self._farewell)
