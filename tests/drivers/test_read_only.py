@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from drivers.mqtt.link import Link
+from drivers.broker.link import Link
 from gateway import registry
 from gateway.contract import Writer
 from gateway.testkit.contexts import source_context
