@@ -36,7 +36,7 @@ class Now(NamedTuple):
 
 
 class Node:
-    """Its name is ``group/node``. `tags`: device -> metric -> tags.
+    """Its name is ``group/node``. `tags`: device -> metric -> tags. Devices without tags count in the sequence only.
 
     changed   what `dump` gives has changed since it was asked
     wanted    why its births are needed; empty: they are not
@@ -78,7 +78,7 @@ class Node:
             self._node_birth(message, now, into)
             self._all(after, now, into)
         elif NODE not in self._births:
-            into.lose("birth_missing", len(payload.metrics))
+            into.lose("birth_missing", len(payload.metrics) if message.device in self._tags else 0)
             self._want("its births are not known")
         else:
             self._in_order(message, now, into)
@@ -156,6 +156,8 @@ class Node:
         kind, device, payload = message
         if payload.timestamp:
             self._clock = (payload.timestamp, now.seconds)
+        if device not in self._tags:
+            return
         if kind == "DBIRTH":
             self._device_birth(device, payload, now, into)
         elif kind == "DDEATH":
@@ -190,7 +192,8 @@ class Node:
     def _born(self, device: str, payload: Any, now: Now, into: Gathered) -> None:
         wanted = self._tags.get(device, {})
         birth = self._births[device] = Birth()
-        birth.learn(payload.metrics, wanted)
+        if wanted:
+            birth.learn(payload.metrics, wanted)
         self.changed = True
         read(payload, birth, now.ns, into, sure=self._sure, not_before_ns=self._bad_ns.pop(device, 0))
         missing = [tag for metric, tags in wanted.items() if metric not in birth.metrics for tag in tags]

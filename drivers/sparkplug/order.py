@@ -26,6 +26,9 @@ class Order(Generic[Message]):
 
     def arrived(self, seq: int, message: Message, now: float) -> list[Message]:
         """What is in order now, this or earlier ones with it; empty if it waits, or was there before."""
+        if seq == self.expected and not self._held:
+            self.expected, self._last, self._instead = (seq + 1) % _ROUND, message, frozenset()
+            return [message]
         if self.expected is None or (seq != self.expected and seq in self._instead):
             self.expected = seq
         self._instead = frozenset()

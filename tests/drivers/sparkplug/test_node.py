@@ -136,6 +136,17 @@ def test_a_device_that_dies_is_alone(talk: Any) -> None:
     assert (values(back), levels(back)) == ([(SPEED, 4.0, GOOD)], {(Trouble.LOST, "g/n/press"): False})
 
 
+def test_devices_without_tags_count_in_the_sequence_only(talk: Any) -> None:
+    """Of ten machines behind one edge node each speaks of its own."""
+    assert talk.say("DDATA", payload(metric(DOUBLE, 4.0, alias=9), seq=9), "other").lost == {}
+    talk.births()
+    for seq, kind in enumerate(("DDATA", "DBIRTH", "DDATA", "DDEATH", "DDATA"), start=2):
+        found = talk.say(kind, payload(metric(DOUBLE, 4.0, name="Speed", alias=9), seq=seq), "other")
+        assert (found.readings, found.health, found.lost) == ([], [], {})
+    assert values(talk.load(3.0, 7)) == [(LOAD, 3.0, GOOD)]
+    assert set(talk.node.dump()["births"]) == {"", "press"}
+
+
 def test_its_death_is_told_by_its_own_clock_and_a_birth_is_never_before_it(talk: Any) -> None:
     """Else what a node says whose clock is behind ours would be late for as long as that."""
     ago = T_MS - 300_000
