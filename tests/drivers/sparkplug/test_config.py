@@ -69,5 +69,5 @@ def test_plan_says_what_decides() -> None:
     assert plugin.plan is not None
     load = plugin.plan(source(group="g", node="n"), tags)
     assert (load.readings, load.requests) == (0.0, 0.0)
-    assert load.notes[0].startswith("2 edge nodes; how often 2 metrics come")
+    assert load.notes[0].startswith("how often 2 metrics of 2 edge nodes come")
     assert "every 30 s and node" in load.notes[1]
