@@ -224,10 +224,11 @@ def test_births_outlive_a_restart(talk: Any, closing: bool) -> None:
 
 
 def test_births_kept_for_other_tags_are_not_used(talk: Any) -> None:
+    """They know the alias of a metric that nobody read then, and not its name."""
     talk.births()
-    other = type(talk)({"other": {"metric": "Other"}})
-    other.node.load(talk.node.dump())
-    assert other.load(1.0, 2).lost == {"birth_missing": 1}
+    more = type(talk)({"load": {"metric": "Load"}, "speed": {"metric": "Speed", "device": "press"}, "other": {"metric": "Other"}})
+    more.node.load(talk.node.dump())
+    assert more.load(1.0, 2).lost == {"birth_missing": 1}
 
 
 @pytest.mark.parametrize("known", [None, 3, {}, {"tags": 1, "births": []}, {"tags": "", "births": {"": 0}, "bd_seq": {}, "seq": 0}])
