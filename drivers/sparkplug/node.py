@@ -48,7 +48,7 @@ class Node:
         self._order: Order[Message] = Order(wait)
         self._births: dict[str, Birth] = {}
         self._bd_seq: int | None = None
-        self._sure = self._heard = self._probed = self._lost = self._degraded = False
+        self._sure = self._heard = self._probed = self._lost = False
         self._bad_ns: dict[str, int] = {}
         self._clock = (0, 0.0)
         self._patience: float | None = None
@@ -180,7 +180,7 @@ class Node:
         self._sure = self._heard = True
         self.wanted, self._asked = "", 0
         self._patience = now.seconds + self._every
-        self._lost = self._degraded = False
+        self._lost = False
         into.tell(Trouble.LOST, self.name, "")
         into.tell(Trouble.DEGRADED, self.name, "")
         self._born(NODE, payload, now, into)
@@ -251,7 +251,6 @@ class Node:
             for device in sorted(self._tags.keys() - self._births.keys()):
                 self._away(device, f"no birth within {self._every:g} s of its node's", now, into)
         elif self._asked:
-            self._degraded = True
             why = f"a birth may have been missed, and {self._asked} requests for another were not answered"
             into.tell(Trouble.DEGRADED, self.name, why, requests=self._asked)
 

@@ -29,6 +29,7 @@ class SparkplugSource:
         self._broker = Broker(options, context, persistent=False)
         self._host = Host(options, context.tags)
         self._state = State(fill(options.host_id, machine=context.name))
+        self._state_topic = self._state.topic.encode()
         self._memory = Memory(context.state_dir)
         self._session: Session | None = None
         self._loaded = self._deny = False
@@ -78,7 +79,7 @@ class SparkplugSource:
         """What there is now. Nothing is awaited from here to the return of `read`: it may be cancelled at any await."""
         now, into = self._now(), Gathered()
         messages = session.take()
-        self._hear([message for message in messages if message[0] == self._state.topic.encode()])
+        self._hear([message for message in messages if message[0] == self._state_topic])
         self._host.take(messages, now, into)
         self._host.look(now, into)
         for reason, count in into.lost.items():
