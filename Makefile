@@ -31,16 +31,17 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Not a part of `make test`: it needs Node.js 18 or newer and 210 MB of packages.
+# Not a part of `make test`: it needs Node.js 18 or newer and 220 MB of packages.
 CONFORMANCE := tests/conformance
-OPCUA_PEER := tests/drivers/opcua/node
+PEERS := tests/drivers/opcua/node tests/drivers/sparkplug/node
 conformance: $(VENV)/dev.stamp
 	@if command -v npm >/dev/null && command -v node >/dev/null; then \
-	  for folder in $(CONFORMANCE) $(OPCUA_PEER); do \
+	  for folder in $(CONFORMANCE) $(PEERS); do \
 	    test -e $$folder/node_modules/.package-lock.json -a ! $$folder/package-lock.json -nt $$folder/node_modules/.package-lock.json \
 	      || npm ci --prefix $$folder --loglevel error || exit 1; \
 	  done; \
-	  LINESIDE_CONFORMANCE=1 $(BIN)/python -m pytest $(CONFORMANCE) tests/drivers/opcua/test_node_opcua.py $(ARGS); \
+	  LINESIDE_CONFORMANCE=1 $(BIN)/python -m pytest $(CONFORMANCE) tests/drivers/opcua/test_node_opcua.py \
+	    tests/drivers/sparkplug/test_node_client.py $(ARGS); \
 	elif [ -n "$$CI" ]; then \
 	  echo "npm is missing; install it: sudo apt-get install nodejs npm"; exit 1; \
 	else \
@@ -67,7 +68,7 @@ lock: $(VENV)/dev.stamp
 	done
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run $(CONFORMANCE)/node_modules $(OPCUA_PEER)/node_modules
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run $(CONFORMANCE)/node_modules $(PEERS:%=%/node_modules)
 
 $(VENV)/demo.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: locks/%.lock pyproject.toml | $(BIN)/python
 	@echo "installing what locks/$*.lock names into $(VENV) (once) ..."

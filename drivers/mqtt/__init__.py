@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.broker.connection import claim
 from drivers.mqtt.config import MqttOptions, MqttRecord, MqttTag
-from drivers.mqtt.connection import claim
 from gateway.contract import Load, Source, SourceContext, SourcePlugin, Tag
 
 

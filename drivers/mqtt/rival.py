@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.mqtt.session import Session
+from drivers.broker.session import Session
 from gateway.contract import Health, NotConnected, SourceContext, Trouble
 
 STABLE_SECONDS = 180.0

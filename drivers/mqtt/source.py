@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 
+from drivers.broker.broker import Broker, connecting
+from drivers.broker.session import Session
 from drivers.certificates import Certificates
-from drivers.mqtt.broker import Broker, connecting
 from drivers.mqtt.config import MqttOptions
 from drivers.mqtt.rival import Rival
 from drivers.mqtt.routes import Routes
-from drivers.mqtt.session import Session
 from gateway.contract import ConfigError, Health, Item, NotConnected, SourceContext, Trouble
 
 REFUSED_NAMED = 10

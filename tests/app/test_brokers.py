@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers.mqtt import packets
+from drivers.broker import packets
 from gateway.testkit.servers.mqtt import Mosquitto, Publisher, require_mosquitto
 
 SAW = """\

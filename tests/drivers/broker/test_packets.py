@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.mqtt import packets
-from drivers.mqtt.framing import Malformed
-from drivers.mqtt.packets import Connack, Will
+from drivers.broker import packets
+from drivers.broker.framing import Malformed
+from drivers.broker.packets import Connack, Will
 
 
 def connect(**given: object) -> bytes:

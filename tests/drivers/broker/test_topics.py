@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from drivers.mqtt.topics import check_filter, covers, fewest, matches
+from drivers.broker.topics import check_filter, covers, fewest, matches
 
 level = st.sampled_from(["a", "b", ""])
 topics = st.lists(level, min_size=1, max_size=4).map("/".join).filter(bool)

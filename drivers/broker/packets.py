@@ -14,7 +14,7 @@ from paho.mqtt.properties import MQTTException, Properties, VariableByteIntegers
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from drivers.mqtt.framing import Malformed
+from drivers.broker.framing import Malformed
 
 PUBACK, PUBREC, PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 PINGREQ, GOODBYE = b"\xc0\x00", b"\xe0\x00"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from drivers.mqtt.framing import Publish
-from drivers.mqtt.inflight import Inflight
+from drivers.broker.framing import Publish
+from drivers.broker.inflight import Inflight
 
 
 def message(qos: int, mid: int) -> Publish:

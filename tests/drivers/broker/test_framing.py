@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.properties import VariableByteIntegers
 
-from drivers.mqtt.framing import Framer, Malformed, Publish
+from drivers.broker.framing import Framer, Malformed, Publish
 
 OTHERS = [(0xD0, b""), (0x90, b"\x00\x01\x00\x01"), (0x62, b"\x00\x07")]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from drivers.mqtt import packets
-from drivers.mqtt.framing import CONNACK, DISCONNECT, PUBACK, PUBREL, SUBACK, UNSUBACK, Framer, Malformed, Publish
-from drivers.mqtt.inflight import Inflight
-from drivers.mqtt.link import Link
-from drivers.mqtt.packets import GOODBYE, TAKEN_OVER, Connack, read_disconnect
+from drivers.broker import packets
+from drivers.broker.framing import CONNACK, DISCONNECT, PUBACK, PUBREL, SUBACK, UNSUBACK, Framer, Malformed, Publish
+from drivers.broker.inflight import Inflight
+from drivers.broker.link import Link
+from drivers.broker.packets import GOODBYE, TAKEN_OVER, Connack, read_disconnect
 from gateway.contract import NotConnected
 
 MESSAGES = 2_000

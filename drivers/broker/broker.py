@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from math import ceil
 
+from drivers.broker import packets
+from drivers.broker.connection import ConnectionOptions
+from drivers.broker.framing import CONNACK, Framer, Malformed
+from drivers.broker.identity import Identity
+from drivers.broker.inflight import Inflight
+from drivers.broker.link import Link, why
+from drivers.broker.packets import CREDENTIALS_REFUSED, VERSION_REFUSED, Connack, Will
+from drivers.broker.session import Session
 from drivers.certificates import own_end, peer_end
-from drivers.mqtt import packets
-from drivers.mqtt.connection import ConnectionOptions
-from drivers.mqtt.framing import CONNACK, Framer, Malformed
-from drivers.mqtt.identity import Identity
-from drivers.mqtt.inflight import Inflight
-from drivers.mqtt.link import Link, why
-from drivers.mqtt.packets import CREDENTIALS_REFUSED, VERSION_REFUSED, Connack, Will
-from drivers.mqtt.session import Session
 from gateway.contract import ConfigError, NotConnected, SourceContext
 
 CONNECT_SECONDS = 9.0

@@ -6,8 +6,8 @@ until the broker lets go of its number (PUBREL) another message of this number i
 
 from __future__ import annotations
 
-from drivers.mqtt.framing import QOS1, QOS2, Publish
-from drivers.mqtt.packets import PUBACK, PUBCOMP, PUBREC, acknowledge
+from drivers.broker.framing import QOS1, QOS2, Publish
+from drivers.broker.packets import PUBACK, PUBCOMP, PUBREC, acknowledge
 
 
 class Inflight:

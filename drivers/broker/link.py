@@ -7,7 +7,7 @@ import errno
 import ssl
 from typing import cast
 
-from drivers.mqtt.packets import PINGREQ
+from drivers.broker.packets import PINGREQ
 
 UNREAD_BYTES = 1 << 20
 SILENT_SECONDS = 10.0
