@@ -7,7 +7,9 @@ from typing import Any
 
 from models.river.member import Floats
 from models.river.past import window
-from models.river.scorer import number, tried
+from models.river.scorer import tried
+
+_HIGHEST = 1e12  # sums of what is beyond would not be numbers any more
 
 
 class Rows:
@@ -18,7 +20,8 @@ class Rows:
         self.window = window(self._model)
 
     def score(self, x: Floats) -> float:
-        return number(lambda: self._model.score_one(self._named(x)))
+        answer = tried(lambda: float(self._model.score_one(self._named(x))))
+        return min(max(answer, -_HIGHEST), _HIGHEST)
 
     def learn(self, x: Floats) -> None:
         tried(lambda: self._model.learn_one(self._named(x)))

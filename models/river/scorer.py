@@ -13,6 +13,7 @@ from models.river.member import Floats
 
 T = TypeVar("T")
 _HIGHEST = 1e12
+_RUN_AWAY = 1e100
 _FORGET_ROWS = 300
 
 
@@ -72,8 +73,11 @@ def tried(ask: Callable[[], T]) -> T:
 
 
 def number(ask: Callable[[], Any]) -> float:
-    """The same for one number, cut where sums of it would not be numbers any more."""
-    return min(max(tried(lambda: float(ask())), -_HIGHEST), _HIGHEST)
+    """The same for a value that is forecast or predicted: far beyond every measurement it has run away."""
+    answer = tried(lambda: float(ask()))
+    if abs(answer) > _RUN_AWAY:
+        raise Diverged(f"it expects {answer:g}")
+    return answer
 
 
 class Residuals:
