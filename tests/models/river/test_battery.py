@@ -10,9 +10,8 @@ from gateway.testkit.checks import detector_checks
 from gateway.testkit.rigs.river import Rig
 
 MODELS: dict[str, dict[str, Any]] = {
-    "pipeline": {"model": ["preprocessing.StandardScaler", {"anomaly.OneClassSVM": {"nu": 0.1}}], "smooth_rows": 19},
-    "forecaster": {"model": "time_series.SNARIMAX", "parameters": {"p": 3, "d": 0, "q": 0}},
-    "seasonal": {"model": "time_series.HoltWinters", "parameters": {"alpha": 0.1, "beta": 0.01, "gamma": 0.2, "seasonality": 19}},
+    "pipeline": {"model": ["preprocessing.StandardScaler", "linear_model.BayesianLinearRegression"]},
+    "forecaster": {"model": "time_series.HoltWinters", "parameters": {"alpha": 0.1, "beta": 0.01, "gamma": 0.2, "seasonality": 19}},
     "regression": {"model": "linear_model.BayesianLinearRegression"},
     "drift": {"model": "drift.ADWIN", "scale": "standard"},
 }
