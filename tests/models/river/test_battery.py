@@ -10,9 +10,8 @@ from gateway.testkit.checks import detector_checks
 from gateway.testkit.rigs.river import Rig
 
 MODELS: dict[str, dict[str, Any]] = {
-    "pipeline": {"model": ["preprocessing.StandardScaler", "linear_model.BayesianLinearRegression"]},
+    "pipeline": {"model": ["preprocessing.StandardScaler", "linear_model.LinearRegression"], "predict": "oil_pressure"},
     "forecaster": {"model": "time_series.HoltWinters", "parameters": {"alpha": 0.1, "beta": 0.01, "gamma": 0.2, "seasonality": 19}},
-    "regression": {"model": "linear_model.BayesianLinearRegression"},
     "drift": {"model": "drift.ADWIN", "scale": "standard"},
 }
 NO_CONDITION = ("faulty_input_is_found", "first_opinion_is_told_after_load", "damaged_input_is_survived")
