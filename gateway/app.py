@@ -128,12 +128,12 @@ class App:
             try:
                 await self._work(tasks)
             finally:
-                self._lanes.close()
+                self.lanes.close()
 
     def _put_together(self, tasks: asyncio.TaskGroup) -> None:
         snapshots = Snapshots(self.settings.state_dir / "detectors")
-        self._lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files)
-        self.pipeline.lane = self._lanes.get
+        self.lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files, clock=self.clock)
+        self.pipeline.lane = self.lanes.get
         self._lessons = Lessons(self.outbox, self.clock, lambda: self.pipeline.line.watches)
         self.edges = Edges(
             tasks,
@@ -153,10 +153,10 @@ class App:
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         watches = self.pipeline.line.watches
-        self._lanes.build(watches)
+        self.lanes.build(watches)
         accepting = tasks.create_task(self._acceptance.run(), name="acceptance")
         core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(self._housekeeping(), name="housekeeping")]
-        await self._lanes.start(watches)
+        await self.lanes.start(watches)
         await self._lessons.apply_all()
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
         await self.edges.apply(self.settings)
@@ -170,11 +170,11 @@ class App:
     async def reload(self) -> bool:
         """Validate, then change only what changed. False: refused, with the reason in the log; what runs stays as it is."""
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
-        await self._lanes.save(self.pipeline.line.watches)
+        await self.lanes.save(self.pipeline.line.watches)
         try:
             settings = await self._load()
             line = Line.of(settings, self.pipeline.line)
-            await self._lanes.prepare(line.watches)
+            await self.lanes.prepare(line.watches)
         except (ConfigErrors, ConfigError) as exc:
             for why in exc.problems if isinstance(exc, ConfigErrors) else [exc]:
                 log.error("reload refused", extra={"fields": {"why": str(why)}})
@@ -184,7 +184,7 @@ class App:
         old, self.settings, self.pipeline.line = self.settings, settings, line
         self._adopt(settings, line)
         self.devices.configure(settings.sources)
-        await self._lanes.start(line.watches)
+        await self.lanes.start(line.watches)
         await self._lessons.apply_all()
         self._retire(line)
         await self.edges.apply(settings)
@@ -266,7 +266,7 @@ class App:
     async def _housekeeping(self) -> None:
         while True:
             await self.clock.sleep(SNAPSHOT_SECONDS)
-            await self._lanes.save(self.pipeline.line.watches)
+            await self.lanes.save(self.pipeline.line.watches)
             await self.outbox.tidy(self._losses, self.clock.now_ns() - _KEEP_CLOSED_NS)
             await self.outbox.keep_to_caps()
 
@@ -278,7 +278,7 @@ class App:
             task.cancel()
         await asyncio.wait(core)
         await self.edges.stop_sources(list(self.edges.sources))
-        await self._lanes.stop()
+        await self.lanes.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._acceptance.commit()
@@ -286,7 +286,7 @@ class App:
         except TimeoutError:
             log.error("the last findings were not written", extra={"fields": {"why": self.outbox.refused or "no time"}})
         accepting.cancel()
-        await self._lanes.save(self.pipeline.line.watches)
+        await self.lanes.save(self.pipeline.line.watches)
         await self.edges.last_send(LAST_SEND_SECONDS)
         if self._page is not None:
             await self._page.stop()

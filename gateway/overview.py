@@ -68,6 +68,7 @@ class Overview:
                 "readings_per_second": self._readings_per_second(),
                 "last_progress_seconds": app.clock.monotonic() - app.pipeline.last_progress,
             },
+            "analysis": list(app.lanes.standing()),
             "incidents": {"open": len(app.incidents.open)},
             "counters": app.counts.as_dict(),
         }
@@ -221,6 +222,11 @@ class Overview:
         yield Figure("outbox_commits", "commits since the start", app.outbox.commits, kind="counter")
         yield Figure("outbox_bytes", "bytes in use", self._database["bytes"])
         yield Figure("outbox_allowed_bytes", "bytes it may use now", self._database["allowed"])
+        for slow in app.lanes.standing():
+            labels = (("watch", str(slow["watch"])),)
+            yield Figure("analysis_behind", "items a slow detector is behind", slow["behind"], labels)
+            yield Figure("analysis_seconds", "computing time of a slow detector", slow["computed_seconds"], labels, "counter")
+            yield Figure("analysis_skipped", "rows over a slow detector's budget", slow["rows_skipped"], labels, "counter")
         for name in app.edges.sources:
             if (skew := app.devices.skew_seconds(name)) is not None:
                 yield Figure("source_clock_skew_seconds", "the device's clock against the gateway's", skew, (("source", name),))

@@ -132,6 +132,14 @@ class FrameWatchOptions(WatchOptions):
     valid_for: Duration = Field("1m", description="how long a last value stands for its tag; afterwards it is missing")  # type: ignore[assignment]
 
 
+class RationedWatchOptions(FrameWatchOptions):
+    """For slow detectors of frames that may become too dear: see `Rationed`."""
+
+    budget: Duration = Field(  # type: ignore[assignment]
+        "100ms", gt=0, le=1, description="computing time it may use per second; rows beyond it are skipped, counted and told"
+    )
+
+
 class Filter(StrictModel):
     """Which events a destination wants; all given parts must hold."""
 

@@ -83,6 +83,18 @@ class Tunable(Protocol):
         """From now on this condition's threshold is the configured one times `factor`, at least 1; told at the start and on each change."""
 
 
+@runtime_checkable
+class Rationed(Protocol):
+    """What a slow detector may have beside `Detector`, if its options are `RationedWatchOptions`: it is told what it was not given.
+
+    The engine measures how long it computes on the analysis thread; the detector itself has no clock, so within the budget, and in
+    a backtest, its findings depend on the input alone.
+    """
+
+    def skip(self, frame: Frame) -> None:
+        """These rows came when its budget was used up: neither scored nor learnt, only counted."""
+
+
 def _ignored(_usage: Usage) -> None:
     return None
 

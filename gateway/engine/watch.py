@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.settings import IncidentSettings, WatchSettings
-from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Frame, Record, StateError, Tag, Waveform
+from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Frame, Rationed, Record, StateError, Tag, Waveform
 from gateway.engine.align import Aligner
 from gateway.engine.gate import Gate
 from gateway.engine.snapshot import Snapshots
@@ -49,6 +49,7 @@ class Watch:
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
             for machine in dict.fromkeys(tag.machine for tag in settings.tags)
         }
+        self.machines = max(1, len(self._of_machine))
         self._machine_of = {tag.index: tag.machine for tag in settings.tags}
         self.records = frozenset(record.path for record in settings.records)
         self._aligners: dict[str, Aligner] = {}
@@ -110,6 +111,11 @@ class Watch:
         except Exception as exc:
             exc.add_note(f"watch {self.name} ({self.settings.plugin.name}) looking at a {type(item).__name__}")
             raise
+
+    def skip(self, frame: Frame) -> None:
+        """Its budget is used up; called where `process` is."""
+        if isinstance(self.detector, Rationed):
+            self.detector.skip(frame)
 
     def dump(self) -> bytes | None:
         """The detector's state, with what it was told; None while it is not built. Called where `process` is."""

@@ -26,6 +26,7 @@ class View(Protocol):
         destinations  [{name, kind, state, since, why, breaker: closed|open|half_open, backlog, delivered, parked}]
         outbox        {events, bytes, max_bytes, oldest_seconds}
         pipeline      {queue, readings_per_second, last_progress_seconds}
+        analysis      [{watch, behind, computed_seconds, budget_seconds, rows_skipped}], of the slow detectors
         incidents     {open}
         counters      {name: count}
         """

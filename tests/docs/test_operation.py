@@ -36,6 +36,7 @@ def exported() -> set[str]:
         pipeline=SimpleNamespace(inboxes={}, last_progress=0.0),
         outbox=SimpleNamespace(commits=0),
         edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}, sources={"press-07": None}),
+        lanes=SimpleNamespace(standing=lambda: [{"watch": "river-1", "behind": 0, "computed_seconds": 0.0, "rows_skipped": 0}]),
         devices=SimpleNamespace(skew_seconds=lambda name: 0.0),
     )
     overview = Overview(app)

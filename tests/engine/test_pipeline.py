@@ -64,7 +64,8 @@ class Rig:
         self.fed += 1
 
     def lanes(self, tasks: asyncio.TaskGroup) -> Lanes:
-        lanes = Lanes(tasks, self.snapshots, found=self.pipeline.found, counts=self.counts, files=ThreadPoolExecutor(1))
+        files = ThreadPoolExecutor(1)
+        lanes = Lanes(tasks, self.snapshots, found=self.pipeline.found, counts=self.counts, files=files, clock=self.clock)
         self.pipeline.lane = lanes.get
         lanes.build(self.line.watches)
         return lanes
