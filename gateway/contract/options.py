@@ -96,7 +96,7 @@ class TagOptions(StrictModel):
     heartbeat: Duration = Field("1m", description="an unchanged value is passed on at least this often")  # type: ignore[assignment]
     stuck_after: Duration | None = Field(None, description="a value that has not moved at all for this long is bad")
     max_step: float | None = Field(
-        None, gt=0, description="largest believable change between two readings: what jumps further is bad until a second reading agrees with it"
+        None, gt=0, description="largest believable change between two readings: what jumps further is bad until a second one agrees"
     )
     writable: Range | None = Field(
         None, description="`lineside write` may set it, within these limits, in engineering units; without, the tag is never written"

@@ -97,7 +97,7 @@ _REMEMBERED = (
 def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
     """(all readings in engineering units, those that go on to detectors).
 
-    The first part is what the page and the evidence show; the second has only good readings that moved or are due.
+    The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
