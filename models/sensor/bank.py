@@ -50,6 +50,7 @@ from models.sensor.settings import (
     BACK,
     COARSE,
     DAY_NS,
+    EXACT,
     FAR,
     FEW,
     GAP_INTERVALS,
@@ -86,6 +87,7 @@ Ints = NDArray[np.int64]
 GAUGE, COUNTER, STATE = range(3)
 _OTHER = (Quality.BAD_RANGE, Quality.BAD_STUCK, Quality.BAD_SPIKE, Quality.BAD_DEVICE)
 """Not `bad`: these have a trouble of their own, and what a device refuses is told as the device's."""
+_IS_BAD = np.array([quality >= BAD_QUALITY and quality not in _OTHER for quality in range(256)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,9 @@ class Bank:
         now = c.now[:, row]
         newest = c.times[NEWEST, row]
         dt = np.where(newest > 0, (t_ns - newest) * 1e-9, 0.0)
-        self._present(now, row, newest, alive)
+        absent = self._present(now, row, newest, alive)
         good = (quality < BAD_QUALITY) & (np.abs(x) <= LARGEST)
-        bad = (quality >= BAD_QUALITY) & ~np.isin(quality, _OTHER)
+        bad = _IS_BAD[quality]
         outside = quality == Quality.BAD_RANGE
         heard = quality != Quality.BAD_DEVICE
         now[BAD_SHARE] = np.where(heard, share(now[BAD_SHARE], bad, dt, self.settings.window, MOST_WEIGHT), now[BAD_SHARE])
@@ -144,7 +146,7 @@ class Bank:
         self._turn(now, row, t_ns)
         c.now[:, row] = now
         c.times[NEWEST, row] = t_ns
-        return self._judge(row, t_ns, self._look(now, row, t_ns, quality, good, bad, outside, rests))
+        return self._judge(row, t_ns, self._look(now, row, t_ns, quality, good, np.stack([bad, outside, absent]), rests))
 
     def missing(self, rows: Rows, alive: Floats, t_ns: Ints) -> Rows:
         """Which of these tags are missing and not told to be, at the alive times of their machines."""
@@ -175,12 +177,13 @@ class Bank:
         now[LONGEST] = np.where(active[GAP], np.inf, now[LONGEST])  # it does not come regularly any more
         c.now[:, rows] = now
 
-    def _present(self, now: Floats, row: Rows, newest: Ints, alive: Floats) -> None:
-        """It is there: how long was it away while its machine was alive, and from when on is it missing?"""
+    def _present(self, now: Floats, row: Rows, newest: Ints, alive: Floats) -> Flags:
+        """It is there: how long was it away while its machine was alive, and from when on is it missing? bool[n]: it was missing."""
+        absent: Flags = now[DUE] < alive
         known = newest > 0
         away = np.where(known, alive - now[SEEN], 0.0)
         learnt = known & ~self.columns.active[GAP, row]
-        weight = np.maximum(SLOW, 1.0 / (now[COUNT] + 1.0))
+        weight = np.maximum(SLOW, 1.0 / np.maximum(now[COUNT], 1.0))
         now[INTERVAL] += np.where(learnt, weight * (away - now[INTERVAL]), 0.0)
         now[LONGEST] = np.where(learnt, np.maximum(now[LONGEST], away), now[LONGEST])
         now[SEEN] = alive
@@ -188,6 +191,7 @@ class Bank:
         limit = np.maximum(np.maximum(GAP_INTERVALS * now[INTERVAL], GAP_LONGEST * now[LONGEST]), GAP_SECONDS)
         ripe = (self.columns.stretch[row] > 0) & regular
         now[DUE] = np.where(ripe, alive + limit, np.inf)
+        return absent
 
     def _value(self, now: Floats, row: Rows, t_ns: Ints, x: Floats) -> None:
         """A good value: is it a spike, does it move, how much?"""
@@ -254,7 +258,8 @@ class Bank:
     def _block(self, now: Floats, coarse: Flags) -> None:
         """A block of moves is complete: what divides them all?"""
         step = np.log2(np.maximum(now[STEP], 5e-324))
-        matters = (now[HIGH] - now[LOW] >= LEVELS * now[STEP]) & (step >= now[USUAL_SIZE])
+        known = now[STEP] > 2 * EXACT * np.maximum(np.abs(now[HIGH]), np.abs(now[LOW]))
+        matters = known & (now[HIGH] - now[LOW] >= LEVELS * now[STEP]) & (step >= now[USUAL_SIZE] - 1.0)
         now[BLOCK_STEP] = np.where(matters, step, -np.inf)
         now[NEW_STEP] = np.where(coarse, now[NEW_STEP], np.minimum(now[NEW_STEP], step))
         now[[STEP, IN_BLOCK]] = 0.0
@@ -288,9 +293,7 @@ class Bank:
         found: Flags = (kind == GAUGE) & (stretch > 0) & (now[MOVES] >= BLOCK) & (now[RUN] <= EACH)
         return found
 
-    def _look(
-        self, now: Floats, row: Rows, t_ns: Ints, quality: NDArray[np.uint8], good: Flags, bad: Flags, outside: Flags, rests: Flags
-    ) -> Look:
+    def _look(self, now: Floats, row: Rows, t_ns: Ints, quality: NDArray[np.uint8], good: Flags, marked: Flags, rests: Flags) -> Look:
         c, o = self.columns, self.settings
         kind, stretch, moved = self.kind[row], c.stretch[row], c.times[MOVED, row]
         known = stretch > 0
@@ -304,7 +307,7 @@ class Bank:
         never = np.zeros(len(row), dtype=np.bool_)
         wrong = np.stack([now[BAD_SHARE] >= o.bad_share, now[RANGE_SHARE] >= o.bad_share, frozen | flat, quiet, coarse, spikes, never])
         still = wrong.copy()
-        still[BAD], still[RANGE] = bad, outside
+        still[[BAD, RANGE, GAP]] = marked
         still[STUCK] = frozen | (good & (now[STILL] >= RESTS))
         still[QUIET_T] = good & (now[SIZE] < now[OLD_SIZE] - QUIET_STILL)
         still[SPIKES] = now[RATE] >= rate_limit(now) / 2

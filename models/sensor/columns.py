@@ -25,7 +25,7 @@ DUE          alive time from which the tag is missing; infinite: nobody can tell
 STILL        readings since the last move; RUN: usual readings per move; MOVES: how many there were
 SIZE         mean log2 of the last moves; USUAL_SIZE: over `memory`
 STEP         common divisor of the moves in this block, IN_BLOCK: how many, LOW and HIGH: of the values
-BLOCK_STEP   log2 of the last block's divisor if it spans enough levels of it and it is no less than a usual move; else -inf
+BLOCK_STEP   log2 of the last block's divisor if it spans enough levels of it and it is no less than half of a usual move; else -inf
 RATE         spikes, each fading over an hour
 OLD_*, NEW_* extremes in earlier stretches of `warm_up`, fading over `memory`, and in this one: longest stretch without a move,
              smallest SIZE, finest STEP (log2), highest RATE

@@ -43,6 +43,8 @@ def nth(group: Positions, counted: NDArray[np.bool_]) -> Positions:
     >>> nth(np.array([0, 1, 0, 0]), np.array([True, True, False, True])).tolist()
     [1, 1, 1, 2]
     """
+    if alone(group):
+        return counted.astype(np.intp)
     order = np.argsort(group, kind="stable")
     ordered = group[order]
     total = np.cumsum(counted[order])
@@ -59,6 +61,8 @@ def pieces(number: Positions) -> list[Positions]:
     >>> [piece.tolist() for piece in pieces(np.array([2, 1, 2]))]
     [[1], [0, 2]]
     """
+    if (number == number[0]).all():
+        return [np.arange(len(number))]
     order = np.argsort(number, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
 
