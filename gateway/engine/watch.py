@@ -93,6 +93,8 @@ class Watch:
         found: list[Batch | Frame] = [mine] if Batch in self.takes else []
         for aligner in self._aligners.values():
             rows = np.isin(mine.tag, aligner.tags)
+            if self.everything:
+                rows &= mine.good
             frame = aligner.add(mine.select(rows)) if rows.any() else None
             if frame is not None:
                 found.append(frame)

@@ -145,7 +145,19 @@ def test_after_a_reload_what_was_remembered_stays() -> None:
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 times = st.one_of(st.integers(NOW_NS - 100 * SECOND, NOW_NS), st.integers(0, 2**62))
 readings = st.lists(st.tuples(st.integers(0, 4), times, numbers, st.sampled_from([GOOD, 1, BAD, 17])), max_size=40)
-TAGS = ({}, {"scale": 3.0, "offset": 1.0}, {"range": (-10, 10), "stuck_after": "3s"}, {"deadband": 2.0, "heartbeat": "20s"}, {"max_step": 4.0})
+TAGS = (
+    {},
+    {"scale": 3.0, "offset": 1.0},
+    {"range": (-10, 10), "stuck_after": "3s"},
+    {"deadband": 2.0, "heartbeat": "20s"},
+    {"max_step": 4.0},
+)
+    {},
+    {"scale": 3.0, "offset": 1.0},
+    {"range": (-10, 10), "stuck_after": "3s"},
+    {"deadband": 2.0, "heartbeat": "20s"},
+    {"max_step": 4.0},
+)
 
 
 @given(readings, st.lists(st.integers(0, 40), max_size=3))
