@@ -152,12 +152,6 @@ TAGS = (
     {"deadband": 2.0, "heartbeat": "20s"},
     {"max_step": 4.0},
 )
-    {},
-    {"scale": 3.0, "offset": 1.0},
-    {"range": (-10, 10), "stuck_after": "3s"},
-    {"deadband": 2.0, "heartbeat": "20s"},
-    {"max_step": 4.0},
-)
 
 
 @given(readings, st.lists(st.integers(0, 40), max_size=3))
