@@ -95,6 +95,9 @@ class TagOptions(StrictModel):
     deadband: float = Field(0.0, ge=0, description="changes smaller than this are not passed on, in engineering units")
     heartbeat: Duration = Field("1m", description="an unchanged value is passed on at least this often")  # type: ignore[assignment]
     stuck_after: Duration | None = Field(None, description="a value that has not moved at all for this long is bad")
+    max_step: float | None = Field(
+        None, gt=0, description="largest believable change between two readings: what jumps further is bad until a second one agrees"
+    )
     writable: Range | None = Field(
         None, description="`lineside write` may set it, within these limits, in engineering units; without, the tag is never written"
     )

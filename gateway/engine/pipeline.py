@@ -150,11 +150,10 @@ class Pipeline:
         if len(passed) < len(everything):
             self._count_bad(everything)
         line.history.add(everything)
-        if not len(passed):
-            return
         for watch in line.watches:
-            if watch.detector is not None:
-                for item in watch.items(passed, line.table):
+            batch = everything if watch.everything else passed
+            if watch.detector is not None and len(batch):
+                for item in watch.items(batch, line.table):
                     self._look(watch, item)
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:

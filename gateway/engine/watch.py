@@ -42,6 +42,7 @@ class Watch:
             frozenset([tag.path for tag in settings.tags] + [record.path for record in settings.records]),
         )
         self.slow = settings.plugin.slow
+        self.everything = settings.plugin.everything
         self.detector: Detector | None = None
         self._words: deque[Callable[[Detector], None]] = deque()
         self.fit(table_size)
@@ -78,7 +79,10 @@ class Watch:
                     self._aligners[machine] = Aligner(machine, tags, every=options.every, valid_for=options.valid_for)
 
     def items(self, batch: Batch, table: Table) -> list[Batch | Frame]:
-        """What of a batch concerns this detector, in the shape it takes."""
+        """What of a batch concerns this detector, in the shape it takes.
+
+        batch   what the stages passed on, or everything they saw, as `everything` says
+        """
         allowed = self._open(table)
         if allowed is None:
             mine = batch
@@ -90,6 +94,8 @@ class Watch:
         found: list[Batch | Frame] = [mine] if Batch in self.takes else []
         for aligner in self._aligners.values():
             rows = np.isin(mine.tag, aligner.tags)
+            if self.everything:
+                rows &= mine.good
             frame = aligner.add(mine.select(rows)) if rows.any() else None
             if frame is not None:
                 found.append(frame)
