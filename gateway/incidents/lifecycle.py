@@ -16,6 +16,7 @@ from itertools import count
 
 from gateway.contract import Clock, Finding, State
 from gateway.incidents.incident import Change, Incident, Phase
+from gateway.incidents.rates import Rates
 
 REVIEW_SECONDS = 1.0
 """How often it is looked whether something is still withheld."""
@@ -64,6 +65,7 @@ class Incidents:
 
     def __init__(self, clock: Clock, make_id: Callable[[str, str, int], str], *, evidence_seconds: float) -> None:
         self._clock, self.make_id, self.evidence_seconds = clock, make_id, evidence_seconds
+        self.rates = Rates(clock)
         self._tracks: dict[tuple[str, str], _Track] = {}
         self._timers: list[tuple[float, int, tuple[str, str]]] = []
         self._ticket = count()
@@ -187,6 +189,7 @@ class Incidents:
             hold_seconds=hold,
         )
         incident.take(finding)
+        self.rates.activated(key)
         track = self._tracks[key] = _Track(incident, rule)
         left = hold - (finding.t_ns - since_ns) / 1e9
         if left <= 0:
@@ -236,6 +239,7 @@ class Incidents:
 
     def _raise(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
         incident = track.incident
+        self.rates.raised()
         incident.state, incident.raised_ns, incident.changed_ns = "open", t_ns, self._clock.now_ns()
         incident.events += 1
         track.raise_at = None
@@ -249,6 +253,7 @@ class Incidents:
         if not incident.active:
             incident.active, track.clear_at = True, None
             incident.occurrences += 1
+            self.rates.activated(key)
         incident.take(finding)
         if incident.state != "open":
             # Withheld, and worse now: what withholds a warning may not withhold what is critical.

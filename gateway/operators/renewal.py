@@ -54,6 +54,8 @@ class Renewal:
             return f"{NOT_DONE}{_nobody(request, watches)}"
         if any(each.watch.detector is None for each in these):
             return None
+        # Who asks for a machine means those that learn it; who names a watch wants to know that it does not.
+        these = [each for each in these if isinstance(each.watch.detector, Learner)] or these
         done, refused = [], []
         for each in these:
             try:
