@@ -35,7 +35,7 @@ def add(state_dir: Path, what: str, duration: str, *, by: str | None, why: str, 
             raise Refused(f"{len(here)} shelves are in use, which is as many as there may be; end some of them (lineside shelve list)")
         for old in here:
             if old.name == shelf.name:
-                shelves.remove(connection, old, who=who, what="shelf replaced", now_ns=now_ns)
+                shelves.remove(connection, old, who=f"{who} (command)", what="shelf replaced", now_ns=now_ns)
         shelf = shelves.add(connection, shelf)
         before, after = "", f"shelf {shelf.number} until {when(shelf.until_ns)}{', also critical' if critical else ''}"
         audit(connection, who=f"{who} (command)", what=f"shelved: {why}", name=shelf.name, before=before, after=after, now_ns=now_ns)

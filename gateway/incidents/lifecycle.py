@@ -79,8 +79,9 @@ class Incidents:
     @property
     def waiting(self) -> list[tuple[Incident, str]]:
         """What is withheld, and why."""
-        tracks = [self._tracks[key] for key in self._waiting if key in self._tracks]
-        return [(track.incident, track.waits or track.incident.withheld) for track in tracks]
+        tracks = [self._tracks[key] for key in sorted(self._waiting) if key in self._tracks]
+        found = [(track.incident, track.waits or (track.incident.withheld and self.withhold(track.incident))) for track in tracks]
+        return [(incident, why) for incident, why in found if why]
 
     @property
     def open(self) -> list[Incident]:
@@ -227,12 +228,10 @@ class Incidents:
         """Whether what was withheld may be told now."""
         for key in sorted(self._waiting):
             track, now_ns = self._tracks.get(key), self._clock.now_ns()
-            if track is None:
+            if track is None or not (track.waits or track.incident.withheld):
                 self._waiting.discard(key)
             elif track.incident.state == "pending":
                 yield from self._ripe(key, track, now_ns)
-            elif not track.incident.withheld:
-                self._waiting.discard(key)
             elif not self.withhold(track.incident):
                 self._waiting.discard(key)
                 yield self._update(track.incident, now_ns, track.incident.withheld)
@@ -306,7 +305,8 @@ class Incidents:
             return [self._clear(key, track, now_ns)]
         if track.evidence_at == due:
             track.evidence_at = None
-            return [self._changed(key, track.incident, now_ns, "evidence")]
+            # Later there are no readings of then any more: what was withheld so long is told without.
+            return [] if self.withhold(track.incident) else [self._update(track.incident, now_ns, "evidence")]
         return []
 
     def _set(self, track: _Track, key: tuple[str, str], timer: str, due: float) -> None:

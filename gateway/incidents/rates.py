@@ -22,6 +22,7 @@ class Rates:
         self._clock = clock
         self._raised: deque[float] = deque(maxlen=_MOST)
         self._begun: dict[tuple[str, str], deque[float]] = {}
+        self._looked = clock.monotonic()
 
     def raised(self) -> None:
         """An incident was told."""
@@ -31,7 +32,9 @@ class Rates:
         """(machine, condition) began, told or not."""
         now = self._clock.monotonic()
         if len(self._begun) >= _MOST and key not in self._begun:
-            self._begun = {known: times for known, times in self._begun.items() if now - times[-1] <= CHATTER_SECONDS}
+            if now - self._looked >= CHATTER_SECONDS:  # not for each of a storm
+                self._looked = now
+                self._begun = {known: times for known, times in self._begun.items() if now - times[-1] <= CHATTER_SECONDS}
             if len(self._begun) >= _MOST:
                 return
         self._begun.setdefault(key, deque(maxlen=CHATTER_LEAST)).append(now)

@@ -11,7 +11,7 @@ from gateway.contract import Clock
 from gateway.engine.shadow import Shadow
 from gateway.engine.watch import Watch
 from gateway.operators.progress import Progress
-from gateway.operators.renewal import Renewal
+from gateway.operators.renewal import NOT_DONE, Renewal, ready
 from gateway.operators.shelving import Shelving
 from gateway.outbox import requests, shadow, shelves
 from gateway.outbox.requests import Request
@@ -60,9 +60,13 @@ class Desk:
         self.progress.look(self._watches())
 
     async def _serve(self, request: Request, renewal: Renewal) -> None:
-        answer = await renewal.do(request, self._watches())
-        if answer is None:
+        if not ready(request, self._watches()):
             return
+        if request.answer == requests.BEGUN:
+            answer = f"{NOT_DONE}the gateway ended while it did this; look whether it runs, and ask again"
+        else:
+            await self._outbox.insist(partial(requests.begin, request=request))
+            answer = await renewal.do(request, self._watches())
         await self._outbox.insist(partial(requests.answer, request=request, text=answer, now_ns=self._clock.now_ns()))
         facts = {"what": request.name, "who": request.who, "why": request.why, "answer": answer}
         log.info(request.what, extra={"fields": facts})

@@ -41,19 +41,22 @@ def meant(request: Request, watches: Sequence[Watch]) -> list[Meant]:
     return found
 
 
+def ready(request: Request, watches: Sequence[Watch]) -> bool:
+    """False: a detector that is meant is not built yet."""
+    return all(each.watch.detector is not None for each in meant(request, watches))
+
+
 class Renewal:
     """renewed   told which watch got another detector object, which knows no factors yet"""
 
     def __init__(self, lanes: Lanes, renewed: Callable[[Watch], None]) -> None:
         self._lanes, self._renewed = lanes, renewed
 
-    async def do(self, request: Request, watches: Sequence[Watch]) -> str | None:
-        """What was done, for people, begins with `NOT_DONE` if it was nothing; None: a detector is not built yet, ask again."""
+    async def do(self, request: Request, watches: Sequence[Watch]) -> str:
+        """What was done, for people; begins with `NOT_DONE` if it was nothing. Their detectors are built, see `ready`."""
         these = meant(request, watches)
         if not these:
             return f"{NOT_DONE}{_nobody(request, watches)}"
-        if any(each.watch.detector is None for each in these):
-            return None
         # Who asks for a machine means those that learn it; who names a watch wants to know that it does not.
         these = [each for each in these if isinstance(each.watch.detector, Learner)] or these
         done, refused = [], []

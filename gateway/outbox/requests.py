@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gateway.outbox.audit import audit
 
+BEGUN = "begun"
 MOST = 10_000
 """The newest that are kept."""
 
@@ -58,6 +59,11 @@ def pending(connection: sqlite3.Connection) -> list[Request]:
 def one(connection: sqlite3.Connection, number: int) -> Request | None:
     row = connection.execute(f"SELECT {_COLUMNS} FROM request WHERE number=?", (number,)).fetchone()
     return Request(*row) if row else None
+
+
+def begin(connection: sqlite3.Connection, request: Request) -> None:
+    """Somebody does it now. If that ends the gateway, the next start must not do it again and again."""
+    connection.execute("UPDATE request SET answer=? WHERE number=? AND done_ns=0", (BEGUN, request.number))
 
 
 def answer(connection: sqlite3.Connection, request: Request, text: str, now_ns: int) -> None:

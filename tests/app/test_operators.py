@@ -22,7 +22,9 @@ from gateway.config import Settings
 from gateway.config.settings import WatchSettings
 from gateway.contract import Batch, DetectorPlugin, Finding, Learning, Severity, State, StateError, WatchOptions
 from gateway.operators import desk, progress
+from gateway.outbox import requests
 from gateway.outbox.database import FILE_NAME
+from gateway.outbox.requests import Request
 
 Command = Callable[..., Coroutine[Any, Any, Result]]
 WARM_UP = 5
@@ -114,6 +116,11 @@ async def metric(site: Any, app: App, name: str) -> float:
 def audit(site: Any) -> list[tuple[str, ...]]:
     with closing(sqlite3.connect(site.state / FILE_NAME)) as connection:
         return connection.execute("SELECT who, what, name FROM audit ORDER BY number").fetchall()
+
+
+def answers(site: Any) -> list[str]:
+    with closing(sqlite3.connect(site.state / FILE_NAME)) as connection:
+        return [text for (text,) in connection.execute("SELECT answer FROM request ORDER BY number")]
 
 
 class TestShelve:
@@ -227,6 +234,31 @@ class TestLearning:
         assert "the next start does" in done.output
         async with site.run(counting()) as app:
             await site.until(lambda: (known := app.desk.progress.of("oil")) is not None and known.share <= 0)
+
+    async def test_what_ended_the_gateway_is_not_done_again(self, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        called = threading.Event()
+
+        def bug(*_: Any, **__: Any) -> None:
+            called.set()
+            raise ZeroDivisionError("a bug in a detector")
+
+        def ask() -> None:
+            with closing(sqlite3.connect(site.state / FILE_NAME, timeout=5)) as connection:
+                requests.add(connection, Request(0, "forget", "", "press-07", "", "Eva", "test", 1))
+                connection.commit()
+
+        async def until_it_ends() -> None:
+            async with site.run(counting()):
+                await asyncio.to_thread(ask)
+                await site.until(called.is_set)
+
+        monkeypatch.setattr(Counting, "forget", bug)
+        with pytest.raises(ExceptionGroup):
+            await until_it_ends()
+        async with site.run(counting()):
+            await site.until(lambda: len(audit(site)) == 1)
+        assert audit(site) == [("Eva", "forget: test", "press-07")]
+        assert answers(site)[0].startswith("not done: the gateway ended")
 
 
 class TestShadow:

@@ -349,6 +349,18 @@ class TestWithheld:
         assert await life.wait(10) == []
         assert await life.wait(40) == ["raised"]
 
+    async def test_one_that_begins_anew_must_hold_anew(self) -> None:
+        life = Life(Rule("limit-1", "limit", hold=60.0, clear_after=0.0))
+        self.shelved(life)
+        life.active()
+        assert await life.wait(61) == []
+        life.over()
+        life.active()
+        assert life.incidents.waiting == []
+        self.unshelved(life)
+        assert await life.wait(10) == []
+        assert await life.wait(50) == ["raised"]
+
     async def test_what_becomes_critical_is_told_at_once_unless_the_shelf_is_for_that_too(self) -> None:
         life = Life()
         self.shelved(life)
@@ -363,8 +375,8 @@ class TestWithheld:
         assert life.active() == ["raised"]
         self.shelved(life)
         assert life.active(severity=Severity.ERROR) == ["noted"]
-        assert await life.wait(31) == ["noted"]
-        assert life.numbers == [1, 1, 1]
+        assert await life.wait(31) == []
+        assert life.numbers == [1, 1]
         assert life.over() == ["cleared"]
         self.unshelved(life)
         assert await life.wait(10) == []
