@@ -24,7 +24,8 @@ watch_option = click.option("--watch", metavar="NAME", help="only this watch; de
 def shelve(what: str, duration: str | None, by: str | None, why: str | None, critical: bool, as_json: bool, state_dir: Path) -> None:
     """Tell nobody of an alarm for a while.
 
-    `lineside shelve list` lists what is shelved. MACHINE/CONDITION as the incident has them, with * and ? as wildcards (in quotes). What still holds when the time is over is told then.
+    `lineside shelve list` lists what is shelved. MACHINE/CONDITION as the incident has them, with * and ? as wildcards (in quotes).
+    What still holds when the time is over is told then.
     What is critical is told all the same without --critical. The gateway may run.
     """
     from gateway.commands import shelve as command

@@ -10,6 +10,7 @@ from gateway.contract import Severity
 from gateway.outbox.audit import audit
 
 LONGEST_SECONDS = 7 * 86_400.0
+_LONGEST_NS = int(LONGEST_SECONDS * 1e9)
 MOST = 500
 """At a time."""
 
@@ -48,18 +49,22 @@ def add(connection: sqlite3.Connection, shelf: Shelf) -> Shelf:
 
 
 def those(connection: sqlite3.Connection, now_ns: int) -> list[Shelf]:
-    """That are not over, the one that ends first first."""
-    columns = ", ".join(Shelf._fields)
-    rows = connection.execute(f"SELECT {columns} FROM shelf WHERE until_ns>? ORDER BY until_ns, number", (now_ns,))
-    return [Shelf(number, machine, condition, bool(critical), *rest) for number, machine, condition, critical, *rest in rows]
+    """That are not over, the one that ends first first. One that would end later than any may (a clock was set back) is over."""
+    return [shelf for shelf in _all(connection) if now_ns < shelf.until_ns <= now_ns + _LONGEST_NS]
 
 
 def expire(connection: sqlite3.Connection, now_ns: int) -> list[Shelf]:
     """Take away those that are over, with a line in the audit; returns them."""
-    over = [shelf for shelf in those(connection, 0) if shelf.until_ns <= now_ns]
+    here = those(connection, now_ns)
+    over = [shelf for shelf in _all(connection) if shelf not in here]
     for shelf in over:
         remove(connection, shelf, who="the gateway", what="shelf expired", now_ns=now_ns)
     return over
+
+
+def _all(connection: sqlite3.Connection) -> list[Shelf]:
+    rows = connection.execute(f"SELECT {', '.join(Shelf._fields)} FROM shelf ORDER BY until_ns, number")
+    return [Shelf(number, machine, condition, bool(critical), *rest) for number, machine, condition, critical, *rest in rows]
 
 
 def remove(connection: sqlite3.Connection, shelf: Shelf, *, who: str, what: str, now_ns: int) -> None:

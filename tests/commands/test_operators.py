@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.commands import renew
 from gateway.incidents import Incident
-from gateway.outbox import requests, shelves
+from gateway.outbox import requests
 from gateway.outbox.append import IncidentRow, append
 from gateway.outbox.database import open_database
 from gateway.outbox.ledger import seen_alive
@@ -97,7 +97,7 @@ def test_a_shelf_without_an_end_or_a_reason_is_refused(
     result = command("shelve", *arguments)
     assert result.exit_code == 2
     assert said in result.output
-    assert shelves.those(file, 0) == []
+    assert file.execute("SELECT count(*) FROM shelf").fetchone() == (0,)
 
 
 def test_a_shelf_that_is_not_there_is_refused_with_those_that_are(command: Command, file: sqlite3.Connection) -> None:
@@ -106,7 +106,7 @@ def test_a_shelf_that_is_not_there_is_refused_with_those_that_are(command: Comma
     result = command("unshelve", "7")
     assert (result.exit_code, result.output) == (1, "there is no shelf 7, or its time is over; there are 1 (press-07/*)\n")
     assert command("unshelve", "1").exit_code == 0
-    assert shelves.those(file, 0) == []
+    assert file.execute("SELECT count(*) FROM shelf").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(
