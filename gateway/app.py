@@ -24,6 +24,8 @@ from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.feedback.lessons import Lessons
 from gateway.incidents import Incidents, Rule
+from gateway.operators.desk import Desk
+from gateway.operators.renewal import Renewal
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import state_lock
 from gateway.outbox.losses import Losses
@@ -63,6 +65,8 @@ class App:
         )
         self._builder = EventBuilder(settings.site.urn)
         self.incidents = Incidents(self.clock, self._builder.incident_id, evidence_seconds=settings.incidents.after)
+        self.desk = Desk(self.outbox, self.clock, lambda: self.pipeline.line.watches)
+        self.incidents.withhold = self.desk.shelving.why
         self._losses = Losses(self.clock)
         self._notifier = notifier or Notifier()
         self._fed = 0.0
@@ -117,6 +121,7 @@ class App:
             devices=self.devices,
             inboxes=inboxes,
         )
+        await self.desk.open()
         await restore(
             self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
         )
@@ -135,6 +140,7 @@ class App:
         self.lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files, clock=self.clock)
         self.pipeline.lane = self.lanes.get
         self._lessons = Lessons(self.outbox, self.clock, lambda: self.pipeline.line.watches)
+        self._renewal = Renewal(self.lanes, self._lessons.renewed)
         self.edges = Edges(
             tasks,
             self.pipeline,
@@ -159,6 +165,7 @@ class App:
         await self.lanes.start(watches)
         await self._lessons.apply_all()
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
+        core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.edges.apply(self.settings)
         await self._open_page()
         self._tell_ready()
@@ -184,6 +191,7 @@ class App:
         old, self.settings, self.pipeline.line = self.settings, settings, line
         self._adopt(settings, line)
         self.devices.configure(settings.sources)
+        self.pipeline.shadow.keep(line.watches)
         await self.lanes.start(line.watches)
         await self._lessons.apply_all()
         self._retire(line)
@@ -282,6 +290,7 @@ class App:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._acceptance.commit()
+                await self.desk.close(self.pipeline.shadow)
                 await self.outbox.tidy(self._losses, 0)
         except TimeoutError:
             log.error("the last findings were not written", extra={"fields": {"why": self.outbox.refused or "no time"}})

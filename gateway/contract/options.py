@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from gateway.contract.windows import PATTERN, window
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LONGEST = 10 * 366 * 86400.0
@@ -66,6 +68,19 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _window(text: str) -> str:
+    window(text)
+    return text
+
+
+WeekWindow = Annotated[
+    str,
+    AfterValidator(_window),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["sat 06:00-14:00", "daily 02:00-02:30"]}),
+]
+"""A window of the week in plant time, see `windows.py`."""
 
 
 class SourceOptions(StrictModel):
@@ -125,6 +140,10 @@ class WatchOptions(StrictModel):
     settle: Duration = Field("0s", description="and for this long after it began to hold")  # type: ignore[assignment]
     hold: Duration | None = Field(None, description="raise only after the condition held this long")
     clear_after: Duration | None = Field(None, description="close the incident after the condition was over this long")
+    blackout: Annotated[list[WeekWindow], BeforeValidator(_one_or_many, json_schema_input_type=WeekWindow | list[WeekWindow])] = Field(
+        default_factory=list, description="windows in plant time in which it neither looks nor learns, and raises nothing; one or a list"
+    )
+    shadow: bool = Field(False, description="on trial: it computes, learns and is counted, and raises nothing")
     feedback: FeedbackOptions | None = Field(None, description="let verdicts move its thresholds, within these bounds; default: never")
 
 

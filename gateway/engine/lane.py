@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from math import inf, isfinite
 
-from gateway.contract import Batch, Clock, Detector, Finding, Frame, Json, RationedWatchOptions, Waveform
+from gateway.contract import Batch, Clock, Detector, Finding, Frame, Json, RationedWatchOptions, StateError, Waveform
 from gateway.engine.ration import Ration
 from gateway.engine.snapshot import Snapshots
 from gateway.engine.watch import Watch, build_detector
@@ -19,6 +19,8 @@ from gateway.telemetry.counts import Counts
 log = logging.getLogger("lineside")
 QUEUE = 64
 """Items a slow detector may be behind, of each of its machines; beyond, its oldest are dropped and counted."""
+_BEFORE = ".before"
+"""No watch has such a name."""
 
 
 class SlowLane:
@@ -157,20 +159,48 @@ class Lanes:
 
     async def save(self, watches: Iterable[Watch]) -> None:
         """Every detector's state to disk. A disk that refuses keeps the old states; it is told once."""
-        loop = asyncio.get_running_loop()
         for watch in watches:
-            lane = self.get(watch.name)
-            state = await lane.dump() if lane else watch.dump()
-            if state is None:
-                continue
             try:
-                await loop.run_in_executor(self._files, self._snapshots.save, watch.name, state)
+                await self._keep(watch.name, await self._dump(watch))
             except OSError as exc:
                 if not self._refused:
                     log.error("detector states cannot be saved", extra={"fields": {"why": exc.strerror, "watch": watch.name}})
                 self._refused = True
                 return
         self._refused = False
+
+    async def change(self, watch: Watch, word: Callable[[Detector], None]) -> None:
+        """Have it told to the detector on its thread. The state of before is kept beside, once; that of after is on disk when this returns.
+
+        raises OSError   the disk is full or refuses
+        """
+        await self._keep(f"{watch.name}{_BEFORE}", await self._dump(watch))
+        watch.tell(word)
+        await self._keep(watch.name, await self._dump(watch))
+
+    async def go_back(self, watch: Watch) -> None:
+        """To the state of before the last change; done again, to the one of after it. The detector is built anew, as after a start.
+
+        raises StateError   there is none, or it does not fit
+        raises OSError      the disk is full or refuses
+        """
+        loop = asyncio.get_running_loop()
+        before = await loop.run_in_executor(self._files, self._snapshots.load, f"{watch.name}{_BEFORE}")
+        if before is None:
+            raise StateError("has no state of before: it was not told to forget or to adopt anything")
+        build = partial(_continued, watch, before)
+        detector = await loop.run_in_executor(self._analysis, build) if watch.slow else build()
+        await self._keep(f"{watch.name}{_BEFORE}", await self._dump(watch))
+        await self._keep(watch.name, before)
+        watch.detector = detector
+
+    async def _dump(self, watch: Watch) -> bytes | None:
+        lane = self.get(watch.name)
+        return await lane.dump() if lane else watch.dump()
+
+    async def _keep(self, name: str, state: bytes | None) -> None:
+        if state is not None:
+            await asyncio.get_running_loop().run_in_executor(self._files, self._snapshots.save, name, state)
 
     async def stop(self) -> None:
         """End the slow ones; what they were behind is not looked at."""
@@ -198,3 +228,10 @@ class Lanes:
 def _per_second(watch: Watch) -> float:
     options = watch.settings.options
     return options.budget if isinstance(options, RationedWatchOptions) else inf
+
+
+def _continued(watch: Watch, state: bytes) -> Detector:
+    """A new detector with this state; raises StateError when it does not fit."""
+    detector = watch.settings.plugin.build(watch.settings.options, watch.context)
+    detector.load(state)
+    return detector

@@ -66,6 +66,7 @@ class PageServer:
             web.get("/api/spectra", self._spectra),
             web.get("/api/incidents", self._incidents),
             web.get("/api/incidents/{id}", self._incident),
+            web.get("/api/watches/{name}", self._watch),
             web.get("/metrics", self._metrics),
             web.get("/healthz", self._healthz),
             *registry.routes(),
@@ -103,6 +104,10 @@ class PageServer:
     async def _incident(self, request: web.Request) -> web.Response:
         found = await told(self._view.incident(request.match_info["id"]))
         return answer(found) if found is not None else problem(404, "no such incident")
+
+    async def _watch(self, request: web.Request) -> web.Response:
+        found = await told(self._view.watch(request.match_info["name"]))
+        return answer(found) if found is not None else problem(404, "no such watch")
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=await told(self._view.metrics()), headers={"Content-Type": METRICS_TYPE})

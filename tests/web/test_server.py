@@ -74,6 +74,14 @@ async def test_incidents_and_one_of_them_with_evidence(client: aiohttp.ClientSes
         assert (reply.status, await reply.json()) == (404, {"error": "no such incident"})
 
 
+async def test_a_watch_with_each_thing_it_learns(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/watches/oil") as reply:
+        watch = await reply.json()
+    assert (watch["learning"]["still"], [tag["share"] for tag in watch["tags"]]) == (3, [0.425])
+    async with client.get("/api/watches/none") as reply:
+        assert (reply.status, await reply.json()) == (404, {"error": "no such watch"})
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "501", "many", ""])
 async def test_incidents_limit_is_bounded(client: aiohttp.ClientSession, limit: str) -> None:
     async with client.get("/api/incidents", params={"limit": limit}) as reply:
