@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.analytics import members, nab_check, nab_data, references
 from benchmarks.analytics.episodes import per_channel_week
+from benchmarks.analytics.measure import Measure
 from benchmarks.analytics.nab_scorer import PROFILES, Floats, Score, Series, Sheet
 from benchmarks.analytics.run import Named, Unfit, ours
 
@@ -111,6 +112,23 @@ def _entry(score: Score, episodes: Callable[[float], float]) -> Figures:
         "false_episodes_per_channel_week": round(episodes(limit), 4),
         "false_rows": score.false_rows,
     }
+
+
+def measures(found: Figures) -> list[Measure]:
+    """Beside the targets; the third one at the threshold that hits three windows in four."""
+    bank, other = found[members.BANK], found.get("ewma_z", {})
+    standard, low, calm = bank["standard"], bank["low_FP"], bank.get(QUIET)
+    hit = f"{standard['windows_hit']} of {standard['windows']} windows hit"
+    plain = {name: f"EWMA |z| {other[name]['score']:.1f}" for name in PROFILES if name in other}
+    rows = [
+        Measure("NAB standard, one threshold", standard["score"], ">=", 70, 77, "", "75.7 contextOSE", plain.get("standard", "–"), hit),
+        Measure("NAB low FP", low["score"], ">=", 63, 73, "", "71.9 contextOSE", plain.get("low_FP", "–")),
+    ]
+    if calm:
+        name = "false alarm episodes per channel-week, three windows in four hit"
+        plainly = f"EWMA |z| {other[QUIET]['false_episodes_per_channel_week']:.2f}" if other else "–"
+        rows.append(Measure(name, calm["false_episodes_per_channel_week"], "<=", 0.35, 0.1, "", "0.22 CAD-OSE, whole corpus", plainly))
+    return rows
 
 
 def _detectors(options: argparse.Namespace) -> list[Named]:
