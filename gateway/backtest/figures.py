@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gateway.backtest.labels import Window
 from gateway.backtest.play import Alarm, Played
+from gateway.backtest.recording import by_tag
 from gateway.contract import Batch, Json, Tag
 
 WEEK_NS = 7 * 86_400_000_000_000
@@ -52,13 +53,13 @@ class Row:
 
 def rows(played: Played, readings: Batch, windows: Sequence[Window] | None) -> list[Row]:
     """In the order of the configuration; tags that are not recorded are left out."""
-    recorded = set(np.unique(readings.tag).tolist())
+    recorded = by_tag(readings)
     found = []
     for watch in played.line.watches:
         alarms = [alarm for alarm in played.book.alarms if alarm.watch == watch.name]
         for machine, tag, indices in _channels(watch.takes, [tag for tag in watch.settings.tags if tag.index in recorded]):
             mine = [alarm for alarm in alarms if _of(alarm, machine, tag)]
-            of_channel = readings.t_ns[np.isin(readings.tag, indices)]
+            of_channel = np.concatenate([recorded[index][0] for index in indices])
             found.append(_row(watch.name, (machine, tag), len(of_channel), np.unique(of_channel), mine, windows))
     return found
 
@@ -80,7 +81,7 @@ def _row(
     watch: str, channel: tuple[str, str], count: int, t_ns: NDArray[np.int64], alarms: Sequence[Alarm], windows: Sequence[Window] | None
 ) -> Row:
     machine, tag = channel
-    mine = [one for one in windows or () if one.concerns(machine, (tag,) if tag else ())]
+    mine = list({(one.from_ns, one.to_ns): one for one in windows or () if one.concerns(machine, (tag,) if tag else ())}.values())
     delays = [delay for one in mine if (delay := _delay(one, alarms)) is not None]
     weeks, outside = _weeks(t_ns, mine)
     false = sum(not any(one.holds(alarm.raised_ns) for one in mine) for alarm in alarms)

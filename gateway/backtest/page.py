@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -13,14 +13,15 @@ import numpy as np
 from gateway import __version__
 from gateway.backtest.figures import Row
 from gateway.backtest.labels import Window
-from gateway.backtest.picture import Picture, Series, svg
+from gateway.backtest.picture import Picture, svg
 from gateway.backtest.play import Alarm
+from gateway.backtest.recording import Series
 from gateway.backtest.scores import ScoreBook
 from gateway.backtest.table import cells, head
 from gateway.contract import Batch, Json, Tag
 
-MOST = 300
-"""Pictures of alarms in one page; with more of them, the sensitivity is wrong anyway."""
+MOST, MOST_CHANNELS = 300, 100
+"""Pictures of alarms in one page (with more of them, the sensitivity is wrong anyway), and of channels."""
 _AROUND = 250  # usual intervals on each side of an alarm
 _LINES = 4
 _LONG = 0.5  # of its own length is shown around a long alarm
@@ -51,11 +52,12 @@ _SCORE_KEY = """
 
 @dataclass(frozen=True)
 class Run:
-    """What one configuration made of the recording."""
+    """What one configuration made of the recording. `tags` are those that are recorded, `series` theirs by index."""
 
     name: str
     tags: tuple[Tag, ...]
     readings: Batch
+    series: Mapping[int, Series]
     rows: Sequence[Row]
     alarms: Sequence[Alarm]
     scores: ScoreBook
@@ -96,7 +98,10 @@ def _number(column: int) -> str:
 
 def _run(run: Run, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool) -> Iterator[str]:
     yield f"<h2>{escape(run.name)}: the whole recording</h2>"
-    for row in run.rows:
+    shown = run.rows if len(run.rows) <= MOST_CHANNELS else [row for row in run.rows if row.alarms][:MOST_CHANNELS]
+    if len(shown) < len(run.rows):
+        yield f'<p class="note">{len(shown)} of {len(run.rows)} channels: those with alarms, {MOST_CHANNELS} at most.</p>'
+    for row in shown:
         alarms = [alarm for alarm in run.alarms if alarm.watch == row.watch and row.concerns(alarm)]
         yield f"<section><h3>{escape(row.channel)} <span class='note'>{escape(row.watch)}, {len(alarms)} alarms</span></h3>"
         yield svg(_overview(run, row, alarms, windows), zone) + "</section>"
@@ -124,7 +129,7 @@ def _overview(run: Run, row: Row, alarms: Sequence[Alarm], windows: Sequence[Win
     return Picture(
         begin,
         end,
-        [(tag.name, _series(run, tag)) for tag in tags],
+        [(tag.name, run.series[tag.index]) for tag in tags],
         _unit(tags),
         windows=_spans(windows, row.machine, (row.tag,) if row.tag else ()),
         alarms=[(alarm.since_ns, alarm.raised_ns, alarm.cleared_ns or end) for alarm in alarms],
@@ -138,7 +143,7 @@ def _close_up(run: Run, alarm: Alarm, windows: Sequence[Window]) -> Picture:
     tags = [by_name[name] for name in alarm.tags if name in by_name][:_LINES]
     first, last = int(run.readings.t_ns[0]), int(run.readings.t_ns.max())
     ends = alarm.cleared_ns or last
-    lines = [(tag.name, _series(run, tag)) for tag in tags]
+    lines = [(tag.name, run.series[tag.index]) for tag in tags]
     usual = max((float(np.median(np.diff(t_ns))) for _, (t_ns, _) in lines if len(t_ns) > 1), default=1e9)
     around = int(max(_AROUND * usual, _LONG * (ends - alarm.since_ns)))
     beside = around // 8  # the band is that of one moment; nobody has said that it held the whole time
@@ -164,11 +169,6 @@ def _pair(band: Json) -> tuple[float, float] | None:
     if isinstance(band, list | tuple) and len(band) == 2 and all(isinstance(end, int | float) for end in band):
         return float(band[0]), float(band[1])
     return None
-
-
-def _series(run: Run, tag: Tag) -> Series:
-    rows = run.readings.tag == tag.index
-    return run.readings.t_ns[rows], run.readings.value[rows]
 
 
 def _spans(windows: Sequence[Window], machine: str, tags: Sequence[str]) -> list[tuple[int, int]]:

@@ -8,11 +8,9 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.backtest import axes
-
-Series = tuple[NDArray[np.int64], NDArray[np.float64]]
+from gateway.backtest.recording import Series
 
 WIDTH, LEFT, RIGHT = 920, 66, 10
 HEIGHT, SCORE_HEIGHT, TOP, GAP, BOTTOM = 170, 56, 8, 12, 22

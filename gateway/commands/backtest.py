@@ -18,7 +18,7 @@ from gateway.backtest.figures import rows
 from gateway.backtest.labels import Window, read_labels
 from gateway.backtest.page import Run, html
 from gateway.backtest.play import Played, play
-from gateway.backtest.recording import File, Recording, find, read
+from gateway.backtest.recording import File, Recording, by_tag, find, read
 from gateway.backtest.scores import ScoreBook
 from gateway.backtest.table import cells, delay, differences, head
 from gateway.commands.printing import counted, printable, when
@@ -103,9 +103,8 @@ def _windows(
     """The labelled ones; those that begin after the recording's end, or end before it begins, are not asked for."""
     if wanted.labels is None:
         return None
-    found = read_labels(
-        wanted.labels, settings.site.timezone, data=[file.path for file in files], tags=[tag.path for tag in columns.values()]
-    )
+    tags = {file.path.name: [tag.path for name, tag in columns.items() if file.long or name in file.columns] for file in files}
+    found = read_labels(wanted.labels, settings.site.timezone, files=tags)
     first, last = int(recording.batch.t_ns.min()), int(recording.batch.t_ns.max())
     inside = [window for window in found if window.from_ns <= last and window.to_ns >= first]
     if not inside:
@@ -119,10 +118,12 @@ def _run(
     readings, scores = recording.of(columns), ScoreBook()
     task = bar.add_task(str(settings.path), total=len(readings))
     played = play(settings, readings, progress=lambda count: bar.advance(task, count), scores=scores.of)
+    series = by_tag(readings)
     run = Run(
         name=settings.path.name,
-        tags=tuple(columns.values()),
+        tags=tuple({tag.index: tag for tag in columns.values() if tag.index in series}.values()),
         readings=readings,
+        series=series,
         rows=rows(played, readings, windows),
         alarms=played.book.alarms,
         scores=scores,
