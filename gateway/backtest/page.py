@@ -37,6 +37,8 @@ th{font-weight:600;color:#4a5b6a;vertical-align:bottom}td.n,th.n{text-align:righ
 svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:#4a5b6a}
 .window{fill:#f2c14e;opacity:.32}.alarm{fill:#c0392b;opacity:.13}.band{fill:#2e8b57;opacity:.2}.grid{stroke:#e8edf1}.tick{stroke:#9aa8b5}
 .value,.score{fill:none;stroke-width:1.2;stroke-linejoin:round}.v0{stroke:#1f5fa8}.v1{stroke:#8e44ad}.v2{stroke:#b9770e}.v3{stroke:#117a65}
+svg [class^=n]{paint-order:stroke;stroke:#fff;stroke-width:3px}
+svg .n0{fill:#1f5fa8}svg .n1{fill:#8e44ad}svg .n2{fill:#b9770e}svg .n3{fill:#117a65}
 .score{stroke:#4a5b6a}.raised{stroke:#c0392b;stroke-width:1.4}.threshold{stroke:#c0392b;stroke-dasharray:4 3}
 .key{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;color:#4a5b6a}
 .key i{display:inline-block;width:1.6em;height:.8em;margin-right:.35em;vertical-align:-.05em}
@@ -103,7 +105,7 @@ def _run(run: Run, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool)
         yield f'<p class="note">{len(shown)} of {len(run.rows)} channels: those with alarms, {MOST_CHANNELS} at most.</p>'
     for row in shown:
         alarms = [alarm for alarm in run.alarms if alarm.watch == row.watch and row.concerns(alarm)]
-        yield f"<section><h3>{escape(row.channel)} <span class='note'>{escape(row.watch)}, {len(alarms)} alarms</span></h3>"
+        yield f"<section><h3>{escape(row.channel)} <span class='note'>{escape(row.watch)}, {_counted(alarms)}</span></h3>"
         yield svg(_overview(run, row, alarms, windows), zone) + "</section>"
     yield f"<h2>{escape(run.name)}: every alarm</h2>"
     if not run.alarms:
@@ -113,6 +115,10 @@ def _run(run: Run, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool)
     for alarm in run.alarms[:MOST]:
         yield f"<section><h3>{escape(alarm.title)}</h3>{_facts(alarm, windows, zone, labelled=labelled)}"
         yield svg(_close_up(run, alarm, windows), zone) + "</section>"
+
+
+def _counted(alarms: Sequence[Alarm]) -> str:
+    return f"{len(alarms)} alarm{'' if len(alarms) == 1 else 's'}"
 
 
 def _facts(alarm: Alarm, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool) -> str:
@@ -125,7 +131,7 @@ def _facts(alarm: Alarm, windows: Sequence[Window], zone: ZoneInfo, *, labelled:
 
 def _overview(run: Run, row: Row, alarms: Sequence[Alarm], windows: Sequence[Window]) -> Picture:
     begin, end = int(run.readings.t_ns[0]), int(run.readings.t_ns.max())
-    tags = [tag for tag in run.tags if tag.machine == row.machine and row.tag in ("", tag.name)][:_LINES]
+    tags = [tag for tag in run.tags if tag.machine == row.machine and tag.name in row.tags][:_LINES]
     return Picture(
         begin,
         end,
