@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench faults wheel lock clean
+.PHONY: help demo test check conformance bench bench-analytics faults wheel lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
@@ -14,6 +14,7 @@ help:
 	@echo "make conformance  clients and validators of others (npm) against what the gateway sends and exports"
 	@echo "make faults   kill -9 sixty times under load, with new dice each time; twenty times as many random examples"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
+	@echo "make bench-analytics DATA=folder  detectors on public recordings; writes benchmarks/ANALYTICS.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
 	@echo "make lock     resolve the dependencies anew into locks/"
 
@@ -54,6 +55,10 @@ faults: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-analytics: $(VENV)/dev.stamp
+	@test -n "$(DATA)" || { echo "say where the recordings are: make bench-analytics DATA=folder"; exit 2; }
+	$(BIN)/python -m benchmarks.analytics --data $(DATA) $(ARGS)
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python tests/packaging/smoke.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from math import isfinite, nan
 
@@ -18,11 +18,12 @@ _DIGITS = 19  # of the largest int64; beyond, decimal arithmetic itself overflow
 _QUALITIES = {reason(quality): int(quality) for quality in Quality} | {str(int(quality)): int(quality) for quality in Quality}
 
 
-def to_ns(text: str) -> int | None:
+def to_ns(text: str, zone: tzinfo = UTC) -> int | None:
     """Nanoseconds since 1970 UTC, or None if it is no time that fits them.
 
-    RFC 3339 (without an offset it is UTC), or a number since 1970 whose unit its size tells: below 1e11 seconds, below 1e14
-    milliseconds, below 1e17 microseconds, else nanoseconds (1e11 s is the year 5138, 1e11 ms is 1973). All nine decimals are kept.
+    RFC 3339 (without an offset it is of `zone`; an hour that comes twice in autumn is taken as the first one), or a number since
+    1970 whose unit its size tells: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds (1e11 s is
+    the year 5138, 1e11 ms is 1973). All nine decimals are kept.
 
     >>> to_ns("2027-01-15T08:00:00.000000001Z"), to_ns("1800000000.5"), to_ns("1800000000500"), to_ns("yesterday")
     (1800000000000000001, 1800000000500000000, 1800000000500000000, None)
@@ -31,7 +32,7 @@ def to_ns(text: str) -> int | None:
     try:
         t_ns = _number(Decimal(text))
     except InvalidOperation:
-        t_ns = _moment(text)
+        t_ns = _moment(text, zone)
     return t_ns if t_ns is not None and abs(t_ns) <= _LARGEST else None
 
 
@@ -42,14 +43,14 @@ def _number(number: Decimal) -> int | None:
     return int(number * (10**9 if size < 10**11 else 10**6 if size < 10**14 else 10**3 if size < 10**17 else 1))
 
 
-def _moment(text: str) -> int | None:
+def _moment(text: str, zone: tzinfo) -> int | None:
     found = _FRACTION.search(text)
     try:
         moment = datetime.fromisoformat(text if found is None else text[: found.start()] + text[found.end() :])
     except ValueError:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=zone)
     fraction = int(found[1][:9].ljust(9, "0")) if found else 0
     return (moment - _EPOCH) // timedelta(seconds=1) * 1_000_000_000 + fraction
 

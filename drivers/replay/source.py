@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class ReplaySource:
     def _open(self, path: Path) -> Recording:
         if path.suffix.lower() == ".npz":
             return NpzRecording(path, self._context.tags)
-        return CsvRecording(path, self._options.time, self._context.tags)
+        return CsvRecording(path, self._options.time, self._context.tags, ZoneInfo(self._options.timezone))
 
     async def _load(self) -> Piece:
         """The next piece. A cancelled read leaves it to the next one."""

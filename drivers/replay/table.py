@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from math import nan
 from pathlib import Path
 from typing import Protocol
@@ -23,12 +24,12 @@ class CsvRecording:
     raises ConfigError   its header does not fit the tags
     """
 
-    def __init__(self, path: Path, time: str, tags: Sequence[Tag]) -> None:
+    def __init__(self, path: Path, time: str, tags: Sequence[Tag], zone: tzinfo = UTC) -> None:
         self._file = path.open(encoding="utf-8-sig", errors="replace", newline="")
         self._lines = csv.reader(self._file)
         try:
             header = [name.strip() for name in next(self._lines, [])]
-            self._format = _format(header, time, tags)
+            self._format = _format(header, time, tags, zone)
         except (csv.Error, ConfigError) as exc:
             self._file.close()
             raise ConfigError(f"{path}: {exc}") from exc
@@ -60,24 +61,24 @@ class _Format(Protocol):
         """Append the readings of a line that is not empty."""
 
 
-def _format(header: list[str], time: str, tags: Sequence[Tag]) -> _Format:
+def _format(header: list[str], time: str, tags: Sequence[Tag], zone: tzinfo) -> _Format:
     if time not in header:
         raise ConfigError(f"no column {time!r} with the time; there are {', '.join(header) or 'none'}")
     if len(set(header)) < len(header):
         raise ConfigError("two columns have one name")
     if {"tag", "value"} <= set(header):
-        return _Long(header, time, tags)
+        return _Long(header, time, tags, zone)
     missing = [tag for tag in tags if column(tag) not in header]
     if missing:
         raise ConfigError(f"no column {column(missing[0])!r} for {missing[0].path}; there are {', '.join(header)}")
-    return _Wide(header, time, tags)
+    return _Wide(header, time, tags, zone)
 
 
 class _Long:
     """``time,tag,value[,quality]``; tags nobody configured are left out."""
 
-    def __init__(self, header: list[str], time: str, tags: Sequence[Tag]) -> None:
-        self._width = len(header)
+    def __init__(self, header: list[str], time: str, tags: Sequence[Tag], zone: tzinfo) -> None:
+        self._width, self._zone = len(header), zone
         self._time, self._tag, self._value = header.index(time), header.index("tag"), header.index("value")
         self._quality = header.index("quality") if "quality" in header else None
         self._indices: dict[str, list[int]] = {}
@@ -86,7 +87,7 @@ class _Long:
 
     def read(self, line: list[str], rows: Rows) -> None:
         whole = len(line) == self._width
-        t_ns = to_ns(line[self._time]) if len(line) > self._time else None
+        t_ns = to_ns(line[self._time], self._zone) if len(line) > self._time else None
         indices = self._indices.get(line[self._tag].strip(), ()) if len(line) > self._tag else None
         if t_ns is None or indices is None:
             rows.lost += 1
@@ -101,13 +102,14 @@ class _Long:
 class _Wide:
     """``time,<column>,<column>...``; an empty cell is no reading."""
 
-    def __init__(self, header: list[str], time: str, tags: Sequence[Tag]) -> None:
+    def __init__(self, header: list[str], time: str, tags: Sequence[Tag], zone: tzinfo) -> None:
+        self._zone = zone
         self._width, self._time = len(header), header.index(time)
         self._tags = [(header.index(column(tag)), tag.index) for tag in tags]
 
     def read(self, line: list[str], rows: Rows) -> None:
         whole = len(line) == self._width
-        t_ns = to_ns(line[self._time]) if len(line) > self._time else None
+        t_ns = to_ns(line[self._time], self._zone) if len(line) > self._time else None
         if t_ns is None:
             rows.lost += 1
             return

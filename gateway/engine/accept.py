@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Protocol
 
 from gateway.config.settings import DestinationSettings
 from gateway.contract import Event, Finding, Severity
@@ -43,6 +44,22 @@ class Route:
             and event.severity >= self.lowest
             and (not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types))
         )
+
+
+class Accepts(Protocol):
+    """What the pipeline ends with."""
+
+    def change(self, change: Change) -> None:
+        """An incident began, changed or ended."""
+
+    def fact(self, finding: Finding, rule: Rule) -> None:
+        """Something happened that has no end."""
+
+    def acknowledge(self, accepted: asyncio.Future[None]) -> None:
+        """Resolve when everything added so far is safe."""
+
+    async def room(self, seconds: float) -> bool:
+        """Wait, at most so long, for room. True: there is some."""
 
 
 class Acceptance:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from gateway.contract import BAD, Batch, Clock, Finding, Frame, Record, State, Waveform, reason
-from gateway.engine.accept import Acceptance
+from gateway.engine.accept import Accepts
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Emitted, Inbox
 from gateway.engine.lane import SlowLane
@@ -41,7 +41,7 @@ class Pipeline:
         self,
         line: Line,
         incidents: Incidents,
-        acceptance: Acceptance,
+        acceptance: Accepts,
         *,
         clock: Clock,
         counts: Counts,

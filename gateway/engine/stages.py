@@ -37,6 +37,8 @@ class Table:
     has_deadband: bool = False
     has_step: bool = False
     has_stuck: bool = False
+    earliest_ns: int = EARLIEST_NS
+    """No time before it is plausible."""
     gateway_time: Flags | None = None
     """Tags of sources whose implausible times are replaced by ours; None: of none."""
     last_value: Floats = field(init=False)
@@ -132,7 +134,7 @@ def _mark(quality: NDArray[np.uint8], where: Flags, reason: Quality) -> None:
 def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) -> NDArray[np.int64]:
     """The times to go on with. An implausible one is bad, or by rule ours and marked so; one older than its tag's newest is late."""
     t_ns, tag = batch.t_ns, batch.tag
-    wrong = (t_ns < EARLIEST_NS) | (t_ns > now_ns + AHEAD_NS)
+    wrong = (t_ns < table.earliest_ns) | (t_ns > now_ns + AHEAD_NS)
     if wrong.any():
         if table.gateway_time is not None and (ours := wrong & table.gateway_time[tag]).any():
             t_ns = np.where(ours, now_ns, t_ns)
