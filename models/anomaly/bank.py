@@ -104,7 +104,10 @@ class Bank:
             self._accept(row, t_ns, now, fast, step, np.flatnonzero(alarmed))
         self._learn(row, now, x, dt, fast, step, settled)
         alarm = c.alarm[:, row]
-        times[2] = np.where((alarm[0] == NONE) & (step.kind > NONE), t_ns, times[2])
+        begins = (alarm[0] == NONE) & (step.kind > NONE)
+        if begins.any():
+            c.began(row[begins], t_ns[begins])
+        times[2] = np.where(begins, t_ns, times[2])
         times[0] = t_ns
         alarm[0], alarm[1] = step.kind, step.severity
         alarm[2] |= step.changed
@@ -116,6 +119,17 @@ class Bank:
         factors = np.ones(self.columns.now.shape[1]) if self.factor is None else self.factor
         factors[row] = factor
         self.factor = None if (factors == 1.0).all() else factors
+
+    def forget(self, rows: NDArray[np.intp]) -> None:
+        """Begin anew with these tags."""
+        self.columns.forget(rows)
+
+    def adopt(self, rows: NDArray[np.intp]) -> None:
+        """The present level of those in alarm is the usual one; the next reading says that the alarm is over."""
+        c = self.columns
+        rows = rows[c.alarm[0, rows] > NONE]
+        c.now[LEVEL, rows] = c.now[FAST, rows]
+        c.alarm[:, rows] = 0
 
     def score(self, row: NDArray[np.intp], step: Step) -> Floats:
         """float64[2, n]: -log10 of how probable such a deviation is by the tag's own history."""

@@ -24,6 +24,8 @@ LEARNT        seconds learnt; AGE: seconds learnt since the history was last age
 SPIKE_LIMIT, LEVEL_LIMIT   in standard deviations; infinite during warm-up
 """
 _NOW = 14
+DAYS = 7
+_DAY_NS = 86_400 * 10**9
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class Columns:
     candidate  float64[3, k]        level, mean square and count of what may become the new usual level
     times      int64[4, k]          last reading, quiet until, alarm since, candidate since
     alarm      int8[3, k]           kind (0 none, 1 spike, 2 level), severity (0, 1, 2), told (0, 1)
+    day        int64[k]             last day that an alarm began on, since 1970
+    alarms     int16[7, k]          alarms that began, by day of the last seven
     """
 
     now: NDArray[np.float64]
@@ -44,6 +48,8 @@ class Columns:
     candidate: NDArray[np.float64]
     times: NDArray[np.int64]
     alarm: NDArray[np.int8]
+    day: NDArray[np.int64]
+    alarms: NDArray[np.int16]
 
     @staticmethod
     def fresh(k: int) -> Columns:
@@ -55,6 +61,8 @@ class Columns:
             candidate=np.zeros((3, k)),
             times=np.zeros((4, k), dtype=np.int64),
             alarm=np.zeros((3, k), dtype=np.int8),
+            day=np.zeros(k, dtype=np.int64),
+            alarms=np.zeros((DAYS, k), dtype=np.int16),
         )
         columns.now[[STEP, SPIKE_LIMIT, LEVEL_LIMIT]] = np.inf
         return columns
@@ -66,11 +74,29 @@ class Columns:
     def forget(self, rows: NDArray[np.intp]) -> None:
         """Start these tags anew, except for their alarms: whether those are over is not known."""
         alarm, since = self.alarm[:, rows].copy(), self.times[2, rows].copy()
+        day, alarms = self.day[rows].copy(), self.alarms[:, rows].copy()
         fresh = Columns.fresh(len(rows)).by_tag()
         for name, column in self.by_tag().items():
             column[rows] = fresh[name]
         alarm[2] = 0
         self.alarm[:, rows], self.times[2, rows] = alarm, since
+        self.day[rows], self.alarms[:, rows] = day, alarms
+
+    def began(self, rows: NDArray[np.intp], t_ns: NDArray[np.int64]) -> None:
+        """One more alarm of each of these tags; days in between had none."""
+        day = np.maximum(t_ns // _DAY_NS, self.day[rows])
+        for back in range(DAYS):
+            empty = day - back > self.day[rows]
+            self.alarms[(day[empty] - back) % DAYS, rows[empty]] = 0
+        self.alarms[day % DAYS, rows] += 1
+        self.day[rows] = day
+
+    def of_the_week(self) -> NDArray[np.int64]:
+        """int64[k], alarms that began in the seven days up to each tag's last reading."""
+        today = self.times[0] // _DAY_NS
+        days = self.day - (self.day - np.arange(DAYS)[:, None]) % DAYS  # that each row of `alarms` is of
+        found: NDArray[np.int64] = np.where(days > today - DAYS, self.alarms, 0).sum(axis=0).astype(np.int64)
+        return found
 
 
 def _tag_axis(name: str) -> int:

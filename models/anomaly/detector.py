@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Severity, State, Tag, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Learning, Record, Scores, Severity, State, Tag, Waveform
 from models.anomaly import state
 from models.anomaly.bank import Bank, Step
-from models.anomaly.columns import INTERVAL, LEVEL
+from models.anomaly.columns import COUNT, INTERVAL, LEARNT, LEVEL, SPIKE_LIMIT
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
 from models.anomaly.rounds import rounds
@@ -45,6 +45,7 @@ class Anomaly:
         self._all = len(indices) == len(context.tags)
         self._bank = Bank(len(self._tags), _settings(options))
         self._last = self._bank.columns.times[0]
+        self._scores: Scores | None = None
         self._row_of = {(tag.machine, _condition(tag)): row for row, tag in enumerate(self._tags)}
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
@@ -56,7 +57,7 @@ class Anomaly:
         if not usable.all():
             row, t_ns, value = row[usable], t_ns[usable], value[usable]
         found: list[Finding] = []
-        if len(row) <= _FEW:
+        if len(row) <= _FEW and self._scores is None:
             return self._few(row, t_ns, value)
         for piece in rounds(row):
             found += self._round(row[piece], t_ns[piece], value[piece])
@@ -82,9 +83,12 @@ class Anomaly:
             return []
         step = self._bank.step(row, t_ns, value)
         at = np.flatnonzero(step.changed)
-        if not len(at):
+        if not len(at) and self._scores is None:
             return []
         score = self._bank.score(row, step)
+        if self._scores is not None:
+            judged = np.isfinite(self._bank.columns.now[SPIKE_LIMIT, row])
+            self._scores([self._tags[one].path for one in row.tolist()], t_ns, np.where(judged, score.max(axis=0), 0.0))
         return [self._finding(row, int(i), int(t_ns[i]), float(value[i]), step, score) for i in at]
 
     def _finding(self, rows: NDArray[np.intp], i: int, t_ns: int, value: float, step: Step, scores: NDArray[np.float64]) -> Finding:
@@ -129,6 +133,25 @@ class Anomaly:
         row = self._row_of.get((machine, condition))
         if row is not None:
             self._bank.tune(row, factor)
+
+    def learning(self) -> list[Learning]:
+        columns, o = self._bank.columns, self._bank.settings
+        learnt = np.minimum(columns.now[LEARNT] / max(o.warm_up, 1e-9), columns.now[COUNT] / o.warm_up_readings)
+        share, alarms = np.minimum(learnt, 1.0).tolist(), columns.of_the_week().tolist()
+        return [Learning(machine=tag.machine, tag=tag.name, share=share[row], alarms=alarms[row]) for row, tag in enumerate(self._tags)]
+
+    def forget(self, machine: str, tags: frozenset[str]) -> None:
+        self._bank.forget(self._rows(machine, tags))
+
+    def adopt(self, machine: str, tags: frozenset[str]) -> None:
+        self._bank.adopt(self._rows(machine, tags))
+
+    def show(self, scores: Scores | None) -> None:
+        self._scores = scores
+
+    def _rows(self, machine: str, tags: frozenset[str]) -> NDArray[np.intp]:
+        rows = [row for row, tag in enumerate(self._tags) if tag.machine == machine and (not tags or tag.name in tags)]
+        return np.array(rows, dtype=np.intp)
 
     def dump(self) -> bytes:
         return state.dump(self._bank.columns, [tag.path for tag in self._tags])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gateway.contract import StateError
 from models.anomaly.columns import Columns
 
-VERSION = 1
+VERSION = 2
 
 
 def dump(columns: Columns, paths: Sequence[str]) -> bytes:
