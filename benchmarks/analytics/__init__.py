@@ -1,0 +1,1 @@
+"""How well the detectors find what they should, and how often they cry wolf, on public recordings."""
