@@ -226,7 +226,8 @@ def splits(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
         chosen = max(grid, key=lambda key: _worth(measure(recordings[half::2], grid[key][half::2])))
         other = measure(recordings[1 - half :: 2], grid[chosen][1 - half :: 2])
         found.append({"smooth": chosen[0], "false_alarms_per_week": chosen[1], **other})
-        print(f"chosen on half {half + 1}: {chosen[0]}, {chosen[1]:g} a week; on the other F1 {other['f1']:.3f}, FAR {100 * other['far']:.1f} %")
+        told = f"on the other F1 {other['f1']:.3f}, FAR {100 * other['far']:.1f} %"
+        print(f"chosen on half {half + 1}: {chosen[0]}, {chosen[1]:g} a week; {told}")
     return found
 
 

@@ -12,7 +12,7 @@ from models.machine.config import MachineOptions
 _WEEK = 604_800.0
 _BACK = 0.75  # of the threshold, in standard deviations: below it, the alarm is over
 _HIGHEST = 29.0  # a threshold that is raised ends here: beyond, no score would reach it
-_ON = 0.5  # times `smooth`: above the threshold for this long, before the alarm begins
+_ON = 0.25  # times `smooth`: above the threshold for this long, before the alarm begins
 _MOST = 1000  # alarms remembered
 _LONGEST = 2.0  # times the warm-up: it ends, even if it was never calm
 

@@ -56,15 +56,13 @@ def deviate(strength: float, ways: int = 1) -> float:
     return high
 
 
-def rarity_of_squares(total: float, weights: Floats) -> float:
-    """-log10 P(sum of weighted squares of normal deviates >= total): Box's chi-square (1954), Wilson & Hilferty's cube root (1931).
+def rarity_of_squares(total: float, mean: float, dof: float) -> float:
+    """-log10 of the chance that a sum of squares with this mean, and as many degrees of freedom, is `total` or more.
 
-    >>> round(rarity_of_squares(18.307, np.ones(10)), 2)  # 5 %
-    1.31
+    The cube root of a chi-square is nearly normal (Wilson & Hilferty 1931).
+
+    >>> round(rarity_of_squares(18.307, 10.0, 10.0), 2)  # 5 %
+    1.3
     """
-    first, second = float(weights.sum()), float((weights * weights).sum())
-    if second <= 0.0:
-        return 0.0
-    dof = first * first / second
-    z = ((total / first) ** (1 / 3) - 1 + 2 / (9 * dof)) * math.sqrt(4.5 * dof)
+    z = ((total / mean) ** (1 / 3) - 1 + 2 / (9 * dof)) * math.sqrt(4.5 * dof)
     return max(0.0, min(-math.log10(max(math.erfc(min(z, 36.0) / math.sqrt(2)) / 2, 1e-300)), STRONGEST))

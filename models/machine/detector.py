@@ -10,8 +10,8 @@ from gateway.contract import Batch, DetectorContext, Finding, Frame, Learning, R
 from models.machine import state
 from models.machine.config import MachineOptions
 from models.machine.telling import CONDITION
-from models.machine.watched import tags_by_machine
 from models.machine.watch import Watch
+from models.machine.watched import tags_by_machine
 
 
 class MachineDetector:

@@ -32,6 +32,9 @@ class Relations:
         self._own = np.sqrt(np.diag(self._inverse))
         part = np.cumsum(self._values[::-1]) / self._values.sum()
         self._rest = max(len(kept) - 1 - int(np.searchsorted(part, _EXPLAINED)), 0)
+        left = self._values[: self._rest]
+        self._q_mean = float(left.sum())
+        self._q_dof = self._q_mean**2 / float((left * left).sum()) if self._rest else 0.0  # Box 1954
 
     def given_others(self, z: Floats) -> Floats:
         """Standardised residual of each tag given the others [k]; 0 for a tag that is not scored."""
@@ -46,15 +49,11 @@ class Relations:
         found[self.scored] = self._own
         return found
 
-    def rarities(self, z: Floats, residuals: Floats) -> Floats:
-        """-log10 p of the largest deviation, the largest residual given the others, T2 and Q [4]."""
-        mine, ways = z[self.scored], len(self.scored)
-        if not ways:
-            return np.zeros(4)
-        components = self._vectors.T @ mine
-        squares = components * components
-        rest, lead = slice(0, self._rest), slice(self._rest, None)
-        t2 = float((squares[lead] / self._values[lead]).sum())
-        q = rarity_of_squares(float(squares[rest].sum()), self._values[rest]) if self._rest else 0.0
-        own, given = float(np.abs(mine).max()), float(np.abs(residuals[self.scored]).max())
-        return np.array([rarity(own, ways), rarity(given, ways), rarity_of_squares(t2, np.ones(ways - self._rest)), q])
+    def rarities(self, z: Floats, residuals: Floats) -> tuple[float, float, float, float]:
+        """-log10 p of the largest deviation, the largest residual given the others, T2 and Q."""
+        mine, ways, rest = z[self.scored], len(self.scored), self._rest
+        squares = (self._vectors.T @ mine) ** 2
+        t2 = float((squares[rest:] / self._values[rest:]).sum())
+        q = rarity_of_squares(float(squares[:rest].sum()), self._q_mean, self._q_dof) if rest else 0.0
+        own, given = float(np.abs(mine).max()), float(np.abs(residuals).max())
+        return rarity(own, ways), rarity(given, ways), rarity_of_squares(t2, ways - rest, ways - rest), q

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.contract import StateError
-from models.machine.baseline import TAG_COLUMNS, Baseline, Waiting
+from models.machine.baseline import MEMBERS, TAG_COLUMNS, Baseline, Known, Waiting
 from models.machine.config import MachineOptions
+from models.machine.tail import Tail
 from models.machine.watch import Watch
 
 VERSION = 1
@@ -26,9 +27,8 @@ def dump(options: MachineOptions, watches: Mapping[str, Watch]) -> bytes:
     machines = []
     for i, (machine, watch) in enumerate(watches.items()):
         machines.append([machine, list(watch.names), _head(watch)])
-        for j, (value, baseline) in enumerate(watch.baselines.items()):
-            correlation, left = watch.relations[value]
-            arrays |= {f"{i}_{j}_{name}": array for name, array in _arrays(baseline, correlation, left).items()}
+        for j, baseline in enumerate(watch.baselines.values()):
+            arrays |= {f"{i}_{j}_{name}": array for name, array in _arrays(baseline).items()}
     head = json.dumps({"made_of": _made_of(options), "machines": machines})
     out = io.BytesIO()
     np.savez(out, version=np.int64(VERSION), head=np.array(head, dtype=np.str_), **arrays)  # type: ignore[arg-type]
@@ -54,21 +54,24 @@ def _head(watch: Watch) -> dict[str, Any]:
     }
 
 
-def _arrays(baseline: Baseline, correlation: NDArray[np.float64], left: int) -> dict[str, NDArray[Any]]:
-    k, queue = baseline.k, baseline.queue
+def _arrays(baseline: Baseline) -> dict[str, NDArray[Any]]:
+    known = baseline.known
+    rows = [np.concatenate([row.x, row.deviation, _five(row.rarities), [row.seconds, row.alarm]]) for row in baseline.queue]
     return {
-        "tags": np.array([getattr(baseline, name) for name in TAG_COLUMNS]),
-        "pairs": np.array([baseline.covariance, baseline.weight, correlation]),
+        "tags": np.array([*(getattr(baseline, name) for name in TAG_COLUMNS), *known[1:]]),
+        "pairs": np.array([baseline.covariance, baseline.weight, known.correlation]),
         "recent": baseline.recent,
-        "tails": np.hstack([baseline.tails.table, baseline.total.table]),
-        "queue": np.array([np.concatenate([row.x, row.deviation, row.rarities, [row.seconds, row.alarm]]) for row in queue]).reshape(
-            len(queue), 2 * k + _REST
-        ),
-        "numbers": np.array([baseline.queued, baseline.waited, baseline.calm, left], dtype=np.float64),
+        "tails": np.array([(tail.looks, tail.beyond, tail.excess) for tail in baseline.tails]),
+        "queue": np.array(rows, dtype=np.float64).reshape(len(rows), 2 * baseline.k + _REST),
+        "numbers": np.array([baseline.queued, baseline.waited, baseline.calm, baseline.known_for], dtype=np.float64),
     }
 
 
-_REST = 7  # five rarities, seconds, alarm
+_REST = MEMBERS + 3  # rarities with their sum, seconds, alarm
+
+
+def _five(rarities: tuple[float, ...]) -> tuple[float, ...]:
+    return rarities or (np.nan,) * (MEMBERS + 1)
 
 
 def read(options: MachineOptions, saved: bytes) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any], Arrays]]:
@@ -101,25 +104,27 @@ def restore(watch: Watch, head: Mapping[str, Any], arrays: Arrays) -> None:
     for j, value in enumerate(head["states"]):
         baseline = Baseline(k, watch.options.smooth, watch.options.memory)
         watch.baselines[float(value)] = baseline
-        watch.relations[float(value)] = _restored(baseline, {name: arrays[f"{j}_{name}"] for name in _SHAPES})
+        _restore(baseline, {name: arrays[f"{j}_{name}"] for name in _SHAPES})
 
 
 _SHAPES = ("tags", "pairs", "recent", "tails", "queue", "numbers")
 
 
-def _restored(baseline: Baseline, arrays: Arrays) -> tuple[NDArray[np.float64], int]:
-    k = baseline.k
-    shapes = ((len(TAG_COLUMNS), k), (3, k, k), (2, k), (3, 5), (len(arrays["queue"]), 2 * k + _REST), (4,))
+def _restore(baseline: Baseline, arrays: Arrays) -> None:
+    k, n = baseline.k, len(TAG_COLUMNS)
+    shapes = ((n + 3, k), (3, k, k), (2, k), (MEMBERS + 1, 3), (len(arrays["queue"]), 2 * k + _REST), (4,))
     for name, shape in zip(_SHAPES, shapes, strict=True):
         if arrays[name].dtype != np.float64 or arrays[name].shape != shape:
             raise ValueError(f"{name} is {arrays[name].dtype}{list(arrays[name].shape)}")
-    for name, column in zip(TAG_COLUMNS, arrays["tags"], strict=True):
+    for name, column in zip(TAG_COLUMNS, arrays["tags"], strict=False):
         setattr(baseline, name, column.copy())
     baseline.covariance, baseline.weight, correlation = (matrix.copy() for matrix in arrays["pairs"])
+    baseline.known = Known(correlation, *(column.copy() for column in arrays["tags"][n:]))
     baseline.recent = arrays["recent"].copy()
-    baseline.tails.table, baseline.total.table = arrays["tails"][:, :4].copy(), arrays["tails"][:, 4:].copy()
+    baseline.tails = [Tail(*row) for row in arrays["tails"].tolist()]
     for row in arrays["queue"]:
-        baseline.queue.append(Waiting(row[:k], row[k : 2 * k], row[2 * k : -2], float(row[-2]), bool(row[-1])))
-    baseline.queued, baseline.waited = float(arrays["numbers"][0]), float(arrays["numbers"][1])
-    baseline.calm, left = bool(arrays["numbers"][2]), int(arrays["numbers"][3])
-    return correlation, left
+        rarities = tuple(row[2 * k : -2].tolist())
+        seconds, alarm = float(row[-2]), bool(row[-1])
+        baseline.queue.append(Waiting(row[:k], row[k : 2 * k], () if np.isnan(rarities[0]) else rarities, seconds, alarm))
+    baseline.queued, baseline.waited = (float(number) for number in arrays["numbers"][:2])
+    baseline.calm, baseline.known_for = bool(arrays["numbers"][2]), int(arrays["numbers"][3])

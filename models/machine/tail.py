@@ -9,41 +9,36 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.machine.chance import STRONGEST
-
-Floats = NDArray[np.float64]
 
 _CUT = 1.0
 _SHARE, _EXCESS = 0.1, 1 / math.log(10)
 _PRIOR = 1000.0  # independent looks: a hundred of them in the tail
+_FARTHEST = 2.0  # what is rarer counts as that: one episode in the warm-up must not blunt the tail (it takes 1 % off the mean)
 _STRETCH = (0.25, 4.0)
 
 
-class Tails:
-    """Of m rarities. `table` float64[3, m]: looks, looks beyond the cut, sum of their excess."""
+class Tail:
+    """Of one rarity. Looks, looks beyond the cut, and the sum of their excess are what it knows."""
 
-    def __init__(self, m: int) -> None:
-        self.table: Floats = np.zeros((3, m))
+    def __init__(self, looks: float = 0.0, beyond: float = 0.0, excess: float = 0.0) -> None:
+        self.looks, self.beyond, self.excess = looks, beyond, excess
 
-    def learn(self, rarity: Floats, looks: float, keep: float) -> None:
+    def learn(self, rarity: float, looks: float, keep: float) -> None:
         """`looks`: how many independent looks this row is worth; `keep`: what is left of the past."""
-        beyond = rarity > _CUT
-        self.table *= keep
-        self.table += np.stack([np.full(len(rarity), looks), looks * beyond, looks * np.where(beyond, rarity - _CUT, 0.0)])
+        self.looks, self.beyond, self.excess = self.looks * keep + looks, self.beyond * keep, self.excess * keep
+        if rarity > _CUT:
+            self.beyond += looks
+            self.excess += looks * min(rarity - _CUT, _FARTHEST)
 
-    def calibrated(self, rarity: Floats) -> Floats:
+    def calibrated(self, rarity: float) -> float:
         """-log10 p by theory and history together; by theory alone while there is none.
 
-        >>> Tails(2).calibrated(np.array([0.5, 4.0])).tolist()
-        [0.5, 4.0]
+        >>> Tail().calibrated(0.5), Tail().calibrated(4.0)
+        (0.5, 4.0)
         """
-        looks, beyond, excess = self.table
-        share = (_PRIOR * _SHARE + beyond) / (_PRIOR + looks)
-        mean = (_PRIOR * _SHARE * _EXCESS + excess) / (_PRIOR * _SHARE + beyond)
-        stretch = np.clip(mean / _EXCESS, *_STRETCH)
-        known = -np.log10(share)
-        beyond_cut = known + (rarity - _CUT) / stretch
-        return np.minimum(np.where(rarity > _CUT, beyond_cut, known * rarity / _CUT), STRONGEST)
+        known = -math.log10((_PRIOR * _SHARE + self.beyond) / (_PRIOR + self.looks))
+        if rarity <= _CUT:
+            return known * rarity / _CUT
+        mean = (_PRIOR * _SHARE * _EXCESS + self.excess) / (_PRIOR * _SHARE + self.beyond)
+        return min(known + (rarity - _CUT) / min(max(mean / _EXCESS, _STRETCH[0]), _STRETCH[1]), STRONGEST)

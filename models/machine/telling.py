@@ -70,7 +70,7 @@ def _finding(watch: Watch, opinion: Opinion, title: str, tags: tuple[str, ...], 
         explanation={
             "score": opinion.score,
             "threshold": alarm.threshold,
-            "members": dict(zip(_MEMBERS, opinion.rarities[: len(_MEMBERS)].tolist(), strict=True)),
+            "members": dict(zip(_MEMBERS, opinion.members, strict=False)),
             "state": None if watch.options.state is None else watch.state,
             "alarms_last_week": alarm.last_week(opinion.t_ns),
             **more,
@@ -84,18 +84,16 @@ def _tags(watch: Watch, baseline: Baseline, opinion: Opinion) -> list[dict[str, 
     total = float((strength * strength).sum()) or 1.0
     limit = deviate(watch.alarm.threshold, max(int(opinion.scored.sum()), 1))
     order = [int(i) for i in np.argsort(-strength, kind="stable")[:_TELLING] if strength[i] > 0] or [0]
-    return [
-        {"tag": watch.names[i], "share": float(strength[i] ** 2) / total, **_expectation(baseline, opinion, i, limit)} for i in order
-    ]
+    return [{"tag": watch.names[i], "share": float(strength[i] ** 2) / total, **_expectation(baseline, opinion, i, limit)} for i in order]
 
 
 def _expectation(baseline: Baseline, opinion: Opinion, i: int, limit: float) -> dict[str, Json]:
     """By the tag's own level, or, where that tells less, by the others."""
     z, residual = float(opinion.z[i]), float(opinion.residuals[i])
-    width = float(baseline.spread()[i])
+    width = float(opinion.spread[i])
     sharpness = float(opinion.relations.sharpness(len(opinion.z))[i])
     relation = abs(residual) > _RELATION * abs(z)
-    expected, band = float(baseline.level[i]), width * student_of_normal(limit, float(baseline.freedom()[i]))
+    expected, band = float(baseline.level[i]), width * student_of_normal(limit, float(baseline.known.freedom[i]))
     if relation:
         expected, band = expected + width * (z - residual / sharpness), width * limit / sharpness
     value = float(baseline.smooth[i])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gateway.contract import Finding
 from models.machine import telling
 from models.machine.alarm import Alarm
-from models.machine.baseline import MEMBERS, WAIT, Baseline
+from models.machine.baseline import WAIT, Baseline
 from models.machine.chance import normal_of_student
 from models.machine.config import MachineOptions
 from models.machine.relations import Relations
@@ -37,8 +37,10 @@ class Opinion:
     residuals: Floats  # the same, given the others
     scored: NDArray[np.bool_]
     relations: Relations
-    rarities: Floats = field(default_factory=lambda: np.full(MEMBERS + 1, np.nan))
+    spread: Floats
+    members: tuple[float, ...] = ()  # -log10 p by theory: own, given the others, T2, Q, and their sum
     score: float = 0.0
+    settled: bool = False  # old enough to tell of a tail
 
 
 class Watch:
@@ -47,8 +49,6 @@ class Watch:
     def __init__(self, machine: str, names: tuple[str, ...], options: MachineOptions) -> None:
         self.machine, self.names, self.options = machine, names, options
         self.baselines: dict[float, Baseline] = {}
-        self.relations: dict[float, tuple[Floats, int]] = {}
-        """of each state: the correlation last looked at [k, k], and rows until the next look"""
         self.alarm = Alarm(options)
         self.state, self.last_ns, self.entered_ns, self.left_out = float("nan"), 0, 0, 0
         self._built: tuple[bytes, Relations] | None = None
@@ -69,9 +69,7 @@ class Watch:
 
     def _enter(self, t_ns: int, dt: float, state: float) -> Baseline:
         if state not in self.baselines:
-            k, o = len(self.names), self.options
-            self.baselines[state] = Baseline(k, o.smooth, o.memory)
-            self.relations[state] = np.eye(k), 0
+            self.baselines[state] = Baseline(len(self.names), self.options.smooth, self.options.memory)
         baseline = self.baselines[state]
         if state != self.state or dt > WAIT * self.options.smooth:
             self.entered_ns = t_ns if state != self.state or not self.options.settle else self.entered_ns
@@ -87,33 +85,40 @@ class Watch:
             baseline.calm = baseline.calm or self.alarm.calm(dt, opinion.score, self._warm_ups(baseline).max())
             if baseline.calm:
                 found = self._tell(baseline, opinion, dt)
-        baseline.wait(dt, opinion.deviation, opinion.z, opinion.rarities, alarm=self.alarm.active)
+        baseline.wait(dt, opinion.deviation, opinion.z, opinion.members if opinion.settled else (), alarm=self.alarm.active)
         return opinion.score, found
 
     def _opinion(self, baseline: Baseline, t_ns: int, x: Floats, deviation: Floats) -> Opinion:
-        spread = baseline.spread()
-        known = (spread > 0) & ~np.isnan(deviation)
+        self._look(baseline)
+        known, spread = baseline.known, baseline.spread()
+        has = (spread > 0) & ~np.isnan(deviation)
         with np.errstate(over="ignore"):
-            raw = np.divide(deviation, spread, out=np.zeros(len(x)), where=known)
-        z = normal_of_student(np.clip(raw, -1e100, 1e100), baseline.freedom())
-        scored = known & (self._warm_ups(baseline) >= 1)
-        looked_at = scored if scored.any() else known
-        relations = self._relations(baseline, looked_at)
-        residuals = relations.given_others(z)
-        opinion = Opinion(t_ns, x, deviation, z, residuals, scored, relations)
+            raw = np.divide(deviation, spread, out=np.zeros(len(x)), where=has)
+        z = normal_of_student(np.clip(raw, -1e100, 1e100), known.freedom)
+        scored = has & (known.warm > 0)
+        looked_at = scored if scored.any() else has
+        relations = self._relations(known.correlation, looked_at)
+        opinion = Opinion(t_ns, x, deviation, z, relations.given_others(z), scored, relations, spread)
         if looked_at.any():
-            rarities = relations.rarities(z, residuals)
-            total = np.sort(baseline.tails.calibrated(rarities))[-_BEST:].mean(keepdims=True)
-            if self._warm_ups(baseline).max() >= _JUDGES:
-                opinion.rarities = np.concatenate([rarities, total])
-            opinion.score = float(baseline.total.calibrated(total)[0]) if scored.any() else 0.0
+            self._score(baseline, opinion)
         return opinion
 
-    def _relations(self, baseline: Baseline, looked_at: NDArray[np.bool_]) -> Relations:
-        correlation, left = self.relations[self.state]
-        if left <= 0 and not self.alarm.active:
-            correlation, left, self._built = baseline.correlation(), _REFRESH, None
-        self.relations[self.state] = correlation, left - 1
+    def _score(self, baseline: Baseline, opinion: Opinion) -> None:
+        members = opinion.relations.rarities(opinion.z, opinion.residuals)
+        calibrated = sorted(tail.calibrated(rarity) for tail, rarity in zip(baseline.tails, members, strict=False))
+        total = sum(calibrated[-_BEST:]) / _BEST
+        opinion.members = (*members, total)
+        opinion.settled = bool(self._warm_ups(baseline).max() >= _JUDGES)
+        if opinion.scored.any():
+            opinion.score = baseline.tails[-1].calibrated(total)
+
+    def _look(self, baseline: Baseline) -> None:
+        if baseline.known_for <= 0 and not self.alarm.active:
+            baseline.look(self.options.warm_up_rows, self.options.warm_up)
+            baseline.known_for, self._built = _REFRESH, None
+        baseline.known_for -= 1
+
+    def _relations(self, correlation: Floats, looked_at: NDArray[np.bool_]) -> Relations:
         mask = looked_at.tobytes()
         if self._built is None or self._built[0] != mask:
             self._built = mask, Relations(correlation, looked_at)
@@ -139,13 +144,12 @@ class Watch:
     def _moved(self, opinion: Opinion) -> bool:
         """Most tags at once: the operating point has changed; after a start half of them will do."""
         scored = int(opinion.scored.sum())
-        far = int((np.abs(opinion.z[opinion.scored]) > _FAR).sum())
+        far = int((np.abs(opinion.deviation) > _FAR * opinion.spread)[opinion.scored].sum())  # however few looks there were
         share = _HALF if self.alarm.just_started(opinion.t_ns) else _MOST_OF_THEM
         return scored >= 3 and far >= share * scored
 
     def _begin_anew(self, baseline: Baseline) -> None:
         baseline.forget(np.ones(len(self.names), dtype=bool))
-        self.relations[self.state] = np.eye(len(self.names)), 0
         self._built = None
 
     def which(self, tags: frozenset[str]) -> NDArray[np.bool_]:
@@ -155,7 +159,6 @@ class Watch:
         which = self.which(tags)
         for baseline in self.baselines.values():
             baseline.forget(which)
-        self.relations = {state: (np.eye(len(self.names)), 0) for state in self.relations}
         self._built = None
         if not tags:
             self.alarm.told = False
@@ -173,4 +176,3 @@ class Watch:
         baseline = self.baselines[state]
         share = float(np.minimum(self._warm_ups(baseline), 1.0).mean())
         return share if baseline.calm else min(share, 0.99)
-
