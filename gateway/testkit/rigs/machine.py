@@ -11,8 +11,8 @@ from gateway.contract import Detector, Frame, Item
 from gateway.testkit.contexts import detector_context
 
 _START_NS = 1_800_000_000 * 10**9
-_ROWS = 400
-_OPTIONS = {"on": ["press-07/*"], "smooth": "3s", "warm_up": "0s", "warm_up_rows": 100, "state": "recipe", "accept_after": "10m"}
+_ROWS = 240
+_OPTIONS = {"on": ["press-07/*"], "smooth": "2s", "warm_up": "0s", "warm_up_rows": 60, "state": "recipe", "accept_after": "10m"}
 
 
 class Rig:
@@ -31,13 +31,13 @@ class Rig:
         return _items(_normal(_ROWS))
 
     def faulty(self) -> list[Item]:
-        """The pressure is lost for a minute, and comes back."""
+        """The pressure is lost for forty seconds, and comes back."""
         x = _normal(_ROWS)
-        x[_ROWS - 120 : _ROWS - 60, 1] -= 60.0
+        x[_ROWS - 80 : _ROWS - 40, 1] -= 60.0
         return _items(x)
 
     def damaged(self) -> list[Item]:
-        x = _normal(150)
+        x = _normal(100)
         x[::7, 1] = np.nan
         x[50, 0], x[60, 2], x[70, 3] = np.inf, 1e300, np.nan
         items = _items(x)
@@ -47,7 +47,7 @@ class Rig:
 def _normal(n: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     rng, t = np.random.default_rng(7), np.arange(n)
     load = np.sin(t / 3)
-    recipe = np.where((t > 60) & (t < 110), 2.0, 1.0)
+    recipe = np.where((t > 30) & (t < 55), 2.0, 1.0)
     tags = np.column_stack([50 + 3 * load, 200 + 5 * load, 12 + load]) + rng.normal(0, [0.5, 1.0, 0.2], (n, 3))
     return np.column_stack([tags * recipe[:, None], recipe])
 
