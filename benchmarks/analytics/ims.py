@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.analytics.measure import Measure
 from gateway import registry
 from gateway.contract import DetectorContext, Finding, Frame, State, Tag
 
@@ -96,6 +97,16 @@ def _findings(file: Path, name: str) -> tuple[np.ndarray[Any, np.dtype[np.int64]
     for i in track(range(0, len(x), 16), description=name, console=Console(stderr=True), transient=True):
         found += detector.process(Frame(machine="rig", names=names, tags=tags, t_ns=t_ns[i : i + 16], x=x[i : i + 16]))
     return t_ns, found
+
+
+def measures(found: dict[str, Any]) -> list[Measure]:
+    """Beside the targets."""
+    restart, lead = found["restart"], found["lead"]
+    told = f"operating point changed: {restart['operating_point_changed']}"
+    return [
+        Measure("IMS test 1, faults told of the restart", restart["faults"], "<=", 0, 0, baseline="8", detail=told),
+        Measure("IMS test 2, bearing 1 before its end", lead["hours"], ">=", 72, 84, "h", detail=f"{lead['alarms_before']} alarms before"),
+    ]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.analytics.measure import Measure
 from gateway import registry
 from gateway.contract import DetectorContext, Finding, Frame, State, Tag
 
@@ -233,6 +234,20 @@ def splits(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
 
 def _worth(figures: dict[str, Any]) -> float:
     return float(figures["f1"]) - (1.0 if figures["far"] > _FAR_AT_MOST else 0.0)
+
+
+def measures(found: dict[str, Any]) -> list[Measure]:
+    """Beside the targets."""
+    ours, plain = found["machine"], found["EWMA |z|, gated"]
+    far, files = f"FAR {100 * ours['far']:.1f} %", ours["files"]
+    return [
+        Measure("SKAB F1", ours["f1"], ">=", 0.76, 0.82, "", "0.78, batch Conv-AE", f"EWMA |z| gated {plain['f1']:.3f}", far),
+        Measure("SKAB FAR", 100 * ours["far"], "<=", 22, 13, "%", "13.6, the same", f"{100 * plain['far']:.1f}"),
+        Measure(
+            "SKAB faults found within 60 s", 100 * ours["found"] / files, ">=", 76, 90, "%", baseline=f"{100 * plain['found'] / files:.0f}"
+        ),
+        Measure("false alarms before them, per file", ours["false_before"], "<=", 0.1, 0.05, baseline=f"{plain['false_before']:.2f}"),
+    ]
 
 
 if __name__ == "__main__":
