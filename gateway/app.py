@@ -133,6 +133,7 @@ class App:
             try:
                 await self._work(tasks)
             finally:
+                await self._close_page()
                 self.lanes.close()
 
     def _put_together(self, tasks: asyncio.TaskGroup) -> None:
@@ -246,9 +247,7 @@ class App:
 
     async def _open_page(self) -> None:
         """The page as the configuration wants it now. The line goes on without its window."""
-        if self._page is not None:
-            await self._page.stop()
-            self._page = None
+        await self._close_page()
         web = self.settings.web
         if web is None:
             return
@@ -260,6 +259,11 @@ class App:
             return
         self._page = page
         log.info("page", extra={"fields": {"url": f"http://{web.host}:{self.page_port}/"}})
+
+    async def _close_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            await page.stop()
 
     async def _check_outbox(self) -> None:
         """The start had only a short look. What is found here ends the process; the next start salvages."""
@@ -297,8 +301,7 @@ class App:
         accepting.cancel()
         await self.lanes.save(self.pipeline.line.watches)
         await self.edges.last_send(LAST_SEND_SECONDS)
-        if self._page is not None:
-            await self._page.stop()
+        await self._close_page()
         log.info("stopped")
 
     def _progress(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.resources import files
 from inspect import isawaitable
 from pathlib import Path
@@ -42,9 +43,12 @@ class PageServer:
         app.add_routes(self._routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)  # `ingest` does it, within bounds
         await runner.setup()
+        # Not cancelled in the middle, where asyncio would leave the sockets open that it has already bound.
+        listening = asyncio.ensure_future(web.TCPSite(runner, self._host, self._port).start())
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except OSError:
+            await asyncio.shield(listening)
+        except (OSError, asyncio.CancelledError):
+            await asyncio.gather(listening, return_exceptions=True)
             await runner.cleanup()
             raise
         self._runner = runner

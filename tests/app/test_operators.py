@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine
@@ -247,14 +248,18 @@ class TestLearning:
                 requests.add(connection, Request(0, "forget", "", "press-07", "", "Eva", "test", 1))
                 connection.commit()
 
+        ports = []
+
         async def until_it_ends() -> None:
-            async with site.run(counting()):
+            async with site.run(counting()) as app:
+                ports.append(app.page_port)
                 await asyncio.to_thread(ask)
                 await site.until(called.is_set)
 
         monkeypatch.setattr(Counting, "forget", bug)
         with pytest.raises(ExceptionGroup):
             await until_it_ends()
+        socket.create_server(("127.0.0.1", ports[0])).close()  # the page has ended, too
         async with site.run(counting()):
             await site.until(lambda: len(audit(site)) == 1)
         assert audit(site) == [("Eva", "forget: test", "press-07")]
