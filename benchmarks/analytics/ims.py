@@ -1,6 +1,6 @@
 """IMS: four bearings run to failure, the mean of |x| of one second every ten minutes.
 
-    python -m benchmarks.analytics.ims --data ../shared/data/ims --json ims.json
+    python -m benchmarks.analytics.ims --data ims --json ims.json
 
 DIR holds ``1st_test_10min_meanabs.csv`` and ``2nd_test_10min_meanabs.csv``: number, ``Datetime``, one column per channel. In test 1
 the rig was started again after six days of rest, and all eight channels changed: that is one new operating point and no fault.

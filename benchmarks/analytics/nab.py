@@ -1,6 +1,6 @@
 """NAB: one threshold for all series, beside what one would take instead.
 
-    python -m benchmarks.analytics.nab --data ../shared/data/nab --json nab.json
+    python -m benchmarks.analytics.nab --data nab --json nab.json
 
 The threshold of each profile is the best one for these series unless ``--threshold`` gives it; NAB does the same, and it flatters
 every detector. ``--split`` shows how much: the threshold is chosen on one half of the series and scored on the other, both ways.

@@ -1,6 +1,6 @@
 """SKAB: a water circulation rig with one fault per file, eight tags, one row a second.
 
-    python -m benchmarks.analytics.skab --data ../shared/data/skab --json skab.json
+    python -m benchmarks.analytics.skab --data skab --json skab.json
 
 DIR holds ``data/<group>/<n>.csv`` (github.com/waico/SKAB). Streaming: a row is scored before it is learnt; rows 0-399 are the warm-up;
 one setting for all files. "Always alarm" has a high F1 here, because half of the rows are faulty: F1 tells nothing without FAR.
