@@ -64,7 +64,8 @@ def _backtest(wanted: Wanted) -> int:
     with _bar() as bar:
         recording = _read(files, columns, configs[0], bar)
         windows = _windows(wanted, files, configs[0], columns[0], recording)
-        played = [_run(settings, mine, recording, windows, bar) for settings, mine in zip(configs, columns, strict=True)]
+        scored = wanted.scores is not None or wanted.report is not None  # a score of every reading costs more than its judgement
+        played = [_run(settings, mine, recording, windows, bar, scored) for settings, mine in zip(configs, columns, strict=True)]
     _remarks(recording, played)
     runs = [run for run, _ in played]
     if wanted.scores is not None:
@@ -113,11 +114,11 @@ def _windows(
 
 
 def _run(
-    settings: Settings, columns: Mapping[str, Tag], recording: Recording, windows: Sequence[Window] | None, bar: Progress
+    settings: Settings, columns: Mapping[str, Tag], recording: Recording, windows: Sequence[Window] | None, bar: Progress, scored: bool
 ) -> tuple[Run, Played]:
     readings, scores = recording.of(columns), ScoreBook()
     task = bar.add_task(str(settings.path), total=len(readings))
-    played = play(settings, readings, progress=lambda count: bar.advance(task, count), scores=scores.of)
+    played = play(settings, readings, progress=lambda count: bar.advance(task, count), scores=scores.of if scored else None)
     series = by_tag(readings)
     run = Run(
         name=settings.path.name,
