@@ -13,7 +13,7 @@ from models.anomaly.bank import Bank, Step
 from models.anomaly.columns import COUNT, INTERVAL, LEARNT, LEVEL, SPIKE_LIMIT
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
-from models.anomaly.rounds import rounds
+from models.anomaly.rounds import later, rounds
 from models.anomaly.settings import NONE, SHIFT, Settings
 from models.anomaly.single import usual
 
@@ -59,6 +59,8 @@ class Anomaly:
         found: list[Finding] = []
         if len(row) <= _FEW and self._scores is None:
             return self._few(row, t_ns, value)
+        if (fresh := later(row, t_ns)) is not None:
+            row, t_ns, value = row[fresh], t_ns[fresh], value[fresh]
         for piece in rounds(row):
             found += self._round(row[piece], t_ns[piece], value[piece])
         if len(found) > 1:

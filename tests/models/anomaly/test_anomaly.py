@@ -474,3 +474,16 @@ def test_every_reading_has_a_score_that_changes_no_finding(learnt: bytes) -> Non
     shown.clear()
     run(fresh, noise(100))
     assert {score for _, _, score in shown} == {0.0}
+
+
+def test_a_flood_of_one_instant_costs_no_more_than_its_first_reading() -> None:
+    detector, plain = anomaly(2), anomaly(2)
+    x = noise(300, 2)
+    run(detector, x)
+    run(plain, x)
+    n, now = 300_000, START + 300 * SECOND
+    value = np.where(np.arange(n) < 2, 51.0, 1e6)
+    detector.process(Batch.of(np.arange(n) % 2, np.full(n, now), value))
+    plain.process(Batch.of([0, 1], [now, now], [51.0, 51.0]))
+    for one, other in zip(_numbers(detector), _numbers(plain), strict=True):
+        np.testing.assert_allclose(one, other)
