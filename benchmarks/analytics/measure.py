@@ -39,11 +39,16 @@ class Measure:
         return self.value >= limit if self.sign == ">=" else self.value <= limit
 
     def row(self) -> str:
+        """
+        >>> Measure("x", 1.0, ">=", 1, 2, baseline="mean of |z|").row().count(" | ")
+        6
+        """
         sign = {">=": "≥", "<=": "≤"}[self.sign]
         shown = "not measured" if self.value is None else f"**{self.value:.4g}**{' ' + self.unit if self.unit else ''}"
         detail = f" ({self.detail})" if self.detail else ""
-        limits = f"{sign} {self.must:g} | {sign} {self.aim:g}"
-        return f"| {self.name} | {self.published} | {self.baseline} | {limits} | {shown}{detail} | {self.met} |"
+        limits = f"{sign} {self.must:g}", f"{sign} {self.aim:g}"
+        cells = (self.name, self.published, self.baseline, *limits, f"{shown}{detail}", self.met)
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 HEAD = "| measure | best published | plain baseline | must | aim | measured | reaches |\n|---|---|---|---|---|---|---|\n"
