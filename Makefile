@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench faults wheel lock clean
+.PHONY: help demo test check conformance bench bench-analytics faults wheel lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
@@ -14,6 +14,7 @@ help:
 	@echo "make conformance  clients and validators of others (npm) against what the gateway sends and exports"
 	@echo "make faults   kill -9 sixty times under load, with new dice each time; twenty times as many random examples"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
+	@echo "make bench-analytics DATA=folder  detectors on public recordings; writes benchmarks/ANALYTICS.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
 	@echo "make lock     resolve the dependencies anew into locks/"
 
@@ -31,16 +32,17 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Not a part of `make test`: it needs Node.js 18 or newer and 210 MB of packages.
+# Not a part of `make test`: it needs Node.js 18 or newer and 220 MB of packages.
 CONFORMANCE := tests/conformance
-OPCUA_PEER := tests/drivers/opcua/node
+PEERS := tests/drivers/opcua/node tests/drivers/sparkplug/node
 conformance: $(VENV)/dev.stamp
 	@if command -v npm >/dev/null && command -v node >/dev/null; then \
-	  for folder in $(CONFORMANCE) $(OPCUA_PEER); do \
+	  for folder in $(CONFORMANCE) $(PEERS); do \
 	    test -e $$folder/node_modules/.package-lock.json -a ! $$folder/package-lock.json -nt $$folder/node_modules/.package-lock.json \
 	      || npm ci --prefix $$folder --loglevel error || exit 1; \
 	  done; \
-	  LINESIDE_CONFORMANCE=1 $(BIN)/python -m pytest $(CONFORMANCE) tests/drivers/opcua/test_node_opcua.py $(ARGS); \
+	  LINESIDE_CONFORMANCE=1 $(BIN)/python -m pytest $(CONFORMANCE) tests/drivers/opcua/test_node_opcua.py \
+	    tests/drivers/sparkplug/test_node_client.py $(ARGS); \
 	elif [ -n "$$CI" ]; then \
 	  echo "npm is missing; install it: sudo apt-get install nodejs npm"; exit 1; \
 	else \
@@ -53,6 +55,10 @@ faults: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-analytics: $(VENV)/dev.stamp
+	@test -n "$(DATA)" || { echo "say where the recordings are: make bench-analytics DATA=folder"; exit 2; }
+	$(BIN)/python -m benchmarks.analytics --data $(DATA) $(ARGS)
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python tests/packaging/smoke.py
@@ -67,7 +73,7 @@ lock: $(VENV)/dev.stamp
 	done
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run $(CONFORMANCE)/node_modules $(OPCUA_PEER)/node_modules
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-run $(CONFORMANCE)/node_modules $(PEERS:%=%/node_modules)
 
 $(VENV)/demo.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: locks/%.lock pyproject.toml | $(BIN)/python
 	@echo "installing what locks/$*.lock names into $(VENV) (once) ..."

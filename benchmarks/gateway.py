@@ -94,6 +94,11 @@ class Gateway:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
+    def url(self) -> str:
+        """Of its page."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -106,7 +111,7 @@ class Gateway:
     async def sample(self) -> Sample:
         """CPU is read before the counters, whose making costs a millisecond of it."""
         at, cpu = time.perf_counter(), cpu_seconds(self.pid)
-        async with self._http.get(f"http://127.0.0.1:{self._port}/metrics") as reply:
+        async with self._http.get(f"{self.url}/metrics") as reply:
             text = await reply.text()
         counters: dict[str, float] = {}
         for name, _, value in _SAMPLE.findall(text):
@@ -121,6 +126,6 @@ class Gateway:
         return await self.sample() - before
 
     async def status(self) -> dict[str, object]:
-        async with self._http.get(f"http://127.0.0.1:{self._port}/api/status") as reply:
+        async with self._http.get(f"{self.url}/api/status") as reply:
             found: dict[str, object] = await reply.json()
             return found

@@ -24,6 +24,8 @@ from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.feedback.lessons import Lessons
 from gateway.incidents import Incidents, Rule
+from gateway.operators.desk import Desk
+from gateway.operators.renewal import Renewal
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import state_lock
 from gateway.outbox.losses import Losses
@@ -63,6 +65,8 @@ class App:
         )
         self._builder = EventBuilder(settings.site.urn)
         self.incidents = Incidents(self.clock, self._builder.incident_id, evidence_seconds=settings.incidents.after)
+        self.desk = Desk(self.outbox, self.clock, lambda: self.pipeline.line.watches)
+        self.incidents.withhold = self.desk.shelving.why
         self._losses = Losses(self.clock)
         self._notifier = notifier or Notifier()
         self._fed = 0.0
@@ -117,6 +121,7 @@ class App:
             devices=self.devices,
             inboxes=inboxes,
         )
+        await self.desk.open()
         await restore(
             self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
         )
@@ -128,13 +133,15 @@ class App:
             try:
                 await self._work(tasks)
             finally:
-                self._lanes.close()
+                await self._close_page()
+                self.lanes.close()
 
     def _put_together(self, tasks: asyncio.TaskGroup) -> None:
         snapshots = Snapshots(self.settings.state_dir / "detectors")
-        self._lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files)
-        self.pipeline.lane = self._lanes.get
+        self.lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files, clock=self.clock)
+        self.pipeline.lane = self.lanes.get
         self._lessons = Lessons(self.outbox, self.clock, lambda: self.pipeline.line.watches)
+        self._renewal = Renewal(self.lanes, self._lessons.renewed)
         self.edges = Edges(
             tasks,
             self.pipeline,
@@ -153,12 +160,13 @@ class App:
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         watches = self.pipeline.line.watches
-        self._lanes.build(watches)
+        self.lanes.build(watches)
         accepting = tasks.create_task(self._acceptance.run(), name="acceptance")
         core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(self._housekeeping(), name="housekeeping")]
-        await self._lanes.start(watches)
+        await self.lanes.start(watches)
         await self._lessons.apply_all()
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
+        core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.edges.apply(self.settings)
         await self._open_page()
         self._tell_ready()
@@ -170,11 +178,11 @@ class App:
     async def reload(self) -> bool:
         """Validate, then change only what changed. False: refused, with the reason in the log; what runs stays as it is."""
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
-        await self._lanes.save(self.pipeline.line.watches)
+        await self.lanes.save(self.pipeline.line.watches)
         try:
             settings = await self._load()
             line = Line.of(settings, self.pipeline.line)
-            await self._lanes.prepare(line.watches)
+            await self.lanes.prepare(line.watches)
         except (ConfigErrors, ConfigError) as exc:
             for why in exc.problems if isinstance(exc, ConfigErrors) else [exc]:
                 log.error("reload refused", extra={"fields": {"why": str(why)}})
@@ -184,7 +192,8 @@ class App:
         old, self.settings, self.pipeline.line = self.settings, settings, line
         self._adopt(settings, line)
         self.devices.configure(settings.sources)
-        await self._lanes.start(line.watches)
+        self.pipeline.shadow.keep(line.watches)
+        await self.lanes.start(line.watches)
         await self._lessons.apply_all()
         self._retire(line)
         await self.edges.apply(settings)
@@ -238,9 +247,7 @@ class App:
 
     async def _open_page(self) -> None:
         """The page as the configuration wants it now. The line goes on without its window."""
-        if self._page is not None:
-            await self._page.stop()
-            self._page = None
+        await self._close_page()
         web = self.settings.web
         if web is None:
             return
@@ -252,6 +259,11 @@ class App:
             return
         self._page = page
         log.info("page", extra={"fields": {"url": f"http://{web.host}:{self.page_port}/"}})
+
+    async def _close_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            await page.stop()
 
     async def _check_outbox(self) -> None:
         """The start had only a short look. What is found here ends the process; the next start salvages."""
@@ -266,7 +278,7 @@ class App:
     async def _housekeeping(self) -> None:
         while True:
             await self.clock.sleep(SNAPSHOT_SECONDS)
-            await self._lanes.save(self.pipeline.line.watches)
+            await self.lanes.save(self.pipeline.line.watches)
             await self.outbox.tidy(self._losses, self.clock.now_ns() - _KEEP_CLOSED_NS)
             await self.outbox.keep_to_caps()
 
@@ -278,18 +290,18 @@ class App:
             task.cancel()
         await asyncio.wait(core)
         await self.edges.stop_sources(list(self.edges.sources))
-        await self._lanes.stop()
+        await self.lanes.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._acceptance.commit()
+                await self.desk.close(self.pipeline.shadow)
                 await self.outbox.tidy(self._losses, 0)
         except TimeoutError:
             log.error("the last findings were not written", extra={"fields": {"why": self.outbox.refused or "no time"}})
         accepting.cancel()
-        await self._lanes.save(self.pipeline.line.watches)
+        await self.lanes.save(self.pipeline.line.watches)
         await self.edges.last_send(LAST_SEND_SECONDS)
-        if self._page is not None:
-            await self._page.stop()
+        await self._close_page()
         log.info("stopped")
 
     def _progress(self) -> None:

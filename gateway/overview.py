@@ -12,9 +12,11 @@ import numpy as np
 
 from gateway import __version__
 from gateway.contract import BAD, Json, Severity, reason
+from gateway.engine.watch import Watch
 from gateway.incidents import Incident
+from gateway.operators import told
 from gateway.outbox import incidents as stored
-from gateway.outbox import labels, retention, tally
+from gateway.outbox import labels, retention, shadow, tally
 from gateway.telemetry.counts import Figure
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 _MOST_POINTS = 600
 _CACHE_SECONDS = 1.0
 _HUNG_SECONDS = 10.0
-_PRECISION_NS = 90 * 86_400_000_000_000
+_PRECISION_NS, _WEEK_NS = 90 * 86_400_000_000_000, 7 * 86_400_000_000_000
+_MOST_WITHHELD = 100
 
 
 class Overview:
@@ -34,7 +37,7 @@ class Overview:
         self._app = app
         self._metrics: Metrics | None = None
         self._started_ns = app.clock.now_ns()
-        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "allowed": 0, "oldest": None, "precision": {}}
+        self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "allowed": 0, "oldest": None, "precision": {}, "shadow": {}}
         self._asked = -1e9
         self._rate = (time.monotonic(), 0, 0.0)
 
@@ -68,9 +71,21 @@ class Overview:
                 "readings_per_second": self._readings_per_second(),
                 "last_progress_seconds": app.clock.monotonic() - app.pipeline.last_progress,
             },
-            "incidents": {"open": len(app.incidents.open)},
+            "analysis": list(app.lanes.standing()),
+            "incidents": told.alarms(app.incidents, now_ns),
+            "watches": [self._watch(watch) for watch in app.pipeline.line.watches],
+            "shelves": [told.shelf(shelf) for shelf in app.desk.shelving.shelves],
+            "withheld": [_brief(incident) | {"why": why} for incident, why in app.incidents.waiting[:_MOST_WITHHELD]],
             "counters": app.counts.as_dict(),
         }
+
+    async def watch(self, name: str) -> Json | None:
+        watch = next((each for each in self._app.pipeline.line.watches if each.name == name), None)
+        if watch is None:
+            return None
+        await self._ask()
+        would_be = await self._app.outbox.run(lambda connection: shadow.recent(connection, name, _MOST_WITHHELD))
+        return self._watch(watch) | told.details(self._app.desk.progress.of(name), would_be)
 
     def machines(self) -> Json:
         app = self._app
@@ -143,6 +158,7 @@ class Overview:
                     "bytes": retention.used_bytes(connection),
                     "allowed": retention.allowed_bytes(connection, app.outbox.caps),
                     "oldest": tally.oldest_recorded_ns(connection),
+                    "shadow": shadow.counts(connection, app.clock.now_ns() - _WEEK_NS),
                     "precision": labels.precision(connection, app.clock.now_ns() - _PRECISION_NS),
                 }
             )
@@ -178,6 +194,10 @@ class Overview:
             "lost": sum(counts.get(what, 0) for what in tally.LOST),
         }
 
+    def _watch(self, watch: Watch) -> dict[str, Json]:
+        app, last_week = self._app, self._database["shadow"].get(watch.name, 0)
+        return told.watch(watch, app.desk.progress.of(watch.name), app.pipeline.shadow, last_week, app.clock.now_ns())
+
     def _tag(self, index: int) -> Json:
         pipeline = self._app.pipeline
         table, tag = pipeline.line.table, pipeline.line.settings.tags[index]
@@ -201,8 +221,8 @@ class Overview:
         found: dict[str, list[Json]] = {}
         for watch in self._app.pipeline.line.watches:
             limits = getattr(watch.detector, "limits", None)
-            for path, told in (limits() if limits is not None else {}).items():
-                found.setdefault(path, []).extend(told)
+            for path, levels in (limits() if limits is not None else {}).items():
+                found.setdefault(path, []).extend(levels)
         return found
 
     def _readings_per_second(self) -> float:
@@ -221,12 +241,18 @@ class Overview:
         yield Figure("outbox_commits", "commits since the start", app.outbox.commits, kind="counter")
         yield Figure("outbox_bytes", "bytes in use", self._database["bytes"])
         yield Figure("outbox_allowed_bytes", "bytes it may use now", self._database["allowed"])
+        for slow in app.lanes.standing():
+            labels = (("watch", str(slow["watch"])),)
+            yield Figure("analysis_behind", "items a slow detector is behind", slow["behind"], labels)
+            yield Figure("analysis_seconds", "computing time of a slow detector", slow["computed_seconds"], labels, "counter")
+            yield Figure("analysis_skipped", "rows over a slow detector's budget", slow["rows_skipped"], labels, "counter")
         for name in app.edges.sources:
             if (skew := app.devices.skew_seconds(name)) is not None:
                 yield Figure("source_clock_skew_seconds", "the device's clock against the gateway's", skew, (("source", name),))
         for name, (_, _, _, sender) in app.edges.senders.items():
             yield Figure("breaker_open", "1 = only probes are sent", int(sender.breaker.state != "closed"), (("destination", name),))
             yield Figure("budget_used_up", "1 = only critical events are sent", int(bool(sender.throttle.why)), (("destination", name),))
+        yield from told.figures(app.incidents, app.desk, app.pipeline.line.watches)
         for watch, votes in self._database["precision"].items():
             if votes.precision is not None:
                 yield Figure("detector_precision", "real faults among what was judged, 90 days", votes.precision, (("watch", watch),))

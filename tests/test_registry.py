@@ -24,7 +24,7 @@ def add(installed: list[EntryPoint], name: str, value: str, group: str = "gatewa
 
 def test_ours_are_there() -> None:
     assert {"modbus", "mqtt", "opcua", "replay"} <= set(registry.names("sources"))
-    assert {"anomaly", "limit", "order", "river", "vibration"} <= set(registry.names("detectors"))
+    assert {"anomaly", "limit", "machine", "order", "river", "vibration"} <= set(registry.names("detectors"))
     assert {"https", "nats"} <= set(registry.names("uplinks"))
     assert registry.detector("limit").domain == "limit"
     assert registry.uplink("nats").name == "nats"

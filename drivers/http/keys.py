@@ -1,4 +1,4 @@
-"""Idempotency keys of posts that are on disk; they survive a restart."""
+"""Idempotency keys of posts; they survive a restart."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ MOST_CHARACTERS = 200
 
 
 class Kept(NamedTuple):
-    """One line of the file: the key, what was posted with it, and when it was committed."""
+    """One line of the file.
+
+    digest   of what was posted with the key
+    t_ns     when it was on disk
+    begun    it is not known to be on disk: `t_ns` is the time its rows were given, and have to be given again when it is repeated,
+             for rows of another time would be another event
+    """
 
     key: str
     digest: str
     t_ns: int
+    begun: bool = False
 
 
 class Keys:
@@ -34,7 +41,12 @@ class Keys:
 
     def get(self, key: str, now_ns: int) -> Kept | None:
         kept = self._known.get(key)
-        return kept if kept is not None and now_ns - kept.t_ns <= self._age_ns else None
+        return kept if kept is not None and not kept.begun and now_ns - kept.t_ns <= self._age_ns else None
+
+    def begun_ns(self, key: str, digest: str) -> int | None:
+        """The time that rows of this post were given before it was cut off; None: it was not begun."""
+        kept = self._known.get(key)
+        return kept.t_ns if kept is not None and kept.begun and kept.digest == digest else None
 
     def load(self, now_ns: int) -> None:
         """A line that was cut off by a crash belongs to a post that was not answered: it is left out."""

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from drivers.http.bodies import TYPES, form, read
 from drivers.http.config import HttpOptions
@@ -21,11 +22,16 @@ ON_A_THREAD_BYTES = 50_000
 
 @dataclass(eq=False)
 class Post:
-    """One that waits for its answer. `given`: the gateway has it, so it may be on disk whatever becomes of us."""
+    """One that waits for its answer.
+
+    now_ns   the time of its rows that tell none
+    given    the gateway has it, so it may be on disk whatever becomes of us
+    """
 
     key: str
     digest: str
-    taken: Taken
+    now_ns: int
+    taken: Taken = field(default_factory=Taken)
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     given: bool = False
 
@@ -63,17 +69,8 @@ class HttpSource:
         if self._came is None:
             raise NotConnected("/ingest", "not open")
         await self._acknowledge()
-        while not self._waiting:
-            self._came.clear()
-            await self._came.wait()
-        items: list[Item] = []
-        rows = 0
-        while self._waiting and (not items or rows + self._waiting[0].taken.rows <= ROWS_AT_ONCE):
-            post = self._waiting.popleft()
-            post.given = True
-            self._given.append(post)
-            items += post.taken.items()
-            rows += post.taken.rows
+        while not (items := await self._next(self._came)):
+            pass
         return items
 
     async def close(self) -> None:
@@ -89,20 +86,41 @@ class HttpSource:
         self._waiting.clear()
         self._by_key.clear()
 
+    async def _next(self, came: asyncio.Event) -> list[Item]:
+        """Of as many posts as go together. Empty when they were all taken back meanwhile."""
+        while not self._waiting:
+            came.clear()
+            await came.wait()
+        rows = accumulate(post.taken.rows for post in self._waiting)
+        posts = [post for at, (post, sum_) in enumerate(zip(self._waiting, rows, strict=True)) if not at or sum_ <= ROWS_AT_ONCE]
+        if self._mapper.dates and (begun := [Kept(post.key, post.digest, post.now_ns, begun=True) for post in posts if post.key]):
+            await self._keep(begun)
+        items: list[Item] = []
+        for post in posts:
+            if not post.answer.done():
+                self._waiting.remove(post)
+                post.given = True
+                self._given.append(post)
+                items += post.taken.items()
+        return items
+
     async def _acknowledge(self) -> None:
         """What `read` returned before is on disk now. Its keys go to disk too, then it is answered."""
         now_ns = self._context.clock.now_ns()
         if fresh := [Kept(post.key, post.digest, now_ns) for post in self._given if post.key]:
-            self._busy = asyncio.ensure_future(asyncio.to_thread(self._keys.add, fresh, now_ns))
-            try:
-                await asyncio.shield(self._busy)
-            except OSError as exc:
-                raise NotConnected(str(self._context.state_dir), f"keys cannot be kept: {_why(exc)}") from exc
-            self._busy = None
+            await self._keep(fresh)
         for post in self._given:
             self._by_key.pop(post.key, None)
             post.end(202, rows=post.taken.rows)
         self._given.clear()
+
+    async def _keep(self, fresh: list[Kept]) -> None:
+        self._busy = asyncio.ensure_future(asyncio.to_thread(self._keys.add, fresh, self._context.clock.now_ns()))
+        try:
+            await asyncio.shield(self._busy)
+        except OSError as exc:
+            raise NotConnected(str(self._context.state_dir), f"keys cannot be kept: {_why(exc)}") from exc
+        self._busy = None
 
     async def _receive(self, posted: Posted) -> Answer:
         if not hmac.compare_digest(posted.token.encode(), self._token):
@@ -124,12 +142,13 @@ class HttpSource:
             return Answer(415, {"error": f"Content-Type {posted.content_type or 'is missing'}; taken are {', '.join(TYPES)}"})
         if len(self._waiting) + self._parsing >= self._options.max_waiting:
             return Answer(503, {"error": f"{self._options.max_waiting} posts wait already"})
-        post = Post(posted.key, known, Taken())
+        begun_ns = self._keys.begun_ns(posted.key, known)
+        post = Post(posted.key, known, self._context.clock.now_ns() if begun_ns is None else begun_ns)
         if posted.key:
             self._by_key[posted.key] = post
         try:
             self._parsing += 1
-            post.taken = await self._parse(posted.body, *found)
+            post.taken = await self._parse(posted.body, *found, post.now_ns)
         except Unreadable as exc:
             return self._refuse(post, [str(exc)])
         finally:
@@ -146,14 +165,13 @@ class HttpSource:
             self._came.set()
         return await self._answered(post)
 
-    async def _parse(self, body: bytes, kind: str, charset: str) -> Taken:
+    async def _parse(self, body: bytes, kind: str, charset: str, now_ns: int) -> Taken:
         """Long ones on a thread: the line must not wait for them."""
 
         def parse() -> Taken:
             options = self._options
             return read(body, kind, charset, self._mapper, inside=self._inside, delimiter=options.delimiter, now_ns=now_ns)
 
-        now_ns = self._context.clock.now_ns()
         return parse() if len(body) <= ON_A_THREAD_BYTES else await asyncio.to_thread(parse)
 
     def _refuse(self, post: Post, why: list[str]) -> Answer:

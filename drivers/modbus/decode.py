@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.modbus.config import Order
 from drivers.modbus.plan import Block, Item
 from gateway.contract import GOOD, Quality
 
@@ -27,6 +26,7 @@ _NUMPY: dict[str, str] = {
     "uint64": "u8",
     "float64": "f8",
 }
+_REGISTER = np.dtype(">u2")
 Rows = NDArray[np.intp]
 
 
@@ -34,15 +34,18 @@ Rows = NDArray[np.intp]
 class _Group:
     """Items of one type and order.
 
-    rows     where their values go; a slice where they are neighbours
-    gather   positions of their registers: [items] of one register, else [items, registers], least significant first; or the slice
-             of those that lie side by side as they are sent, most significant first
-    dtype    of the gathered bytes
-    swapped  the bytes inside each register are the other way round
+    rows       where their values go; a slice where they are neighbours
+    count      of values
+    offset     bytes before the first value, where all lie side by side
+    scattered  else the positions of their registers, as they are sent
+    dtype      of the bytes
+    swapped    the bytes inside each register are turned round first, which leaves an order that numpy has a type for
     """
 
     rows: Rows | slice
-    gather: Rows | slice
+    count: int
+    offset: int
+    scattered: Rows | None
     dtype: np.dtype[Any]
     swapped: bool
     bcd: bool
@@ -67,8 +70,9 @@ class Decoder:
         self._masked_words = np.array([start for _, start, _ in masked], dtype=np.intp)
         self._shift = np.array([bits[0] for _, _, bits in masked], dtype=np.uint16)
         self._mask = np.array([(1 << (bits[1] - bits[0] + 1)) - 1 for _, _, bits in masked], dtype=np.uint16)
-        self._needs_words = bool(masked) or not all(isinstance(group.gather, slice) for group in self._groups)
+        self._swaps = any(group.swapped for group in self._groups)
         self._can_be_odd = any(item.dtype in ("float32", "float64", "bcd16", "bcd32") for _, _, item in words.entries)
+        self._good = np.full(len(self.tag), GOOD, dtype=np.uint8)
 
     def decode(self, registers: bytes, coils: bytes = b"") -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """float64[n] and qualities uint8[n]; `registers` and `coils` are the payloads of the blocks, joined in their order.
@@ -76,18 +80,17 @@ class Decoder:
         Integers beyond 2^53 lose their last digits, as any float64 does.
         """
         value = np.empty(len(self.tag))
-        quality = np.zeros(len(self.tag), dtype=np.uint8)  # GOOD
+        quality = self._good.copy()
         if len(self._coil_rows):
             value[self._coil_rows] = np.unpackbits(np.frombuffer(coils, dtype=np.uint8), bitorder="little")[self._coils]
-        raw = np.frombuffer(registers, dtype=">u2")
-        words = raw.astype("<u2") if self._needs_words else raw
+        turned = _turned(registers) if self._swaps else registers
         for group in self._groups:
-            value[group.rows] = _decode(raw if isinstance(group.gather, slice) else words.byteswap() if group.swapped else words, group)
+            value[group.rows] = _decode(turned if group.swapped else registers, group)
         if len(self._masked):
-            value[self._masked] = (words[self._masked_words] >> self._shift) & self._mask
+            value[self._masked] = (np.frombuffer(registers, dtype=_REGISTER)[self._masked_words] >> self._shift) & self._mask
         for row, start, item in self._texts:
             value[row], quality[row] = _text(registers[2 * start : 2 * (start + item.count)], item)
-        if self._can_be_odd:
+        if self._can_be_odd and 0 in np.isfinite(value).tobytes():  # half of what all() costs
             _mark(value, quality, self._groups)
         return value, quality
 
@@ -114,27 +117,22 @@ class _Layout:
 
 
 def _groups(layout: _Layout) -> list[_Group]:
-    kinds: dict[tuple[str, bool, bool, bool], list[tuple[int, int, Item]]] = {}
+    kinds: dict[tuple[np.dtype[Any], bool, bool], list[tuple[int, int, Item]]] = {}
     for row, start, item in layout.entries:
         if item.dtype != "text" and item.bits is None:
-            order: Order = item.order if item.count > 1 or item.order in ("BADC", "DCBA") else "ABCD"
-            swapped = order in ("BADC", "DCBA")
-            kinds.setdefault((_NUMPY[item.dtype], swapped, order in ("CDAB", "DCBA"), item.dtype.startswith("bcd")), []).append(
-                (row, start, item)
-            )
+            little = item.order in ("DCBA", "CDAB") if item.count > 1 else item.order in ("DCBA", "BADC")
+            swapped = item.count > 1 and item.order in ("CDAB", "BADC")
+            dtype = np.dtype(f"{'<' if little else '>'}{_NUMPY[item.dtype]}")
+            kinds.setdefault((dtype, swapped, item.dtype.startswith("bcd")), []).append((row, start, item))
     return [_group(entries, *kind) for kind, entries in kinds.items()]
 
 
-def _group(entries: list[tuple[int, int, Item]], dtype: str, swapped: bool, low_first: bool, bcd: bool) -> _Group:
-    count = entries[0][2].count
+def _group(entries: list[tuple[int, int, Item]], dtype: np.dtype[Any], swapped: bool, bcd: bool) -> _Group:
     rows = np.array([row for row, _, _ in entries], dtype=np.intp)
     starts = np.array([start for _, start, _ in entries], dtype=np.intp)
-    sent = (starts[:, None] + np.arange(count)).ravel()
-    if not swapped and not low_first and isinstance(side_by_side := _neighbours(sent), slice):
-        return _Group(_neighbours(rows), side_by_side, np.dtype(f">{dtype}"), swapped, bcd)
-    steps = np.arange(count) if low_first else np.arange(count)[::-1]
-    gather = starts if count == 1 else starts[:, None] + steps
-    return _Group(_neighbours(rows), gather, np.dtype(f"<{dtype}"), swapped, bcd)
+    registers = (starts[:, None] + np.arange(entries[0][2].count)).ravel()
+    scattered = None if isinstance(_neighbours(registers), slice) else registers
+    return _Group(_neighbours(rows), len(entries), 2 * int(starts[0]), scattered, dtype, swapped, bcd)
 
 
 def _neighbours(positions: Rows) -> Rows | slice:
@@ -144,8 +142,18 @@ def _neighbours(positions: Rows) -> Rows | slice:
     return positions
 
 
-def _decode(words: NDArray[np.uint16], group: _Group) -> NDArray[np.float64]:
-    found = words[group.gather].view(group.dtype).ravel()
+def _turned(registers: bytes) -> array[int]:
+    """The two bytes of each register the other way round; a third of what numpy takes for so few."""
+    turned = array("H", registers)
+    turned.byteswap()
+    return turned
+
+
+def _decode(registers: bytes | array[int], group: _Group) -> NDArray[Any]:
+    if group.scattered is None:
+        found = np.frombuffer(registers, group.dtype, group.count, group.offset)
+    else:
+        found = np.frombuffer(registers, _REGISTER).take(group.scattered).view(group.dtype)
     return _bcd(found) if group.bcd else found
 
 
@@ -172,8 +180,6 @@ def _text(raw: bytes, item: Item) -> tuple[float, int]:
 
 def _mark(value: NDArray[np.float64], quality: NDArray[np.uint8], groups: list[_Group]) -> None:
     """NaN and infinity are bad, each for its reason."""
-    if isfinite(value.max()) and isfinite(value.min()):  # both are NaN if anything is
-        return
     finite = np.isfinite(value)
     odd = ~finite & (quality == GOOD)
     quality[odd] = Quality.BAD_NOT_FINITE

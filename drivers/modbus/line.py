@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from drivers.certificates import own_end, peer_end
 from drivers.modbus.config import ModbusOptions
 from drivers.modbus.endpoint import Endpoint
 from drivers.modbus.link import Link, Lost, NoAnswer
@@ -70,7 +72,7 @@ class _Turn:
 class Line:
     """Shared by the open sources of one endpoint. A unit that does not answer rests for a minute, so it costs the others one timeout.
 
-    When no unit of any source answers, the line itself is taken for lost.
+    When no unit of any source answers, the line itself is taken for lost. `ends`: when the certificates of its connection end.
     """
 
     def __init__(self, terms: Terms, clock: Clock) -> None:
@@ -78,6 +80,7 @@ class Line:
         self.loop = asyncio.get_running_loop()
         self.users: set[User] = set()
         self._link: Link | None = None
+        self.ends: dict[str, datetime] = {}
         self._opening = asyncio.Lock()
         self._units: dict[int, _Unit] = {}
         self._waiting: list[_Turn] = []
@@ -217,7 +220,9 @@ class Line:
 
                     return open_serial(at.serial, make)
                 tls: dict[str, Any] = {"ssl": self._tls(), "server_hostname": at.host} if at.tls else {}
-                _, link = await self.loop.create_connection(make, at.host, at.port, **tls)
+                transport, link = await self.loop.create_connection(make, at.host, at.port, **tls)
+                if at.tls:
+                    self.ends |= peer_end("the device's", transport)
                 return link
         except TimeoutError as exc:
             raise NotConnected(self.peer, f"no connection within {seconds:g} s") from exc
@@ -231,6 +236,7 @@ class Line:
             context = ssl.create_default_context(cafile=terms.ca)
             if terms.certificate is not None:
                 context.load_cert_chain(terms.certificate, terms.key)
+            self.ends = own_end(terms.certificate)
         except OSError as exc:
             files = ", ".join(str(file) for file in (terms.ca, terms.certificate, terms.key) if file is not None)
             raise ConfigError(f"{files}: {reason(exc)}") from exc

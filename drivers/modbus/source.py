@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from drivers.certificates import Certificates
 from drivers.modbus import memory
 from drivers.modbus.config import ModbusOptions
 from drivers.modbus.derive import Counters, Exponents
@@ -32,7 +33,7 @@ class ModbusSource:
         self._refused: set[int] = set()
         self._cuts: set[int] = set()
         self._exponents, self._counters = Exponents(self._map.exponents), Counters(context.tags)
-        self._report = Report(context.health, self._map.items)
+        self._report, self._certificates = Report(context.health, self._map.items), Certificates(context)
 
     async def connect(self) -> None:
         if self._learnt is None:
@@ -41,6 +42,7 @@ class ModbusSource:
             self._report.refused(learnt.refused)
         self._line = claim(self._terms, self._context.clock, self._user)
         await self._line.open(self._user)
+        self._certificates.seen(self._line.ends)
         now = self._context.clock.monotonic()
         for group in self._groups.values():
             group.due, group.under_way = now, None
@@ -52,6 +54,7 @@ class ModbusSource:
             while batch is None and len(self._groups) == 1:  # nobody else could be due in between
                 batch = await self._step(group)
             if batch is not None:
+                self._certificates.look()
                 return self._counters.apply(self._exponents.apply(batch))
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.broker.connection import claim
 from drivers.mqtt.config import MqttOptions, MqttRecord, MqttTag
 from gateway.contract import Load, Source, SourceContext, SourcePlugin, Tag
 
@@ -20,4 +21,4 @@ def plan(options: MqttOptions, tags: Sequence[Tag]) -> Load:
     return load(options, tags)
 
 
-plugin = SourcePlugin(name="mqtt", options=MqttOptions, tag=MqttTag, record=MqttRecord, build=build, plan=plan)
+plugin = SourcePlugin(name="mqtt", options=MqttOptions, tag=MqttTag, record=MqttRecord, build=build, plan=plan, claim=claim)

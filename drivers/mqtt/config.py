@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from drivers.mqtt.connection import Address, ConnectionOptions
+from drivers.broker.connection import Address, ConnectionOptions
+from drivers.broker.topics import check_filter, fill, is_wide
 from drivers.mqtt.formats import TEXT, Format, HeaderField
 from drivers.mqtt.jsonpath import steps
 from drivers.mqtt.times import TimeUnit
-from drivers.mqtt.topics import check_filter, fill, is_wide
 from gateway.contract import Duration, RecordOptions, StrictModel, TagOptions
 
 

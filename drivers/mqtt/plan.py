@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.broker.topics import fewest
 from drivers.mqtt.config import MqttOptions, MqttTag
 from drivers.mqtt.formats import TEXT, size
 from drivers.mqtt.routes import topic_of_tag
-from drivers.mqtt.topics import fewest
 from gateway.contract import Load, Tag
 
 JSON_BYTES = 8

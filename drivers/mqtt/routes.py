@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from drivers.broker.framing import RETAIN, Publish
+from drivers.broker.topics import covers, fewest, is_wide, matches
 from drivers.mqtt.config import MqttOptions, topic_of
 from drivers.mqtt.decode import compile_decoders, is_binary
-from drivers.mqtt.framing import RETAIN, Publish
 from drivers.mqtt.gathered import BAD_DEVICE, Decoder, Gathered
 from drivers.mqtt.gunzip import MAGIC, TooLarge, gunzip
 from drivers.mqtt.presence import Presence
 from drivers.mqtt.properties import is_gzip
-from drivers.mqtt.topics import covers, fewest, is_wide, matches
 from gateway.contract import Batch, ConfigError, RecordSpec, Tag
 
 MAX_TOPICS = 10_000

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 
-from drivers.mqtt.broker import Broker, connecting
+from drivers.broker.broker import Broker, connecting
+from drivers.broker.session import Session
+from drivers.certificates import Certificates
 from drivers.mqtt.config import MqttOptions
+from drivers.mqtt.rival import Rival
 from drivers.mqtt.routes import Routes
-from drivers.mqtt.session import Session
 from gateway.contract import ConfigError, Health, Item, NotConnected, SourceContext, Trouble
 
 REFUSED_NAMED = 10
@@ -27,25 +29,39 @@ class MqttSource:
         self._broker = Broker(options, context, persistent=self._persistent)
         self._routes = Routes(options, context.tags, context.records, machine=context.name)
         self._group = f"$share/{options.share}/" if options.share else ""
+        self._certificates, self._rival = Certificates(context), Rival(context)
         self._session: Session | None = None
         self._refused: list[str] = []
 
     async def connect(self) -> None:
-        async with connecting(self._broker.peer):
-            self._session = await self._broker.connect()
-            if self._group and not self._session.version5:
-                raise ConfigError(f"share needs version 5, and {self._broker.peer} speaks 3.1.1")
-            await self._subscribe(self._session)
+        try:
+            async with connecting(self._broker.peer):
+                self._session = await self._broker.connect()
+                if self._group and not self._session.version5:
+                    raise ConfigError(f"share needs version 5, and {self._broker.peer} speaks 3.1.1")
+                await self._subscribe(self._session)
+        except NotConnected as exc:
+            if self._session is not None and self._session.taken_over:
+                raise self._rival.lost(self._session, exc, self._broker.identity.client_id) from exc
+            self._rival.away()
+            raise
+        self._rival.connected()
+        self._certificates.seen(self._broker.ends)
 
     async def read(self) -> list[Item]:
         session = self._session
         if session is None:
             raise NotConnected(self._broker.peer, "not connected")
-        while True:
-            session.accept()
-            if items := self._items(session):
-                return items
-            await session.wait()
+        try:
+            while True:
+                session.accept()
+                self._certificates.look()
+                self._rival.look()
+                if items := self._items(session):
+                    return items
+                await session.wait()
+        except NotConnected as exc:
+            raise self._rival.lost(session, exc, self._broker.identity.client_id) from exc
 
     async def close(self) -> None:
         session, self._session = self._session, None

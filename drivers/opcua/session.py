@@ -50,7 +50,7 @@ class Session:
     server once a second and call it dead when it takes a second to answer.
 
     server            what the server calls itself: its product and name
-    own, theirs       certificates in use, None without security
+    ends              when the certificates in use end: ours and the server's
     """
 
     def __init__(self, options: OpcuaOptions, context: SourceContext) -> None:
@@ -60,8 +60,7 @@ class Session:
         self.client.application_uri = f"urn:{socket.gethostname()}:lineside"
         self.client.session_timeout = SESSION_SECONDS * 1000
         self.server = ""
-        self.own: datetime | None = None
-        self.theirs: x509.Certificate | None = None
+        self.ends: dict[str, datetime] = {}
 
     @property
     def own_file(self) -> Path:
@@ -128,15 +127,15 @@ class Session:
         offered = await self.client.connect_and_get_server_endpoints()
         self._described(offered)
         endpoint = self._endpoint(offered, policy, mode)
-        self.theirs = await asyncio.to_thread(self._trusted, endpoint)
+        theirs = await asyncio.to_thread(self._trusted, endpoint)
         older = sorted(self._context.state_dir.parent.glob("*/pki"))  # there was one per machine once
         own = await asyncio.to_thread(own_certificate, self.own_file.parent, self.client.application_uri, older)
-        self.own = own.until
+        self.ends = {"our": own.until, "the server's": theirs.not_valid_after_utc}
         await self.client.set_security(
             _POLICIES[policy],
             CertProperties(own.certificate, extension="der"),
             CertProperties(own.key, extension="pem"),
-            server_certificate=self.theirs.public_bytes(serialization.Encoding.DER),
+            server_certificate=theirs.public_bytes(serialization.Encoding.DER),
             mode=getattr(ua.MessageSecurityMode, mode),
         )
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from drivers.certificates import Certificates
 from drivers.opcua.config import OpcuaOptions
 from drivers.opcua.connection import Connection
 from drivers.opcua.cursor import Cursor
@@ -18,7 +19,6 @@ from drivers.opcua.subscription import Ended, Silent
 from gateway.contract import Batch, Item, NotConnected, Quality, SourceContext
 
 ASK_REFUSED_SECONDS = 60.0
-LOOK_AT_CERTIFICATES_SECONDS = 86_400.0
 CONNECT_SECONDS = 9.0
 ITEMS_SECONDS = 4.0  # a slow server with many items is read while the rest of them is asked for
 
@@ -30,12 +30,12 @@ class OpcuaSource:
         self._options, self._context = options, context
         self._alarms = [Alarms(spec, context.clock) for spec in context.records]
         self._cursor = Cursor(context.state_dir / "backfill.json", context.tags, context.clock) if options.backfill else None
-        self._told = Told(context)
+        self._told, self._certificates = Told(context), Certificates(context)
         self._connection: Connection | None = None
         self._news = False
         self._live_last = False
         self._filling: asyncio.Task[None] | None = None
-        self._ask_refused_at = self._renew_at = self._look_at = math.inf
+        self._ask_refused_at = self._renew_at = math.inf
 
     async def connect(self) -> None:
         now = self._context.clock.monotonic()
@@ -47,8 +47,8 @@ class OpcuaSource:
                     await connection.go_on()
         except FAILURES as exc:
             raise self._not_connected(connection, exc, opening=True) from exc
-        self._told.certificates(connection.session)
-        self._renew_at, self._look_at = now + connection.session.renew_seconds, now + LOOK_AT_CERTIFICATES_SECONDS
+        self._certificates.seen(connection.session.ends)
+        self._renew_at = now + connection.session.renew_seconds
         if not connection.pending:
             self._heard_of_refused(connection)
         if connection.backfill is not None:
@@ -134,9 +134,7 @@ class OpcuaSource:
         if now >= self._ask_refused_at:
             await connection.monitor(list(connection.refused))
             self._heard_of_refused(connection)
-        if now >= self._look_at:
-            self._told.certificates(connection.session)
-            self._look_at = now + LOOK_AT_CERTIFICATES_SECONDS
+        self._certificates.look()
         await connection.watch()
 
     def _heard_of_refused(self, connection: Connection) -> None:

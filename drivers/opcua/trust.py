@@ -22,8 +22,9 @@ from typing import Any, Literal
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from drivers.certificates import FIRST_SANE_YEAR
+
 TRUSTED, REJECTED = "trusted", "rejected"
-FIRST_SANE_YEAR = 2020
 _LONGEST_CHAIN = 5
 _KEPT_REJECTED = 100  # a server that shows a new one each time must not fill the disk
 

@@ -41,6 +41,11 @@ class Mapper:
         self._records = [_RecordPlace(record, options) for record in records]
 
     @property
+    def dates(self) -> bool:
+        """There are records without a configured time: they get that of their coming, and it makes them what they are."""
+        return not all(record.dated for record in self._records)
+
+    @property
     def columns(self) -> list[str]:
         """Top-level names without which no row can be taken at all: of tags and records that `match` nothing."""
         always = [place for place in (*self._tags, *self._records) if not place.match]
@@ -84,6 +89,10 @@ class _Place:
         self.paths = [*found]
         unit = options.time_unit or source.time_unit
         self._time = TimeReader(found, unit, source.time_format, ZoneInfo(source.timezone)) if found else None
+
+    @property
+    def dated(self) -> bool:
+        return self._time is not None
 
     def holds(self, fields: Mapping[str, Any]) -> bool:
         return all(_is_one_of(walk(fields, path), wanted) for path, wanted in self.match)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gateway.backtest.labels import Window
 from gateway.backtest.play import Alarm, Played
+from gateway.backtest.recording import by_tag
 from gateway.contract import Batch, Json, Tag
 
 WEEK_NS = 7 * 86_400_000_000_000
@@ -21,6 +22,7 @@ HOLE = 10.0  # usual intervals without a reading are no time of observation
 class Row:
     """One watch on one tag, or on a machine as a whole (`tag` empty).
 
+    tags                   it looks at, of those that are recorded
     weeks                  that were recorded, holes left out
     false_alarms_per_week  outside the windows, by the weeks outside; None without labels
     median_delay_seconds   from a window's beginning to its first alarm, of those that were hit
@@ -29,6 +31,7 @@ class Row:
     watch: str
     machine: str
     tag: str
+    tags: tuple[str, ...]
     readings: int
     weeks: float
     alarms: int
@@ -52,14 +55,15 @@ class Row:
 
 def rows(played: Played, readings: Batch, windows: Sequence[Window] | None) -> list[Row]:
     """In the order of the configuration; tags that are not recorded are left out."""
-    recorded = set(np.unique(readings.tag).tolist())
+    recorded = by_tag(readings)
     found = []
     for watch in played.line.watches:
         alarms = [alarm for alarm in played.book.alarms if alarm.watch == watch.name]
-        for machine, tag, indices in _channels(watch.takes, [tag for tag in watch.settings.tags if tag.index in recorded]):
+        for machine, tag, of in _channels(watch.takes, [tag for tag in watch.settings.tags if tag.index in recorded]):
             mine = [alarm for alarm in alarms if _of(alarm, machine, tag)]
-            of_channel = readings.t_ns[np.isin(readings.tag, indices)]
-            found.append(_row(watch.name, (machine, tag), len(of_channel), np.unique(of_channel), mine, windows))
+            indices, names = [one.index for one in of], tuple(one.name for one in of)
+            of_channel = np.concatenate([recorded[index][0] for index in indices])
+            found.append(_row(watch.name, (machine, tag, names), len(of_channel), np.unique(of_channel), mine, windows))
     return found
 
 
@@ -67,20 +71,25 @@ def _of(alarm: Alarm, machine: str, tag: str) -> bool:
     return alarm.machine == machine and (not tag or not alarm.tags or alarm.tags[0] == tag)
 
 
-def _channels(takes: frozenset[type], tags: Sequence[Tag]) -> Iterator[tuple[str, str, list[int]]]:
-    """(machine, tag, indices): each tag if the watch looks at single readings, else each machine."""
+def _channels(takes: frozenset[type], tags: Sequence[Tag]) -> Iterator[tuple[str, str, list[Tag]]]:
+    """(machine, tag, tags): each tag if the watch looks at single readings, else each machine."""
     if Batch in takes:
-        yield from ((tag.machine, tag.name, [tag.index]) for tag in tags)
+        yield from ((tag.machine, tag.name, [tag]) for tag in tags)
         return
     for machine in dict.fromkeys(tag.machine for tag in tags):
-        yield machine, "", [tag.index for tag in tags if tag.machine == machine]
+        yield machine, "", [tag for tag in tags if tag.machine == machine]
 
 
 def _row(
-    watch: str, channel: tuple[str, str], count: int, t_ns: NDArray[np.int64], alarms: Sequence[Alarm], windows: Sequence[Window] | None
+    watch: str,
+    channel: tuple[str, str, tuple[str, ...]],
+    count: int,
+    t_ns: NDArray[np.int64],
+    alarms: Sequence[Alarm],
+    windows: Sequence[Window] | None,
 ) -> Row:
-    machine, tag = channel
-    mine = [one for one in windows or () if one.concerns(machine, (tag,) if tag else ())]
+    machine, tag, names = channel
+    mine = list({(one.from_ns, one.to_ns): one for one in windows or () if one.concerns(machine, (tag,) if tag else ())}.values())
     delays = [delay for one in mine if (delay := _delay(one, alarms)) is not None]
     weeks, outside = _weeks(t_ns, mine)
     false = sum(not any(one.holds(alarm.raised_ns) for one in mine) for alarm in alarms)
@@ -88,6 +97,7 @@ def _row(
         watch=watch,
         machine=machine,
         tag=tag,
+        tags=names,
         readings=count,
         weeks=weeks,
         alarms=len(alarms),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,11 +33,10 @@ class Window:
         return self.from_ns <= t_ns <= self.to_ns
 
 
-def read_labels(path: Path, zone: ZoneInfo, *, data: Sequence[Path], tags: Sequence[str]) -> list[Window]:
+def read_labels(path: Path, zone: ZoneInfo, *, files: Mapping[str, Sequence[str]]) -> list[Window]:
     """Windows in the order of their beginning; times without an offset are of `zone`.
 
-    data   the recording's files: NAB's own labels name windows by file
-    tags   ``machine/tag`` that are recorded: whose windows count
+    files   which ``machine/tag`` are in which file of the recording: only their windows count, and NAB's own labels name files
     raises ConfigError
     """
     try:
@@ -46,7 +45,8 @@ def read_labels(path: Path, zone: ZoneInfo, *, data: Sequence[Path], tags: Seque
         raise ConfigError(f"{path}: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path}: is not UTF-8") from exc
-    found = list(_csv(path, text, zone)) if path.suffix.lower() == ".csv" else list(_json(path, text, zone, data, tags))
+    tags = {tag: None for some in files.values() for tag in some}
+    found = list(_csv(path, text, zone)) if path.suffix.lower() == ".csv" else list(_json(path, text, zone, files))
     machines = {tag.partition("/")[0] for tag in tags}
     mine = sorted(one for one in found if not one.machine or (f"{one.machine}/{one.tag}" in tags if one.tag else one.machine in machines))
     if not mine:
@@ -54,7 +54,7 @@ def read_labels(path: Path, zone: ZoneInfo, *, data: Sequence[Path], tags: Seque
     return mine
 
 
-def _json(path: Path, text: str, zone: ZoneInfo, data: Sequence[Path], tags: Sequence[str]) -> Iterator[Window]:
+def _json(path: Path, text: str, zone: ZoneInfo, files: Mapping[str, Sequence[str]]) -> Iterator[Window]:
     try:
         document = json.loads(text)
     except ValueError as exc:
@@ -64,14 +64,12 @@ def _json(path: Path, text: str, zone: ZoneInfo, data: Sequence[Path], tags: Seq
         return
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: neither a list of windows nor an object of such lists; {_HELP}")
-    files = {file.name for file in data}
     for name, windows in document.items():
-        for pair in windows if isinstance(windows, list) else [windows]:
-            if Path(name).name in files and name not in tags:
-                yield _window(path, pair, zone)
-            else:
-                machine, _, tag = name.partition("/")
-                yield _window(path, pair, zone, machine, tag)
+        of = files.get(Path(name).name)  # None: it is no file, but a machine or a tag
+        whole = of is not None and len(files) == 1
+        for place in [""] if whole else [name] if of is None else of:
+            machine, _, tag = place.partition("/")
+            yield from (_window(path, pair, zone, machine, tag) for pair in (windows if isinstance(windows, list) else [windows]))
 
 
 def _csv(path: Path, text: str, zone: ZoneInfo) -> Iterator[Window]:

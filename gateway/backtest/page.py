@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -13,14 +13,15 @@ import numpy as np
 from gateway import __version__
 from gateway.backtest.figures import Row
 from gateway.backtest.labels import Window
-from gateway.backtest.picture import Picture, Series, svg
+from gateway.backtest.picture import Picture, svg
 from gateway.backtest.play import Alarm
+from gateway.backtest.recording import Series
 from gateway.backtest.scores import ScoreBook
 from gateway.backtest.table import cells, head
 from gateway.contract import Batch, Json, Tag
 
-MOST = 300
-"""Pictures of alarms in one page; with more of them, the sensitivity is wrong anyway."""
+MOST, MOST_CHANNELS = 300, 100
+"""Pictures of alarms in one page (with more of them, the sensitivity is wrong anyway), and of channels."""
 _AROUND = 250  # usual intervals on each side of an alarm
 _LINES = 4
 _LONG = 0.5  # of its own length is shown around a long alarm
@@ -36,6 +37,8 @@ th{font-weight:600;color:#4a5b6a;vertical-align:bottom}td.n,th.n{text-align:righ
 svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:#4a5b6a}
 .window{fill:#f2c14e;opacity:.32}.alarm{fill:#c0392b;opacity:.13}.band{fill:#2e8b57;opacity:.2}.grid{stroke:#e8edf1}.tick{stroke:#9aa8b5}
 .value,.score{fill:none;stroke-width:1.2;stroke-linejoin:round}.v0{stroke:#1f5fa8}.v1{stroke:#8e44ad}.v2{stroke:#b9770e}.v3{stroke:#117a65}
+svg [class^=n]{paint-order:stroke;stroke:#fff;stroke-width:3px}
+svg .n0{fill:#1f5fa8}svg .n1{fill:#8e44ad}svg .n2{fill:#b9770e}svg .n3{fill:#117a65}
 .score{stroke:#4a5b6a}.raised{stroke:#c0392b;stroke-width:1.4}.threshold{stroke:#c0392b;stroke-dasharray:4 3}
 .key{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;color:#4a5b6a}
 .key i{display:inline-block;width:1.6em;height:.8em;margin-right:.35em;vertical-align:-.05em}
@@ -51,11 +54,12 @@ _SCORE_KEY = """
 
 @dataclass(frozen=True)
 class Run:
-    """What one configuration made of the recording."""
+    """What one configuration made of the recording. `tags` are those that are recorded, `series` theirs by index."""
 
     name: str
     tags: tuple[Tag, ...]
     readings: Batch
+    series: Mapping[int, Series]
     rows: Sequence[Row]
     alarms: Sequence[Alarm]
     scores: ScoreBook
@@ -96,9 +100,12 @@ def _number(column: int) -> str:
 
 def _run(run: Run, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool) -> Iterator[str]:
     yield f"<h2>{escape(run.name)}: the whole recording</h2>"
-    for row in run.rows:
+    shown = run.rows if len(run.rows) <= MOST_CHANNELS else [row for row in run.rows if row.alarms][:MOST_CHANNELS]
+    if len(shown) < len(run.rows):
+        yield f'<p class="note">{len(shown)} of {len(run.rows)} channels: those with alarms, {MOST_CHANNELS} at most.</p>'
+    for row in shown:
         alarms = [alarm for alarm in run.alarms if alarm.watch == row.watch and row.concerns(alarm)]
-        yield f"<section><h3>{escape(row.channel)} <span class='note'>{escape(row.watch)}, {len(alarms)} alarms</span></h3>"
+        yield f"<section><h3>{escape(row.channel)} <span class='note'>{escape(row.watch)}, {_counted(alarms)}</span></h3>"
         yield svg(_overview(run, row, alarms, windows), zone) + "</section>"
     yield f"<h2>{escape(run.name)}: every alarm</h2>"
     if not run.alarms:
@@ -108,6 +115,10 @@ def _run(run: Run, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool)
     for alarm in run.alarms[:MOST]:
         yield f"<section><h3>{escape(alarm.title)}</h3>{_facts(alarm, windows, zone, labelled=labelled)}"
         yield svg(_close_up(run, alarm, windows), zone) + "</section>"
+
+
+def _counted(alarms: Sequence[Alarm]) -> str:
+    return f"{len(alarms)} alarm{'' if len(alarms) == 1 else 's'}"
 
 
 def _facts(alarm: Alarm, windows: Sequence[Window], zone: ZoneInfo, *, labelled: bool) -> str:
@@ -120,11 +131,11 @@ def _facts(alarm: Alarm, windows: Sequence[Window], zone: ZoneInfo, *, labelled:
 
 def _overview(run: Run, row: Row, alarms: Sequence[Alarm], windows: Sequence[Window]) -> Picture:
     begin, end = int(run.readings.t_ns[0]), int(run.readings.t_ns.max())
-    tags = [tag for tag in run.tags if tag.machine == row.machine and row.tag in ("", tag.name)][:_LINES]
+    tags = [tag for tag in run.tags if tag.machine == row.machine and tag.name in row.tags][:_LINES]
     return Picture(
         begin,
         end,
-        [(tag.name, _series(run, tag)) for tag in tags],
+        [(tag.name, run.series[tag.index]) for tag in tags],
         _unit(tags),
         windows=_spans(windows, row.machine, (row.tag,) if row.tag else ()),
         alarms=[(alarm.since_ns, alarm.raised_ns, alarm.cleared_ns or end) for alarm in alarms],
@@ -138,7 +149,7 @@ def _close_up(run: Run, alarm: Alarm, windows: Sequence[Window]) -> Picture:
     tags = [by_name[name] for name in alarm.tags if name in by_name][:_LINES]
     first, last = int(run.readings.t_ns[0]), int(run.readings.t_ns.max())
     ends = alarm.cleared_ns or last
-    lines = [(tag.name, _series(run, tag)) for tag in tags]
+    lines = [(tag.name, run.series[tag.index]) for tag in tags]
     usual = max((float(np.median(np.diff(t_ns))) for _, (t_ns, _) in lines if len(t_ns) > 1), default=1e9)
     around = int(max(_AROUND * usual, _LONG * (ends - alarm.since_ns)))
     beside = around // 8  # the band is that of one moment; nobody has said that it held the whole time
@@ -164,11 +175,6 @@ def _pair(band: Json) -> tuple[float, float] | None:
     if isinstance(band, list | tuple) and len(band) == 2 and all(isinstance(end, int | float) for end in band):
         return float(band[0]), float(band[1])
     return None
-
-
-def _series(run: Run, tag: Tag) -> Series:
-    rows = run.readings.tag == tag.index
-    return run.readings.t_ns[rows], run.readings.value[rows]
 
 
 def _spans(windows: Sequence[Window], machine: str, tags: Sequence[str]) -> list[tuple[int, int]]:

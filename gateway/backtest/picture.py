@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.backtest import axes
-
-Series = tuple[NDArray[np.int64], NDArray[np.float64]]
+from gateway.backtest.recording import Series
 
 WIDTH, LEFT, RIGHT = 920, 66, 10
 HEIGHT, SCORE_HEIGHT, TOP, GAP, BOTTOM = 170, 56, 8, 12, 22
@@ -54,22 +52,31 @@ def _parts(picture: Picture, zone: ZoneInfo) -> Iterator[str]:
     label = escape(picture.title, quote=True)
     yield f'<svg viewBox="0 0 {WIDTH} {bottom + BOTTOM}" role="img" aria-label="{label}">'
     panel = _Panel(picture, TOP, HEIGHT, *_span(picture))
-    yield from panel.grid(picture.unit)
+    alone = len(picture.lines) == 1
+    yield from panel.grid(picture.unit) if alone else ()
     for from_ns, to_ns in picture.windows:
         yield panel.rect("window", from_ns, to_ns, TOP, bottom)
     for since, _, cleared in picture.alarms:
         yield panel.rect("alarm", since, cleared, TOP, bottom)
-    if picture.band is not None:
+    if picture.band is not None and alone:
         from_ns, to_ns, low, high = picture.band
         yield panel.rect("band", from_ns, to_ns, panel.y(high), panel.y(low))
-    for number, (_, series) in enumerate(picture.lines):
-        yield panel.line(f"value v{number % 4}", series)
+    for number, (name, series) in enumerate(picture.lines):
+        own = panel if alone else _Panel(picture, TOP, HEIGHT, *_span(replace(picture, lines=[(name, series)], band=None)))
+        yield own.line(f"value v{number % 4}", series)
+    yield from _names(picture) if not alone else ()
     for _, raised, _ in picture.alarms:
         yield f'<line class="raised" x1="{panel.x(raised):.1f}" x2="{panel.x(raised):.1f}" y1="{TOP}" y2="{bottom}"/>'
     if picture.score is not None:
         yield from _score(picture, score_top)
     yield from _time_axis(panel, picture, zone, bottom)
     yield "</svg>"
+
+
+def _names(picture: Picture) -> Iterator[str]:
+    """Several tags have a scale each, from their lowest to their highest value, so names instead of numbers."""
+    for number, (name, _) in enumerate(picture.lines):
+        yield f'<text class="n{number % 4}" x="{LEFT + 6}" y="{TOP + 12 + 14 * number}">{escape(name)}</text>'
 
 
 def _score(picture: Picture, top: float) -> Iterator[str]:

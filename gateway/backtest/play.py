@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gateway.backtest.clock import RecordingClock
+from gateway.backtest.cutting import judged, slices
 from gateway.config.settings import Settings
 from gateway.contract import Batch, ConfigError, Finding, Json, Scores, Scoring
 from gateway.engine.inbox import Emitted, Inbox
@@ -19,7 +20,6 @@ from gateway.incidents import Change, Incident, Incidents, Phase, Rule
 from gateway.telemetry.counts import Counts
 
 ROWS, MOST_ROWS = 8, 65_536  # of a slice: of each tag on average, and in all
-_SECOND_NS = 1_000_000_000
 _SOURCE = "recording"
 
 
@@ -102,29 +102,12 @@ def play(
     incidents = Incidents(incidents_clock, lambda *parts: "/".join(map(str, parts)), evidence_seconds=0.0)
     player = _Player(line, incidents, book, clock=stages_clock, counts=counts, at=incidents_clock)
     scoring = _show(line, scores) if scores is not None else ()
-    at_once = any(watch.settings.options.only_when for watch in line.watches)
     most = min(ROWS * len(np.unique(readings.tag)), MOST_ROWS)
-    for rows in slices(readings.t_ns, at_once=at_once, most=most):
+    for rows in slices(readings.t_ns, judged(readings, line), most):
         player.slice(readings.select(np.arange(rows.start, rows.stop)))
         progress(rows.stop - rows.start)
     names = tuple(watch.name for watch in line.watches)
     return Played(line, book, scoring, tuple(name for name in names if name not in scoring), counts.total("readings_bad"))
-
-
-def slices(t_ns: np.ndarray[tuple[int], np.dtype[np.int64]], *, at_once: bool, most: int = MOST_ROWS) -> Iterator[slice]:
-    """Findings do not depend on how a stream is cut, but a gate is judged once for all readings that came together: with one
-    (`at_once`), only those of the same second do.
-
-    >>> list(slices(np.array([0, 5, 10**9, 3 * 10**9]), at_once=True))
-    [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
-    >>> list(slices(np.array([0, 5, 10**9, 3 * 10**9]), at_once=False))
-    [slice(0, 4, None)]
-    """
-    ends = np.flatnonzero(np.diff(t_ns // _SECOND_NS)) + 1 if at_once else np.arange(most, len(t_ns), most)
-    begin = 0
-    for end in (*ends.tolist(), len(t_ns)):
-        yield slice(begin, end)
-        begin = end
 
 
 class _Player(Pipeline):
@@ -175,10 +158,12 @@ class _Slice(Inbox):
 
 
 def _line(settings: Settings) -> Line:
-    """With detectors that know nothing yet. What was recorded has its unit and its time already, however long ago that was."""
+    """With detectors that know nothing yet, of watches on trial too: what these would raise is what is asked. What was recorded has its
+    unit and its time already, however long ago that was."""
     line = Line.of(settings)
     line.table.has_scale, line.table.gateway_time, line.table.earliest_ns = False, None, np.iinfo(np.int64).min
     for watch in line.watches:
+        watch.shadow = False
         watch.ready(watch.settings.plugin.build(watch.settings.options, watch.context))
     return line
 

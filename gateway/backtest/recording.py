@@ -7,14 +7,17 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway import registry
 from gateway.clock import SystemClock
 from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected, SecretRef, SourceContext, SourcePlugin, Tag
 
+Series: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
 TIMES = ("time", "timestamp", "datetime", "date_time", "date", "t")
 VALUE = "value"
 MOST_BACK = 0.01  # of the rows may be older than the one before: an hour that comes twice in autumn, a late reading
@@ -58,11 +61,21 @@ class Recording:
         return Batch(mine[mine >= 0], batch.t_ns, batch.value, batch.quality)
 
 
+def by_tag(batch: Batch) -> dict[int, Series]:
+    """Times and values of each tag."""
+    order = np.argsort(batch.tag, kind="stable")
+    tags, begins = np.unique(batch.tag[order], return_index=True)
+    pieces = np.split(order, begins[1:])
+    return {int(tag): (batch.t_ns[rows], batch.value[rows]) for tag, rows in zip(tags, pieces, strict=True)}
+
+
 def find(data: Path, time: str | None = None) -> tuple[File, ...]:
     """The CSV files of a folder, or the one file, by their headers. Raises ConfigError."""
     if not data.exists():
         raise ConfigError(f"no such file or folder: {data}")
-    paths = sorted(data.glob("*.csv")) if data.is_dir() else [data]
+    paths = sorted(path for path in data.iterdir() if path.suffix.lower() == ".csv") if data.is_dir() else [data]
+    if paths == [data] and data.suffix.lower() != ".csv":
+        raise ConfigError(f"{data}: a recording is a file that ends in .csv, or a folder of them")
     if not paths:
         raise ConfigError(f"{data} holds no file that ends in .csv")
     return tuple(_file(path, time, folder=data.is_dir()) for path in paths)

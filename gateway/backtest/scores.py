@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.backtest.recording import Series
 from gateway.contract import Scores
-
-Series = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 class ScoreBook:
@@ -51,6 +50,8 @@ class ScoreBook:
 
     def _lines(self, watch: str, path: str) -> Iterator[str]:
         times, scores = self._kept[watch, path]
-        stamps = np.datetime_as_string(np.array(times, dtype="datetime64[ns]"), unit="auto")
+        t_ns = np.array(times, dtype=np.int64)
+        unit: Literal["s", "ns"] = "ns" if (t_ns % 10**9).any() else "s"
+        stamps = np.datetime_as_string(t_ns.view("datetime64[ns]"), unit=unit)
         for stamp, score in zip(stamps.tolist(), scores, strict=True):
             yield f"{stamp}Z,{watch},{path},{score:.6g}\n"

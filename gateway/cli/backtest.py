@@ -35,8 +35,9 @@ def backtest(
     scores: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what CONFIG would have told of recorded data; nothing is connected, sent or kept.
+    """Say what CONFIG would have told of recorded data.
 
+    Nothing is connected, sent or kept.
     DATA is a CSV file or a folder of them: a column with the time and one per tag, in engineering units. The watches, their gates
     and the incidents are those of the gateway, in the recording's own time. FILE of --labels is JSON, {"machine/tag": [[from, to]]},
     or a CSV with machine,tag,from,to; times without an offset are the plant's. Exit code 0: done, 2: something is wrong with what

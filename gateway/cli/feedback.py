@@ -70,7 +70,10 @@ def feedback_precision(state_dir: Path, as_json: bool) -> None:
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="one JSON object per line")
 def feedback_audit(state_dir: Path, limit: int, as_json: bool) -> None:
-    """Who changed what, the latest first: thresholds and dead letters."""
+    """Who changed what, the latest first.
+
+    Thresholds, dead letters, shelves, and what watches were told to forget or to adopt.
+    """
     from gateway.commands.feedback import print_audit
 
     sys.exit(print_audit(state_dir, limit, as_json=as_json))

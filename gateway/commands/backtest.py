@@ -18,7 +18,7 @@ from gateway.backtest.figures import rows
 from gateway.backtest.labels import Window, read_labels
 from gateway.backtest.page import Run, html
 from gateway.backtest.play import Played, play
-from gateway.backtest.recording import File, Recording, find, read
+from gateway.backtest.recording import File, Recording, by_tag, find, read
 from gateway.backtest.scores import ScoreBook
 from gateway.backtest.table import cells, delay, differences, head
 from gateway.commands.printing import counted, printable, when
@@ -64,7 +64,8 @@ def _backtest(wanted: Wanted) -> int:
     with _bar() as bar:
         recording = _read(files, columns, configs[0], bar)
         windows = _windows(wanted, files, configs[0], columns[0], recording)
-        played = [_run(settings, mine, recording, windows, bar) for settings, mine in zip(configs, columns, strict=True)]
+        scored = wanted.scores is not None or wanted.report is not None  # a score of every reading costs more than its judgement
+        played = [_run(settings, mine, recording, windows, bar, scored) for settings, mine in zip(configs, columns, strict=True)]
     _remarks(recording, played)
     runs = [run for run, _ in played]
     if wanted.scores is not None:
@@ -103,9 +104,8 @@ def _windows(
     """The labelled ones; those that begin after the recording's end, or end before it begins, are not asked for."""
     if wanted.labels is None:
         return None
-    found = read_labels(
-        wanted.labels, settings.site.timezone, data=[file.path for file in files], tags=[tag.path for tag in columns.values()]
-    )
+    tags = {file.path.name: [tag.path for name, tag in columns.items() if file.long or name in file.columns] for file in files}
+    found = read_labels(wanted.labels, settings.site.timezone, files=tags)
     first, last = int(recording.batch.t_ns.min()), int(recording.batch.t_ns.max())
     inside = [window for window in found if window.from_ns <= last and window.to_ns >= first]
     if not inside:
@@ -114,15 +114,17 @@ def _windows(
 
 
 def _run(
-    settings: Settings, columns: Mapping[str, Tag], recording: Recording, windows: Sequence[Window] | None, bar: Progress
+    settings: Settings, columns: Mapping[str, Tag], recording: Recording, windows: Sequence[Window] | None, bar: Progress, scored: bool
 ) -> tuple[Run, Played]:
     readings, scores = recording.of(columns), ScoreBook()
     task = bar.add_task(str(settings.path), total=len(readings))
-    played = play(settings, readings, progress=lambda count: bar.advance(task, count), scores=scores.of)
+    played = play(settings, readings, progress=lambda count: bar.advance(task, count), scores=scores.of if scored else None)
+    series = by_tag(readings)
     run = Run(
         name=settings.path.name,
-        tags=tuple(columns.values()),
+        tags=tuple({tag.index: tag for tag in columns.values() if tag.index in series}.values()),
         readings=readings,
+        series=series,
         rows=rows(played, readings, windows),
         alarms=played.book.alarms,
         scores=scores,

@@ -38,6 +38,7 @@ def load(path: Path, *, secrets: bool = True) -> Settings:
     watches = read_watches(reader, plant)
     destinations, buffer = _deliver(reader, reader.data.get("deliver"))
     _check_page(reader, plant)
+    _check_claims(reader, plant)
     if secrets:
         _check_secrets(reader, path.parent)
     errors = reader.errors
@@ -143,6 +144,20 @@ def _check_page(reader: Reader, plant: Plant) -> None:
     if receiving and isinstance(gateway, Mapping) and gateway.get("page") == "off":
         message = f"the source {receiving[0].plugin.name} of {receiving[0].machine} takes what is posted to the page, which is off"
         reader.problem(("gateway", "page"), message, "write for example page: {host: 0.0.0.0, port: 8080}")
+
+
+def _check_claims(reader: Reader, plant: Plant) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for source in plant.sources:
+        claim = source.plugin.claim(source.options)
+        if claim is None:
+            continue
+        option, words = claim
+        owner = first.setdefault((source.plugin.name, words), source.machine)
+        if owner != source.machine:
+            place = reader.place(Spot(("machines", owner, "source", option)))
+            message = f"{words} is that of machine {owner!r} already, in {place}; only one source can have it"
+            reader.problem(("machines", source.machine, "source", option), message)
 
 
 def _check_secrets(reader: Reader, folder: Path) -> None:

@@ -25,7 +25,8 @@ class NotConnected(LinesideError):
 
     peer   as the engineer wrote it, without credentials: ``10.1.4.7:502``
     why    one clause in the peer's words: ``connection refused``
-    login  it answers and refuses our user or password: asking again soon would only get the account locked
+    login  it answers and refuses our user or password, or another has our place: asking again soon would get the account locked, or
+           throw the other one out; only somebody who changes a file can end it
     """
 
     def __init__(self, peer: str, why: str, *, login: bool = False) -> None:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from gateway.contract.windows import PATTERN, window
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LONGEST = 10 * 366 * 86400.0
@@ -68,6 +70,19 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _window(text: str) -> str:
+    window(text)
+    return text
+
+
+WeekWindow = Annotated[
+    str,
+    AfterValidator(_window),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["sat 06:00-14:00", "daily 02:00-02:30"]}),
+]
+"""A window of the week in plant time, see `windows.py`."""
+
+
 class SourceOptions(StrictModel):
     """Common to every source. The plugin's name is also a field of its subclass: ``modbus: "tcp://10.1.4.7:502"``."""
 
@@ -95,6 +110,9 @@ class TagOptions(StrictModel):
     deadband: float = Field(0.0, ge=0, description="changes smaller than this are not passed on, in engineering units")
     heartbeat: Duration = Field("1m", description="an unchanged value is passed on at least this often")  # type: ignore[assignment]
     stuck_after: Duration | None = Field(None, description="a value that has not moved at all for this long is bad")
+    max_step: float | None = Field(
+        None, gt=0, description="largest believable change between two readings: what jumps further is bad until a second one agrees"
+    )
     writable: Range | None = Field(
         None, description="`lineside write` may set it, within these limits, in engineering units; without, the tag is never written"
     )
@@ -122,6 +140,10 @@ class WatchOptions(StrictModel):
     settle: Duration = Field("0s", description="and for this long after it began to hold")  # type: ignore[assignment]
     hold: Duration | None = Field(None, description="raise only after the condition held this long")
     clear_after: Duration | None = Field(None, description="close the incident after the condition was over this long")
+    blackout: Annotated[list[WeekWindow], BeforeValidator(_one_or_many, json_schema_input_type=WeekWindow | list[WeekWindow])] = Field(
+        default_factory=list, description="windows in plant time in which it neither looks nor learns, and raises nothing; one or a list"
+    )
+    shadow: bool = Field(False, description="on trial: it computes, learns and is counted, and raises nothing")
     feedback: FeedbackOptions | None = Field(None, description="let verdicts move its thresholds, within these bounds; default: never")
 
 
@@ -130,6 +152,14 @@ class FrameWatchOptions(WatchOptions):
 
     every: Duration = Field("1s", gt=0, description="the tick rows are aligned on")  # type: ignore[assignment]
     valid_for: Duration = Field("1m", description="how long a last value stands for its tag; afterwards it is missing")  # type: ignore[assignment]
+
+
+class RationedWatchOptions(FrameWatchOptions):
+    """For slow detectors of frames that may become too dear: see `Rationed`."""
+
+    budget: Duration = Field(  # type: ignore[assignment]
+        "100ms", gt=0, le=1, description="computing time it may use per second; rows beyond it are skipped, counted and told"
+    )
 
 
 class Filter(StrictModel):

@@ -44,7 +44,8 @@ class Detector(Protocol):
     """Turns items into findings. Plain computing: no I/O, no clock, no randomness that is not seeded.
 
     takes   the shapes `process` wants: any of Batch, Frame, Waveform, Record. A Batch holds only good readings of
-            the watched tags, at their own times: per-tag detectors take it. A Frame is one machine's rows.
+            the watched tags, at their own times: per-tag detectors take it (all readings, if the plugin asks for
+            `everything`). A Frame is one machine's rows.
 
     The same input gives the same findings, however it is cut into items. Memory is O(1) per tag.
     The first opinion on each condition after a start is always told, also when it is OVER: an incident
@@ -81,6 +82,18 @@ class Tunable(Protocol):
 
     def tune(self, machine: str, condition: str, factor: float) -> None:
         """From now on this condition's threshold is the configured one times `factor`, at least 1; told at the start and on each change."""
+
+
+@runtime_checkable
+class Rationed(Protocol):
+    """What a slow detector may have beside `Detector`, if its options are `RationedWatchOptions`: it is told what it was not given.
+
+    The engine measures how long it computes on the analysis thread; the detector itself has no clock, so within the budget, and in
+    a backtest, its findings depend on the input alone.
+    """
+
+    def skip(self, frame: Frame) -> None:
+        """These rows came when its budget was used up: neither scored nor learnt, only counted."""
 
 
 def _ignored(_usage: Usage) -> None:
@@ -162,6 +175,8 @@ class DetectorPlugin:
     domain   the part of the event type: ``io.lineside.<domain>.raised.v1``
     slow     True: more than a millisecond per item; runs on the analysis thread, where being late drops its items
              (counted), never anybody's readings; it gets no Record, because a message must not be dropped
+    everything  True: its Batches hold every reading of the watched tags, also the bad ones (NaN, with their reason) and those
+             that a deadband leaves out: it judges the sensors, not the process
     check    raises ConfigError for what the options alone cannot show (a unit, a bearing that is not in the table), so
              that it is found before anything starts; quick, no I/O beyond the plugin's own files
     """
@@ -171,6 +186,7 @@ class DetectorPlugin:
     options: type[WatchOptions]
     build: Callable[[Any, DetectorContext], Detector]
     slow: bool = False
+    everything: bool = False
     check: Callable[[Any, DetectorContext], None] = lambda _options, _context: None
 
 

@@ -26,6 +26,7 @@ class Quality(IntEnum):
     BAD_TIME = 22  # a time no clock of today shows
     BAD_RANGE = 23  # outside the tag's physical range
     BAD_STUCK = 24  # has not moved for longer than it may
+    BAD_SPIKE = 25  # further from the reading before it than the tag can move, and no second one agrees with it
 
 
 GOOD: Final = int(Quality.GOOD)

@@ -152,6 +152,8 @@ class SourcePlugin:
     profiles  folder of profiles that come with it: ``<name>.yaml`` holds ``profiles: <name>: …`` as a configuration would; a machine
               names one as its own, and the configuration's own go first
     receives  its sources `serve` what is posted, so the gateway's page must be on
+    claim     (option, what it names in words) of a thing that only one source can have, a folder or a client id: two sources with the
+              same words are a configuration error; None: there is none
     """
 
     name: str
@@ -166,3 +168,4 @@ class SourcePlugin:
     probe: Probe | None = None
     plan: Plan | None = None
     profiles: Path | None = None
+    claim: Callable[[Any], tuple[str, str] | None] = lambda _options: None

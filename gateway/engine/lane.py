@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from math import inf, isfinite
 
-from gateway.contract import Batch, Detector, Finding, Frame, Waveform
+from gateway.contract import Batch, Clock, Detector, Finding, Frame, Json, RationedWatchOptions, StateError, Waveform
+from gateway.engine.ration import Ration
 from gateway.engine.snapshot import Snapshots
 from gateway.engine.watch import Watch, build_detector
 from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
 QUEUE = 64
-"""Items a slow detector may be behind; beyond, its oldest are dropped and counted."""
+"""Items a slow detector may be behind, of each of its machines; beyond, its oldest are dropped and counted."""
+_BEFORE = ".before"
+"""No watch has such a name."""
 
 
 class SlowLane:
-    """Runs one slow detector beside the pipeline, on the analysis thread, behind a short queue."""
+    """Runs one slow detector beside the pipeline, on the analysis thread, behind a short queue.
+
+    A frame of many rows is given to it in slices, between which the others have their turn; what is beyond its ration is skipped.
+
+    skipped   rows, so far
+    """
 
     def __init__(
         self,
@@ -30,13 +39,15 @@ class SlowLane:
         build: Callable[[], Detector],
         found: Callable[[Watch, list[Finding]], None],
         dropped: Callable[[str, str], None],
+        ration: Ration,
     ) -> None:
         self.watch, self._executor, self._build, self._found, self._dropped = watch, executor, build, found, dropped
+        self.ration, self.skipped = ration, 0
         self._queue: deque[Batch | Frame | Waveform] = deque()
         self._work = asyncio.Event()
 
     def put(self, item: Batch | Frame | Waveform) -> None:
-        if len(self._queue) >= QUEUE:
+        if len(self._queue) >= QUEUE * self.watch.machines:
             self._queue.popleft()
             self._dropped(self.watch.name, type(item).__name__.lower())
         self._queue.append(item)
@@ -49,11 +60,32 @@ class SlowLane:
             self.watch.ready(await loop.run_in_executor(self._executor, self._build))
         while True:
             while self._queue:
-                findings = await loop.run_in_executor(self._executor, self.watch.process, self._queue.popleft())
-                if findings:
-                    self._found(self.watch, findings)
+                item = self._queue.popleft()
+                for part in self.ration.slices(item) if isinstance(item, Frame) else (item,):
+                    findings = await loop.run_in_executor(self._executor, self._look, part)
+                    if findings:
+                        self._found(self.watch, findings)
             self._work.clear()
             await self._work.wait()
+
+    def _look(self, part: Batch | Frame | Waveform) -> list[Finding]:
+        """On the analysis thread."""
+        rows = len(part.t_ns) if isinstance(part, Frame) else 1
+        if self.ration.left() or not isinstance(part, Frame):
+            return self.ration.measured(partial(self.watch.process, part), rows)
+        self.skipped += rows
+        self.watch.skip(part)
+        return []
+
+    def standing(self) -> dict[str, Json]:
+        """For the status: how far behind it is, and what it used and left out."""
+        return {
+            "watch": self.watch.name,
+            "behind": len(self._queue),
+            "computed_seconds": round(self.ration.seconds, 3),
+            "budget_seconds": self.ration.per_second if isfinite(self.ration.per_second) else None,
+            "rows_skipped": self.skipped,
+        }
 
     async def dump(self) -> bytes | None:
         """The detector's state, taken between two items."""
@@ -77,8 +109,10 @@ class Lanes:
         found: Callable[[Watch, list[Finding]], None],
         counts: Counts,
         files: Executor,
+        clock: Clock,
     ) -> None:
         self._tasks, self._snapshots, self._found, self._counts, self._files = tasks, snapshots, found, counts, files
+        self._clock = clock
         self._analysis = ThreadPoolExecutor(1, thread_name_prefix="analysis")
         self._running: dict[str, tuple[SlowLane, asyncio.Task[None]]] = {}
         self._refused = False
@@ -87,6 +121,11 @@ class Lanes:
         """The lane of a slow watch."""
         running = self._running.get(name)
         return running[0] if running else None
+
+    def standing(self) -> Iterator[dict[str, Json]]:
+        """Of each slow watch: see `SlowLane.standing`."""
+        for lane, _ in self._running.values():
+            yield lane.standing()
 
     def build(self, watches: Iterable[Watch]) -> None:
         """Detectors of fast watches that have none yet; raises ConfigError when one cannot be built."""
@@ -114,25 +153,54 @@ class Lanes:
         for name, watch in wanted.items():
             if name not in self._running:
                 build = partial(build_detector, watch, self._snapshots)
-                lane = SlowLane(watch, self._analysis, build=build, found=self._found, dropped=self._dropped)
+                ration = Ration(_per_second(watch), self._clock)
+                lane = SlowLane(watch, self._analysis, build=build, found=self._found, dropped=self._dropped, ration=ration)
                 self._running[name] = lane, self._tasks.create_task(lane.run(), name=f"watch {name}")
 
     async def save(self, watches: Iterable[Watch]) -> None:
         """Every detector's state to disk. A disk that refuses keeps the old states; it is told once."""
-        loop = asyncio.get_running_loop()
         for watch in watches:
-            lane = self.get(watch.name)
-            state = await lane.dump() if lane else watch.dump()
-            if state is None:
-                continue
             try:
-                await loop.run_in_executor(self._files, self._snapshots.save, watch.name, state)
+                await self._keep(watch.name, await self._dump(watch))
             except OSError as exc:
                 if not self._refused:
                     log.error("detector states cannot be saved", extra={"fields": {"why": exc.strerror, "watch": watch.name}})
                 self._refused = True
                 return
         self._refused = False
+
+    async def change(self, watch: Watch, word: Callable[[Detector], None]) -> None:
+        """Have it told to the detector on its thread. The state of before is kept beside, once; that of after is on disk when this returns.
+
+        raises OSError   the disk is full or refuses
+        """
+        await self._keep(f"{watch.name}{_BEFORE}", await self._dump(watch))
+        watch.tell(word)
+        await self._keep(watch.name, await self._dump(watch))
+
+    async def go_back(self, watch: Watch) -> None:
+        """To the state of before the last change; done again, to the one of after it. The detector is built anew, as after a start.
+
+        raises StateError   there is none, or it does not fit
+        raises OSError      the disk is full or refuses
+        """
+        loop = asyncio.get_running_loop()
+        before = await loop.run_in_executor(self._files, self._snapshots.load, f"{watch.name}{_BEFORE}")
+        if before is None:
+            raise StateError("has no state of before: it was not told to forget or to adopt anything")
+        build = partial(_continued, watch, before)
+        detector = await loop.run_in_executor(self._analysis, build) if watch.slow else build()
+        await self._keep(f"{watch.name}{_BEFORE}", await self._dump(watch))
+        await self._keep(watch.name, before)
+        watch.detector = detector
+
+    async def _dump(self, watch: Watch) -> bytes | None:
+        lane = self.get(watch.name)
+        return await lane.dump() if lane else watch.dump()
+
+    async def _keep(self, name: str, state: bytes | None) -> None:
+        if state is not None:
+            await asyncio.get_running_loop().run_in_executor(self._files, self._snapshots.save, name, state)
 
     async def stop(self) -> None:
         """End the slow ones; what they were behind is not looked at."""
@@ -155,3 +223,15 @@ class Lanes:
 
     def _dropped(self, name: str, shape: str) -> None:
         self._counts.add("analysis_dropped", 1, watch=name, shape=shape)
+
+
+def _per_second(watch: Watch) -> float:
+    options = watch.settings.options
+    return options.budget if isinstance(options, RationedWatchOptions) else inf
+
+
+def _continued(watch: Watch, state: bytes) -> Detector:
+    """A new detector with this state; raises StateError when it does not fit."""
+    detector = watch.settings.plugin.build(watch.settings.options, watch.context)
+    detector.load(state)
+    return detector

@@ -31,8 +31,8 @@ class Line:
 
     @property
     def rules(self) -> dict[str, Rule]:
-        """How findings become incidents, by watch."""
-        return {watch.name: watch.rule for watch in self.watches}
+        """How findings become incidents, by watch; one on trial has none."""
+        return {watch.name: watch.rule for watch in self.watches if not watch.shadow}
 
     @staticmethod
     def of(settings: Settings, old: Line | None = None) -> Line:

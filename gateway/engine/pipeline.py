@@ -18,6 +18,7 @@ from gateway.engine.inbox import Emitted, Inbox
 from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
 from gateway.engine.order import in_order
+from gateway.engine.shadow import Shadow
 from gateway.engine.stages import run
 from gateway.engine.watch import Watch
 from gateway.incidents import Incidents, Rule
@@ -48,7 +49,7 @@ class Pipeline:
         devices: Devices | None = None,
         inboxes: dict[str, Inbox] | None = None,
     ) -> None:
-        self._devices = devices
+        self._devices, self.shadow = devices, Shadow(clock, incidents.make_id, counts)
         self.line, self._incidents, self._acceptance = line, incidents, acceptance
         self._clock, self._counts, self._progress = clock, counts, progress
         self.inboxes: dict[str, Inbox] = {} if inboxes is None else inboxes
@@ -92,6 +93,7 @@ class Pipeline:
                 self._change(finding, self._devices.rule, from_record=False)
         for change in self._incidents.tick():
             self._acceptance.change(change)
+        self.shadow.tick()
         self.flushes += 1
         self.last_progress = self._clock.monotonic()
         self._progress()
@@ -107,6 +109,9 @@ class Pipeline:
 
     def found(self, watch: Watch, findings: Iterable[Finding], *, from_record: bool = False) -> None:
         """Findings of one detector become changes."""
+        if watch.shadow:
+            self.shadow.found(watch, findings)
+            return
         for finding in findings:
             self._counts.add("findings", 1, watch=watch.name, state=finding.state.value)
             if finding.state is State.FACT:
@@ -150,11 +155,10 @@ class Pipeline:
         if len(passed) < len(everything):
             self._count_bad(everything)
         line.history.add(everything)
-        if not len(passed):
-            return
         for watch in line.watches:
-            if watch.detector is not None:
-                for item in watch.items(passed, line.table):
+            batch = everything if watch.everything else passed
+            if watch.detector is not None and len(batch):
+                for item in watch.items(batch, line.table):
                     self._look(watch, item)
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:

@@ -1,6 +1,6 @@
 """What happens to every reading before a detector sees it: pure functions on columns.
 
-Order: time, scale, finite, range, stuck, deadband. A stage marks (quality and NaN) or, the last one only, leaves out.
+Order: time, scale, finite, range, step, stuck, deadband. A stage marks (quality and NaN) or, the last one only, leaves out.
 No value is invented, and no time but by rule: `clock: gateway` replaces an implausible one, marked as such.
 """
 
@@ -31,9 +31,11 @@ class Table:
     deadband: Floats
     heartbeat_ns: NDArray[np.int64]
     stuck_ns: NDArray[np.int64]
+    max_step: Floats
     has_scale: bool = False
     has_range: bool = False
     has_deadband: bool = False
+    has_step: bool = False
     has_stuck: bool = False
     earliest_ns: int = EARLIEST_NS
     """No time before it is plausible."""
@@ -42,6 +44,9 @@ class Table:
     last_value: Floats = field(init=False)
     last_t_ns: NDArray[np.int64] = field(init=False)
     last_quality: NDArray[np.uint8] = field(init=False)
+    believed_value: Floats = field(init=False)
+    doubted_value: Floats = field(init=False)
+    """The last reading that was out of reach of the believed one; NaN: none is in doubt."""
     passed_value: Floats = field(init=False)
     passed_t_ns: NDArray[np.int64] = field(init=False)
     moved_value: Floats = field(init=False)
@@ -52,6 +57,7 @@ class Table:
     def __post_init__(self) -> None:
         n = len(self.scale)
         self.last_value, self.passed_value, self.moved_value = (np.full(n, np.nan) for _ in range(3))
+        self.believed_value, self.doubted_value = (np.full(n, np.nan) for _ in range(2))
         self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns = (np.zeros(n, np.int64) for _ in range(4))
         self.last_quality = np.full(n, BAD, np.uint8)
 
@@ -68,24 +74,32 @@ class Table:
             deadband=np.array([o.deadband for o in options], dtype=np.float64),
             heartbeat_ns=np.array([o.heartbeat * 1e9 for o in options]).astype(np.int64),
             stuck_ns=np.array([(o.stuck_after or 0.0) * 1e9 for o in options]).astype(np.int64),
+            max_step=np.array([np.inf if o.max_step is None else o.max_step for o in options], dtype=np.float64),
         )
         table.has_scale = bool(((table.scale != 1) | (table.offset != 0)).any())
         table.has_range = bool((np.isfinite(table.low) | np.isfinite(table.high)).any())
         table.has_deadband = bool((table.deadband > 0).any())
+        table.has_step = bool(np.isfinite(table.max_step).any())
         table.has_stuck = bool((table.stuck_ns > 0).any())
         return table
 
     def adopt(self, old: Table) -> None:
         """After a reload: tags keep their index, so what was remembered of them stays."""
         n = min(len(old.scale), len(self.scale))
-        for name in ("last_value", "last_t_ns", "last_quality", "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns"):
+        for name in _REMEMBERED:
             getattr(self, name)[:n] = getattr(old, name)[:n]
+
+
+_REMEMBERED = (
+    "last_value", "last_t_ns", "last_quality", "believed_value", "doubted_value",
+    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns",
+)  # fmt: skip
 
 
 def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
     """(all readings in engineering units, those that go on to detectors).
 
-    The first part is what the page and the evidence show; the second has only good readings that moved or are due.
+    The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
@@ -96,6 +110,10 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
     if table.has_range:
         with np.errstate(invalid="ignore"):
             _mark(quality, (value < table.low[batch.tag]) | (value > table.high[batch.tag]), Quality.BAD_RANGE)
+    if table.has_step:
+        # What comes late is no neighbour of what came last.
+        sound = np.flatnonzero((quality < Quality.LATE) & np.isfinite(table.max_step[batch.tag]))
+        quality[sound[doubtful(batch.tag[sound], value[sound], table)]] = Quality.BAD_SPIKE
     if table.has_stuck:
         sound = np.flatnonzero(quality < BAD)
         quality[sound[stuck(batch.tag[sound], batch.t_ns[sound], value[sound], table)]] = Quality.BAD_STUCK
@@ -159,8 +177,26 @@ def rounds(tag: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if len(first) == n:
         return [np.arange(n)]
-    nth = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
-    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
+    nth = np.empty(n, dtype=np.intp)
+    nth[order] = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
+    return np.split(np.argsort(nth, kind="stable"), np.cumsum(np.bincount(nth))[:-1])
+
+
+def doubtful(tag: NDArray[np.int32], value: Floats, table: Table) -> Flags:
+    """bool[n]: further than `max_step` from the last reading that was believed, and from one in doubt just before it.
+
+    Causal: of a spike, its reading is withheld; of a true step, its first one.
+    """
+    found = np.zeros(len(tag), dtype=bool)
+    with np.errstate(over="ignore"):
+        for rows in rounds(tag):
+            tags, v = tag[rows], value[rows]
+            believed, limit = table.believed_value[tags], table.max_step[tags]
+            sure = np.isnan(believed) | (np.abs(v - believed) <= limit) | (np.abs(v - table.doubted_value[tags]) <= limit)
+            table.believed_value[tags[sure]] = v[sure]
+            table.doubted_value[tags] = np.where(sure, np.nan, v)
+            found[rows] = ~sure
+    return found
 
 
 def stuck(tag: NDArray[np.int32], t_ns: NDArray[np.int64], value: Floats, table: Table) -> Flags:

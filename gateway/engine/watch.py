@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.settings import IncidentSettings, WatchSettings
-from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Frame, Record, StateError, Tag, Waveform
+from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Frame, Rationed, Record, StateError, Tag, Waveform
 from gateway.engine.align import Aligner
+from gateway.engine.blackout import Blackout
 from gateway.engine.gate import Gate
 from gateway.engine.snapshot import Snapshots
 from gateway.engine.stages import Table
@@ -40,8 +41,13 @@ class Watch:
             incidents.hold if options.hold is None else options.hold,
             incidents.clear_after if options.clear_after is None else options.clear_after,
             frozenset([tag.path for tag in settings.tags] + [record.path for record in settings.records]),
+            self.quiet,
         )
+        self._blackout = Blackout(options.blackout, context.timezone) if options.blackout else None
+        self._latest_ns: dict[str, int] = {}
+        self.shadow: bool = options.shadow
         self.slow = settings.plugin.slow
+        self.everything = settings.plugin.everything
         self.detector: Detector | None = None
         self._words: deque[Callable[[Detector], None]] = deque()
         self.fit(table_size)
@@ -49,6 +55,7 @@ class Watch:
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
             for machine in dict.fromkeys(tag.machine for tag in settings.tags)
         }
+        self.machines = max(1, len(self._of_machine))
         self._machine_of = {tag.index: tag.machine for tag in settings.tags}
         self.records = frozenset(record.path for record in settings.records)
         self._aligners: dict[str, Aligner] = {}
@@ -77,18 +84,22 @@ class Watch:
                     self._aligners[machine] = Aligner(machine, tags, every=options.every, valid_for=options.valid_for)
 
     def items(self, batch: Batch, table: Table) -> list[Batch | Frame]:
-        """What of a batch concerns this detector, in the shape it takes."""
-        allowed = self._open(table)
-        if allowed is None:
+        """What of a batch concerns this detector, in the shape it takes.
+
+        batch   what the stages passed on, or everything they saw, as `everything` says
+        """
+        rows = self._rows(batch, table)
+        if rows is None:
             mine = batch
+        elif not rows.any():
+            return []
         else:
-            rows = allowed[batch.tag]
-            if not rows.any():
-                return []
             mine = batch if rows.all() else batch.select(rows)
         found: list[Batch | Frame] = [mine] if Batch in self.takes else []
         for aligner in self._aligners.values():
             rows = np.isin(mine.tag, aligner.tags)
+            if self.everything:
+                rows &= mine.good
             frame = aligner.add(mine.select(rows)) if rows.any() else None
             if frame is not None:
                 found.append(frame)
@@ -97,8 +108,18 @@ class Watch:
     def wants_waveform(self, block: Waveform, table: Table) -> bool:
         if Waveform not in self.takes or not self._mask[block.tag]:
             return False
-        gate = self._gates.get(self._machine_of[block.tag])
-        return gate is None or gate.is_open(table, block.t_ns)
+        machine = self._machine_of[block.tag]
+        gate = self._gates.get(machine)
+        if gate is not None and not gate.is_open(table, block.t_ns):
+            return False
+        if self._blackout is None:
+            return True
+        self._latest_ns[machine] = block.t_ns
+        return not self._blackout.at(block.t_ns)
+
+    def quiet(self, machine: str, now_ns: int) -> bool:
+        """Whether it raises nothing of this machine now, by the time of the machine's newest reading; by ours if it has none."""
+        return self._blackout is not None and self._blackout.at(self._latest_ns.get(machine, now_ns))
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it."""
@@ -110,6 +131,11 @@ class Watch:
         except Exception as exc:
             exc.add_note(f"watch {self.name} ({self.settings.plugin.name}) looking at a {type(item).__name__}")
             raise
+
+    def skip(self, frame: Frame) -> None:
+        """Its budget is used up; called where `process` is."""
+        if isinstance(self.detector, Rationed):
+            self.detector.skip(frame)
 
     def dump(self) -> bytes | None:
         """The detector's state, with what it was told; None while it is not built. Called where `process` is."""
@@ -130,6 +156,19 @@ class Watch:
 
     def wants_record(self, record: Record) -> bool:
         return Record in self.takes and record.source in self.records
+
+    def _rows(self, batch: Batch, table: Table) -> NDArray[np.bool_] | None:
+        """bool[n]: what of a batch may be looked at; None = everything."""
+        allowed = self._open(table)
+        rows = None if allowed is None else allowed[batch.tag]
+        if self._blackout is None:
+            return rows
+        for machine, tags in self._of_machine.items():
+            newest = int(table.last_t_ns[tags].max())
+            if newest > 0:
+                self._latest_ns[machine] = newest
+        inside = self._blackout.rows(batch.t_ns)
+        return rows if inside is None else ~inside if rows is None else rows & ~inside
 
     def _open(self, table: Table) -> NDArray[np.bool_] | None:
         """bool[tags] of what may be looked at now; None = everything."""

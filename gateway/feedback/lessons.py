@@ -36,6 +36,11 @@ class Lessons:
         """Verdicts came in: do not wait for the next look."""
         self._work.set()
 
+    def renewed(self, watch: Watch) -> None:
+        """Its detector was built anew and knows no factor."""
+        self._told.pop(watch.name, None)
+        self._work.set()
+
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ class Incident(msgspec.Struct, kw_only=True):
     active     False while an open incident waits for `clear_after`
     severity   of the condition now; `peak` the worst so far: it decides where the events go, so that whoever got the
                opening gets the closing too
+    withheld   why its latest change was not told; empty: it was
     from_record  caused by a business message: every change of it is stored, because the message was acknowledged
     events     how many events it has caused; the next one's number is one more
     """
@@ -44,6 +45,7 @@ class Incident(msgspec.Struct, kw_only=True):
     evidence: dict[str, Json] = {}
     from_record: bool = False
     hold_seconds: float = 0.0
+    withheld: str = ""
 
     def take(self, finding: Finding) -> None:
         """What the detector says now."""

@@ -1,19 +1,25 @@
-"""The life cycle: pending → open (raised, updated) → closed, after ISA-18.2's on-delay and off-delay.
+"""The life cycle: pending → open (raised, updated) → closed, after ISA-18.2's on-delay, off-delay and shelving.
 
 Delays run on the gateway's monotonic clock, because a source's clock may be wrong or stand still; what has already
 passed between `since_ns` and the finding's own time counts. After a restart they run from wall time.
+
+What is withheld (shelved, or in a blackout of its watch) stays pending when it would be raised, or open when it would be updated, and
+is told when nothing withholds it any more, if it still holds. The end of one that was told is always told.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from gateway.contract import Clock, Finding, State
 from gateway.incidents.incident import Change, Incident, Phase
+from gateway.incidents.rates import Rates
 
+REVIEW_SECONDS = 1.0
+"""How often it is looked whether something is still withheld."""
 _STALE_MOST = 256
 """Timers that were set again or are of no use any more, at most; beyond, they are cleared away."""
 
@@ -28,6 +34,8 @@ class Rule:
     clear_after: float
     watched: frozenset[str] | None = None
     """``machine/tag`` and ``machine/record`` of the watch; None: whatever it says."""
+    quiet: Callable[[str, int], bool] = field(default=lambda _machine, _now_ns: False, compare=False)
+    """(machine, wall time) -> it raises nothing new of this machine now."""
 
     def covers(self, incident: Incident) -> bool:
         """The watch still looks at what the incident is about."""
@@ -45,6 +53,7 @@ class _Track:
     raise_at: float | None = None
     clear_at: float | None = None
     evidence_at: float | None = None
+    waits: str = ""
 
 
 class Incidents:
@@ -55,12 +64,24 @@ class Incidents:
     """
 
     def __init__(self, clock: Clock, make_id: Callable[[str, str, int], str], *, evidence_seconds: float) -> None:
-        self._clock, self._make_id, self.evidence_seconds = clock, make_id, evidence_seconds
+        self._clock, self.make_id, self.evidence_seconds = clock, make_id, evidence_seconds
+        self.rates = Rates(clock)
         self._tracks: dict[tuple[str, str], _Track] = {}
         self._timers: list[tuple[float, int, tuple[str, str]]] = []
         self._ticket = count()
         self._last_since: dict[tuple[str, str], int] = {}
         self._forgot = False
+        self.withhold: Callable[[Incident], str] = lambda _incident: ""
+        """Why it must not be told now, for people; empty: it may."""
+        self._waiting: set[tuple[str, str]] = set()
+        self._reviewed = clock.monotonic()
+
+    @property
+    def waiting(self) -> list[tuple[Incident, str]]:
+        """What is withheld, and why."""
+        tracks = [self._tracks[key] for key in sorted(self._waiting) if key in self._tracks]
+        found = [(track.incident, track.waits or (track.incident.withheld and self.withhold(track.incident))) for track in tracks]
+        return [(incident, why) for incident, why in found if why]
 
     @property
     def open(self) -> list[Incident]:
@@ -90,7 +111,9 @@ class Incidents:
             passed = max(0.0, (now_ns - incident.changed_ns) / 1e9)
             if incident.state == "pending":
                 self._set(track, key, "raise_at", now + max(0.0, incident.hold_seconds - passed))
-            elif not incident.active:
+            elif incident.withheld:
+                self._waiting.add(key)
+            if incident.state == "open" and not incident.active:
                 self._set(track, key, "clear_at", now + max(0.0, rule.clear_after - passed))
 
     def retire(self, rules: Mapping[str, Rule]) -> list[Change]:
@@ -137,6 +160,9 @@ class Incidents:
             track = self._tracks.get(key)
             if track is not None:
                 yield from self._due(key, track, due)
+        if self._waiting and now - self._reviewed >= REVIEW_SECONDS:
+            self._reviewed = now
+            yield from self._review()
 
     def next_due(self) -> float | None:
         """Monotonic time of the next timer."""
@@ -147,7 +173,7 @@ class Incidents:
         hold = rule.hold if finding.hold_seconds is None else finding.hold_seconds
         since_ns = self._since(key, finding)
         incident = Incident(
-            id=self._make_id(finding.machine, finding.condition, since_ns),
+            id=self.make_id(finding.machine, finding.condition, since_ns),
             machine=finding.machine,
             condition=finding.condition,
             detector=rule.detector,
@@ -164,10 +190,11 @@ class Incidents:
             hold_seconds=hold,
         )
         incident.take(finding)
+        self.rates.activated(key)
         track = self._tracks[key] = _Track(incident, rule)
         left = hold - (finding.t_ns - since_ns) / 1e9
         if left <= 0:
-            return [self._raise(key, track, finding.t_ns)]
+            return self._ripe(key, track, finding.t_ns)
         self._set(track, key, "raise_at", self._clock.monotonic() + left)
         # A pending condition of a business message must survive a crash: its acknowledgement says so.
         return [Change(Phase.NOTED, incident, finding.t_ns)] if from_record else []
@@ -179,8 +206,39 @@ class Incidents:
         last = self._last_since.get(key, finding.since_ns if self._forgot else None)
         return finding.t_ns if last is not None and finding.since_ns <= last < finding.t_ns else finding.since_ns
 
+    def _ripe(self, key: tuple[str, str], track: _Track, t_ns: int) -> list[Change]:
+        """It has held long enough: it is raised, unless something withholds it."""
+        track.raise_at, before, track.waits = None, track.waits, self._withheld(track)
+        if not track.waits:
+            if before:
+                track.incident.explanation["withheld"] = before
+            self._waiting.discard(key)
+            return [self._raise(key, track, t_ns)]
+        self._waiting.add(key)
+        # A pending condition of a business message must survive a crash: its acknowledgement says so.
+        return [Change(Phase.NOTED, track.incident, t_ns)] if track.incident.from_record and not before else []
+
+    def _withheld(self, track: _Track) -> str:
+        incident = track.incident
+        if incident.state == "pending" and track.rule.quiet(incident.machine, self._clock.now_ns()):
+            return "in a blackout of its watch"
+        return self.withhold(incident)
+
+    def _review(self) -> Iterator[Change]:
+        """Whether what was withheld may be told now."""
+        for key in sorted(self._waiting):
+            track, now_ns = self._tracks.get(key), self._clock.now_ns()
+            if track is None or not (track.waits or track.incident.withheld):
+                self._waiting.discard(key)
+            elif track.incident.state == "pending":
+                yield from self._ripe(key, track, now_ns)
+            elif not self.withhold(track.incident):
+                self._waiting.discard(key)
+                yield self._update(track.incident, now_ns, track.incident.withheld)
+
     def _raise(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
         incident = track.incident
+        self.rates.raised()
         incident.state, incident.raised_ns, incident.changed_ns = "open", t_ns, self._clock.now_ns()
         incident.events += 1
         track.raise_at = None
@@ -194,18 +252,27 @@ class Incidents:
         if not incident.active:
             incident.active, track.clear_at = True, None
             incident.occurrences += 1
+            self.rates.activated(key)
         incident.take(finding)
         if incident.state != "open":
-            return []
+            # Withheld, and worse now: what withholds a warning may not withhold what is critical.
+            return self._ripe(key, track, finding.t_ns) if track.waits and incident.peak > before_peak else []
         if incident.peak > before_peak:
-            return [self._update(incident, finding.t_ns, "severity")]
+            return [self._changed(key, incident, finding.t_ns, "severity")]
         if incident.key != before_key:
-            return [self._update(incident, finding.t_ns, "diagnosis")]
+            return [self._changed(key, incident, finding.t_ns, "diagnosis")]
         return []
+
+    def _changed(self, key: tuple[str, str], incident: Incident, t_ns: int, reason: str) -> Change:
+        if not self.withhold(incident):
+            return self._update(incident, t_ns, reason)
+        incident.withheld = incident.withheld if incident.withheld == "severity" else reason
+        self._waiting.add(key)
+        return Change(Phase.NOTED, incident, t_ns)
 
     def _update(self, incident: Incident, t_ns: int, reason: str) -> Change:
         incident.events += 1
-        incident.changed_ns = self._clock.now_ns()
+        incident.changed_ns, incident.withheld = self._clock.now_ns(), ""
         return Change(Phase.UPDATED, incident, t_ns, reason)
 
     def _over(self, key: tuple[str, str], track: _Track, finding: Finding) -> list[Change]:
@@ -233,12 +300,13 @@ class Incidents:
     def _due(self, key: tuple[str, str], track: _Track, due: float) -> list[Change]:
         now_ns = self._clock.now_ns()
         if track.raise_at == due:
-            return [self._raise(key, track, now_ns)]
+            return self._ripe(key, track, now_ns)
         if track.clear_at == due:
             return [self._clear(key, track, now_ns)]
         if track.evidence_at == due:
             track.evidence_at = None
-            return [self._update(track.incident, now_ns, "evidence")]
+            # Later there are no readings of then any more: what was withheld so long is told without.
+            return [] if self.withhold(track.incident) else [self._update(track.incident, now_ns, "evidence")]
         return []
 
     def _set(self, track: _Track, key: tuple[str, str], timer: str, due: float) -> None:

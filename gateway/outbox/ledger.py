@@ -101,10 +101,15 @@ def seen_alive(connection: sqlite3.Connection, now_ns: int) -> None:
     connection.execute("INSERT OR REPLACE INTO note VALUES ('alive_ns', ?)", (str(now_ns),))
 
 
+def last_alive_ns(connection: sqlite3.Connection) -> int:
+    """When the gateway was last seen running; 0: never."""
+    row = connection.execute("SELECT value FROM note WHERE name='alive_ns'").fetchone()
+    return int(row[0]) if row else 0
+
+
 def note_absence(connection: sqlite3.Connection, now_ns: int) -> float:
     """At the start: write down how long the gateway was away; returns the seconds, 0 at the very first one."""
-    row = connection.execute("SELECT value FROM note WHERE name='alive_ns'").fetchone()
-    last_ns = int(row[0]) if row else now_ns
+    last_ns = last_alive_ns(connection) or now_ns
     connection.execute("UPDATE ledger SET to_ns=max(from_ns, ?) WHERE to_ns=0", (last_ns,))
     if now_ns > last_ns:
         note_loss(connection, what="readings", name=GATEWAY, from_ns=last_ns, to_ns=now_ns, count=None, reason=NOT_RUNNING, now_ns=now_ns)

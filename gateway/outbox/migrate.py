@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from importlib.resources import files
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TO_VERSION_2 = """
 ALTER TABLE event ADD COLUMN causationid TEXT NOT NULL DEFAULT '';
@@ -29,6 +29,8 @@ UPDATE tally SET what = 'evicted' WHERE what = 'dropped';
 """
 _OLD_TABLES = ("event", "tally", "incident", "incident_state")
 """What version 1 had and version 2 keeps."""
+_NEW_TABLES = ("shelf", "request", "shadow_alarm")
+"""What version 3 adds."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -51,6 +53,13 @@ def migrate(connection: sqlite3.Connection) -> None:
             _run(db, statements(_FILL_VERSION_2))
         else:
             _run(db, current)
+        db.execute("PRAGMA user_version=2")
+
+    @migrations()
+    def m003_operators(db: Database) -> None:
+        for statement in statements((files("gateway.outbox") / "schema.sql").read_text(encoding="utf-8")):
+            if _name(statement) in _NEW_TABLES and not db[_name(statement)].exists():
+                db.execute(statement)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     migrations.apply(Database(connection))

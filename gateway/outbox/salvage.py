@@ -32,7 +32,7 @@ _PLAIN = ("label", "audit", "ledger")
 _PLAIN_1, _KEYED_1 = ("ledger",), ("tally",)
 """What a file of version 1 has of them."""
 _HOLDERS = "SELECT seq FROM delivery UNION ALL SELECT seq FROM dead_letter"
-_KEYED = ("breaker", "budget", "aside", "tuning", "note", "tally")
+_KEYED = ("breaker", "budget", "aside", "tuning", "note", "tally", "shelf", "request", "shadow_alarm")
 
 
 @dataclass

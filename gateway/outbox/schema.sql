@@ -1,4 +1,4 @@
--- The durable half of the gateway, version 2. WAL, synchronous=FULL. One writer thread: gateway/outbox/writer.py.
+-- The durable half of the gateway, version 3. WAL, synchronous=FULL. One writer thread: gateway/outbox/writer.py.
 
 CREATE TABLE event (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,   -- CloudEvents `sequence`, never reused
@@ -122,7 +122,44 @@ CREATE TABLE tuning (
     PRIMARY KEY (detector, machine, condition)
 ) STRICT, WITHOUT ROWID;
 
--- Who changed what: thresholds, dead letters.
+-- Conditions nobody is told of for a while. Patterns with * and ?.
+CREATE TABLE shelf (
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
+    machine   TEXT    NOT NULL,
+    condition TEXT    NOT NULL,
+    critical  INTEGER NOT NULL,                        -- 1: also what is critical
+    since_ns  INTEGER NOT NULL,
+    until_ns  INTEGER NOT NULL,
+    who       TEXT    NOT NULL,
+    why       TEXT    NOT NULL
+) STRICT;
+
+-- What somebody asked a running gateway to do with what a watch has learnt.
+CREATE TABLE request (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    what    TEXT    NOT NULL,                          -- forget, adopt, undo
+    watch   TEXT    NOT NULL,                          -- empty: every one that looks at the machine
+    machine TEXT    NOT NULL,
+    tags    TEXT    NOT NULL,                          -- pattern; empty: the machine as a whole
+    who     TEXT    NOT NULL,
+    why     TEXT    NOT NULL,
+    at_ns   INTEGER NOT NULL,
+    done_ns INTEGER NOT NULL DEFAULT 0,                -- 0: not yet
+    answer  TEXT    NOT NULL DEFAULT ''                -- what was done, or why not
+) STRICT;
+
+-- What watches on trial would have raised.
+CREATE TABLE shadow_alarm (
+    watch     TEXT    NOT NULL,
+    id        TEXT    NOT NULL,                        -- of the incident it would have been
+    machine   TEXT    NOT NULL,
+    condition TEXT    NOT NULL,
+    at_ns     INTEGER NOT NULL,
+    title     TEXT    NOT NULL,
+    PRIMARY KEY (watch, id)
+) STRICT, WITHOUT ROWID;
+
+-- Who changed what: thresholds, dead letters, shelves, what was learnt.
 CREATE TABLE audit (
     number INTEGER PRIMARY KEY,
     at_ns  INTEGER NOT NULL,

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.contract import Clock, Event, Outcome
-from gateway.outbox import append, audit, incidents, ledger, memory, retention
+from gateway.outbox import append, audit, incidents, ledger, memory, retention, shadow
 from gateway.outbox import lease as leases
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
@@ -168,6 +168,7 @@ class Outbox:
             ledger.seen_alive(connection, now_ns)
             incidents.forget(connection, closed_before_ns)
             audit.shorten(connection)
+            shadow.forget(connection, now_ns)
             retention.give_back(connection)
 
         await self.insist(operation)

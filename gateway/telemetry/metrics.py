@@ -24,6 +24,8 @@ HELP = {
     "waveforms_dropped": "blocks lost in the gateway, by source and reason",
     "analysis_dropped": "items a slow detector had no time for, by watch and shape",
     "findings": "what detectors said, by watch",
+    "findings_shadow": "what detectors on trial said, by watch",
+    "alarms_shadow": "incidents that watches on trial would have raised, by watch",
     "events": "events built, by type",
     "evidence_reduced": "incidents whose curves were cut short because there were too many",
     "events_unaddressed": "events no destination wanted",

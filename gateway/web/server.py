@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.resources import files
 from inspect import isawaitable
 from pathlib import Path
@@ -42,9 +43,12 @@ class PageServer:
         app.add_routes(self._routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)  # `ingest` does it, within bounds
         await runner.setup()
+        # Not cancelled in the middle, where asyncio would leave the sockets open that it has already bound.
+        listening = asyncio.ensure_future(web.TCPSite(runner, self._host, self._port).start())
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except OSError:
+            await asyncio.shield(listening)
+        except (OSError, asyncio.CancelledError):
+            await asyncio.gather(listening, return_exceptions=True)
             await runner.cleanup()
             raise
         self._runner = runner
@@ -66,6 +70,7 @@ class PageServer:
             web.get("/api/spectra", self._spectra),
             web.get("/api/incidents", self._incidents),
             web.get("/api/incidents/{id}", self._incident),
+            web.get("/api/watches/{name}", self._watch),
             web.get("/metrics", self._metrics),
             web.get("/healthz", self._healthz),
             *registry.routes(),
@@ -103,6 +108,10 @@ class PageServer:
     async def _incident(self, request: web.Request) -> web.Response:
         found = await told(self._view.incident(request.match_info["id"]))
         return answer(found) if found is not None else problem(404, "no such incident")
+
+    async def _watch(self, request: web.Request) -> web.Response:
+        found = await told(self._view.watch(request.match_info["name"]))
+        return answer(found) if found is not None else problem(404, "no such watch")
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=await told(self._view.metrics()), headers={"Content-Type": METRICS_TYPE})

@@ -26,8 +26,22 @@ class View(Protocol):
         destinations  [{name, kind, state, since, why, breaker: closed|open|half_open, backlog, delivered, parked}]
         outbox        {events, bytes, max_bytes, oldest_seconds}
         pipeline      {queue, readings_per_second, last_progress_seconds}
-        incidents     {open}
+        analysis      [{watch, behind, computed_seconds, budget_seconds, rows_skipped}], of the slow detectors
+        incidents     {open, last_10_minutes*, flood*: bool, chattering*: ["machine/condition"], standing_over_24_hours*}
+        watches*      [{name, detector, shadow: null or {last_week, active}, blackout: [machine],
+                        learning: null or {share, still, of, alarms_last_week}}]
+        shelves*      [{id, machine, condition, critical, since, until, by, why}], the one that ends first first
+        withheld*     what is shelved or in a blackout and holds: incidents as `incidents` tells them, with `why`
         counters      {name: count}
+        """
+
+    def watch(self, name: str) -> Json | None:
+        """The same keys as in `status`, and each thing it learns, and what it would have raised, the latest first::
+
+        tags      [{machine, tag, state, share, alarms}]
+        would_be  [{machine, condition, at, title}]
+
+        None: there is no such watch.
         """
 
     def machines(self) -> Json:

@@ -11,7 +11,7 @@ from models.anomaly.calendar import HALF_HOURS, WEEK_HOURS
 from models.anomaly.settings import MEMBERS
 from models.anomaly.tail import BINS, UNSET
 
-LAGS, AXES, CELLS, DAYS = 16, 4, 16, 8
+LAGS, AXES, CELLS, DAYS = 16, 4, 16, 7
 """Readings in the window of the subspace, its dimensions; cells of the context memory each way; days of which alarms are counted."""
 
 (
@@ -34,6 +34,7 @@ WIDTH        half width of the band nineteen readings of twenty are in, by the l
 CELL         where the last reading was in the context memory, -1: nowhere
 """
 _NOW = 22
+_DAY_NS = 86_400 * 10**9
 LAST, JUDGED, QUIET, BEGAN, ENDED, BLOCK_BEGAN = range(6)
 """Rows of `Columns.times`: last reading; last judged; no opinion until; alarm since; last alarm's end; this block's begin."""
 KIND, SEVERITY, ACTIVE, TOLD = range(4)
@@ -49,8 +50,7 @@ class Columns:
     alarm       int8[4, k]             see above
     leader      int64[k]               row of the tag whose incident this one's alarm is part of, -1: none or its own
     said        float64[2, k]          z and deviation in engineering units when the tag was last told of
-    day         int64[k]               day that `alarms` counts at, and alarms begun on the last eight days:
-    alarms      int16[8, k]
+    day         int64[k]               last day that an alarm began on, since 1970; alarms int16[7, k]: begun on each of the last seven
     tail        float64[6, 7, k]       of each member's history, see `tail.Tail`
     history     float32[7, k, BINS]    deviations seen, by log2; origin int32[7, k]: their first bin; zeros float32[7, k]: those of 0
     half_hour   float32[2, k, 48]      mean deviation from USUAL, and its weight
@@ -118,6 +118,22 @@ class Columns:
                 column[rows] = fresh[name]
         self.alarm[TOLD, rows] = 0
         self.times[BLOCK_BEGAN, rows] = 0
+
+    def began(self, rows: NDArray[np.intp], t_ns: NDArray[np.int64]) -> None:
+        """One more alarm of each of these tags; days in between had none."""
+        day = np.maximum(t_ns // _DAY_NS, self.day[rows])
+        for back in range(DAYS):
+            empty = day - back > self.day[rows]
+            self.alarms[(day[empty] - back) % DAYS, rows[empty]] = 0
+        self.alarms[day % DAYS, rows] += 1
+        self.day[rows] = day
+
+    def of_the_week(self) -> NDArray[np.int64]:
+        """int64[k], alarms that began in the seven days up to each tag's last reading."""
+        today = self.times[LAST] // _DAY_NS
+        days = self.day - (self.day - np.arange(DAYS)[:, None]) % DAYS  # that each row of `alarms` is of
+        found: NDArray[np.int64] = np.where(days > today - DAYS, self.alarms, 0).sum(axis=0).astype(np.int64)
+        return found
 
 
 _TAG_AXIS = {"history": 1, "half_hour": 1, "weekly": 1, "context": 0, "window": 0, "covariance": 0, "basis": 0}

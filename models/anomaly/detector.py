@@ -14,7 +14,7 @@ from models.anomaly.columns import BEGAN, COUNT, INTERVAL, KIND, LAST, LEARNT, U
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
 from models.anomaly.groups import Groups, Told
-from models.anomaly.rounds import rounds
+from models.anomaly.rounds import later, rounds
 from models.anomaly.settings import BACK, LARGEST, NONE, WEIGHTS, Settings
 from models.anomaly.words import condition, finding
 
@@ -61,6 +61,8 @@ class Anomaly:
             row, t_ns, value = row[usable], t_ns[usable], value[usable]
         if not len(row):
             return []
+        if (fresh := later(row, t_ns)) is not None:
+            row, t_ns, value = row[fresh], t_ns[fresh], value[fresh]
         news: list[Told] = []
         for piece in rounds(row):
             at = np.arange(len(row))[piece]
@@ -114,7 +116,7 @@ class Anomaly:
             accepted=accepted,
             shares=tuple(step.scores[:, i].tolist()),
             interval=float(columns.now[INTERVAL, row]),
-            alarms=int(columns.alarms[:, row].sum()),
+            alarms=int(columns.of_the_week()[row]),
         )
 
     def _finding(self, news: Told) -> Finding | None:
@@ -131,7 +133,7 @@ class Anomaly:
             self._bank.tune(row, factor)
 
     def learning(self) -> list[Learning]:
-        now, alarms, o = self._bank.columns.now, self._bank.columns.alarms.sum(axis=0), self._settings
+        now, alarms, o = self._bank.columns.now, self._bank.columns.of_the_week(), self._settings
         readings = np.minimum(now[COUNT] / max(o.warm_up_readings, 1), 1.0)
         share = np.minimum(readings, np.minimum(now[LEARNT] / max(o.warm_up, 1e-9), 1.0))
         return [

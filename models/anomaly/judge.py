@@ -30,7 +30,6 @@ from models.anomaly.settings import (
     BACK,
     BLOCK,
     CONTEXT,
-    DAY,
     DRIFT,
     FAR,
     LEVEL,
@@ -123,7 +122,7 @@ def judge(
     alarm[TOLD] |= changed
     c.alarm[:, row] = alarm
     if began.any():
-        _count(c, row[began], t_ns[began])
+        c.began(row[began], t_ns[began])
     return Verdicts(kind, severity, changed, began, accepted)
 
 
@@ -167,14 +166,3 @@ def _kinds(shown: NDArray[np.int8], found: Residuals, scores: Floats, now: Float
     # After a spike the averages are still off: it is more than a spike when the readings themselves stay away.
     passing = (shown == SPIKE) & ((now[IN_ALARM] <= _PASSING) | (scores[READING] < _SUDDEN))
     return np.where((shown > SPIKE) | passing, shown, kind)
-
-
-def _count(c: Columns, row: Places, t_ns: Times) -> None:
-    """One more alarm of the day, and the days in between had none."""
-    day = t_ns // int(DAY * 1e9)
-    kept = len(c.alarms)
-    for step in range(kept):
-        stale = (day - step > c.day[row]) & (day - step >= 0)
-        c.alarms[(day[stale] - step) % kept, row[stale]] = 0
-    c.day[row] = np.maximum(day, c.day[row])
-    c.alarms[day % kept, row] += 1

@@ -22,5 +22,21 @@ def rounds(row: NDArray[np.intp]) -> list[NDArray[np.intp] | slice]:
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if len(first) == n:
         return [slice(None)]
-    nth = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
-    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
+    nth = np.empty(n, dtype=np.intp)
+    nth[order] = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
+    return list(np.split(np.argsort(nth, kind="stable"), np.cumsum(np.bincount(nth))[:-1]))
+
+
+def later(row: NDArray[np.intp], t_ns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """bool[n]: later than the tag's reading before it; None: all are. What is not would be left out anyway, one round each.
+
+    >>> later(np.array([3, 5, 3, 3]), np.array([1, 1, 1, 2])).tolist()
+    [True, True, False, True]
+    """
+    order = np.argsort(row, kind="stable")
+    repeated = (row[order][1:] == row[order][:-1]) & (t_ns[order][1:] <= t_ns[order][:-1])
+    if not repeated.any():
+        return None
+    found = np.ones(len(row), dtype=np.bool_)
+    found[order[1:][repeated]] = False
+    return found

@@ -12,7 +12,7 @@ READING, PRESENT, LONG, SHIFT, POWER, CONTEXT, SUBSPACE = range(7)
 WEIGHTS = (1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25)
 """Three scales of one deviation count fully, what looks at something else by half, and by a quarter where it mostly repeats the others."""
 
-WEEK, DAY = 604_800.0, 86_400.0
+WEEK = 604_800.0
 BACK = 0.75  # of the limit: below it, an alarm is over
 FAR = 2.0  # times the limit: an error rather than a warning
 PAUSE = 10.0  # intervals without a reading are a pause, if longer than `gap`

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gateway.contract import StateError
 from models.anomaly.columns import TOLD, Columns
 
-VERSION = 2
+VERSION = 3
 
 
 def dump(columns: Columns, paths: Sequence[str]) -> bytes:

@@ -171,5 +171,6 @@ def _pieces(row: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     order = np.argsort(row, kind="stable")
     ordered = row[order]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    nth = np.arange(len(row)) - np.repeat(first, np.diff(np.r_[first, len(row)]))
-    return [np.sort(order[nth == k]) for k in range(int(nth.max()) + 1)]
+    nth = np.empty(len(row), dtype=np.intp)
+    nth[order] = np.arange(len(row)) - np.repeat(first, np.diff(np.r_[first, len(row)]))
+    return list(np.split(np.argsort(nth, kind="stable"), np.cumsum(np.bincount(nth))[:-1]))

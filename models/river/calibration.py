@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHARE = 0.05
-_SHAPES = (-0.25, 0.5)
+_SHAPES = (-0.1, 0.5)  # a hundred scores do not tell where a tail ends
 STRONGEST = 30.0
 
 
@@ -25,8 +25,10 @@ class Yardstick(NamedTuple):
     scale: float
 
 
-def fit(scores: NDArray[np.float64]) -> Yardstick:
+def fit(scores: NDArray[np.float64], together: int = 1) -> Yardstick:
     """From at least 20 scores; those of a model that always says the same give a scale of nearly nothing.
+
+    together   so many scores in a row tell the same (each is a mean over as many rows): they count as one
 
     >>> fit(-np.log1p(-(np.arange(2000) + 0.5) / 2000)).shape < 0.1  # exponential: shape 0
     True
@@ -41,7 +43,8 @@ def fit(scores: NDArray[np.float64]) -> Yardstick:
         return Yardstick(threshold, size / len(ordered), 0.0, _least(threshold))
     shape = float(np.clip(2 - b0 / max(b0 - 2 * b1, 1e-3 * b0), *_SHAPES))
     # One standard error more: a short history must not alarm out of ignorance.
-    return Yardstick(threshold, size / len(ordered), shape, max(b0 * (1 - shape) * (1 + size**-0.5), _least(threshold)))
+    error = max(size / together, 1.0) ** -0.5
+    return Yardstick(threshold, size / len(ordered), shape, max(b0 * (1 - shape) * (1 + error), _least(threshold)))
 
 
 def rarity(yardstick: Yardstick, score: float) -> float:

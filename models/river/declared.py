@@ -1,4 +1,7 @@
-"""What river says it has, read from its source: importing river costs too much for a mere check."""
+"""What river says it has, read from its source: importing river costs too much for a mere check.
+
+Nothing else of it can be named in a configuration, so a name in a file never becomes an import.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,50 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-KINDS = {"anomaly": "AnomalyDetector", "drift": "DriftDetector"}
-"""Module of river, and the class whose children can be used here: no target, a score or a drift."""
-NEVER = frozenset({"DummyDriftDetector", "NoDrift"})
-"""They tell drift by the calendar, or not at all."""
+KINDS = {
+    "anomaly": ("AnomalyDetector",),
+    "drift": ("DriftDetector",),
+    "time_series": ("Forecaster",),
+    "linear_model": ("Regressor",),
+    "preprocessing": ("Transformer",),
+    "feature_extraction": ("Transformer",),
+    "neighbors": ("BaseNN",),
+    "optim": ("Optimizer",),
+    "optim.losses": ("RegressionLoss",),
+    "optim.schedulers": ("Scheduler",),
+}
+"""Module of river, and the classes whose children can be used here: no target but a tag, a number for a row."""
+NEVER = frozenset(
+    {"DummyDriftDetector", "NoDrift"}  # they tell drift by the calendar, or not at all
+    | {"FeatureHasher", "GapEncoder", "OneHotEncoder", "OrdinalEncoder", "BagOfWords", "TFIDF", "LDA"}  # texts and classes
+    | {"PreviousImputer", "StatImputer"}  # rows with missing values are never learnt
+    | {"Agg", "TargetAgg", "RandomTreesEmbedding", "SWINN"}  # want functions, grow, or only come near to what they are for
+)
 
 
 def declared() -> dict[str, tuple[str, ...]]:
-    """Parameters of each usable model by its name, ``anomaly.LODA``; empty where river's source cannot be read."""
+    """Parameters of each usable class by its name, ``anomaly.LODA``; empty where river's source cannot be read."""
     spec = find_spec("river")
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
     return {
         f"{module}.{name}": parameters
-        for module, parent in KINDS.items()
+        for module, parents in KINDS.items()
         for folder in folders
-        for file in sorted((folder / module).glob("*.py"))
-        for name, parameters in _children(ast.parse(file.read_bytes()), parent)
+        for file in _files(folder, module)
+        for name, parameters in _children(ast.parse(file.read_bytes()), {*parents, *(f"MiniBatch{parent}" for parent in parents)})
         if name not in NEVER
     }
 
 
-def _children(tree: ast.Module, parent: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Classes that name `parent` as a base, and what their constructors take."""
+def _files(folder: Path, module: str) -> list[Path]:
+    place = folder.joinpath(*module.split("."))
+    return sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def _children(tree: ast.Module, parents: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Classes that name one of `parents` as a base, and what their constructors take."""
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and parent in {_last(base) for base in node.bases}:
+        if isinstance(node, ast.ClassDef) and parents & {_last(base) for base in node.bases}:
             yield node.name, tuple(name for member in node.body for name in _arguments(member))
 
 

@@ -7,69 +7,102 @@ from typing import ClassVar
 
 import numpy as np
 
-from gateway.contract import Batch, DetectorContext, Finding, Frame, Record, StateError, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Learning, Record, Scores, StateError, Waveform
 from models.river import state
 from models.river.anomalies import Anomalies
 from models.river.catalogue import maker
 from models.river.config import RiverOptions
 from models.river.drifts import Drifts
-from models.river.member import Member
-from models.river.watched import names_by_machine
+from models.river.member import Floats, Member
+from models.river.trial import refuse_unworkable
+from models.river.watched import names_by_machine, refuse_unusable
+
+_HIGHEST = 1e100  # squares of what is beyond are not numbers any more
 
 
 class River:
     """Feeds each machine's complete rows to a model of its own.
 
-    frame      a machine's tags side by side; a row with a missing value is neither scored nor learnt, only counted
-    returns    anomaly models: ``<model>_anomaly`` (``half_space_trees_anomaly``), ACTIVE when the mean score of
-               `smooth_rows` rows is rarer among the model's own scores than `false_alarms_per_week` allows;
+    frame      a machine's tags side by side; a row with a missing value, or one beyond 1e100, is neither scored nor learnt, only counted
+    returns    ``<model>_anomaly`` (``half_space_trees_anomaly``), ACTIVE when the mean score of `smooth_rows` rows is rarer among
+               the model's own scores than `false_alarms_per_week` allows; the score is the model's own, or how far the tag that is
+               farthest off is from what was forecast or predicted;
                drift models: the fact ``drift_detected`` per tag
     score      anomaly: -log10 of the probability of such a score, 0 to 30; drift: 1
     state      `remember` rows and scores per machine; after `load` the model learns these rows again (see `Past`)
-    Raises     ConfigError for a model or parameters river does not have, and when no tag has single values
+    Raises     ConfigError for a model or parameters river does not have, and when the tags do not fit to it
     """
 
     takes: ClassVar[frozenset[type]] = frozenset({Frame})
 
     def __init__(self, options: RiverOptions, context: DetectorContext) -> None:
         self._options = options
-        self._make = maker(options.model, options.parameters)
         self._names = names_by_machine(context)
-        self._condition, self._factors = condition(options.model), dict[str, float]()
+        refuse_unusable(options, self._names)
+        self._make = maker(options.steps)
+        refuse_unworkable(options, self._make)
+        self._condition, self._factors = condition(options.steps[-1][0]), dict[str, float]()
         self._members = {machine: self._member(machine) for machine in self._names}
         self._last = dict.fromkeys(self._names, 0)
+        self._scores: Scores | None = None
 
     def _member(self, machine: str) -> Member:
         names = self._names[machine]
-        if self._options.model.startswith("drift."):
+        if self._options.kind == "drift":
             return Drifts(machine, names, self._options, self._make)
         member = Anomalies(machine, names, self._condition, self._options, self._make)
         member.tune(self._factors.get(machine, 1.0))
         return member
 
     def tune(self, machine: str, condition: str, factor: float) -> None:
-        """The threshold of a machine's anomaly model; drift models have none, and a condition it does not have is ignored."""
-        member = self._members.get(machine)
-        if isinstance(member, Anomalies) and condition == self._condition:
+        if condition == self._condition and machine in self._members:
             self._factors[machine] = factor
-            member.tune(factor)
+            self._members[machine].tune(factor)
+
+    def learning(self) -> list[Learning]:
+        return [told for member in self._members.values() for told in member.learning()]
+
+    def forget(self, machine: str, tags: frozenset[str]) -> None:
+        if machine in self._members:
+            self._members[machine].forget(tags)
+
+    def adopt(self, machine: str, tags: frozenset[str]) -> None:
+        if machine in self._members:
+            self._members[machine].adopt(tags)
+
+    def show(self, scores: Scores | None) -> None:
+        """Of each scored row, by machine; drift models have none."""
+        self._scores = scores
+
+    def skip(self, frame: Frame) -> None:
+        self._members[frame.machine].over_budget(len(frame.t_ns))
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Frame)  # noqa: S101  `takes` says so
-        member = self._members[item.machine]
-        columns = [item.names.index(name) for name in member.names]
-        table = item.x[:, columns]
-        complete = np.atleast_1d(np.isfinite(table).all(axis=1))
+        machine = item.machine
+        member = self._members[machine]
+        table = item.x[:, [item.names.index(name) for name in member.names]]
+        complete = np.atleast_1d((np.abs(table) < _HIGHEST).all(axis=1))  # NaN is not
         found: list[Finding] = []
+        scored: list[tuple[int, float]] = []
         for i, t_ns in enumerate(item.t_ns.tolist()):
-            if t_ns <= self._last[item.machine]:
+            if t_ns <= self._last[machine]:
                 continue
-            self._last[item.machine] = t_ns
-            if complete[i]:
-                found += member.row(t_ns, table[i])
-            else:
+            self._last[machine] = t_ns
+            if not complete[i]:
                 member.skip()
+                continue
+            found += self._row(member, t_ns, table[i])
+            if member.rare is not None:
+                scored.append((t_ns, member.rare))
+        if self._scores is not None and scored:
+            times, rare = zip(*scored, strict=True)
+            self._scores([machine] * len(scored), np.array(times, dtype=np.int64), np.array(rare, dtype=np.float64))
         return found
+
+    def _row(self, member: Member, t_ns: int, x: Floats) -> list[Finding]:
+        with np.errstate(all="ignore"):
+            return member.row(t_ns, x)
 
     def dump(self) -> bytes:
         return state.dump(self._options, {machine: (self._last[machine], member) for machine, member in self._members.items()})
@@ -91,7 +124,7 @@ class River:
 
 def condition(model: str) -> str:
     """
-    >>> condition("anomaly.HalfSpaceTrees"), condition("anomaly.LODA"), condition("anomaly.OneClassSVM")
-    ('half_space_trees_anomaly', 'loda_anomaly', 'one_class_svm_anomaly')
+    >>> condition("anomaly.HalfSpaceTrees"), condition("anomaly.LODA"), condition("time_series.SNARIMAX")
+    ('half_space_trees_anomaly', 'loda_anomaly', 'snarimax_anomaly')
     """
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.split(".")[1]).lower() + "_anomaly"

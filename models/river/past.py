@@ -24,7 +24,7 @@ class Past:
         self._rows: deque[Floats] = deque()
 
     def add(self, row: Floats) -> None:
-        self._rows.append(row)
+        self._rows.append(row.copy())  # a row may be a view of its frame
         if len(self._rows) >= self._keep + self._window:
             for _ in range(self._window):
                 self._rows.popleft()
@@ -32,6 +32,16 @@ class Past:
     def table(self, k: int) -> Floats:
         """float64[rows, k]"""
         return np.array(self._rows, dtype=np.float64).reshape(len(self._rows), k)
+
+    def last(self, n: int, k: int) -> Floats:
+        """float64[at most n, k]"""
+        rows = [self._rows[i] for i in range(max(0, len(self._rows) - n), len(self._rows))]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), k)
+
+    def forget(self, i: int) -> None:
+        """One column: NaN."""
+        for row in self._rows:
+            row[i] = np.nan
 
     def restore(self, table: Floats) -> None:
         self._rows = deque(row.copy() for row in table)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_FRESH: Floats = np.array([0.0, 0.0, 0.0, np.inf, -np.inf])
 
 
 class Scaling:
@@ -21,10 +22,16 @@ class Scaling:
 
     def __init__(self, kind: str, k: int) -> None:
         self.kind = kind
-        self.table: Floats = np.vstack([np.zeros((3, k)), np.full(k, np.inf), np.full(k, -np.inf)])
+        self.table: Floats = np.repeat(_FRESH[:, None], k, axis=1)
         """float64[5, k]: count, mean, sum of squared deviations, minimum, maximum"""
 
-    def learn(self, x: Floats) -> None:
+    def learn(self, x: Floats, only: NDArray[np.bool_] | None = None) -> None:
+        """x float64[k]; `only` these tags."""
+        if only is not None and not only.all():
+            before = self.table[:, ~only].copy()
+            self.learn(x)
+            self.table[:, ~only] = before
+            return
         count, mean, squares, low, high = self.table
         count += 1
         from_old = x - mean
@@ -36,15 +43,39 @@ class Scaling:
     def scaled(self, x: Floats) -> Floats:
         if self.kind == "standard":
             return self.deviations(x)
-        if self.kind == "none" or not self.table[0, 0]:
-            return x if self.kind == "none" else np.full(len(x), 0.5)
-        low, width = self.table[3], self.table[4] - self.table[3]
+        if self.kind == "none":
+            return x
+        low, width = self._range()
         within: Floats = np.divide(x - low, width, out=np.full(len(x), 0.5), where=width > 0)
         return (1 + within) / 3
 
+    def forget(self, i: int) -> None:
+        """One tag."""
+        self.table[:, i] = _FRESH
+
+    def unscaled(self, scaled: Floats) -> Floats:
+        """The way back."""
+        if self.kind == "none":
+            return scaled
+        if self.kind == "standard":
+            back: Floats = self.table[1] + scaled * self._spread()
+        else:
+            low, width = self._range()
+            back = low + (3 * scaled - 1) * width
+        return back
+
     def deviations(self, x: Floats) -> Floats:
         """In standard deviations from the mean; 0 while nothing has moved."""
-        count, mean, squares = self.table[:3]
-        spread = np.sqrt(squares / np.maximum(count - 1, 1))
-        deviations: Floats = np.divide(x - mean, spread, out=np.zeros(len(x)), where=spread > 0)
+        spread = self._spread()
+        deviations: Floats = np.divide(x - self.table[1], spread, out=np.zeros(len(x)), where=spread > 0)
         return deviations
+
+    def _spread(self) -> Floats:
+        spread: Floats = np.sqrt(self.table[2] / np.maximum(self.table[0] - 1, 1))
+        return spread
+
+    def _range(self) -> tuple[Floats, Floats]:
+        """(lowest, width); 0 where nothing was learnt."""
+        known = self.table[0] > 0
+        low, high = (np.where(known, row, 0.0) for row in self.table[3:])
+        return low, high - low

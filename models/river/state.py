@@ -13,7 +13,7 @@ from gateway.contract import StateError
 from models.river.config import RiverOptions
 from models.river.member import Arrays, Member
 
-VERSION = 1
+VERSION = 2
 
 
 def dump(options: RiverOptions, members: Mapping[str, tuple[int, Member]]) -> bytes:
@@ -49,4 +49,4 @@ def read(options: RiverOptions, state: bytes) -> Iterator[tuple[str, tuple[str, 
 
 def _made_of(options: RiverOptions) -> str:
     """What the saved rows depend on."""
-    return json.dumps([options.model, options.parameters, options.scale, options.smooth_rows], sort_keys=True)
+    return json.dumps([options.steps, options.predict, options.scaling, options.smooth_rows], sort_keys=True)

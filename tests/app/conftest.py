@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from gateway.app import App
-from gateway.config import load
+from gateway.config import Settings, load
 from gateway.sdnotify import Notifier
 from gateway.testkit.servers.https import Receiver
 from gateway.testkit.servers.modbus import Plc
@@ -60,8 +60,8 @@ class Site:
         self.plc.set_float("holding", 10, value)
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[App]:
-        app = App(load(self.file), notifier=Notifier(str(self.notify)))
+    async def run(self, change: Callable[[Settings], Settings] = lambda settings: settings) -> AsyncIterator[App]:
+        app = App(change(load(self.file)), notifier=Notifier(str(self.notify)))
         running = asyncio.create_task(app.run())
         await self.until(lambda: app.page_port > 0 or running.done())
         if running.done():

@@ -94,7 +94,7 @@ async def test_what_is_read_while_a_slow_detector_is_built_is_not_forgotten(site
     taken: list[float] = []
     async with site.run() as app:
         await site.until(lambda: app.pipeline.line.table.last_value[0] == 50.0)
-        old, start = app.pipeline.line, app._lanes.start
+        old, start = app.pipeline.line, app.lanes.start
 
         def slowly(options: Any, context: Any) -> River:
             site.oil(60.0)
@@ -108,7 +108,7 @@ async def test_what_is_read_while_a_slow_detector_is_built_is_not_forgotten(site
             await start(watches)
 
         monkeypatch.setattr("models.river.detector.River", slowly)
-        monkeypatch.setattr(app._lanes, "start", taking_over)
+        monkeypatch.setattr(app.lanes, "start", taking_over)
         site.configure(lambda text: text.replace("watch:\n", "watch:\n" + STREAMING))
         assert await app.reload()
         assert app.pipeline.line.watches[0].detector is not None

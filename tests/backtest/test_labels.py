@@ -19,7 +19,7 @@ TAGS = ["press-07/temperature", "press-08/load"]
 
 def labels(folder: Path, text: str, name: str = "labels.json") -> list[Window]:
     (folder / name).write_text(text)
-    return read_labels(folder / name, BERLIN, data=[Path("elsewhere/data.csv")], tags=TAGS)
+    return read_labels(folder / name, BERLIN, files={"data.csv": TAGS})
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,12 @@ def labels(folder: Path, text: str, name: str = "labels.json") -> list[Window]:
 )
 def test_json(tmp_path: Path, text: str, machine: str, tag: str) -> None:
     assert labels(tmp_path, text) == [Window(FOUR_UTC, FOUR_UTC + HOUR, machine, tag)]
+
+
+def test_a_file_of_several_has_windows_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "l.json").write_text(f'{{"group/load.csv": [{PAIR}]}}')
+    files = {"load.csv": ["press-08/load"], "temperature.csv": ["press-07/temperature"]}
+    assert read_labels(tmp_path / "l.json", BERLIN, files=files) == [Window(FOUR_UTC, FOUR_UTC + HOUR, "press-08", "load")]
 
 
 def test_csv(tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from gateway.backtest.play import MOST_ROWS, Played, play, slices
+from gateway.backtest.cutting import judged, slices
+from gateway.backtest.play import MOST_ROWS, Played, play
 from gateway.backtest.scores import ScoreBook
 from gateway.config import Settings
 from gateway.contract import Batch, ConfigError, DetectorContext, DetectorPlugin, Finding, Frame, Item, Scores, WatchOptions
+from gateway.engine.line import Line
 
 Plant = Callable[..., Settings]
 SECOND = 1_000_000_000
@@ -57,6 +60,17 @@ def test_a_gate_is_judged_as_in_operation(plant: Plant) -> None:
     assert [raised for raised, _ in told(play(settings, readings))] == [40]
 
 
+def test_a_watch_on_trial_tells_what_it_would_raise(plant: Plant) -> None:
+    settings = plant("{on: press-07/temperature, high: 70, shadow: true}")
+    assert told(play(settings, temperatures([20, 80, 20]))) == [(10, 20)]
+
+
+def test_a_blackout_is_judged_at_each_finding(plant: Plant) -> None:
+    """2001-09-09 01:46:40 UTC is a Sunday, 03:46:40 in Berlin: the recording goes on into the window, past its alarms."""
+    settings = plant('{on: press-07/temperature, high: 70, blackout: "sun 03:47-03:50"}')
+    assert told(play(settings, temperatures([20, 80, 20, 20, 80, 20, 80], every=5))) == [(5, 10)]
+
+
 def test_however_the_recording_is_cut_the_alarms_are_the_same(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = plant("{on: press-07/temperature, high: 70, hold: 15s, clear_after: 25s}")
     readings = temperatures(np.where(np.random.default_rng(2).random(500) > 0.4, 80.0, 20.0).tolist())
@@ -69,10 +83,27 @@ def test_however_the_recording_is_cut_the_alarms_are_the_same(plant: Plant, monk
 
 
 def test_slices_hold_every_reading_once() -> None:
-    t_ns = np.sort(np.random.default_rng(1).integers(0, 50 * SECOND, 1000))
-    for at_once in (True, False):
-        cut = list(slices(t_ns, at_once=at_once, most=64))
+    rng = np.random.default_rng(1)
+    t_ns = np.sort(rng.integers(0, 50 * SECOND, 1000))
+    for share in (0.0, 0.5, 1.0):
+        fine = (rng.random(50) < share)[t_ns // SECOND]
+        cut = list(slices(t_ns, fine, 16))
         assert [row for piece in cut for row in range(piece.start, piece.stop)] == list(range(1000))
+        assert all(piece.stop - piece.start <= 16 for piece in cut)
+
+
+def test_a_gate_does_not_depend_on_the_cut(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = plant("{on: press-07/temperature, high: 70, only_when: running == 1, settle: 20s}")
+    rng = np.random.default_rng(6)
+    running = np.repeat(rng.integers(0, 2, 40), 25)
+    t_ns = np.repeat(BEGIN + np.arange(1000) * 10 * SECOND, 2)
+    readings = Batch.of([1, 0] * 1000, t_ns, np.column_stack([running, np.where(rng.random(1000) > 0.9, 80.0, 20.0)]).ravel())
+    coarse = told(play(settings, readings))
+    line = Line.of(settings)
+    assert 0.05 < judged(readings, line).mean() < 0.25
+    monkeypatch.setattr("gateway.backtest.play.judged", lambda readings, _line: np.ones(len(readings), dtype=bool))
+    assert len(coarse) > 10
+    assert told(play(settings, readings)) == coarse
 
 
 def test_nothing_recorded_is_told(plant: Plant) -> None:
@@ -116,3 +147,6 @@ def test_scores_of_every_reading(plant: Plant) -> None:
     assert series[0].tolist() == readings.t_ns.tolist()
     assert series[1].tolist() == [40, 60, 80]
     assert book.series("limit-1", "press-07/temperature") is None
+    text = StringIO()
+    assert book.write(text) == len(book) == 3
+    assert text.getvalue().splitlines()[:2] == ["time,watch,tag,score", "2001-09-09T01:46:40Z,twice,press-07/temperature,40"]

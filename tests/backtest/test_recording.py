@@ -96,6 +96,9 @@ def test_an_empty_file_a_missing_one_and_a_folder_without_any(tmp_path: Path) ->
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(ConfigError, match="is empty; its first line must name the columns"):
         find(tmp_path / "empty.csv")
+    (tmp_path / "data.csv.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(ConfigError, match=r"a recording is a file that ends in \.csv"):
+        find(tmp_path / "data.csv.gz")
     with pytest.raises(ConfigError, match="no such file or folder"):
         find(tmp_path / "nothing.csv")
     (tmp_path / "folder").mkdir()

@@ -106,3 +106,18 @@ def test_what_the_figures_do_not_say_is_told(lineside: Lineside, files: Path) ->
     assert "1 line of the recording without a time: left out" in result.stderr
     assert "1 reading bad" in result.stderr
     assert "limit-1 looks only when 'running == 1', and press-07/running is not recorded" in result.stderr
+
+
+def test_several_tags_of_a_machine_are_one_picture_with_their_names(lineside: Lineside, files: Path) -> None:
+    text = (files / "lineside.yaml").read_text().replace("tags: {oil_temperature", "tags: {load: {at: 40021}, oil_temperature")
+    text = text.replace(
+        "limit: {on: press-07/oil_temperature, high: 70}", "river: {on: press-07/*, model: anomaly.HalfSpaceTrees, every: 1m}"
+    )
+    (files / "wide.yaml").write_text(text)
+    (files / "wide.csv").write_text("\n".join(["time,oil_temperature,load", *(f"{line},5" for line in DAY[:100])]) + "\n")
+    result = lineside("backtest", "wide.yaml", "wide.csv", "--report", "r.html", "--json")
+    [row] = json.loads(result.stdout)["watches"]
+    assert (row["machine"], row["tag"], row["tags"], row["readings"]) == ("press-07", "", ["load", "oil_temperature"], 200)
+    page = (files / "r.html").read_text()
+    assert page.count("<svg ") == 1
+    assert all(f">{name}</text>" in page for name in row["tags"])

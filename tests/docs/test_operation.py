@@ -7,6 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.incidents import Incidents
+from gateway.operators.progress import Learnt
+from gateway.operators.shelving import Shelving
 from gateway.outbox import tally
 from gateway.outbox.labels import Votes
 from gateway.overview import Overview
@@ -32,10 +35,12 @@ def exported() -> set[str]:
         clock=clock,
         counts=counts,
         status=status,
-        incidents=SimpleNamespace(open=[]),
-        pipeline=SimpleNamespace(inboxes={}, last_progress=0.0),
+        incidents=Incidents(clock, lambda *_: "", evidence_seconds=0.0),
+        pipeline=SimpleNamespace(inboxes={}, last_progress=0.0, line=SimpleNamespace(watches=[SimpleNamespace(name="oil")])),
+        desk=SimpleNamespace(shelving=Shelving(clock), progress=SimpleNamespace(of=lambda name: Learnt.of([]))),
         outbox=SimpleNamespace(commits=0),
         edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}, sources={"press-07": None}),
+        lanes=SimpleNamespace(standing=lambda: [{"watch": "river-1", "behind": 0, "computed_seconds": 0.0, "rows_skipped": 0}]),
         devices=SimpleNamespace(skew_seconds=lambda name: 0.0),
     )
     overview = Overview(app)

@@ -21,6 +21,7 @@ COMMAND = [
 _BLOCK = re.compile(r"```console\n.*?```\n", re.DOTALL)
 
 
+@pytest.mark.timeout(180)
 def test_the_example_is_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     result = CliRunner().invoke(main, COMMAND)

@@ -6,12 +6,13 @@ from importlib import import_module
 
 import pytest
 
-from drivers.mqtt.link import Link
+from drivers.broker.link import Link
 from gateway import registry
 from gateway.contract import Writer
 from gateway.testkit.contexts import source_context
 from gateway.testkit.rigs.modbus import Rig as ModbusRig
 from gateway.testkit.rigs.mqtt import Rig as MqttRig
+from gateway.testkit.rigs.sparkplug import Rig as SparkplugRig
 from gateway.testkit.servers.modbus import Plc
 from gateway.testkit.servers.mqtt import require_mosquitto
 
@@ -63,6 +64,32 @@ async def test_mqtt_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         await rig.stop()
     assert sent
     assert PUBLISH not in sent
+
+
+async def test_sparkplug_publishes_its_state_and_requests_for_births_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_mosquitto()
+    sent: list[bytes] = []
+    send = Link.send
+
+    def noted(link: Link, data: bytes) -> None:
+        if data[0] >> 4 == PUBLISH:
+            sent.append(data)
+        send(link, data)
+
+    monkeypatch.setattr(Link, "send", noted)
+    rig = SparkplugRig()
+    await rig.start()
+    source = rig.source()
+    try:
+        await source.connect()
+        await rig.stimulate()
+        await source.read()
+    finally:
+        await source.close()
+        await rig.stop()
+    state = [data for data in sent if b"spBv1.0/STATE/lineside-m1" in data]
+    requests = [data for data in sent if b"spBv1.0/plant/NCMD/edge-1" in data and b"Node Control/Rebirth" in data]
+    assert (len(state), len(requests), len(sent)) == (2, 1, 3)
 
 
 @pytest.mark.parametrize("name", registry.names("sources"))

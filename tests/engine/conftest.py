@@ -97,9 +97,9 @@ class Plant:
         return tuple(Tag(i, machine, name, TagOptions.model_validate(given)) for i, (name, given) in enumerate(options.items()))
 
     @staticmethod
-    def told(name: str = "told", *, slow: bool = False) -> DetectorPlugin:
+    def told(name: str = "told", *, slow: bool = False, everything: bool = False) -> DetectorPlugin:
         """The plugin of `Told`."""
-        return DetectorPlugin(name=name, domain="limit", options=FrameWatchOptions, build=Told, slow=slow)
+        return DetectorPlugin(name=name, domain="limit", options=FrameWatchOptions, build=Told, slow=slow, everything=everything)
 
     @staticmethod
     def watch(plugin: DetectorPlugin, tags: tuple[Tag, ...], *, records: tuple[RecordSpec, ...] = (), **options: Any) -> WatchSettings:

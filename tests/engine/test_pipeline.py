@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gateway.config.settings import IncidentSettings, Settings
-from gateway.contract import Batch, ConfigError, Frame, Record, RecordSpec, Severity, Waveform
+from gateway.contract import Batch, ConfigError, Frame, Quality, Record, RecordSpec, Severity, Waveform
 from gateway.engine import lane as lane_module
 from gateway.engine.accept import Acceptance, Route
 from gateway.engine.cases import Cases
@@ -64,7 +64,8 @@ class Rig:
         self.fed += 1
 
     def lanes(self, tasks: asyncio.TaskGroup) -> Lanes:
-        lanes = Lanes(tasks, self.snapshots, found=self.pipeline.found, counts=self.counts, files=ThreadPoolExecutor(1))
+        files = ThreadPoolExecutor(1)
+        lanes = Lanes(tasks, self.snapshots, found=self.pipeline.found, counts=self.counts, files=files, clock=self.clock)
         self.pipeline.lane = lanes.get
         lanes.build(self.line.watches)
         return lanes
@@ -130,6 +131,23 @@ async def test_a_detector_gets_the_good_readings_of_its_tags_and_frames(rig: Any
     assert np.nan_to_num(frame.x, nan=-1).tolist() == [[4.0, -1.0]]
     assert one.counts.total("readings_bad", reason="not_finite") == 1
     assert one.counts.total("readings") == 5
+
+
+async def test_a_detector_that_asks_for_everything_gets_what_is_bad_and_what_a_deadband_keeps_back(
+    rig: Any, plant: Any, tmp_path: Path
+) -> None:
+    tags = plant.tags(a={"deadband": 10.0}, b={})
+    one = rig(plant.settings(tags, plant.watch(plant.told(everything=True), tags), state_dir=tmp_path))
+    async with one.running():
+        t, nan = one.clock.now_ns(), float("nan")
+        await one.inbox.emit([Batch.of([0, 0, 1, 1], [t, t + 1, t, t + 1], [1.0, 2.0, 3.0, nan])])
+        await until(lambda: len(one.detector().items) == 1)
+        await one.inbox.emit([Batch.of([1, 0], [t + 2 * SECOND] * 2, [nan, 2.0])])
+        await until(lambda: len(one.detector().items) == 3)
+    first, second, frame = one.detector().items
+    assert (len(first), len(second)) == (4, 2)
+    assert second.quality.tolist() == [Quality.BAD_NOT_FINITE, 0]
+    assert frame.x.tolist() == [[2.0, 3.0]]
 
 
 async def test_a_closed_gate_keeps_everything_of_its_machine_back(rig: Any, plant: Any, tmp_path: Path) -> None:

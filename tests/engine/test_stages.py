@@ -87,6 +87,26 @@ def test_a_value_that_does_not_move_at_all_is_stuck_and_is_good_again_when_it_mo
     assert everything.quality.tolist() == [GOOD] * 6 + [Quality.BAD_STUCK] * 2 + [GOOD]
 
 
+def test_of_a_spike_its_reading_is_withheld_and_of_a_step_the_first_one() -> None:
+    tags = table({"max_step": 5.0})
+    values = [20.0, 21.0, 90.0, 22.0, 60.0, 61.0, 62.0]
+    everything, passed = run(batch(*[(0, s, value) for s, value in enumerate(values)]), tags, NOW_NS)
+    assert everything.quality.tolist() == [GOOD, GOOD, Quality.BAD_SPIKE, GOOD, Quality.BAD_SPIKE, GOOD, GOOD]
+    assert passed.value.tolist() == [20.0, 21.0, 22.0, 61.0, 62.0]
+
+
+def test_two_spikes_in_a_row_that_do_not_agree_are_both_withheld() -> None:
+    everything, _ = run(batch(*[(0, s, v) for s, v in enumerate([20.0, 90.0, -90.0, 21.0])]), table({"max_step": 5.0}), NOW_NS)
+    assert everything.quality.tolist() == [GOOD, Quality.BAD_SPIKE, Quality.BAD_SPIKE, GOOD]
+
+
+def test_only_tags_with_max_step_are_doubted_and_what_comes_late_is_no_neighbour() -> None:
+    tags = table({"max_step": 5.0}, {})
+    run(batch((0, 10, 20.0), (1, 10, 20.0)), tags, NOW_NS)
+    everything, _ = run(batch((0, 5, 90.0), (1, 11, 90.0), (0, 11, 21.0), (0, 12, 1e300), (0, 13, -1e308)), tags, NOW_NS)
+    assert everything.quality.tolist() == [Quality.LATE, GOOD, GOOD, Quality.BAD_SPIKE, Quality.BAD_SPIKE]
+
+
 def test_a_reading_of_a_wrong_time_or_range_makes_no_other_one_stuck() -> None:
     tags = table({"stuck_after": "5s", "range": (0, 100)})
     year_2000 = int(np.datetime64("2000-01-01", "ns").astype(np.int64))
@@ -124,8 +144,14 @@ def test_after_a_reload_what_was_remembered_stays() -> None:
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 times = st.one_of(st.integers(NOW_NS - 100 * SECOND, NOW_NS), st.integers(0, 2**62))
-readings = st.lists(st.tuples(st.integers(0, 3), times, numbers, st.sampled_from([GOOD, 1, BAD, 17])), max_size=40)
-TAGS = ({}, {"scale": 3.0, "offset": 1.0}, {"range": (-10, 10), "stuck_after": "3s"}, {"deadband": 2.0, "heartbeat": "20s"})
+readings = st.lists(st.tuples(st.integers(0, 4), times, numbers, st.sampled_from([GOOD, 1, BAD, 17])), max_size=40)
+TAGS = (
+    {},
+    {"scale": 3.0, "offset": 1.0},
+    {"range": (-10, 10), "stuck_after": "3s"},
+    {"deadband": 2.0, "heartbeat": "20s"},
+    {"max_step": 4.0},
+)
 
 
 @given(readings, st.lists(st.integers(0, 40), max_size=3))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, closing
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from gateway.contract import Batch, Judgement, Verdict
 from gateway.engine.lane import SlowLane
+from gateway.engine.ration import Ration
 from gateway.engine.watch import Watch
 from gateway.feedback.factors import revert
 from gateway.feedback.lessons import Lessons
@@ -45,6 +47,13 @@ async def come(outbox: Outbox, *verdicts: Verdict) -> None:
 
 def lessons_of(outbox: Outbox, clock: FakeClock, watches: Sequence[Watch], seconds: float = 0.01) -> Lessons:
     return Lessons(outbox, clock, lambda: watches, poll_seconds=seconds)
+
+
+def lane_of(watch: Watch, analysis: Executor, detector: Any) -> SlowLane:
+    ration = Ration(inf, FakeClock())
+    return SlowLane(
+        watch, analysis, build=lambda: detector, found=lambda _watch, _findings: None, dropped=lambda _name, _shape: None, ration=ration
+    )
 
 
 async def test_woken_it_moves_the_factor_and_tells_the_detector(
@@ -141,7 +150,7 @@ async def test_a_slow_detector_is_told_on_the_analysis_thread_between_two_items(
     await come(outbox, made.verdict("v2", TRUE, "inc-2"))
     watch = made.watch(slow=True, built=False, **BOUNDS)
     detector = made.watch(slow=True, **BOUNDS).detector
-    lane = SlowLane(watch, analysis, build=lambda: detector, found=lambda _watch, _findings: None, dropped=lambda _name, _shape: None)
+    lane = lane_of(watch, analysis, detector)
     lessons = lessons_of(outbox, clock, [watch])
     await lessons.apply_all()  # not built: its factor waits, and so do the labels
     working = asyncio.create_task(lane.run())
@@ -162,7 +171,7 @@ async def test_a_slow_detector_is_told_on_the_analysis_thread_between_two_items(
 
 async def test_what_a_resting_detector_was_told_is_in_its_state(made: Any, analysis: Executor) -> None:
     watch = made.watch(slow=True, **BOUNDS)
-    lane = SlowLane(watch, analysis, build=lambda: watch.detector, found=lambda _watch, _findings: None, dropped=lambda _name, _shape: None)
+    lane = lane_of(watch, analysis, watch.detector)
     watch.tell(lambda detector: detector.teach(made.label(FALSE)))
     assert made.heard(watch) == []
     await lane.dump()

@@ -307,3 +307,110 @@ async def test_timers_of_a_flapping_signal_do_not_pile_up() -> None:
     assert len(life.incidents._timers) < 300
     assert life.told == ["raised"]
     assert await life.wait(301.0) == ["updated evidence", "cleared"]
+
+
+class TestWithheld:
+    """Shelved, or in a blackout: not told while that lasts."""
+
+    @staticmethod
+    def shelved(life: Life, *, critical: bool = False) -> None:
+        life.incidents.withhold = lambda incident: "shelved by Eva" if critical or incident.peak < Severity.CRITICAL else ""
+
+    @staticmethod
+    def unshelved(life: Life) -> None:
+        life.incidents.withhold = lambda _: ""
+
+    async def test_what_holds_when_the_shelf_expires_is_told_then_with_the_reason(self) -> None:
+        life = Life()
+        self.shelved(life)
+        assert life.active() == []
+        assert [(incident.condition, why) for incident, why in life.incidents.waiting] == [("oil_high", "shelved by Eva")]
+        assert await life.wait(3600) == []
+        self.unshelved(life)
+        assert await life.wait(1) == ["raised"]
+        assert life.one.explanation["withheld"] == "shelved by Eva"
+        assert life.one.raised_ns - life.one.since_ns == 3601 * SECOND
+        assert life.incidents.waiting == []
+
+    async def test_what_is_over_when_the_shelf_expires_is_never_told(self) -> None:
+        life = Life()
+        self.shelved(life)
+        assert life.active() == life.over() == []
+        self.unshelved(life)
+        assert await life.wait(10) == []
+        assert life.active() == ["raised"]
+
+    async def test_it_must_still_hold_for_its_time(self) -> None:
+        life = Life(Rule("limit-1", "limit", hold=60.0, clear_after=0.0))
+        self.shelved(life)
+        life.active()
+        await life.wait(10)
+        self.unshelved(life)
+        assert await life.wait(10) == []
+        assert await life.wait(40) == ["raised"]
+
+    async def test_one_that_begins_anew_must_hold_anew(self) -> None:
+        life = Life(Rule("limit-1", "limit", hold=60.0, clear_after=0.0))
+        self.shelved(life)
+        life.active()
+        assert await life.wait(61) == []
+        life.over()
+        life.active()
+        assert life.incidents.waiting == []
+        self.unshelved(life)
+        assert await life.wait(10) == []
+        assert await life.wait(50) == ["raised"]
+
+    async def test_what_becomes_critical_is_told_at_once_unless_the_shelf_is_for_that_too(self) -> None:
+        life = Life()
+        self.shelved(life)
+        assert life.active() == []
+        assert life.active(severity=Severity.CRITICAL) == ["raised"]
+        life = Life()
+        self.shelved(life, critical=True)
+        assert life.active(severity=Severity.CRITICAL) == []
+
+    async def test_an_open_one_is_not_updated_but_its_end_is_told(self) -> None:
+        life = Life(evidence_seconds=30)
+        assert life.active() == ["raised"]
+        self.shelved(life)
+        assert life.active(severity=Severity.ERROR) == ["noted"]
+        assert await life.wait(31) == []
+        assert life.numbers == [1, 1]
+        assert life.over() == ["cleared"]
+        self.unshelved(life)
+        assert await life.wait(10) == []
+
+    async def test_what_was_not_updated_is_updated_once_when_the_shelf_expires_also_after_a_restart(self) -> None:
+        life = Life()
+        life.active()
+        self.shelved(life)
+        assert life.active(severity=Severity.ERROR) == ["noted"]
+        assert life.active(severity=Severity.ERROR, key="outer_race") == ["noted"]
+        assert life.restart() == []
+        self.shelved(life)
+        assert await life.wait(10) == []
+        self.unshelved(life)
+        assert await life.wait(1) == ["updated severity"]
+        assert await life.wait(10) == []
+
+    async def test_one_of_a_business_message_is_stored_and_told_after_a_restart(self) -> None:
+        life = Life()
+        self.shelved(life)
+        assert life.active(from_record=True) == ["noted"]
+        life.restart()
+        self.shelved(life)
+        assert await life.wait(1) == ["noted"]
+        self.unshelved(life)
+        assert await life.wait(1) == ["raised"]
+
+    async def test_in_a_blackout_of_its_watch_nothing_is_raised_but_an_open_one_goes_on(self) -> None:
+        night = [False]
+        life = Life(Rule("limit-1", "limit", hold=5.0, clear_after=0.0, quiet=lambda machine, now_ns: machine == "press-07" and night[0]))
+        life.active()
+        night[0] = True
+        assert await life.wait(10) == []
+        night[0] = False
+        assert await life.wait(1) == ["raised"]
+        night[0] = True
+        assert life.active(severity=Severity.CRITICAL) == ["updated severity"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_new_file_is_safe_against_power_cuts_and_its_migration_is_recorded(tmp
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     applied = [row["name"] for row in Database(connection)["_sqlite_migrations"].rows]
-    assert applied == ["m001_first_release", "m002_lanes_and_dead_letters"]
+    assert applied == ["m001_first_release", "m002_lanes_and_dead_letters", "m003_operators"]
     connection.close()
 
 
@@ -115,3 +116,19 @@ def test_a_file_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="newer lineside"):
         open_database(tmp_path)
     assert path.read_bytes() == before
+
+
+def test_a_file_of_version_2_gets_the_tables_that_came_later_and_keeps_its_own(tmp_path: Path) -> None:
+    filled(tmp_path, 3)
+    later = ("shelf", "request", "shadow_alarm")
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as old:
+        for table in later:
+            old.execute(f"DROP TABLE {table}")
+        old.execute("DELETE FROM _sqlite_migrations WHERE name='m003_operators'")
+        old.execute("PRAGMA user_version=2")
+        old.commit()
+    connection, replaced = open_database(tmp_path)
+    assert replaced is None
+    assert [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in (*later, "event")] == [(0,), (0,), (0,), (3,)]
+    assert connection.execute("PRAGMA user_version").fetchone() == (migrate.SCHEMA_VERSION,)
+    connection.close()

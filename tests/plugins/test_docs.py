@@ -21,7 +21,7 @@ _KINDS: tuple[registry.Kind, ...] = ("sources", "detectors", "uplinks")
 _PLUGINS = [pytest.param(kind, name, id=f"{kind[:-1]}-{name}") for kind in _KINDS for name in registry.names(kind)]
 _HEAVY = ("asyncua", "scipy", "river", "paho", "pymodbus", "nats", "aiohttp", "cryptography")
 _MAY_IMPORT = {
-    "sources": ("gateway.contract", "drivers.rows"),
+    "sources": ("gateway.contract", "drivers.rows", "drivers.broker", "drivers.certificates"),
     "detectors": ("gateway.contract",),
     "uplinks": ("gateway.contract", "gateway.events"),
 }

@@ -39,6 +39,9 @@ def bearing_spectrum() -> dict[str, Any]:
     return {"hz_step": 1.25, "amplitudes": amplitudes, "unit": "g", "lines": lines}
 
 
+SHELF = {"id": 3, "machine": "press-*", "condition": "oil_*", "critical": False, "by": "Eva", "why": "<i>pump</i> is replaced"}
+
+
 @dataclass
 class FakeView:
     """What a gateway with a press, a pump and one open incident would answer; tests change the fields."""
@@ -70,8 +73,25 @@ class FakeView:
             "outbox": {"events": 0 if self.empty else 12, "bytes": 18_000, "max_bytes": 512 << 20, "oldest_seconds": 41.2},
             "pipeline": {"queue": 0, "readings_per_second": 812.4, "last_progress_seconds": 0.1},
             "incidents": {"open": 0 if self.empty else 1},
+            "watches": [] if self.empty else self._watches(),
+            "shelves": [] if self.empty else [SHELF | {"since": now, "until": now + 8 * 3600}],
+            "withheld": [] if self.empty else [{"machine": "press-07", "condition": "oil_pressure_low", "why": "shelved"}],
             "counters": {"readings_dropped{reason=queue_full}": 3},
         }
+
+    def _watches(self) -> Any:
+        learning = {"share": 0.425, "still": 3, "of": 12, "alarms_last_week": 0}
+        quiet: dict[str, Any] = {"shadow": None, "blackout": [], "learning": None}
+        return [
+            quiet | {"name": "limit-1", "detector": "limit"},
+            quiet | {"name": "oil", "detector": "anomaly", "learning": learning},
+            quiet | {"name": HOSTILE, "detector": "river", "shadow": {"last_week": 4, "active": 1}, "blackout": ["pump-3"]},
+        ]
+
+    def watch(self, name: str) -> Any:
+        found = next((each for each in self._watches() if each["name"] == name), None)
+        tag = {"machine": "press-07", "tag": "oil_temperature", "state": "", "share": 0.425, "alarms": 0}
+        return found and found | {"tags": [tag], "would_be": []}
 
     def machines(self) -> Any:
         if self.empty:

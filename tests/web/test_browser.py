@@ -85,6 +85,13 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, pag
     await expect(tab.locator("#inbox-rows")).to_contain_text("<b>Outer race</b> of pump-3")
     await expect(tab.locator("#inbox-rows")).to_contain_text("spectrum attached")
 
+    watches = tab.locator("#watches")
+    await expect(tab.locator("#watches-count")).to_have_text("1 learning  ·  1 shelved")
+    await expect(watches).to_contain_text("3 of 12 tags not known yet, the slowest at 42 %")
+    await expect(watches).to_contain_text("would have raised 4 incidents in a week, 1 now  ·  blackout of pump-3")
+    await expect(watches.locator("#shelf-rows")).to_contain_text("by Eva: <i>pump</i> is replaced  ·  1 alarm of it now")
+    await expect(watches).not_to_contain_text("limit-1")
+
     row = tab.locator("#incident-rows .row").first
     await expect(row).to_contain_text(view.title)
     await row.click()

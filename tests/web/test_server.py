@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.testkit.servers.ports import free_port
 from gateway.web import PageServer
 
 ROUTES = ["/", "/api/status", "/api/machines", "/api/history?machine=press-07", "/api/spectra", "/api/incidents", "/metrics", "/healthz"]
@@ -72,6 +74,14 @@ async def test_incidents_and_one_of_them_with_evidence(client: aiohttp.ClientSes
     assert "readings" in incident["evidence"]
     async with client.get("/api/incidents/inc-none") as reply:
         assert (reply.status, await reply.json()) == (404, {"error": "no such incident"})
+
+
+async def test_a_watch_with_each_thing_it_learns(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/watches/oil") as reply:
+        watch = await reply.json()
+    assert (watch["learning"]["still"], [tag["share"] for tag in watch["tags"]]) == (3, [0.425])
+    async with client.get("/api/watches/none") as reply:
+        assert (reply.status, await reply.json()) == (404, {"error": "no such watch"})
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "501", "many", ""])
@@ -186,6 +196,19 @@ async def test_a_port_that_is_taken_is_an_os_error_and_leaves_nothing_behind(vie
         with pytest.raises(OSError, match="address already in use"):
             await server.start()
         await server.stop()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_start_that_is_cancelled_leaves_the_port_free(view: Any, turns: int) -> None:
+    port = free_port()
+    server = PageServer(view, "127.0.0.1", port)
+    starting = asyncio.create_task(server.start())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait([starting])
+    await server.stop()
+    socket.create_server(("127.0.0.1", port)).close()
 
 
 async def test_stop_ends_connections_and_twice_is_fine(view: Any) -> None:

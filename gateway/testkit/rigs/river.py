@@ -1,4 +1,4 @@
-"""Half-space trees over three tags of a press that move together, until one of them leaves the others."""
+"""A model over three tags of a press that move together, until one of them leaves the others: half-space trees, or what is given."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from gateway.testkit.contexts import detector_context
 
 _START_NS = 1_800_000_000 * 10**9
 _ROWS = 500
+_TREES = {"model": "anomaly.HalfSpaceTrees", "parameters": {"n_trees": 6, "height": 5, "window_size": 50, "seed": 42}}
 _OPTIONS = {
     "on": ["press-07/*"],
-    "model": "anomaly.HalfSpaceTrees",
-    "parameters": {"n_trees": 6, "height": 5, "window_size": 50, "seed": 42},
     "warm_up_rows": 250,
     "remember": 250,
     "false_alarms_per_week": 100,
@@ -28,11 +27,12 @@ class Rig:
     machines = ("press-07",)
     tag_names = ("oil_temperature", "oil_pressure", "motor_current")
     exempt: ClassVar[dict[str, str]] = {}
+    model: ClassVar[dict[str, Any]] = _TREES
 
     def detector(self) -> Detector:
         plugin = registry.detector("river")
         context = detector_context(plugin, [f"press-07/{name}" for name in self.tag_names])
-        return plugin.build(plugin.options.model_validate(_OPTIONS), context)
+        return plugin.build(plugin.options.model_validate({**_OPTIONS, **self.model}), context)
 
     def calm(self) -> list[Item]:
         return _items(_normal(_ROWS))

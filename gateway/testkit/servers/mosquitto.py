@@ -11,8 +11,12 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.testkit.servers.ports import free_port
+
+if TYPE_CHECKING:
+    import trustme
 
 
 def executable(name: str = "mosquitto") -> str:
@@ -39,6 +43,8 @@ class Mosquitto:
     """Start, stop, kill, freeze and thaw; port, sessions and retained messages stay the same over restarts.
 
     tls         certificates by a new authority, see `ca`, for the names of `hosts`
+    authority   the one that signs, instead of a new one (trustme.CA)
+    until       its certificate's end
     expired     its certificate ended yesterday
     password    user ``edge`` must come with it; None lets anyone in
     durable     subscriptions and retained messages are written at every change, so that they survive `kill` too;
@@ -51,6 +57,8 @@ class Mosquitto:
         *,
         tls: bool = False,
         hosts: Sequence[str] = ("localhost", "127.0.0.1"),
+        authority: trustme.CA | None = None,
+        until: datetime | None = None,
         expired: bool = False,
         password: str | None = None,
         durable: bool = True,
@@ -61,7 +69,7 @@ class Mosquitto:
         self._tls, self._password, self._durable, self._extra = tls, password, durable, extra
         self._process: asyncio.subprocess.Process | None = None
         if tls:
-            self._make_certificates(hosts, datetime.now(UTC) - timedelta(days=1) if expired else None)
+            self._make_certificates(hosts, datetime.now(UTC) - timedelta(days=1) if expired else until, authority)
 
     @property
     def url(self) -> str:
@@ -172,10 +180,10 @@ class Mosquitto:
         subprocess.run(command, check=True, capture_output=True)
         return path
 
-    def _make_certificates(self, hosts: Sequence[str], until: datetime | None) -> None:
+    def _make_certificates(self, hosts: Sequence[str], until: datetime | None, authority: trustme.CA | None) -> None:
         import trustme
 
-        authority = trustme.CA()
+        authority = authority or trustme.CA()
         authority.cert_pem.write_to_path(self.ca)
         server = authority.issue_cert(*hosts, not_after=until)
         server.private_key_pem.write_to_path(self.folder / "server.key")

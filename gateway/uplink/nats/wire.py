@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nats.aio.client import Client
@@ -42,7 +43,8 @@ def abort(client: Client) -> None:
     """Close the socket without waiting for what is still to be written."""
     writer = getattr(client._transport, "_io_writer", None)
     if writer is not None:
-        writer.transport.abort()
+        with suppress(AttributeError):  # Python up to 3.11.3 forgets the protocol of a TLS transport that was closed twice: it is closed
+            writer.transport.abort()
 
 
 class Wire(Client):

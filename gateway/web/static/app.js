@@ -8,6 +8,7 @@ import { followInbox } from "./inbox.js";
 import { drawIncidents } from "./incidents.js";
 import { drawMachines, followHistory } from "./machines.js";
 import { drawSpectra } from "./spectra.js";
+import { drawWatches } from "./watches.js";
 
 const EVERY_MS = 1000;
 const LOST_AFTER_MS = 3000;
@@ -38,6 +39,7 @@ async function look() {
     const told = await ask("/api/status");
     status = { ...told, now: moment(told.gateway?.now) ?? Date.now() / 1000 };
     drawStatus(status);
+    drawWatches(status);
   });
   await Promise.all([
     part("machines", async () => drawMachines(await ask("/api/machines"), status)),

@@ -36,7 +36,7 @@ function vitals({ sources = [], destinations = [], outbox = {}, incidents = {}, 
   return [
     { name: "health", value: stalled ? "stalled" : "running", level: stalled ? "error" : "good" },
     { name: "machines", value: live.length ? `${up} of ${live.length}` : "none", note: live.length ? "connected" : "", level: up < live.length ? "warning" : null },
-    { name: "incidents", value: `${incidents.open ?? 0}`, note: "open", level: incidents.open ? "warning" : null },
+    { name: "incidents", value: `${incidents.open ?? 0}`, note: incidents.flood ? "open, alarm flood" : "open", level: incidents.flood ? "error" : incidents.open ? "warning" : null },
     {
       name: "uplink",
       value: destinations.length === 0 ? "none" : away.length === 0 ? "connected" : away.length < destinations.length ? `${away[0].name} away` : "away",

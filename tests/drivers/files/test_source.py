@@ -82,6 +82,27 @@ async def test_files_come_in_order_whole_and_go_to_done(rig: Rig) -> None:
     assert names(rig.folder) == []
 
 
+async def test_a_file_of_ten_megabytes_is_read_in_portions_whole_and_without_room_for_it(rig: Rig) -> None:
+    cell, count = "x" * 1000, 10_000
+    rig.drop("a.csv", "at;n;text\n" + "".join(f"{AT + n};{n};{cell}\n" for n in range(count)))
+    assert (rig.folder / "a.csv").stat().st_size > 10_000_000
+    got: list[int] = []
+    most = 0
+    reader = source(rig)
+    await reader.connect()
+    try:
+        while len(got) < count:
+            async with asyncio.timeout(20):
+                items = await reader.read()
+            portion = numbers(items if isinstance(items, list) else [items])
+            most = max(most, len(portion))
+            got += portion
+    finally:
+        await reader.close()
+    assert got == list(range(count))
+    assert most <= ROWS
+
+
 async def test_a_file_stays_until_what_was_read_of_it_is_on_disk(rig: Rig) -> None:
     rig.drop("a.csv", rows(1))
     one = source(rig)

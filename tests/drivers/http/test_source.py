@@ -84,6 +84,16 @@ async def test_one_body_of_each_kind(rig: Rig) -> None:
     assert (batch.t_ns.tolist(), batch.value.tolist()) == ([AT * 1_000_000], [80.0])
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_ten_megabytes_are_taken_whole(rig: Rig) -> None:
+    count = 10_000_000 // 1100
+    body = "\n".join(json.dumps(STEP | {"order": n, "text": "x" * 1000}) for n in range(count)).encode()
+    assert 9_000_000 < len(body) < 10_000_000
+    async with Gateway(rig.source()) as gateway:
+        assert await rig.post(body, kind="application/x-ndjson") == (202, {"rows": count})
+    assert gateway.orders == list(range(count))
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status", "why"),
     [
@@ -128,6 +138,22 @@ async def test_a_key_that_was_answered_is_answered_again_and_taken_once_also_aft
         assert await rig.post(body, Idempotency_Key="k1") == (202, {"repeated": True})
         assert (await rig.post(body, Idempotency_Key="k2"))[0] == 202
     assert (gateway.orders, after.orders) == (["4711"], ["4711"])
+
+
+async def test_a_post_that_was_cut_off_is_dated_as_at_first_when_it_is_repeated(rig: Rig, tmp_path: Path) -> None:
+    """Its records may be on disk, so it must not become another event."""
+    told: list[int] = []
+    for key, stopped in (("k1", True), ("k1", False), ("k2", False)):
+        async with Gateway(rig.source(state_dir=tmp_path, time=None)) as gateway:
+            if stopped:
+                gateway.free.clear()
+            post = rig.begin(json.dumps({"type": "step", "order": "4711"}), Idempotency_Key=key)
+            await gateway.has(1)
+            if not stopped:
+                assert (await post)[0] == 202
+        assert (await post)[0] == (503 if stopped else 202)
+        told += [item.t_ns for item in gateway.items if isinstance(item, Record)]
+    assert told[0] == told[1] < told[2]
 
 
 async def test_the_same_key_in_work_waits_for_the_first_and_is_taken_once(rig: Rig) -> None:

@@ -74,6 +74,20 @@ def test_every_type_in_every_order_is_what_struct_says(readings: list[tuple[Data
     np.testing.assert_array_equal(decoded, np.where(np.isfinite(wanted), wanted, np.nan))  # what is not finite is bad, and NaN
 
 
+@pytest.mark.parametrize("order", _ORDERS)
+@pytest.mark.parametrize("dtype", list(_FORMATS))
+@pytest.mark.parametrize("gap", [0, 1])
+def test_neighbours_over_several_blocks_are_taken_at_once(dtype: DataType, order: Order, gap: int) -> None:
+    words, blocks, payload = WORDS[dtype], [], b""
+    for number in range(3):
+        items = tuple(Item(4 * number + i, "holding", 200 * number + i * (words + gap), words, dtype, order) for i in range(4))
+        blocks.append(Block("holding", 200 * number, 4 * (words + gap), items))
+        payload += b"".join(wire(100 * number + i, dtype, order) + b"\xff\xff" * gap for i in range(4))
+    value, quality = Decoder(blocks).decode(payload)
+    assert value.tolist() == [100 * number + i for number in range(3) for i in range(4)]
+    assert quality.tolist() == [GOOD] * 12
+
+
 def test_abcd_is_big_endian_as_manuals_write_it() -> None:
     block = Block("holding", 0, 2, (Item(0, "holding", 0, 2, "float32", "ABCD", None),))
     assert values_of(block, bytes([0x42, 0x4E, 0x00, 0x00])).tolist() == [51.5]

@@ -67,6 +67,13 @@ MAPS: dict[str, dict[str, tuple[str, int, str, str, float, float]]] = {
         "power": ("holding", 3059, "FLOAT32", "big", 15.25, 15.25),
         "energy_import": ("holding", 45099, "FLOAT32", "big", 1e6, 1e6),
     },
+    "banner-qm30vt2": {
+        "z_velocity": ("holding", 5201, "UINT16", "big", 2345, 2.345),
+        "temperature": ("holding", 5203, "INT16", "big", -1250, -12.5),
+        "x_velocity": ("holding", 5205, "UINT16", "big", 4500, 4.5),
+        "z_kurtosis": ("holding", 5212, "UINT16", "big", 3012, 3.012),
+        "x_high_frequency_acceleration": ("holding", 5221, "UINT16", "big", 65_535, 65.535),
+    },
     "abb-acs580": {
         "tripped": ("holding", 3, "UINT16", "big", 0x0288, 1),
         "warning": ("holding", 3, "UINT16", "big", 0x0288, 1),

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.mqtt import packets
+from drivers.broker import packets
+from drivers.broker.framing import Framer, Malformed
 from drivers.mqtt.config import MqttOptions, MqttRecord, MqttTag
-from drivers.mqtt.framing import Framer, Malformed
 from drivers.mqtt.routes import Routes
 from gateway.contract import BAD, Batch, Quality, Record, RecordSpec, Tag, Waveform
 

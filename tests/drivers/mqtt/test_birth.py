@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from drivers.broker.framing import Publish
 from drivers.mqtt.config import MqttOptions, MqttTag
-from drivers.mqtt.framing import Publish
 from drivers.mqtt.gathered import Gathered
 from drivers.mqtt.routes import Routes
 from gateway import registry

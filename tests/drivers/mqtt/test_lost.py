@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drivers.mqtt.link import UNREAD_BYTES, Link
+from drivers.broker.link import UNREAD_BYTES, Link
 from gateway.contract import ConfigError, NotConnected, Quality, Source
 from gateway.testkit.servers.mqtt import Mosquitto, NatsMqtt, Publisher, require_mosquitto
 from gateway.testkit.servers.ports import free_port
@@ -70,7 +70,7 @@ async def test_name_that_is_not_known(make: Any) -> None:
 
 
 async def test_peer_that_answers_nothing(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.mqtt.broker.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("drivers.broker.broker.CONNECT_SECONDS", 0.3)
 
     async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         return

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers.broker.framing import Publish
 from drivers.mqtt.config import MqttOptions, MqttRecord, MqttTag
-from drivers.mqtt.framing import Publish
 from drivers.mqtt.gathered import Gathered
 from drivers.mqtt.routes import Routes
 from gateway.contract import GOOD, UNCERTAIN, Quality, RecordSpec, Tag

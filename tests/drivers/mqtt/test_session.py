@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from drivers.mqtt.broker import Broker, connecting
+from drivers.broker.broker import Broker, connecting
+from drivers.broker.framing import RETAIN, Publish
+from drivers.broker.packets import Will
+from drivers.broker.session import Session
 from drivers.mqtt.config import MqttOptions
-from drivers.mqtt.framing import RETAIN, Publish
-from drivers.mqtt.packets import Will
-from drivers.mqtt.session import Session
 from gateway import registry
 from gateway.contract import NotConnected
 from gateway.testkit.contexts import source_context

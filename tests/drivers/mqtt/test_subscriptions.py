@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers.mqtt.topics import fill
+from drivers.broker.topics import fill
 from gateway import registry
 from gateway.contract import ConfigError, Health, Quality, Source, Trouble
 from gateway.testkit.contexts import source_context
@@ -97,7 +97,7 @@ async def test_gateways_of_one_group_share_the_messages(broker: Mosquitto, publi
 
 
 async def test_a_broker_of_3_1_1_cannot_share(amqtt: Amqtt, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.mqtt.broker.SILENT_SECONDS", 0.3)
+    monkeypatch.setattr("drivers.broker.broker.SILENT_SECONDS", 0.3)
     with pytest.raises(ConfigError, match=r"share needs version 5.* speaks 3.1.1"):
         await make(amqtt.url, TAGS, share="edge").connect()
 

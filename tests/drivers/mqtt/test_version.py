@@ -89,7 +89,7 @@ async def test_a_broker_that_closes_whatever_we_say_is_not_connected(make: Any) 
 async def test_amqtt_that_does_not_answer_is_spoken_to_in_3_1_1(
     amqtt: Amqtt, make: Any, read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.mqtt.broker.SILENT_SECONDS", 0.3)
+    monkeypatch.setattr("drivers.broker.broker.SILENT_SECONDS", 0.3)
     source = make(amqtt.url, TAGS)
     await source.connect()
     async with Publisher(amqtt.url) as publisher:
@@ -97,6 +97,6 @@ async def test_amqtt_that_does_not_answer_is_spoken_to_in_3_1_1(
     (batch,) = await read(source)
     assert batch.value.tolist() == [5.0]
     assert "speaks" not in (tmp_path / "session.json").read_text(), "a slow broker would be taken for an old one for ever"
-    monkeypatch.setattr("drivers.mqtt.broker.SILENT_SECONDS", 60)
+    monkeypatch.setattr("drivers.broker.broker.SILENT_SECONDS", 60)
     await source.close()
     await source.connect()

@@ -6,7 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Severity, State, StateError, Tag, TagOptions, Tunable
+from gateway.contract import (
+    Batch,
+    ConfigError,
+    Detector,
+    DetectorContext,
+    Finding,
+    Learner,
+    Scoring,
+    Severity,
+    State,
+    StateError,
+    Tag,
+    TagOptions,
+    Tunable,
+)
 from gateway.testkit.checks.findings import same
 from gateway.testkit.contexts import detector_context
 from models.anomaly import plugin
@@ -396,3 +410,80 @@ def test_a_raised_limit_does_not_raise_itself(learnt: bytes) -> None:
     highest = (np.floor((np.log2(limit) + 1) * 16)).astype(int)
     assert counted.any(axis=1).all()
     assert (np.argmax(counted, axis=1) <= highest).all()
+
+
+DAY = 86_400
+
+
+def test_learning_is_shown_with_the_alarms_of_the_last_seven_days() -> None:
+    detector = anomaly(2, memory="30d", gap="2d", false_alarms_per_week=0.001)
+    assert isinstance(detector, Learner)
+    run(detector, noise(100, 2))
+    assert [(one.machine, one.tag, one.share) for one in detector.learning()] == [("press-07", "t0", 0.5), ("press-07", "t1", 0.5)]
+    run(detector, noise(900, 2), start=100)
+    for day in (1, 2, 6):
+        run(detector, noise(300, 2), start=day * DAY)
+        run(detector, np.array([[90.0, 50.0], [50.0, 50.0]]), start=day * DAY + 300)
+    assert [(one.share, one.alarms) for one in detector.learning()] == [(1.0, 3), (1.0, 0)]
+    run(detector, noise(10, 2), start=8 * DAY)
+    assert [one.alarms for one in detector.learning()] == [2, 0]
+    run(detector, noise(10, 2), start=14 * DAY)
+    assert [one.alarms for one in detector.learning()] == [0, 0]
+
+
+def test_a_tag_that_is_to_be_forgotten_learns_anew_and_says_that_its_alarm_is_over(learnt: bytes) -> None:
+    detector = anomaly(20, memory="1d")
+    detector.load(learnt)
+    assert isinstance(detector, Learner)
+    run(detector, np.full((5, 20), 80.0), start=LEARNT)
+    detector.forget("press-07", frozenset({"t3"}))
+    detector.forget("another", frozenset())
+    assert [one.tag for one in detector.learning() if one.share < 1] == ["t3"]
+    found = run(detector, noise(400, 20, seed=4) + 30, start=LEARNT + 5)
+    assert [(f.condition, f.state) for f in found if f.state is State.OVER] == [("t3_anomaly", State.OVER)]
+
+
+def test_what_is_adopted_is_usual_from_then_on(learnt: bytes) -> None:
+    detector = anomaly(20, memory="1d")
+    detector.load(learnt)
+    assert isinstance(detector, Learner)
+    run(detector, noise(60, 20, seed=4) + 9, start=LEARNT)
+    detector.adopt("press-07", frozenset({"t3"}))
+    found = run(detector, noise(60, 20, seed=5) + 9, start=LEARNT + 60)
+    assert [(f.condition, f.state) for f in found] == [("t3_anomaly", State.OVER)]
+
+
+def test_every_reading_has_a_score_that_changes_no_finding(learnt: bytes) -> None:
+    shown: list[tuple[str, int, float]] = []
+
+    def taker(paths: Any, t_ns: Any, score: Any) -> None:
+        shown.extend(zip(paths, t_ns.tolist(), score.tolist(), strict=True))
+
+    detector, plain = anomaly(20, memory="1d"), anomaly(20, memory="1d")
+    assert isinstance(detector, Scoring)
+    detector.load(learnt)
+    plain.load(learnt)
+    detector.show(taker)
+    x = noise(50, 20, seed=6)
+    x[40, 2] += 30
+    same(run(detector, x, start=LEARNT), run(plain, x, start=LEARNT), "shown")
+    assert len(shown) == 50 * 20
+    assert max(shown, key=lambda one: one[2])[:2] == ("press-07/t2", START + (LEARNT + 40) * SECOND)
+    fresh = anomaly(1)
+    fresh.show(taker)  # type: ignore[attr-defined]
+    shown.clear()
+    run(fresh, noise(100))
+    assert {score for _, _, score in shown} == {0.0}
+
+
+def test_a_flood_of_one_instant_costs_no_more_than_its_first_reading() -> None:
+    detector, plain = anomaly(2), anomaly(2)
+    x = noise(300, 2)
+    run(detector, x)
+    run(plain, x)
+    n, now = 300_000, START + 300 * SECOND
+    value = np.where(np.arange(n) < 2, 51.0, 1e6)
+    detector.process(Batch.of(np.arange(n) % 2, np.full(n, now), value))
+    plain.process(Batch.of([0, 1], [now, now], [51.0, 51.0]))
+    for one, other in zip(_numbers(detector), _numbers(plain), strict=True):
+        np.testing.assert_allclose(one, other)

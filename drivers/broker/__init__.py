@@ -1,0 +1,1 @@
+"""What `mqtt` and `sparkplug` share of MQTT: the connection, its packets, a session, topics. No plugin."""

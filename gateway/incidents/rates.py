@@ -1,0 +1,52 @@
+"""How alarms come, after ISA-18.2: floods and chattering. O(1) per alarm."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gateway.contract import Clock
+
+FLOOD_SECONDS, FLOOD_MOST = 600.0, 10
+"""More than so many in so long is a flood: nobody can answer them one by one."""
+CHATTER_SECONDS, CHATTER_LEAST = 60.0, 3
+"""A condition that begins so often in so long chatters: it wants a deadband, hysteresis or `hold`."""
+STANDING_NS = 86_400_000_000_000
+"""An alarm that stands longer is stale: nobody acts on it."""
+_MOST = 10_000
+
+
+class Rates:
+    """Monotonic seconds; forgotten with the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._raised: deque[float] = deque(maxlen=_MOST)
+        self._begun: dict[tuple[str, str], deque[float]] = {}
+        self._looked = clock.monotonic()
+
+    def raised(self) -> None:
+        """An incident was told."""
+        self._raised.append(self._clock.monotonic())
+
+    def activated(self, key: tuple[str, str]) -> None:
+        """(machine, condition) began, told or not."""
+        now = self._clock.monotonic()
+        if len(self._begun) >= _MOST and key not in self._begun:
+            if now - self._looked >= CHATTER_SECONDS:  # not for each of a storm
+                self._looked = now
+                self._begun = {known: times for known, times in self._begun.items() if now - times[-1] <= CHATTER_SECONDS}
+            if len(self._begun) >= _MOST:
+                return
+        self._begun.setdefault(key, deque(maxlen=CHATTER_LEAST)).append(now)
+
+    def recent(self) -> int:
+        """Alarms in the last ten minutes."""
+        since = self._clock.monotonic() - FLOOD_SECONDS
+        while self._raised and self._raised[0] < since:
+            self._raised.popleft()
+        return len(self._raised)
+
+    def chattering(self) -> list[tuple[str, str]]:
+        """(machine, condition) of those that chatter now."""
+        since = self._clock.monotonic() - CHATTER_SECONDS
+        return [key for key, times in self._begun.items() if len(times) == CHATTER_LEAST and times[0] >= since]

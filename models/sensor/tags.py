@@ -1,0 +1,30 @@
+"""Which tags have a sensor, and what may be wrong with each kind."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.contract import ConfigError, DetectorContext, Tag
+
+BAD, RANGE, STUCK, QUIET, COARSE, SPIKES, GAP = range(7)
+NAMES = ("bad", "out_of_range", "stuck", "quiet", "coarse", "spikes", "gap")
+"""Troubles, one condition each per tag: ``<tag>_sensor_<name>``."""
+_OF_KIND = {
+    "gauge": (True, True, True, True, True, True, True),
+    "counter": (True, True, True, False, False, True, True),
+    "state": (True, True, True, False, False, False, True),
+}
+
+
+def watched(context: DetectorContext) -> tuple[Tag, ...]:
+    """Raises ConfigError when there is none: a block of a waveform is judged by its source and by `vibration`."""
+    found = tuple(tag for tag in context.tags if tag.options.kind in _OF_KIND)
+    if not found:
+        raise ConfigError("none of its tags is of kind: gauge, counter or state")
+    return found
+
+
+def troubles(tags: tuple[Tag, ...]) -> NDArray[np.bool_]:
+    """bool[7, k]: what can be wrong with each tag. A counter's spikes are steps back; counters and states stick by `stuck_after` only."""
+    return np.array([_OF_KIND[tag.options.kind] for tag in tags], dtype=np.bool_).T.copy()
