@@ -4,6 +4,7 @@
 
 The threshold of each profile is the best one for these series unless ``--threshold`` gives it; NAB does the same, and it flatters
 every detector. ``--split`` shows how much: the threshold is chosen on one half of the series and scored on the other, both ways.
+``--contributions`` leaves out one member of the bank at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.analytics import nab_check, nab_data, references
+from benchmarks.analytics import members, nab_check, nab_data, references
 from benchmarks.analytics.episodes import per_channel_week
 from benchmarks.analytics.measure import Measure
 from benchmarks.analytics.nab_scorer import PROFILES, Floats, Score, Series, Sheet
@@ -25,7 +26,6 @@ from benchmarks.analytics.run import Named, Unfit, ours
 QUIET = "three_quarters"
 """Not a profile of NAB's: the standard score at the highest threshold that hits three windows in four."""
 
-BANK = "anomaly"
 Figures = dict[str, Any]
 
 
@@ -116,7 +116,7 @@ def _entry(score: Score, episodes: Callable[[float], float]) -> Figures:
 
 def measures(found: Figures) -> list[Measure]:
     """Beside the targets; the third one at the threshold that hits three windows in four."""
-    bank, other = found[BANK], found.get("ewma_z", {})
+    bank, other = found[members.BANK], found.get("ewma_z", {})
     standard, low, calm = bank["standard"], bank["low_FP"], bank.get(QUIET)
     hit = f"{standard['windows_hit']} of {standard['windows']} windows hit"
     plain = {name: f"EWMA |z| {other[name]['score']:.1f}" for name in PROFILES if name in other}
@@ -132,9 +132,11 @@ def measures(found: Figures) -> list[Measure]:
 
 
 def _detectors(options: argparse.Namespace) -> list[Named]:
-    names = options.detector or [BANK, *(one.name for one in references.ALL)]
+    names = options.detector or [members.BANK, *(one.name for one in references.ALL)]
     known = {one.name: one for one in references.ALL}
-    return [known.get(name) or ours(name) for name in names]
+    detectors = [known.get(name) or ours(name) for name in names]
+    left_out = members.names() if options.contributions else options.leave_out
+    return detectors + [members.without(member) for member in left_out]
 
 
 def _head() -> None:
@@ -169,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", type=Path, metavar="FILE", help="first compare our scorer with this one's `score_corpus`")
     parser.add_argument("--join-hours", type=float, default=0.0, help="alarms this close are one episode; default: only unbroken runs are")
     parser.add_argument("--split", action="store_true", help="choose the threshold on one half of the series, score the other")
+    parser.add_argument("--leave-out", action="append", default=[], metavar="MEMBER", help="also the bank without this member")
+    parser.add_argument("--contributions", action="store_true", help="also the bank without each of its members in turn")
     return parser
 
 

@@ -14,8 +14,9 @@ from rich.progress import Progress
 
 from benchmarks.analytics.nab_scorer import Floats, Series
 from gateway import registry
-from gateway.contract import Batch, DetectorContext, DetectorPlugin, Frame, Machine, Scoring, Tag
+from gateway.contract import Batch, Detector, DetectorContext, DetectorPlugin, Frame, Machine, Scoring, Tag
 
+Build = Callable[[Any, DetectorContext], Detector]
 Reference = Callable[[Series], Floats]
 T = TypeVar("T")
 
@@ -35,23 +36,23 @@ class Named:
     run: Callable[[Sequence[Series]], list[Floats]]
 
 
-def ours(name: str, options: dict[str, Any] | None = None) -> Named:
-    """A detector of the product with its default options, or these. Raises Unfit."""
+def ours(name: str, options: dict[str, Any] | None = None, *, build: Build | None = None, label: str = "") -> Named:
+    """A detector of the product with its default options, or these. `build` replaces the plugin's. Raises Unfit."""
     try:
         plugin = registry.detector(name)
     except KeyError:
         raise Unfit(f"no detector {name!r}; there are {', '.join(registry.names('detectors'))}") from None
-    return Named(name, lambda series: product(plugin, options or {}, series))
+    return Named(label or name, lambda series: product(plugin, options or {}, series, build=build))
 
 
 def reference(name: str, score: Reference) -> Named:
     return Named(name, lambda series: [score(one) for one in watched(series, name)])
 
 
-def product(plugin: DetectorPlugin, options: dict[str, Any], series: Sequence[Series]) -> list[Floats]:
+def product(plugin: DetectorPlugin, options: dict[str, Any], series: Sequence[Series], *, build: Build | None = None) -> list[Floats]:
     """Every row's score, 0 where the detector gave none. Each series is the one tag of a machine of its own; all run side by side,
     each with its own times, which must give what one after the other would."""
-    detector = plugin.build(plugin.options.model_validate({"on": "*/*", **options}), _context(plugin.name, len(series)))
+    detector = (build or plugin.build)(plugin.options.model_validate({"on": "*/*", **options}), _context(plugin.name, len(series)))
     if not isinstance(detector, Scoring):
         raise Unfit(f"{plugin.name} shows no scores: it lacks `show` (gateway/contract/learning.py)")
     scores = [np.zeros(len(one.value)) for one in series]

@@ -27,6 +27,7 @@ from models.anomaly.columns import (
     PEAK,
     POWER_LONG,
     QUIET,
+    RAISED,
     SINCE,
     SPREAD,
     SQUARES,
@@ -36,25 +37,27 @@ from models.anomaly.columns import (
     Columns,
 )
 from models.anomaly.ewma import towards, weight
-from models.anomaly.judge import Verdicts
+from models.anomaly.judge import Sums, Verdicts
 from models.anomaly.residuals import Residuals, measure
 from models.anomaly.settings import (
     BLOCK,
     CLIP,
-    EPISODE,
-    EPISODE_SHARE,
     EVERY,
     FIRST_READINGS,
     FIRST_REFRESH,
     FORGET,
+    FRESH,
     HISTORY,
     HISTORY_READINGS,
     LEAST,
     LEVEL_SHARE,
+    LOWER,
+    MEMBER_MOST,
     PAUSE,
     READING,
     REFRESH,
     RIPE,
+    SELDOM,
     SETTLE,
     WEEK,
     Settings,
@@ -74,13 +77,16 @@ class Step:
 
     residuals  what was measured
     scores     float64[7, n]  -log10 p of each member, times its weight
-    z          float64[n]     their sum in typical peaks
+    z          float64[n]     their sum, each at most MEMBER_MOST, in typical peaks; `strength` without that bound
+    limit      float64[n]     z from which it is an alarm
     verdicts   kind, severity, what is to be told
     """
 
     residuals: Residuals
     scores: Floats
     z: Floats
+    strength: Floats
+    limit: Floats
     verdicts: Verdicts
 
 
@@ -94,6 +100,7 @@ class Bank:
         self.factor: Floats | None = None
         """float64[k], what each tag's limit is multiplied by; None: nothing, and it costs nothing. No part of the state."""
         self._weights = np.array(settings.weights)[:, None]
+        self._most = MEMBER_MOST * self._weights
         self._every_ns = int(EVERY * settings.smooth * 1e9)
         self._calendar = Calendar(zone)
 
@@ -118,12 +125,17 @@ class Bank:
         found = measure(c, self.settings, row, now, x, dt, half, hour)
         logs = tail.logs(found.deviation)
         scores = self._weights * tail.score(tail.Tail(*c.tail[:, :, row]), logs)
-        total = np.where(now[SPREAD] > 0, scores.sum(axis=0), 0.0)
+        total = np.where(now[SPREAD] > 0, np.minimum(scores, self._most).sum(axis=0), 0.0)
         warm = self._warm(now) & (times[QUIET] <= t_ns)
         self._blocks(now, times, t_ns, np.where(now[COUNT] >= self.settings.warm_up_readings / 2, total, 0.0))
-        z = total / now[TYPICAL]
-        limit = self.limit if self.factor is None else self.limit * self.factor[row]
-        verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, scores, z, limit, warm)
+        sure = warm / now[TYPICAL]
+        z, strength = total * sure, scores.sum(axis=0) * sure
+        now[RAISED] *= np.exp(dt / (-LOWER * self.settings.memory))
+        limit = self.limit * (1.0 + now[RAISED])
+        if self.factor is not None:
+            limit *= self.factor[row]
+        sums = Sums(scores, z, strength, limit)
+        verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, sums, warm)
         self._learn(row, now, found, logs, dt, half, hour, c.alarm[ACTIVE, row] == 0)
         now[SINCE] += 1
         width = np.where(warm & (c.alarm[ACTIVE, row] == 0), now[WIDTH], np.nan)
@@ -131,7 +143,7 @@ class Bank:
         times[LAST] = times[JUDGED] = t_ns
         c.now[:, row], c.times[:, row] = now, times
         self._refresh_due(row, now)
-        return Step(found, scores, z, verdicts)
+        return Step(found, scores, z, strength, limit, verdicts)
 
     def tune(self, row: int, factor: float) -> None:
         """From now on this tag's limit is the configured one times `factor`."""
@@ -177,7 +189,7 @@ class Bank:
         now[PEAK] = np.maximum(np.where(over, 0.0, now[PEAK]), total)
 
     def _learn(self, row: Places, now: Floats, found: Residuals, logs: Floats, dt: Floats, half: Places, hour: Places, calm: Flags) -> None:
-        """Level, spread and season follow slowly, and clipped, in alarm too; the histories take an alarm's first readings only."""
+        """Level, spread and season follow slowly, and clipped, in alarm too; the histories take nothing of an alarm."""
         c, o, n = self.columns, self.settings, now[COUNT]
         first = n == 0
         most = CLIP * found.spread
@@ -188,7 +200,7 @@ class Bank:
         behind = weight(dt, LEVEL_SHARE * o.memory, np.maximum(n - 1, 0.0)) * ~first
         now[SPREAD] = towards(now[SPREAD], clipped**2, behind)
         now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, np.maximum(n - 1, 0.0)) * ~first)
-        counted = (calm | (now[IN_ALARM] <= np.minimum(EPISODE, EPISODE_SHARE * n))) & ~first
+        counted = calm & ~first
         power = weight(dt, self._history(now) / 2, np.maximum(n - 1, 0.0)) * counted
         now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, power)
         season.learn(c, row, half, hour, clipped)
@@ -205,8 +217,9 @@ class Bank:
     def _refresh_due(self, row: Places, now: Floats) -> None:
         """Fit the histories every few readings at first, then every REFRESH; tags take turns."""
         n = now[SINCE]
-        every = np.where(n < FIRST_READINGS, FIRST_REFRESH, REFRESH)
-        due = (n >= LEAST) & ((n + row) % every == 0)
+        many = np.clip(np.log2(FRESH / REFRESH / np.maximum(now[INTERVAL], 1e-9)), 0.0, SELDOM).astype(np.int64)
+        every = np.where(n < FIRST_READINGS, FIRST_REFRESH, REFRESH << many)
+        due = (n >= LEAST) & ((n + row) % every == 0) & (now[IN_ALARM] == 0)
         if due.any():
             rows = row[due]
             for begin in range(0, len(rows), _CHUNK):
@@ -224,6 +237,7 @@ class Bank:
         known = fitted.steep[READING] > 0
         c.now[WIDTH, row] = np.where(known, np.exp2(np.minimum(fitted.high[READING], 500.0)), np.nan)
         c.context[row] *= faded[:, None, None]
+        c.left[row] *= faded[:, None]
         subspace.turn(c, row)
         c.now[AGE, row] = 0.0
 

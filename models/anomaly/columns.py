@@ -12,12 +12,13 @@ from models.anomaly.settings import MEMBERS
 from models.anomaly.tail import BINS, UNSET
 
 LAGS, AXES, CELLS, DAYS = 16, 4, 16, 7
+GRID = CELLS + 2
 """Readings in the window of the subspace, its dimensions; cells of the context memory each way; days of which alarms are counted."""
 
 (
     USUAL, SPREAD, MID, SLOW, MOVED, SHORT, POWER_LONG, INTERVAL, COUNT, SINCE, LEARNT, AGE,
-    TYPICAL, SQUARES, BLOCKS, PEAK, HIGHEST, IN_ALARM, LOW, HIGH, CELL, WIDTH,
-) = range(22)  # fmt: skip
+    TYPICAL, SQUARES, BLOCKS, PEAK, HIGHEST, IN_ALARM, LOW, HIGH, CELL, WIDTH, CALM, RAISED,
+) = range(24)  # fmt: skip
 """Rows of `Columns.now`.
 
 USUAL        usual level, over most of `memory`
@@ -28,15 +29,16 @@ SHORT        mean square of the deviation over twelve readings; POWER_LONG: over
 INTERVAL     mean seconds between judged readings
 COUNT        judged readings learnt; SINCE: judged since the last pause; LEARNT: seconds learnt; AGE: seconds since the last refresh
 TYPICAL      root mean square of the sum's peaks, one a block; SQUARES and BLOCKS: what it is made of; PEAK: of this block
-HIGHEST      strongest z of the episode; IN_ALARM: judged readings since it began
+HIGHEST      greatest strength of the episode; IN_ALARM: judged readings since it began; CALM: usual readings in a row
+RAISED       share by which the limit is raised after alarms
 LOW, HIGH    readings between them that come fast are not judged; NaN: all are
 WIDTH        half width of the band nineteen readings of twenty are in, by the last fit; NaN: not known
 CELL         where the last reading was in the context memory, -1: nowhere
 """
-_NOW = 22
+_NOW = 24
 _DAY_NS = 86_400 * 10**9
-LAST, JUDGED, QUIET, BEGAN, ENDED, BLOCK_BEGAN = range(6)
-"""Rows of `Columns.times`: last reading; last judged; no opinion until; alarm since; last alarm's end; this block's begin."""
+LAST, JUDGED, QUIET, BEGAN, CALLED, BLOCK_BEGAN = range(6)
+"""Rows of `Columns.times`: last reading; last judged; no opinion until; alarm since; last alarm that was shown; this block's begin."""
 KIND, SEVERITY, ACTIVE, TOLD = range(4)
 """Rows of `Columns.alarm`: what is shown (kind, severity 0-2); 1 while beyond the limit, shown or not; 1 once an opinion was told."""
 
@@ -45,7 +47,7 @@ KIND, SEVERITY, ACTIVE, TOLD = range(4)
 class Columns:
     """Arrays whose last axis (now, times, alarm, leader, said, tail, origin, zeros) or the one named is the tag.
 
-    now         float64[22, k]         see above
+    now         float64[24, k]         see above
     times       int64[6, k]            nanoseconds, see above
     alarm       int8[4, k]             see above
     leader      int64[k]               row of the tag whose incident this one's alarm is part of, -1: none or its own
@@ -55,7 +57,7 @@ class Columns:
     history     float32[7, k, BINS]    deviations seen, by log2; origin int32[7, k]: their first bin; zeros float32[7, k]: those of 0
     half_hour   float32[2, k, 48]      mean deviation from USUAL, and its weight
     weekly      float32[2, k, 168]     the same by hour of the week
-    context     float32[k, 16, 16]     moves seen from cell to cell
+    context     float32[k, 18, 18]     moves seen from cell to cell, see `context.learn`; left float32[k, 18]: from each cell
     window      float32[k, 16]         last deviations, in spreads
     covariance  float32[k, 16, 16]     of the window; basis float32[k, 4, 16]: its first axes
     """
@@ -74,6 +76,7 @@ class Columns:
     half_hour: NDArray[np.float32]
     weekly: NDArray[np.float32]
     context: NDArray[np.float32]
+    left: NDArray[np.float32]
     window: NDArray[np.float32]
     covariance: NDArray[np.float32]
     basis: NDArray[np.float32]
@@ -96,7 +99,8 @@ class Columns:
             zeros=np.zeros((m, k), dtype=f4),
             half_hour=np.zeros((2, k, HALF_HOURS), dtype=f4),
             weekly=np.zeros((2, k, WEEK_HOURS), dtype=f4),
-            context=np.zeros((k, CELLS, CELLS), dtype=f4),
+            context=np.zeros((k, GRID, GRID), dtype=f4),
+            left=np.zeros((k, GRID), dtype=f4),
             window=np.zeros((k, LAGS), dtype=f4),
             covariance=np.broadcast_to(np.eye(LAGS, dtype=f4) * f4(0.1), (k, LAGS, LAGS)).copy(),
             basis=np.broadcast_to(np.eye(AXES, LAGS, dtype=f4), (k, AXES, LAGS)).copy(),
@@ -136,4 +140,4 @@ class Columns:
         return found
 
 
-_TAG_AXIS = {"history": 1, "half_hour": 1, "weekly": 1, "context": 0, "window": 0, "covariance": 0, "basis": 0}
+_TAG_AXIS = {"history": 1, "half_hour": 1, "weekly": 1, "context": 0, "left": 0, "window": 0, "covariance": 0, "basis": 0}

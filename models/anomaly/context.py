@@ -9,13 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.columns import CELLS, Columns
+from models.anomaly.columns import CELLS, GRID, Columns
 
 Floats = NDArray[np.float64]
 
 _PER_SPREAD = 4.0
 _UNSEEN = 0.02  # moves that any move counts before it was seen
-_STEPS, _SIDES = np.array([-1, 0, 1]), np.array([0.5, 1.0, 0.5])  # neighbouring cells count by half
+_SIDES = np.array([0.5, 1.0, 0.5], dtype=np.float32)  # neighbouring cells count by half
+_AROUND = (np.arange(-1, 2)[:, None] * GRID + np.arange(-1, 2)).ravel()
+_SHARES = np.outer(_SIDES, _SIDES).ravel()
 
 
 def cell(deviation: Floats, spread: Floats) -> NDArray[np.intp]:
@@ -31,18 +33,21 @@ def cell(deviation: Floats, spread: Floats) -> NDArray[np.intp]:
 
 def surprise(columns: Columns, row: NDArray[np.intp], before: NDArray[np.intp], now: NDArray[np.intp]) -> Floats:
     """-ln of the share of moves from `before` that went to `now`; 0 where `before` is -1."""
-    start = before[:, None] + _STEPS
-    side = np.where((before[:, None] >= 0) & (start >= 0) & (start < CELLS), _SIDES, 0.0)
-    seen = columns.context[row[:, None], np.clip(start, 0, CELLS - 1)]
-    moves = seen[:, 0] * side[:, 0:1] + seen[:, 1] * side[:, 1:2] + seen[:, 2] * side[:, 2:3]
-    padded = np.zeros((len(row), CELLS + 2))
-    padded[:, 1:-1] = moves
-    hits = (padded[np.arange(len(row))[:, None], now[:, None] + 1 + _STEPS] * _SIDES).sum(axis=1)
-    rare: Floats = -np.log((hits + _UNSEEN) / (moves.sum(axis=1) + _UNSEEN * CELLS + 1.0))
+    made = columns.context.reshape(-1)[_place(row, before, now)]
+    left = columns.left[row, before + 1]
+    rare: Floats = -np.log((made + _UNSEEN) / (left + (_UNSEEN * CELLS + 1.0)))
     return np.where(before >= 0, rare, 0.0)
 
 
 def learn(columns: Columns, row: NDArray[np.intp], before: NDArray[np.intp], now: NDArray[np.intp]) -> None:
-    """Count the moves."""
+    """Count the moves, and those between neighbouring cells by half each way: so that what is asked for is one number."""
     known = before >= 0
-    columns.context[row[known], before[known], now[known]] += 1.0
+    if not known.all():
+        row, before, now = row[known], before[known], now[known]
+    columns.context.reshape(-1)[_place(row, before, now)[:, None] + _AROUND] += _SHARES
+    columns.left[row[:, None], before[:, None] + np.arange(3)] += _SIDES
+
+
+def _place(row: NDArray[np.intp], before: NDArray[np.intp], now: NDArray[np.intp]) -> NDArray[np.intp]:
+    """In `Columns.context`, flat; the grid has a margin of one cell."""
+    return (row * GRID + before + 1) * GRID + now + 1

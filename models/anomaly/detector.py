@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from gateway.contract import Batch, DetectorContext, Finding, Frame, Learning, Record, Scores, Waveform
 from models.anomaly import judge, peaks, state
 from models.anomaly.bank import Bank, Step
-from models.anomaly.columns import BEGAN, COUNT, INTERVAL, KIND, LAST, LEARNT, USUAL
+from models.anomaly.columns import BEGAN, CALLED, COUNT, INTERVAL, KIND, LAST, LEARNT, USUAL
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
 from models.anomaly.groups import Groups, Told
 from models.anomaly.rounds import later, rounds
-from models.anomaly.settings import BACK, LARGEST, NONE, WEIGHTS, Settings
+from models.anomaly.settings import AGAIN, BACK, LARGEST, NONE, WEIGHTS, Settings
 from models.anomaly.words import condition, finding
 
 _FEW = 4  # readings up to which looking one by one whether they must be judged is faster
@@ -88,7 +88,7 @@ class Anomaly:
         shown = self._bank.columns.alarm[KIND, row].copy() if self._scores is not None else None
         step = self._bank.step(row, t_ns, value)
         if shown is not None:
-            self._show(row, t_ns, self._visible(row, step, shown))
+            self._show(row, t_ns, self._visible(row, t_ns, step, shown))
         return [self._told(int(at[i]), row, int(i), int(t_ns[i]), float(value[i]), step) for i in np.flatnonzero(step.verdicts.changed)]
 
     def _told(self, at: int, rows: Places, i: int, t_ns: int, value: float, step: Step) -> Told:
@@ -109,8 +109,8 @@ class Anomaly:
             width=width * factor if np.isfinite(width) else 0.0,
             kind=kind,
             severity=int(verdicts.severity[i]),
-            z=float(step.z[i]),
-            limit=self._bank.limit * factor,
+            z=float(step.strength[i]),
+            limit=float(step.limit[i]),
             began_ns=int(columns.times[BEGAN, row]) or t_ns,
             began=bool(verdicts.began[i]),
             accepted=accepted,
@@ -162,12 +162,13 @@ class Anomaly:
         assert self._scores is not None  # noqa: S101  whoever calls has looked
         self._scores([self._tags[one].path for one in row.tolist()], t_ns, score)
 
-    def _visible(self, row: Places, step: Step, shown: NDArray[np.int8]) -> Floats:
-        """An episode shows once: what goes on, or comes back too soon, stays below the limit."""
-        began = step.verdicts.began
-        hidden = (step.z >= BACK * self._bank.limit) & ~began
-        z = np.where(hidden & ((shown > NONE) | (step.verdicts.kind == NONE)), np.minimum(step.z, BACK * self._bank.limit), step.z)
-        return peaks.rarity(z)
+    def _visible(self, row: Places, t_ns: Times, step: Step, shown: NDArray[np.int8]) -> Floats:
+        """An episode shows once: what goes on, or comes back too soon, stays below the limit. A raised limit shows as a lower score."""
+        limit, began = self._bank.limit, step.verdicts.began
+        z = step.z * (limit / step.limit)
+        again = t_ns - self._bank.columns.times[CALLED, row] < int(AGAIN * self._settings.memory * 1e9)
+        known = (z >= limit) | (shown > NONE) | again
+        return peaks.rarity(np.where(began, np.maximum(z, limit), np.where(known, np.minimum(z, BACK * limit), z)))
 
     def dump(self) -> bytes:
         return state.dump(self._bank.columns, [tag.path for tag in self._tags])

@@ -11,12 +11,15 @@ from models.anomaly import tail
 from models.anomaly.columns import (
     ACTIVE,
     BEGAN,
-    ENDED,
+    CALLED,
+    CALM,
     HIGHEST,
     IN_ALARM,
     KIND,
     MID,
     MOVED,
+    POWER_LONG,
+    RAISED,
     SEVERITY,
     SHORT,
     SLOW,
@@ -27,8 +30,9 @@ from models.anomaly.columns import (
 )
 from models.anomaly.residuals import Residuals
 from models.anomaly.settings import (
+    AGAIN,
     BACK,
-    BLOCK,
+    CALM_READINGS,
     CONTEXT,
     DRIFT,
     FAR,
@@ -38,6 +42,7 @@ from models.anomaly.settings import (
     PATTERN,
     POWER,
     PRESENT,
+    RAISE,
     READING,
     RELAPSE,
     SEASON,
@@ -61,6 +66,16 @@ _BAND = 3.0  # score of the deviation that is the band's edge: one reading in a 
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """Scores of the members and what they make together, see `bank.Step`."""
+
+    scores: Floats
+    z: Floats
+    strength: Floats
+    limit: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Verdicts:
     """Of n readings.
 
@@ -79,49 +94,44 @@ class Verdicts:
 
 
 def judge(
-    c: Columns,
-    settings: Settings,
-    row: Places,
-    t_ns: Times,
-    now: Floats,
-    times: Times,
-    found: Residuals,
-    scores: Floats,
-    z: Floats,
-    limit: Floats | float,
-    warm: Flags,
+    c: Columns, settings: Settings, row: Places, t_ns: Times, now: Floats, times: Times, found: Residuals, sums: Sums, warm: Flags
 ) -> Verdicts:
     """Update the alarms of these tags: in `c.alarm`, and in `now` and `times` (in place)."""
-    alarm = c.alarm[:, row]
-    beyond = z >= limit
-    if not (alarm[ACTIVE].any() or beyond.any()) and alarm[TOLD].all():
+    alarm, scores, z, limit = c.alarm[:, row], sums.scores, sums.z, sums.limit
+    now[CALM] = np.where(scores[READING] < _SUDDEN, now[CALM] + 1.0, 0.0)
+    if not (alarm[ACTIVE].any() or (z >= limit).any()) and alarm[TOLD].all():
         return _nothing(len(row))
     was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
-    large = _largest(now, found) >= settings.at_least
-    active = np.where(warm, ((z >= limit) & large) | (was & (z >= BACK * limit)), was)
-    begins, ends = active & ~was, was & ~active
-    fresh = (t_ns - times[ENDED] >= int(BLOCK * settings.memory * 1e9)) | (times[ENDED] == 0)
-    strong = active & (z >= limit) & (fresh & begins | (z >= STRONGER * now[HIGHEST]))
+    beyond = (z >= limit) & (_largest(now, found) >= settings.at_least)
+    passed = (shown == SPIKE) & (now[CALM] >= CALM_READINGS)
+    active = np.where(warm, beyond | (was & (z >= BACK * limit)), was) & ~passed
+    begins = active & ~was
+    fresh = (t_ns - times[CALLED] >= int(AGAIN * settings.memory * 1e9)) | (times[CALLED] == 0)
+    strong = active & beyond & (fresh & begins | (sums.strength >= STRONGER * now[HIGHEST]))
     now[IN_ALARM] = np.where(active, np.where(begins, 1.0, now[IN_ALARM] + warm), 0.0)
     told = active & ((shown > NONE) | strong | (now[IN_ALARM] >= RELAPSE))
     kind = np.where(told, _kinds(shown, found, scores, now), NONE).astype(np.int8)
-    severity = np.where(told, np.maximum(alarm[SEVERITY], 1 + (z >= FAR * limit)), 0).astype(np.int8)
+    severity = np.where(told, np.maximum(alarm[SEVERITY], 1 + (sums.strength >= FAR * limit)), 0).astype(np.int8)
     times[BEGAN] = np.where(begins, t_ns, times[BEGAN])
-    times[ENDED] = np.where(ends, t_ns, times[ENDED])
-    now[HIGHEST] = np.where(begins & fresh, z, np.where(active, np.maximum(now[HIGHEST], z), now[HIGHEST]))
+    now[HIGHEST] = np.where(
+        begins & fresh, sums.strength, np.where(active, np.maximum(now[HIGHEST], sums.strength), now[HIGHEST])
+    )
+    if passed.any():
+        _forget_spike(now, np.flatnonzero(passed))
     accepted = np.zeros(len(row), dtype=np.bool_)
     if active.any():
         stays = np.flatnonzero(active & warm & (t_ns - times[BEGAN] >= int(settings.accept_after * 1e9)))
         accepted[stays] = True
         adopt(now, stays)
         active[stays], kind[stays], severity[stays] = False, NONE, 0
-        times[ENDED, stays] = t_ns[stays]
     changed = warm & ((kind != shown) | (severity != alarm[SEVERITY]) | (alarm[TOLD] == 0))
     began = (kind > NONE) & (shown == NONE)
     alarm[KIND], alarm[SEVERITY], alarm[ACTIVE] = kind, severity, active
     alarm[TOLD] |= changed
     c.alarm[:, row] = alarm
     if began.any():
+        times[CALLED] = np.where(began, t_ns, times[CALLED])
+        now[RAISED] += RAISE * began
         c.began(row[began], t_ns[began])
     return Verdicts(kind, severity, changed, began, accepted)
 
@@ -130,6 +140,12 @@ def _nothing(n: int) -> Verdicts:
     """The usual case."""
     none, no = np.zeros(n, dtype=np.int8), np.zeros(n, dtype=np.bool_)
     return Verdicts(none, none, no, no, no)
+
+
+def _forget_spike(now: Floats, at: Places) -> None:
+    """A spike that passed is over: what it left in the averages would keep the alarm for as long as they are; `now` in place."""
+    now[MID, at] = now[SLOW, at] = now[MOVED, at] = 0.0
+    now[SHORT, at] = now[POWER_LONG, at]
 
 
 def adopt(now: Floats, at: Places) -> None:
@@ -153,16 +169,16 @@ def _largest(now: Floats, found: Residuals) -> Floats:
 
 
 def _kinds(shown: NDArray[np.int8], found: Residuals, scores: Floats, now: Floats) -> NDArray[np.intp]:
-    """What kind it is; once it is more than a spike it keeps its kind."""
+    """What kind it is. It begins as a spike where a single reading says so, and is more than that when the readings stay away."""
     level = np.maximum(np.maximum(scores[PRESENT], scores[LONG]), scores[SHIFT])
     pattern = np.maximum(scores[CONTEXT], scores[SUBSPACE])
-    strongest = np.argmax(np.stack([scores[READING], level, 2 * scores[POWER], pattern]), axis=0)
-    slow = np.where(scores[READING] < _SUDDEN, DRIFT, LEVEL)
+    lasts = now[IN_ALARM] > _PASSING
+    single = np.where(lasts, -1.0, scores[READING])
+    strongest = np.argmax(np.stack([single, level, 2 * scores[POWER], pattern]), axis=0)
+    slow = np.where((shown == NONE) & (scores[READING] < _SUDDEN), DRIFT, LEVEL)
     kind = np.choose(strongest, [np.full(len(shown), SPIKE), slow, np.full(len(shown), VARIANCE), np.full(len(shown), PATTERN)])
     away = (np.abs(found.moved) < np.sqrt(now[SPREAD])) & (np.abs(found.rest) > 2 * np.abs(found.moved))
     kind = np.where((kind <= DRIFT) & away, SEASON, kind)
-    single = scores[READING] >= np.where(shown == NONE, _JUMP, 0.0)
-    kind = np.where((shown == NONE) & single & (kind != SEASON), SPIKE, kind)
-    # After a spike the averages are still off: it is more than a spike when the readings themselves stay away.
-    passing = (shown == SPIKE) & ((now[IN_ALARM] <= _PASSING) | (scores[READING] < _SUDDEN))
+    kind = np.where((shown == NONE) & ~lasts & (scores[READING] >= _JUMP) & (kind != SEASON), SPIKE, kind)
+    passing = (shown == SPIKE) & (~lasts | (scores[READING] < _SUDDEN))
     return np.where((shown > SPIKE) | passing, shown, kind)

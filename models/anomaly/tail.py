@@ -1,7 +1,7 @@
 """How rare is a deviation: a history of each tag's own deviations, extrapolated by a power law. Pure.
 
 A deviation is counted by its logarithm, in bins of a quarter octave over 24 octaves that follow the tag's own scale: nothing has to
-be known of units. Above the highest twentieth the excess of the logarithm is taken as exponential, that is, the deviation as a power
+be known of units. Above the highest thirtieth the excess of the logarithm is taken as exponential, that is, the deviation as a power
 law, whose index is the mean excess (Hill 1975, "A simple general approach to inference about the tail of a distribution", Annals of
 Statistics 3(5)), shrunk towards what noise shows while there is little of it. A power law is a careful bound for lighter tails.
 """
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 PER_OCTAVE, OCTAVES = 4, 24
 BINS = PER_OCTAVE * OCTAVES
 UNSET = -(2**31)
-_SHARE = 0.05  # of the history taken as its tail
+_SHARE = 0.03  # of the history taken as its tail
 _EXCESS, _PRIOR = 0.25, 10.0  # mean excess of the natural logarithm assumed before there is data, worth this many deviations
 _LEAST_EXCESS = 0.02
 _HEADROOM = 2 * PER_OCTAVE  # bins left free above a new largest deviation
