@@ -59,6 +59,7 @@ from models.anomaly.settings import (
     RIPE,
     SELDOM,
     SETTLE,
+    SURE,
     WEEK,
     Settings,
 )
@@ -76,17 +77,12 @@ class Step:
     """What came of n readings, each of another tag.
 
     residuals  what was measured
-    scores     float64[7, n]  -log10 p of each member, times its weight
-    z          float64[n]     their sum, each at most MEMBER_MOST, in typical peaks; `strength` without that bound
-    limit      float64[n]     z from which it is an alarm
+    sums       how rare it is
     verdicts   kind, severity, what is to be told
     """
 
     residuals: Residuals
-    scores: Floats
-    z: Floats
-    strength: Floats
-    limit: Floats
+    sums: Sums
     verdicts: Verdicts
 
 
@@ -129,7 +125,8 @@ class Bank:
         warm = self._warm(now) & (times[QUIET] <= t_ns)
         self._blocks(now, times, t_ns, np.where(now[COUNT] >= self.settings.warm_up_readings / 2, total, 0.0))
         sure = warm / now[TYPICAL]
-        z, strength = total * sure, scores.sum(axis=0) * sure
+        strength = scores.sum(axis=0) * sure
+        z = np.maximum(total * sure, strength / SURE)
         now[RAISED] *= np.exp(dt / (-LOWER * self.settings.memory))
         limit = self.limit * (1.0 + now[RAISED])
         if self.factor is not None:
@@ -143,7 +140,7 @@ class Bank:
         times[LAST] = times[JUDGED] = t_ns
         c.now[:, row], c.times[:, row] = now, times
         self._refresh_due(row, now)
-        return Step(found, scores, z, strength, limit, verdicts)
+        return Step(found, sums, verdicts)
 
     def tune(self, row: int, factor: float) -> None:
         """From now on this tag's limit is the configured one times `factor`."""
@@ -189,27 +186,24 @@ class Bank:
         now[PEAK] = np.maximum(np.where(over, 0.0, now[PEAK]), total)
 
     def _learn(self, row: Places, now: Floats, found: Residuals, logs: Floats, dt: Floats, half: Places, hour: Places, calm: Flags) -> None:
-        """Level, spread and season follow slowly, and clipped, in alarm too; the histories take nothing of an alarm."""
+        """Nothing is learnt of an alarm but that something is usual at this hour; level, spread and season take deviations clipped."""
         c, o, n = self.columns, self.settings, now[COUNT]
         first = n == 0
         most = CLIP * found.spread
-        ripe = n >= RIPE
-        clipped = np.where(ripe, np.clip(found.moved, -most, most), found.moved)
-        now[USUAL] += weight(dt, LEVEL_SHARE * o.memory, n) * clipped
+        clipped = np.where(n >= RIPE, np.clip(found.moved, -most, most), found.moved)
+        now[USUAL] += weight(dt, LEVEL_SHARE * o.memory, n) * clipped * calm
         # The first reading has no deviation: spreads are one reading behind.
-        behind = weight(dt, LEVEL_SHARE * o.memory, np.maximum(n - 1, 0.0)) * ~first
-        now[SPREAD] = towards(now[SPREAD], clipped**2, behind)
-        now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, np.maximum(n - 1, 0.0)) * ~first)
-        counted = calm & ~first
-        power = weight(dt, self._history(now) / 2, np.maximum(n - 1, 0.0)) * counted
-        now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, power)
+        counted, behind = calm & ~first, np.maximum(n - 1, 0.0)
+        now[SPREAD] = towards(now[SPREAD], clipped**2, weight(dt, LEVEL_SHARE * o.memory, behind) * counted)
+        now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, behind) * ~first)
+        now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, weight(dt, self._history(now) / 2, behind) * counted)
         season.learn(c, row, half, hour, clipped)
-        if counted.any():
-            at = np.flatnonzero(counted)
-            tail.count(c.history, c.origin, c.zeros, row[at], found.deviation[:, at], logs[:, at])
-            before = np.where(now[SINCE] > 0, c.now[CELL, row], -1).astype(np.intp)
-            context.learn(c, row[at], before[at], found.cell[at])
-            subspace.learn(c, row[at], found.window[at], n[at])
+        at = np.flatnonzero(counted) if not counted.all() else slice(None)
+        if len(rows := row[at]):
+            tail.count(c.history, c.origin, c.zeros, rows, found.deviation[:, at], logs[:, at])
+            before = np.where(now[SINCE, at] > 0, c.now[CELL, rows], -1).astype(np.intp)
+            context.learn(c, rows, before, found.cell[at])
+            subspace.learn(c, rows, found.window[at], n[at])
         now[COUNT] += 1
         now[LEARNT] += dt
         now[AGE] += dt * counted

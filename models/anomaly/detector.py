@@ -109,12 +109,12 @@ class Anomaly:
             width=width * factor if np.isfinite(width) else 0.0,
             kind=kind,
             severity=int(verdicts.severity[i]),
-            z=float(step.strength[i]),
-            limit=float(step.limit[i]),
+            z=float(step.sums.strength[i]),
+            limit=float(step.sums.limit[i]),
             began_ns=int(columns.times[BEGAN, row]) or t_ns,
             began=bool(verdicts.began[i]),
             accepted=accepted,
-            shares=tuple(step.scores[:, i].tolist()),
+            shares=tuple(step.sums.scores[:, i].tolist()),
             interval=float(columns.now[INTERVAL, row]),
             alarms=int(columns.of_the_week()[row]),
         )
@@ -165,7 +165,7 @@ class Anomaly:
     def _visible(self, row: Places, t_ns: Times, step: Step, shown: NDArray[np.int8]) -> Floats:
         """An episode shows once: what goes on, or comes back too soon, stays below the limit. A raised limit shows as a lower score."""
         limit, began = self._bank.limit, step.verdicts.began
-        z = step.z * (limit / step.limit)
+        z = step.sums.z * (limit / step.sums.limit)
         again = t_ns - self._bank.columns.times[CALLED, row] < int(AGAIN * self._settings.memory * 1e9)
         known = (z >= limit) | (shown > NONE) | again
         return peaks.rarity(np.where(began, np.maximum(z, limit), np.where(known, np.minimum(z, BACK * limit), z)))

@@ -26,6 +26,7 @@ from models.anomaly.columns import (
     SPREAD,
     TOLD,
     USUAL,
+    WIDTH,
     Columns,
 )
 from models.anomaly.residuals import Residuals
@@ -67,7 +68,12 @@ _BAND = 3.0  # score of the deviation that is the band's edge: one reading in a 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Scores of the members and what they make together, see `bank.Step`."""
+    """Of n readings.
+
+    scores     float64[7, n]  -log10 p of each member, times its weight
+    z          float64[n]     their sum, see `MEMBER_MOST`, in typical peaks; strength: all of it
+    limit      float64[n]     z from which it is an alarm
+    """
 
     scores: Floats
     z: Floats
@@ -80,7 +86,7 @@ class Verdicts:
     """Of n readings.
 
     kind       int8[n]  what is shown, NONE if nothing
-    severity   int8[n]  0 none, 1 beyond the limit, 2 beyond FAR times the limit
+    severity   int8[n]  0 none, 1 beyond the limit, 2 with a reading FAR times the band away
     changed    bool[n]  to be told
     began      bool[n]  shown from this reading on
     accepted   bool[n]  over because its level became the usual one
@@ -111,11 +117,10 @@ def judge(
     now[IN_ALARM] = np.where(active, np.where(begins, 1.0, now[IN_ALARM] + warm), 0.0)
     told = active & ((shown > NONE) | strong | (now[IN_ALARM] >= RELAPSE))
     kind = np.where(told, _kinds(shown, found, scores, now), NONE).astype(np.int8)
-    severity = np.where(told, np.maximum(alarm[SEVERITY], 1 + (sums.strength >= FAR * limit)), 0).astype(np.int8)
+    severity = np.where(told, np.maximum(alarm[SEVERITY], 1 + (np.abs(found.rest) >= FAR * now[WIDTH])), 0).astype(np.int8)
     times[BEGAN] = np.where(begins, t_ns, times[BEGAN])
-    now[HIGHEST] = np.where(
-        begins & fresh, sums.strength, np.where(active, np.maximum(now[HIGHEST], sums.strength), now[HIGHEST])
-    )
+    highest = np.where(shown > NONE, np.maximum(now[HIGHEST], sums.strength), sums.strength)
+    now[HIGHEST] = np.where(told, highest, now[HIGHEST])
     if passed.any():
         _forget_spike(now, np.flatnonzero(passed))
     accepted = np.zeros(len(row), dtype=np.bool_)
