@@ -41,6 +41,7 @@ from models.anomaly.judge import Sums, Verdicts
 from models.anomaly.residuals import Residuals, measure
 from models.anomaly.settings import (
     BLOCK,
+    CHANCES,
     CLIP,
     EVERY,
     FIRST_READINGS,
@@ -121,11 +122,12 @@ class Bank:
         found = measure(c, self.settings, row, now, x, dt, half, hour)
         logs = tail.logs(found.deviation)
         scores = self._weights * tail.score(tail.Tail(*c.tail[:, :, row]), logs)
-        total = np.where(now[SPREAD] > 0, np.minimum(scores, self._most).sum(axis=0), 0.0)
+        rare = np.maximum(scores - self._weights * self._chances(now), 0.0)
+        total = np.where(now[SPREAD] > 0, np.minimum(rare, self._most).sum(axis=0), 0.0)
         warm = self._warm(now) & (times[QUIET] <= t_ns)
         self._blocks(now, times, t_ns, np.where(now[COUNT] >= self.settings.warm_up_readings / 2, total, 0.0))
         sure = warm / now[TYPICAL]
-        strength = scores.sum(axis=0) * sure
+        strength = rare.sum(axis=0) * sure
         z = np.maximum(total * sure, strength / SURE)
         now[RAISED] *= np.exp(dt / (-LOWER * self.settings.memory))
         limit = self.limit * (1.0 + now[RAISED])
@@ -156,6 +158,15 @@ class Bank:
     def _warm(self, now: Floats) -> Flags:
         found: Flags = (now[COUNT] >= self.settings.warm_up_readings) & (now[LEARNT] >= self.settings.warm_up)
         return found
+
+    def _chances(self, now: Floats) -> Floats:
+        """What comes off each member's score: the more often one looks, the less a rare reading says.
+
+        Half of log10 of how many times CHANCES readings there are in a block: so the sum's peaks stay as high as they are with CHANCES,
+        since of the members that look at one tag now one is at its rarest, now another.
+        """
+        times: Floats = BLOCK * self.settings.memory / CHANCES / np.maximum(now[INTERVAL], 1e-6)
+        return 0.5 * np.log10(np.maximum(times, 1.0))
 
     def _history(self, now: Floats) -> Floats:
         """Seconds that the histories look back."""

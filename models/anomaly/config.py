@@ -20,7 +20,7 @@ class AnomalyOptions(WatchOptions):
     warm_up: Duration = Field("1h", description="learn this long before the first opinion")  # type: ignore[assignment]
     warm_up_readings: int = Field(300, ge=100, description="and from this many readings")
     gap: Duration = Field("10m", gt=0, description="after a silence this long, settle before the next opinion")  # type: ignore[assignment]
-    accept_after: Duration = Field("12h", gt=0, description="a new level that stays this long becomes the usual one")  # type: ignore[assignment]
+    accept_after: Duration = Field("18h", gt=0, description="a new level that stays this long becomes the usual one")  # type: ignore[assignment]
     together: Duration = Field(  # type: ignore[assignment]
         "1m", description="alarms of a machine's tags that begin within this time of the first are one incident"
     )

@@ -71,7 +71,7 @@ class Sums:
     """Of n readings.
 
     scores     float64[7, n]  -log10 p of each member, times its weight
-    z          float64[n]     their sum, see `MEMBER_MOST`, in typical peaks; strength: all of it
+    z          float64[n]     their sum, see `CHANCES` and `MEMBER_MOST`, in typical peaks; strength: all of it
     limit      float64[n]     z from which it is an alarm
     """
 

@@ -24,6 +24,7 @@ LEVEL_SHARE = 0.75  # of `memory`: time constant of the usual level; what is slo
 HISTORY = 14.0  # memories that a history of deviations looks back: two weeks hold each day of the week twice
 HISTORY_READINGS = 5000.0  # that it holds at least: fewer do not know one in a thousand
 BLOCK = 0.5  # of `memory`: peaks are counted once in it
+CHANCES = 144.0  # readings in a block up to which a member's score counts in full: half a day of one every five minutes
 AGAIN = 1.0  # of `memory` after an alarm: what comes back sooner is the same episode
 RAISE, LOWER = 0.2, 3.0  # an alarm raises the tag's limit by this share, which fades over so many memories: who cries often is heard less
 MEMBER_MOST = 4.0  # one in ten thousand: what a member counts at most, no history knows what is rarer
@@ -52,7 +53,7 @@ class Settings:
     warm_up: float = 3_600.0
     warm_up_readings: int = 300
     gap: float = 600.0
-    accept_after: float = 43_200.0
+    accept_after: float = 64_800.0
     together: float = 60.0
     at_least: float = 0.0
     weights: tuple[float, ...] = WEIGHTS
