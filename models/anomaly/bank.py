@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log10
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -93,11 +94,12 @@ class Bank:
     def __init__(self, k: int, settings: Settings, zone: ZoneInfo) -> None:
         self.settings, self.columns = settings, Columns.fresh(k)
         self.columns.now[TYPICAL] = self.prior = peaks.assumed(settings.weights)
-        self.limit = peaks.limit(min(settings.false_alarms_per_week * BLOCK * settings.memory / WEEK, 0.5))
+        wanted = min(settings.false_alarms_per_week * BLOCK * settings.memory / WEEK, 0.5)  # alarms a block
+        self.limit = peaks.limit(wanted)
         self.factor: Floats | None = None
-        """float64[k], what each tag's limit is multiplied by; None: nothing, and it costs nothing. No part of the state."""
+        """float64[k], how many times as far each tag must deviate; None: once, and it costs nothing. No part of the state."""
         self._weights = np.array(settings.weights)[:, None]
-        self._most = MEMBER_MOST * self._weights
+        self._most = (MEMBER_MOST - min(log10(wanted * 14), 0.0)) * self._weights
         self._every_ns = int(EVERY * settings.smooth * 1e9)
         self._calendar = Calendar(zone)
 
@@ -121,19 +123,10 @@ class Bank:
         half, hour = self._calendar.slots(t_ns)
         found = measure(c, self.settings, row, now, x, dt, half, hour)
         logs = tail.logs(found.deviation)
-        scores = self._weights * tail.score(tail.Tail(*c.tail[:, :, row]), logs)
-        rare = np.maximum(scores - self._weights * self._chances(now), 0.0)
-        total = np.where(now[SPREAD] > 0, np.minimum(rare, self._most).sum(axis=0), 0.0)
-        warm = self._warm(now) & (times[QUIET] <= t_ns)
-        self._blocks(now, times, t_ns, np.where(now[COUNT] >= self.settings.warm_up_readings / 2, total, 0.0))
-        sure = warm / now[TYPICAL]
-        strength = rare.sum(axis=0) * sure
-        z = np.maximum(total * sure, strength / SURE)
         now[RAISED] *= np.exp(dt / (-LOWER * self.settings.memory))
-        limit = self.limit * (1.0 + now[RAISED])
-        if self.factor is not None:
-            limit *= self.factor[row]
-        sums = Sums(scores, z, strength, limit)
+        warm = self._warm(now) & (times[QUIET] <= t_ns)
+        sums, peak = self._sums(row, now, logs, warm)
+        self._blocks(now, times, t_ns, peak)
         verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, sums, warm)
         self._learn(row, now, found, logs, dt, half, hour, c.alarm[ACTIVE, row] == 0)
         now[SINCE] += 1
@@ -144,8 +137,27 @@ class Bank:
         self._refresh_due(row, now)
         return Step(found, sums, verdicts)
 
+    def _sums(self, row: Places, now: Floats, logs: Floats, warm: Flags) -> tuple[Sums, Floats]:
+        """What the members say together, and the part of it that is remembered as a peak: without the tag's factor."""
+        tails, chances = tail.Tail(*self.columns.tail[:, :, row]), self._weights * self._chances(now)
+        known = (now[SPREAD] > 0) & (now[COUNT] >= self.settings.warm_up_readings / 2)
+
+        def counted(scores: Floats) -> tuple[Floats, Floats]:
+            rare = np.maximum(scores - chances, 0.0) * known
+            return rare, np.minimum(rare, self._most).sum(axis=0)
+
+        scores = self._weights * tail.score(tails, logs)
+        rare, total = counted(scores)
+        peak = total
+        if self.factor is not None:
+            scores = self._weights * tail.score(tails, logs - np.log2(self.factor[row]))
+            rare, total = counted(scores)
+        sure, raised = warm / now[TYPICAL], 1.0 + now[RAISED]
+        strength = rare.sum(axis=0) * sure
+        return Sums(scores, np.maximum(total * sure, strength * (raised / SURE)), strength, self.limit * raised), peak
+
     def tune(self, row: int, factor: float) -> None:
-        """From now on this tag's limit is the configured one times `factor`."""
+        """From now on this tag must deviate `factor` times as far to be as rare."""
         factors = np.ones(self.columns.now.shape[1]) if self.factor is None else self.factor
         factors[row] = factor
         self.factor = None if (factors == 1.0).all() else factors
@@ -208,7 +220,7 @@ class Bank:
         now[SPREAD] = towards(now[SPREAD], clipped**2, weight(dt, LEVEL_SHARE * o.memory, behind) * counted)
         now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, behind) * ~first)
         now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, weight(dt, self._history(now) / 2, behind) * counted)
-        season.learn(c, row, half, hour, clipped)
+        season.learn(c, row, half, hour, clipped, dt)
         at = np.flatnonzero(counted) if not counted.all() else slice(None)
         if len(rows := row[at]):
             tail.count(c.history, c.origin, c.zeros, rows, found.deviation[:, at], logs[:, at])

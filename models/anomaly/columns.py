@@ -29,7 +29,7 @@ SHORT        mean square of the deviation over twelve readings; POWER_LONG: over
 INTERVAL     mean seconds between judged readings
 COUNT        judged readings learnt; SINCE: judged since the last pause; LEARNT: seconds learnt; AGE: seconds since the last refresh
 TYPICAL      root mean square of the sum's peaks, one a block; SQUARES and BLOCKS: what it is made of; PEAK: of this block
-HIGHEST      greatest strength of the last alarm that was shown; IN_ALARM: judged readings since it began; CALM: usual readings in a row
+HIGHEST      greatest strength of the last alarm that was shown; IN_ALARM: judged readings since it began; CALM: usual readings in a row, unusual ones below 0
 RAISED       share by which the limit is raised after alarms
 LOW, HIGH    readings between them that come fast are not judged; NaN: all are
 WIDTH        half width of the band nineteen readings of twenty are in, by the last fit; NaN: not known

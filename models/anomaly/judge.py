@@ -62,6 +62,7 @@ Times = NDArray[np.int64]
 
 _SUDDEN = 1.0  # score of a single reading below which what is off came slowly
 _JUMP = 2.0  # score of a single reading from which an alarm begins as a spike
+_STAYS = 2.0  # unusual readings in a row that are no spike
 _PASSING = 3.0  # judged readings that are a spike, whatever the averages say
 _BAND = 3.0  # score of the deviation that is the band's edge: one reading in a thousand
 
@@ -104,7 +105,8 @@ def judge(
 ) -> Verdicts:
     """Update the alarms of these tags: in `c.alarm`, and in `now` and `times` (in place)."""
     alarm, scores, z, limit = c.alarm[:, row], sums.scores, sums.z, sums.limit
-    now[CALM] = np.where(scores[READING] < _SUDDEN, now[CALM] + 1.0, 0.0)
+    usual = scores[READING] < _SUDDEN
+    now[CALM] = np.where(usual, np.maximum(now[CALM], 0.0) + 1.0, np.minimum(now[CALM], 0.0) - 1.0)
     if not (alarm[ACTIVE].any() or (z >= limit).any()) and alarm[TOLD].all():
         return _nothing(len(row))
     was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
@@ -179,11 +181,12 @@ def _kinds(shown: NDArray[np.int8], found: Residuals, scores: Floats, now: Float
     pattern = np.maximum(scores[CONTEXT], scores[SUBSPACE])
     lasts = now[IN_ALARM] > _PASSING
     single = np.where(lasts, -1.0, scores[READING])
-    strongest = np.argmax(np.stack([single, level, 2 * scores[POWER], pattern]), axis=0)
+    louder = np.where(now[MID] ** 2 < 0.5 * now[SHORT], 2 * scores[POWER], 0.0)  # a level that moved is no variance
+    strongest = np.argmax(np.stack([single, level, louder, pattern]), axis=0)
     slow = np.where((shown == NONE) & (scores[READING] < _SUDDEN), DRIFT, LEVEL)
     kind = np.choose(strongest, [np.full(len(shown), SPIKE), slow, np.full(len(shown), VARIANCE), np.full(len(shown), PATTERN)])
     away = (np.abs(found.moved) < np.sqrt(now[SPREAD])) & (np.abs(found.rest) > 2 * np.abs(found.moved))
     kind = np.where((kind <= DRIFT) & away, SEASON, kind)
     kind = np.where((shown == NONE) & ~lasts & (scores[READING] >= _JUMP) & (kind != SEASON), SPIKE, kind)
-    passing = (shown == SPIKE) & (~lasts | (scores[READING] < _SUDDEN))
+    passing = (shown == SPIKE) & (~lasts | (now[CALM] > -_STAYS))
     return np.where((shown > SPIKE) | passing, shown, kind)

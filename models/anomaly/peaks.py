@@ -58,4 +58,4 @@ def rarity(z: Floats) -> Floats:
     rare = np.exp(-np.minimum(np.maximum(y, -5.0), 700.0))
     p = np.where(y > 20, rare, -np.expm1(-rare))
     found: Floats = np.minimum(-np.log10(np.maximum(p, 10.0**-STRONGEST)), STRONGEST)
-    return found
+    return np.where(z > 0, found, 0.0)

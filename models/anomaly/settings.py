@@ -27,7 +27,7 @@ BLOCK = 0.5  # of `memory`: peaks are counted once in it
 CHANCES = 144.0  # readings in a block up to which a member's score counts in full: half a day of one every five minutes
 AGAIN = 1.0  # of `memory` after an alarm: what comes back sooner is the same episode
 RAISE, LOWER = 0.2, 3.0  # an alarm raises the tag's limit by this share, which fades over so many memories: who cries often is heard less
-MEMBER_MOST = 4.0  # one in ten thousand: what a member counts at most, no history knows what is rarer
+MEMBER_MOST = 4.0  # one in ten thousand: what a member counts at most, no history knows what is rarer; with one alarm in 14 blocks
 SURE = 3.0  # times the limit by scores unbounded is an alarm all the same: nothing is so usual for a tag that it may hide anything
 SHORTEST = (6.0, 36.0)  # readings that `present` and `long` average at least
 LONG_SMOOTH = 4.0  # times `smooth`: time constant of `long`
@@ -38,7 +38,7 @@ STRONGER = 2.0  # times the episode's peak: told at once, however soon
 FIRST_READINGS, FIRST_REFRESH, REFRESH = 200, 8, 64  # histories are fitted every 8 readings at first, then every 64; tags take turns
 FRESH, SELDOM = 300.0, 2.0  # seconds that a fit is fresh enough: 64 readings that come faster wait until 64 times up to 2 to the 2
 LEAST = 20  # readings before the first fit
-DAYS_TO_TRUST = 12.0  # values of one half hour that weigh as much as the assumption that it is like the others; also of one weekday
+TRUSTED = 12.0  # values of one half hour that weigh as much as the assumption that it is like the others; also of one weekday
 STRONGEST = 30.0  # scores end here: no history tells 1e-30 from 1e-300
 LARGEST = 1e150  # squares must stay finite
 
