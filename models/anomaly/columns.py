@@ -17,8 +17,8 @@ GRID = CELLS + 2
 
 (
     USUAL, SPREAD, MID, SLOW, MOVED, SHORT, POWER_LONG, INTERVAL, COUNT, SINCE, LEARNT, AGE,
-    TYPICAL, SQUARES, BLOCKS, PEAK, HIGHEST, IN_ALARM, LOW, HIGH, CELL, WIDTH, CALM, RAISED,
-) = range(24)  # fmt: skip
+    TYPICAL, SQUARES, BLOCKS, PEAK, HIGHEST, IN_ALARM, LOW, HIGH, CELL, WIDTH, CALM, BELOW, RAISED,
+) = range(25)  # fmt: skip
 """Rows of `Columns.now`.
 
 USUAL        usual level, over most of `memory`
@@ -29,13 +29,14 @@ SHORT        mean square of the deviation over twelve readings; POWER_LONG: over
 INTERVAL     mean seconds between judged readings
 COUNT        judged readings learnt; SINCE: judged since the last pause; LEARNT: seconds learnt; AGE: seconds since the last refresh
 TYPICAL      root mean square of the sum's peaks, one a block; SQUARES and BLOCKS: what it is made of; PEAK: of this block
-HIGHEST      greatest strength of the last alarm that was shown; IN_ALARM: judged readings since it began; CALM: usual readings in a row, unusual ones below 0
+HIGHEST      greatest strength of the last alarm that was shown; IN_ALARM: judged readings since it began
+CALM         usual readings in a row, unusual ones below 0; BELOW: seconds below BACK of the limit
 RAISED       share by which the limit is raised after alarms
 LOW, HIGH    readings between them that come fast are not judged; NaN: all are
 WIDTH        half width of the band nineteen readings of twenty are in, by the last fit; NaN: not known
 CELL         where the last reading was in the context memory, -1: nowhere
 """
-_NOW = 24
+_NOW = 25
 _DAY_NS = 86_400 * 10**9
 LAST, JUDGED, QUIET, BEGAN, CALLED, BLOCK_BEGAN = range(6)
 """Rows of `Columns.times`: last reading; last judged; no opinion until; alarm since; last alarm that was shown; this block's begin."""
@@ -47,7 +48,7 @@ KIND, SEVERITY, ACTIVE, TOLD = range(4)
 class Columns:
     """Arrays whose last axis (now, times, alarm, leader, said, tail, origin, zeros) or the one named is the tag.
 
-    now         float64[24, k]         see above
+    now         float64[25, k]         see above
     times       int64[6, k]            nanoseconds, see above
     alarm       int8[4, k]             see above
     leader      int64[k]               row of the tag whose incident this one's alarm is part of, -1: none or its own

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gateway.contract import Batch, DetectorContext, Finding, Frame, Learning, Record, Scores, Waveform
 from models.anomaly import judge, peaks, state
 from models.anomaly.bank import Bank, Step
-from models.anomaly.columns import BEGAN, CALLED, COUNT, INTERVAL, KIND, LAST, LEARNT, USUAL
+from models.anomaly.columns import BEGAN, CALLED, COUNT, INTERVAL, KIND, LAST, LEARNT, MID, USUAL
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
 from models.anomaly.groups import Groups, Told
@@ -97,7 +97,9 @@ class Anomaly:
         accepted = bool(verdicts.accepted[i])
         columns = self._bank.columns
         width = float(judge.band(columns, rows[i : i + 1], verdicts.kind[i : i + 1])[0])
-        expected = float(columns.now[USUAL, row]) if accepted else float(found.expected[i])
+        expected = float(found.expected[i])
+        if accepted:
+            expected += float(columns.now[USUAL, row]) - (value - float(found.moved[i]))  # the level before
         factor = 1.0 if self._bank.factor is None else float(self._bank.factor[row])
         return Told(
             at=at,
@@ -150,7 +152,7 @@ class Anomaly:
         rows = self._rows(machine, tags)
         rows = rows[columns.alarm[KIND, rows] > NONE]
         if len(rows):
-            judge.adopt(columns.now, rows)
+            judge.adopt(columns.now, rows, MID)
 
     def show(self, scores: Scores | None) -> None:
         self._scores = scores

@@ -11,10 +11,12 @@ from models.anomaly import tail
 from models.anomaly.columns import (
     ACTIVE,
     BEGAN,
+    BELOW,
     CALLED,
     CALM,
     HIGHEST,
     IN_ALARM,
+    JUDGED,
     KIND,
     MID,
     MOVED,
@@ -62,7 +64,7 @@ Times = NDArray[np.int64]
 
 _SUDDEN = 1.0  # score of a single reading below which what is off came slowly
 _JUMP = 2.0  # score of a single reading from which an alarm begins as a spike
-_STAYS = 2.0  # unusual readings in a row that are no spike
+_STAYS = 3.0  # unusual readings in a row that are no spike
 _PASSING = 3.0  # judged readings that are a spike, whatever the averages say
 _BAND = 3.0  # score of the deviation that is the band's edge: one reading in a thousand
 
@@ -112,7 +114,8 @@ def judge(
     was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
     beyond = (z >= limit) & (_largest(now, found) >= settings.at_least)
     passed = (shown == SPIKE) & (now[CALM] >= CALM_READINGS)
-    active = np.where(warm, beyond | (was & (z >= BACK * limit)), was) & ~passed
+    now[BELOW] = np.where(was & (z < BACK * limit), now[BELOW] + (t_ns - times[JUDGED]) * 1e-9, 0.0)
+    active = np.where(warm, beyond | (was & (now[BELOW] < settings.smooth)), was) & ~passed
     begins = active & ~was
     fresh = (t_ns - times[CALLED] >= int(AGAIN * settings.memory * 1e9)) | (times[CALLED] == 0)
     strong = active & beyond & (fresh & begins | (sums.strength >= STRONGER * now[HIGHEST]))
@@ -129,7 +132,7 @@ def judge(
     if active.any():
         stays = np.flatnonzero(active & warm & (t_ns - times[BEGAN] >= int(settings.accept_after * 1e9)))
         accepted[stays] = True
-        adopt(now, stays)
+        adopt(now, stays, SLOW)
         active[stays], kind[stays], severity[stays] = False, NONE, 0
     changed = warm & ((kind != shown) | (severity != alarm[SEVERITY]) | (alarm[TOLD] == 0))
     began = (kind > NONE) & (shown == NONE)
@@ -155,9 +158,9 @@ def _forget_spike(now: Floats, at: Places) -> None:
     now[SHORT, at] = now[POWER_LONG, at]
 
 
-def adopt(now: Floats, at: Places) -> None:
-    """The present level is the usual one; `now` in place."""
-    now[USUAL, at] += now[MOVED, at]
+def adopt(now: Floats, at: Places, average: int) -> None:
+    """The present level, by the row of `now` that averages it, is the usual one; `now` in place."""
+    now[USUAL, at] += now[average, at]
     now[MID, at] = now[SLOW, at] = now[MOVED, at] = 0.0
     now[HIGHEST, at] = 0.0
 

@@ -27,9 +27,7 @@ def expected(columns: Columns, row: NDArray[np.intp], half: NDArray[np.intp], ho
     return found
 
 
-def learn(
-    columns: Columns, row: NDArray[np.intp], half: NDArray[np.intp], hour: NDArray[np.intp], deviation: Floats, dt: Floats
-) -> None:
+def learn(columns: Columns, row: NDArray[np.intp], half: NDArray[np.intp], hour: NDArray[np.intp], deviation: Floats, dt: Floats) -> None:
     """Take in the deviation from the usual level of each tag, which stands for `dt` seconds."""
     counted = np.minimum(dt / _VALUE, 1.0)
     for table, slot in ((columns.half_hour, half), (columns.weekly, hour)):
