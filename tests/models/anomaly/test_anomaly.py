@@ -402,14 +402,14 @@ DAY = 86_400
 
 
 def test_learning_is_shown_with_the_alarms_of_the_last_seven_days() -> None:
-    detector = anomaly(2, memory="1d", apart=True)
+    detector = anomaly(2, memory="1d", apart=True, false_alarms_per_week=5)
     assert isinstance(detector, Learner)
     run(detector, noise(100, 2))
     assert [(one.machine, one.tag, one.share) for one in detector.learning()] == [("m0", "t0", 0.5), ("m1", "t1", 0.5)]
     run(detector, noise(900, 2), start=100)
     for day in (1, 2, 4):
         run(detector, noise(100, 2), start=day * DAY)
-        run(detector, np.array([[90.0, 50.0]] * 8 + [[50.0, 50.0]]), start=day * DAY + 100)
+        run(detector, np.array([[90.0, 50.0]] * 8 + [[50.0, 50.0]]), start=day * DAY + 100 + 10 * day)
     assert [(one.share, one.alarms) for one in detector.learning()] == [(1.0, 3), (1.0, 0)]
     run(detector, noise(10, 2), start=8 * DAY)
     assert [one.alarms for one in detector.learning()] == [2, 0]
