@@ -18,7 +18,7 @@ from benchmarks.analytics.measure import HEAD, Measure
 from benchmarks.machine import describe
 
 HERE = Path(__file__).parent
-SCENARIOS: dict[str, tuple[str, ...]] = {"nab": ("--split",), "skab": (), "ims": (), "speed": ()}
+SCENARIOS: dict[str, tuple[str, ...]] = {"nab": ("--split", "--contributions"), "skab": (), "ims": (), "speed": ()}
 """With their further arguments."""
 TEXT = """\
 # Detectors on public recordings

@@ -40,6 +40,7 @@ from models.anomaly.columns import (
 from models.anomaly.ewma import towards, weight
 from models.anomaly.judge import Sums, Verdicts
 from models.anomaly.residuals import Residuals, measure
+from models.anomaly.rounds import span
 from models.anomaly.settings import (
     BLOCK,
     CHANCES,
@@ -111,21 +112,21 @@ class Bank:
 
     def step(self, row: Places, t_ns: Times, x: Floats) -> Step:
         """One reading of each tag in `row`, later than the tag's last, finite."""
-        c = self.columns
-        now, times = c.now[:, row], c.times[:, row]
+        c, at = self.columns, span(row)
+        now, times = c.now[:, at].copy(), c.times[:, at].copy()
         dt = (t_ns - times[JUDGED]) * 1e-9
         longest = np.maximum(self.settings.gap, PAUSE * now[INTERVAL])
         paused = (dt > longest) | (now[COUNT] == 0)
         if paused.any():
             self._resume(row[paused], t_ns[paused], dt[paused], x[paused])
-            now, times = c.now[:, row], c.times[:, row]
+            now, times = c.now[:, at].copy(), c.times[:, at].copy()
         dt = np.where(now[COUNT] > 0, np.minimum(dt, longest), 0.0)
         half, hour = self._calendar.slots(t_ns)
         found = measure(c, self.settings, row, now, x, dt, half, hour)
         logs = tail.logs(found.deviation)
         now[RAISED] *= np.exp(dt / (-LOWER * self.settings.memory))
         warm = self._warm(now) & (times[QUIET] <= t_ns)
-        sums, peak = self._sums(row, now, logs, warm)
+        sums, peak = self._sums(at, now, logs, warm)
         self._blocks(now, times, t_ns, peak)
         verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, sums, warm)
         self._learn(row, now, found, logs, dt, half, hour, c.alarm[ACTIVE, row] == 0)
@@ -133,11 +134,11 @@ class Bank:
         width = np.where(warm & (c.alarm[ACTIVE, row] == 0), now[WIDTH], np.nan)
         now[LOW], now[HIGH] = found.expected - width, found.expected + width
         times[LAST] = times[JUDGED] = t_ns
-        c.now[:, row], c.times[:, row] = now, times
+        c.now[:, at], c.times[:, at] = now, times
         self._refresh_due(row, now)
         return Step(found, sums, verdicts)
 
-    def _sums(self, row: Places, now: Floats, logs: Floats, warm: Flags) -> tuple[Sums, Floats]:
+    def _sums(self, row: Places | slice, now: Floats, logs: Floats, warm: Flags) -> tuple[Sums, Floats]:
         """What the members say together, and the part of it that is remembered as a peak: without the tag's factor."""
         tails, chances = tail.Tail(*self.columns.tail[:, :, row]), self._weights * self._chances(now)
         known = (now[SPREAD] > 0) & (now[COUNT] >= self.settings.warm_up_readings / 2)

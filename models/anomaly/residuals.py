@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.anomaly import context, season, subspace
 from models.anomaly.columns import CELL, COUNT, INTERVAL, LAGS, MID, MOVED, POWER_LONG, SHORT, SINCE, SLOW, SPREAD, USUAL, Columns
 from models.anomaly.ewma import towards, weight
+from models.anomaly.rounds import span
 from models.anomaly.settings import LONG_SMOOTH, MEMBERS, SHORTEST, Settings
 
 _SHORTEST = np.array([SHORTEST[0], SHORTEST[1], SHORTEST[1], 2 * SHORTEST[0]])[:, None]
@@ -47,7 +48,8 @@ def measure(columns: Columns, settings: Settings, row: Places, now: Floats, x: F
     rest = moved - seasonal
     spread = np.sqrt(now[SPREAD]) + 1e-9 * np.abs(level) + 1e-12
     _follow(now, settings, rest, moved, dt, since)
-    window = subspace.push(columns, row, rest / spread)
+    at = span(row)
+    window = subspace.push(columns, at, rest / spread)
     before = np.where(since > 0, now[CELL], -1).astype(np.intp)
     cell = context.cell(moved, spread)
     deviation = np.empty((len(MEMBERS), len(row)))
@@ -55,7 +57,7 @@ def measure(columns: Columns, settings: Settings, row: Places, now: Floats, x: F
     deviation[1], deviation[2], deviation[3] = np.abs(now[MID]), np.abs(now[SLOW]), np.abs(now[MOVED])
     deviation[4] = _louder(now[SHORT], now[POWER_LONG], now[COUNT])
     deviation[5] = context.surprise(columns, row, before, cell)
-    deviation[6] = np.where(since >= LAGS, subspace.unexplained(columns, row, window), 0.0)
+    deviation[6] = np.where(since >= LAGS, subspace.unexplained(columns, at, window), 0.0)
     now[CELL] = cell
     return Residuals(deviation, level + seasonal, moved, rest, spread, window, cell)
 

@@ -40,3 +40,15 @@ def later(row: NDArray[np.intp], t_ns: NDArray[np.int64]) -> NDArray[np.bool_] |
     found = np.ones(len(row), dtype=np.bool_)
     found[order[1:][repeated]] = False
     return found
+
+
+def span(row: NDArray[np.intp]) -> NDArray[np.intp] | slice:
+    """The rows as a slice, if they are neighbours in their order: an array is then not gathered but looked at.
+
+    >>> span(np.array([3, 4, 5])), span(np.array([3, 5]))
+    (slice(3, 6, None), array([3, 5]))
+    """
+    first, n = int(row[0]), len(row)
+    if int(row[-1]) - first == n - 1 and (n < 3 or (np.diff(row) == 1).all()):
+        return slice(first, first + n)
+    return row

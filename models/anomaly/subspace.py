@@ -20,16 +20,16 @@ _SLOWEST = 0.004  # weight of a window in the covariance once there are many
 STRIDE = 4  # windows between two that are learnt: neighbours hold the same readings
 
 
-def push(columns: Columns, row: NDArray[np.intp], deviation: Floats) -> Single:
+def push(columns: Columns, row: NDArray[np.intp] | slice, deviation: Floats) -> Single:
     """Put a deviation, in spreads, at the window's end; the window, float32[n, LAGS]."""
-    window = np.empty((len(row), LAGS), dtype=np.float32)
+    window = np.empty((len(deviation), LAGS), dtype=np.float32)
     window[:, :-1] = columns.window[row, 1:]
     window[:, -1] = np.clip(deviation, -_MOST, _MOST)
     columns.window[row] = window
     return window
 
 
-def unexplained(columns: Columns, row: NDArray[np.intp], window: Single) -> Floats:
+def unexplained(columns: Columns, row: NDArray[np.intp] | slice, window: Single) -> Floats:
     """Length of what is left of the window, float64[n]."""
     basis = columns.basis[row]
     parts = np.einsum("nal,nl->na", basis, window)
@@ -46,9 +46,12 @@ def learn(columns: Columns, row: NDArray[np.intp], window: Single, count: Floats
     row, window = row[turn], window[turn]
     length = np.maximum(np.einsum("nl,nl->n", window, window), np.float32(1e-9))
     scaled = window * np.sqrt(np.minimum(1.0, _NORM / length))[:, None].astype(np.float32)
-    weight = np.maximum(_SLOWEST, STRIDE / (count[turn] + STRIDE)).astype(np.float32)[:, None, None]
+    weight = np.maximum(_SLOWEST, STRIDE / (count[turn] + STRIDE)).astype(np.float32)
+    scaled *= np.sqrt(weight)[:, None]
     covariance = columns.covariance[row]
-    columns.covariance[row] = covariance + weight * (scaled[:, :, None] * scaled[:, None, :] - covariance)
+    covariance *= (1 - weight)[:, None, None]
+    covariance += scaled[:, :, None] * scaled[:, None, :]
+    columns.covariance[row] = covariance
 
 
 def turn(columns: Columns, row: NDArray[np.intp]) -> None:
