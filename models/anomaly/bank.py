@@ -25,6 +25,8 @@ from models.anomaly.columns import (
     LAST,
     LEARNT,
     LOW,
+    MID,
+    MOVED,
     PEAK,
     POWER_LONG,
     QUIET,
@@ -62,6 +64,7 @@ from models.anomaly.settings import (
     RIPE,
     SELDOM,
     SETTLE,
+    SETTLE_READINGS,
     SURE,
     WEEK,
     Settings,
@@ -116,11 +119,11 @@ class Bank:
         now, times = c.now[:, at].copy(), c.times[:, at].copy()
         dt = (t_ns - times[JUDGED]) * 1e-9
         longest = np.maximum(self.settings.gap, PAUSE * now[INTERVAL])
-        paused = (dt > longest) | (now[COUNT] == 0)
+        paused = ((dt > longest) & (now[COUNT] > 1)) | (now[COUNT] == 0)
         if paused.any():
             self._resume(row[paused], t_ns[paused], dt[paused], x[paused])
             now, times = c.now[:, at].copy(), c.times[:, at].copy()
-        dt = np.where(now[COUNT] > 0, np.minimum(dt, longest), 0.0)
+        dt = np.where(paused, now[INTERVAL], np.where(now[COUNT] > 1, dt, np.minimum(dt, self.settings.memory / PAUSE)))
         half, hour = self._calendar.slots(t_ns)
         found = measure(c, self.settings, row, now, x, dt, half, hour)
         logs = tail.logs(found.deviation)
@@ -190,10 +193,13 @@ class Bank:
         """After a silence there is no opinion for a while; after a long one, everything begins anew."""
         c = self.columns
         lost = (dt > FORGET * self.settings.memory) | (c.now[COUNT, row] == 0)
+        c.now[SINCE, row] = 0.0
+        c.now[MID : MOVED + 1, row] = 0.0
         if lost.any():
             self.forget(row[lost])
             c.now[USUAL, row[lost]] = x[lost]
-        c.times[QUIET, row[~lost]] = t_ns[~lost] + int(SETTLE * self.settings.smooth * 1e9)
+        settled = np.maximum(SETTLE * self.settings.smooth, SETTLE_READINGS * c.now[INTERVAL, row[~lost]])
+        c.times[QUIET, row[~lost]] = t_ns[~lost] + (settled * 1e9).astype(np.int64)
 
     def _blocks(self, now: Floats, times: Times, t_ns: Times, total: Floats) -> None:
         """Peaks of blocks; a block begins with the first reading after the last one's end."""
@@ -234,7 +240,7 @@ class Bank:
 
     def _refresh_due(self, row: Places, now: Floats) -> None:
         """Fit the histories every few readings at first, then every REFRESH; tags take turns."""
-        n = now[SINCE]
+        n = now[COUNT]
         many = np.clip(np.log2(FRESH / REFRESH / np.maximum(now[INTERVAL], 1e-9)), 0.0, SELDOM).astype(np.int64)
         every = np.where(n < FIRST_READINGS, FIRST_REFRESH, REFRESH << many)
         due = (n >= LEAST) & ((n + row) % every == 0) & (now[IN_ALARM] == 0)

@@ -46,7 +46,7 @@ def measure(columns: Columns, settings: Settings, row: Places, now: Floats, x: F
     moved = x - level
     seasonal = season.expected(columns, row, half, hour)
     rest = moved - seasonal
-    spread = np.sqrt(now[SPREAD]) + 1e-9 * np.abs(level) + 1e-12
+    spread = np.sqrt(now[SPREAD]) + 1e-9 * np.abs(level) + 1e-30
     _follow(now, settings, rest, moved, dt, since)
     at = span(row)
     window = subspace.push(columns, at, rest / spread)
@@ -71,5 +71,5 @@ def _follow(now: Floats, settings: Settings, rest: Floats, moved: Floats, dt: Fl
 
 def _louder(short: Floats, long: Floats, count: Floats) -> Floats:
     """ln of how much more power there is than usual, 0 for less: a sensor that goes quiet is `sensor`'s to tell."""
-    floor = 1e-6 * long + 1e-12
-    return np.where(count > 1, np.maximum(np.log((short + floor) / (long + floor)), 0.0), 0.0)
+    floor = 1e-6 * long + 1e-60
+    return np.where(count > 1, np.maximum(np.log(short + floor) - np.log(long + floor), 0.0), 0.0)

@@ -11,6 +11,7 @@ from models.anomaly.settings import TRUSTED
 Floats = NDArray[np.float64]
 
 _LONGEST = 60.0  # values that a slot averages at most
+_LARGEST = 1e37  # what single precision holds
 _VALUE = 300.0  # seconds that one value stands for: what is read more often must not fill a slot within a minute
 
 
@@ -29,7 +30,7 @@ def expected(columns: Columns, row: NDArray[np.intp], half: NDArray[np.intp], ho
 
 def learn(columns: Columns, row: NDArray[np.intp], half: NDArray[np.intp], hour: NDArray[np.intp], deviation: Floats, dt: Floats) -> None:
     """Take in the deviation from the usual level of each tag, which stands for `dt` seconds."""
-    counted = np.minimum(dt / _VALUE, 1.0)
+    deviation, counted = np.clip(deviation, -_LARGEST, _LARGEST), np.minimum(dt / _VALUE, 1.0)
     for table, slot in ((columns.half_hour, half), (columns.weekly, hour)):
         mean, weight = table[:, row, slot]
         weight = np.minimum(weight + counted, _LONGEST)
