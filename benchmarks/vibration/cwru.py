@@ -2,9 +2,10 @@
 
     python -m benchmarks.vibration.cwru --data cwru --json cwru.json
 
-DIR holds ``index.csv`` (file, fault: IR, OR, B or normal, fault_bearing: drive end or fan end, sensor: DE or FE) and a file.npz for each row: x
-in g, fs in Hz, rpm. The healthy recordings are cut into pieces; with them count those of IMS (``ims/raw_healthy`` beside DIR, or
---healthy DIR). The fault recordings are told whole, and again cut to the length of the healthy pieces, so that length does not flatter.
+DIR holds ``index.csv`` (file, fault: IR, OR, B or normal, fault_bearing: drive end or fan end, sensor: DE or FE) and a file.npz for
+each row: x in g, fs in Hz, rpm. The healthy recordings are cut into pieces; with them count those of IMS (``ims/raw_healthy`` beside
+DIR, or --healthy DIR). The fault recordings are told whole, again cut to the length of the healthy pieces, so that length does not
+flatter, and in blocks of a second, as a gateway sees them.
 A claim is right if it names the part; another part is wrong; "open" is a claimed fault of an open type; the rest is silent.
 """
 
@@ -105,16 +106,16 @@ def ims(folder: Path) -> list[Piece]:
         with np.load(path) as saved:
             rate, rpm = float(saved["fs"]), float(saved["rpm"])
             columns = saved["x"].astype(np.float32).T
-            found += [
-                Piece(f"{path.stem}/{i}", np.ascontiguousarray(x), rate, rpm, IMS_BEARING) for i, x in enumerate(columns)
-            ]
+            found += [Piece(f"{path.stem}/{i}", np.ascontiguousarray(x), rate, rpm, IMS_BEARING) for i, x in enumerate(columns)]
     return found
 
 
 def row(piece: Piece, seconds: float | None = None) -> dict[str, Any]:
     found = told(piece, seconds)
     fault = found["fault"]
-    verdict = "silent" if not fault else "right" if fault == piece.fault else "wrong" if fault in CLASSES.values() or fault == "cage" else "open"
+    verdict = (
+        "silent" if not fault else "right" if fault == piece.fault else "wrong" if fault in CLASSES.values() or fault == "cage" else "open"
+    )
     explanation = found["explanation"]
     kept = {key: explanation[key] for key in ("score", "scores") if key in explanation}
     group = f"{piece.bearing} {piece.fault or 'healthy'}"

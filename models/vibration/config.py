@@ -26,10 +26,14 @@ class VibrationOptions(WatchOptions):
     )
     hysteresis: float = Field(0.1, ge=0, lt=1, description="a zone is left this share below its limit")
     bearing: str | None = Field(None, description="the machine whose bearing this is; default: the tag's own machine")
-    band: Range | None = Field(None, description="demodulated band in Hz; default 0.2 to 0.8 of half the sampling rate")
-    level: float = Field(1.0, gt=0, description="score from which a bearing fault is claimed")
+    band: Range | Literal["kurtogram"] | None = Field(
+        None,
+        description='demodulated band in Hz; default 0.2 to 0.8 of half the rate; "kurtogram": the most impulsive one of each block',
+        examples=[[1500, 5000], "kurtogram"],
+    )
+    level: float = Field(3.0, gt=0, description="score from which a bearing fault is claimed")
     confirm: int = Field(3, ge=1, le=100, description="this many blocks in a row must agree before anything is told, either way")
-    average: int = Field(4, ge=1, le=32, description="envelope spectra averaged, by order")
+    memory: int = Field(64, ge=1, le=10_000, description="blocks that the diagnosis looks back: the more, the fainter a fault it finds")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -38,6 +42,6 @@ class VibrationOptions(WatchOptions):
                 raise ValueError("give iso or zones, not both")
             if self.zones[0] <= 0 or any(lower >= upper for lower, upper in pairwise(self.zones)):
                 raise ValueError("zones must be three rising limits above 0, for example [1.4, 2.8, 4.5]")
-        if self.band is not None and self.band[0] < 0:
+        if self.band is not None and self.band != "kurtogram" and self.band[0] < 0:
             raise ValueError("band must not begin below 0 Hz")
         return self

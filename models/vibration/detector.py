@@ -7,10 +7,9 @@ from typing import ClassVar
 from gateway.contract import Batch, Bearing, DetectorContext, Finding, Frame, Json, Record, Waveform
 from models.vibration import severity, state
 from models.vibration.analysis import Turning, analyse, usable
-from models.vibration.bearing import Orders
 from models.vibration.config import VibrationOptions
-from models.vibration.diagnose import diagnose, grid
-from models.vibration.findings import Block, bearing_finding, spectra, velocity_finding
+from models.vibration.diagnosis.verdict import stage
+from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
 from models.vibration.mounting import Mounting, mountings, zones
 from models.vibration.opinion import NOTHING
 from models.vibration.state import VERDICTS, Channel
@@ -24,8 +23,8 @@ class Vibration:
     waveform   float32[n], n >= 1024, in g, m/s2 or mm/s; shorter, late, repeated or not finite blocks are left out
     returns    a Finding when what the last `confirm` blocks agree on changes; velocity: WARNING in zone C, CRITICAL in
                zone D; bearing: WARNING, ERROR once the velocity is beyond zone B; its key names the damaged part
-    score      velocity: mm/s rms; bearing: mean ln of line height over noise floor
-    state      per tag: the last `average` prominence spectra (some 10 kB each) and the last `confirm` opinions
+    score      velocity: mm/s rms; bearing: see `diagnosis.comb`
+    state      per tag: averaged envelope spectra (some 80 kB) and the last `confirm` opinions
     Raises     ConfigError: no waveform tag, another unit, an unknown bearing or machine
     """
 
@@ -35,11 +34,12 @@ class Vibration:
         self._options = options
         self._zones = zones(options)
         self._mountings = {mounting.tag.index: mounting for mounting in mountings(options, context)}
-        self._channels = {mounting.tag.path: self._channel(mounting.orders) for mounting in self._mountings.values()}
+        self._channels = {mounting.tag.path: self._channel(mounting) for mounting in self._mountings.values()}
         self._latest: dict[str, Json] = {}
 
-    def _channel(self, orders: Orders | None) -> Channel:
-        return Channel(0 if orders is None else len(grid(orders)), self._options.confirm, self._options.average)
+    def _channel(self, mounting: Mounting) -> Channel:
+        points = 0 if mounting.orders is None else Turning(mounting.orders, 1.0).points
+        return Channel(points, self._options.confirm, self._options.memory)
 
     def latest(self) -> dict[str, Json]:
         """``{"machine/tag": {t_ns, envelope_spectrum, velocity_spectrum}}`` of each tag's last block; from any thread."""
@@ -78,15 +78,17 @@ class Vibration:
         return [velocity_finding(block, opinion, self._zones, hysteresis, velocity_spectrum)] if opinion.news() else []
 
     def _diagnosis(self, channel: Channel, t_ns: int, block: Block) -> list[Finding]:
-        prominence, turning, opinion = block.analysis.prominence, block.turning, channel.bearing
-        if prominence is None or turning is None:
+        densities, turning, opinion = block.analysis.bearing, block.turning, channel.bearing
+        if densities is None or turning is None:
             return []
-        diagnosis = diagnose(channel.averaged(prominence), turning.orders, self._options.level)
-        opinion.add(t_ns, VERDICTS.index(diagnosis.fault))
-        damaging = opinion.value > NOTHING and channel.velocity.value > severity.GOOD
-        if not opinion.news(damaging):
+        verdict = channel.knowledge.learn(densities, turning.orders, self._options.level)
+        opinion.add(t_ns, VERDICTS.index(verdict.fault))
+        shaking = opinion.value > NOTHING and channel.velocity.value > severity.GOOD
+        far = stage(verdict.depth, shaking=shaking) if opinion.value > NOTHING else ""
+        if not opinion.news(shaking):
             return []
-        return [bearing_finding(block, turning, opinion, diagnosis, self._options.level, damaging=damaging)]
+        blocks = channel.knowledge.blocks
+        return [bearing_finding(block, turning, Conclusion(opinion, verdict, far, blocks, self._options.level), shaking=shaking)]
 
     def dump(self) -> bytes:
         return state.dump(self._channels)

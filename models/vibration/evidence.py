@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.contract import Json
 from models.vibration.bearing import Orders
-from models.vibration.diagnose import FAULTS, LINES, family_order
+from models.vibration.diagnosis.lines import FAULTS, LINES, first_order
 from models.vibration.spectrum import Samples, Spectrum
 
 MOST_POINTS = 800
@@ -50,7 +50,7 @@ def rounded(values: Samples) -> list[float]:
 
 def expected_lines(orders: Orders, shaft_hz: float) -> list[tuple[str, float]]:
     """First line of each family, where it would be without slip."""
-    return [(LINES[fault], family_order(orders, fault) * shaft_hz) for fault in FAULTS]
+    return [(LINES[fault], first_order(orders, fault) * shaft_hz) for fault in FAULTS]
 
 
 def _largest(amplitude: Samples, together: int) -> Samples:

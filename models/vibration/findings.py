@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.contract import Bearing, Finding, Json, Severity, State, Tag
 from models.vibration.analysis import SHOWN_HZ, Analysis, Turning
-from models.vibration.diagnose import UNSURE, Diagnosis
+from models.vibration.diagnosis.verdict import OPEN, Verdict
 from models.vibration.evidence import expected_lines, lines_json, spectrum_json
 from models.vibration.opinion import NOTHING, Opinion
 from models.vibration.severity import ZONE_D, Zones
@@ -26,6 +26,17 @@ class Block:
     bearing: Bearing | None
     turning: Turning | None
     analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What is told of a bearing after so many blocks, and the level from which a part is claimed."""
+
+    opinion: Opinion
+    verdict: Verdict
+    stage: str
+    blocks: int
+    level: float
 
 
 def spectra(block: Block) -> dict[str, Json]:
@@ -67,31 +78,35 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
     )
 
 
-def bearing_finding(block: Block, turning: Turning, opinion: Opinion, diagnosis: Diagnosis, level: float, *, damaging: bool) -> Finding:
-    """`damaging`: the velocity is beyond zone B as well."""
-    tag, fault = block.tag, VERDICTS[opinion.value]
+def bearing_finding(block: Block, turning: Turning, found: Conclusion, *, shaking: bool) -> Finding:
+    """`shaking`: the velocity is beyond zone B as well."""
+    tag, fault = block.tag, VERDICTS[found.opinion.value]
     return Finding(
         machine=tag.machine,
         condition=f"{tag.name}_bearing",
         state=State.ACTIVE if fault else State.OVER,
         t_ns=block.end_ns,
-        since_ns=opinion.since_ns,
-        severity=Severity.ERROR if damaging else Severity.WARNING,
+        since_ns=found.opinion.since_ns,
+        severity=Severity.ERROR if shaking else Severity.WARNING,
         title=f"{tag.machine}: {_title(fault)} ({tag.name})",
-        score=diagnosis.score,
+        score=found.verdict.score,
         tags=(tag.name,),
-        explanation={"fault": fault or None, "level": level, **_explanation(block, turning, diagnosis)},
-        evidence=_evidence(block, turning, diagnosis) if fault else {},
+        explanation={"fault": fault or None, "stage": found.stage or None, **explanation(block, turning, found)},
+        evidence=_evidence(block, turning, found.verdict) if fault else {},
         key=fault,
     )
 
 
-def _explanation(block: Block, turning: Turning, diagnosis: Diagnosis) -> dict[str, Json]:
-    orders = turning.orders
+def explanation(block: Block, turning: Turning, found: Conclusion) -> dict[str, Json]:
+    orders, verdict = turning.orders, found.verdict
     return {
         "bearing": block.bearing.designation if block.bearing else None,
-        "score": round(diagnosis.score, 3),
-        "scores": {fault: round(score, 3) for fault, score in diagnosis.scores.items()},
+        "score": round(verdict.score, 3),
+        "level": found.level,
+        "depth": round(verdict.depth, 3),
+        "specific": round(verdict.specific, 3),
+        "scores": {fault: round(one.score, 3) for fault, one in verdict.whitened.items()},
+        "conventional_scores": {fault: round(one.score, 3) for fault, one in verdict.conventional.items()},
         "lines": [
             {
                 "name": line.name,
@@ -99,21 +114,21 @@ def _explanation(block: Block, turning: Turning, diagnosis: Diagnosis) -> dict[s
                 "order": round(line.order, 3),
                 "prominence": round(line.prominence, 1),
             }
-            for line in diagnosis.lines
+            for line in verdict.lines
         ],
         "orders": {name: round(getattr(orders, name.lower()), 4) for name in ("BPFO", "BPFI", "BSF", "FTF")},
         "speed_rpm": block.rpm,
-        "blocks": diagnosis.blocks,
+        "blocks": found.blocks,
     }
 
 
-def _evidence(block: Block, turning: Turning, diagnosis: Diagnosis) -> dict[str, Json]:
+def _evidence(block: Block, turning: Turning, verdict: Verdict) -> dict[str, Json]:
     found = spectra(block)
-    lines = lines_json((line.name, line.order * turning.shaft_hz) for line in diagnosis.lines)
+    lines = lines_json((line.name, line.order * turning.shaft_hz) for line in verdict.lines)
     return found | {"envelope_spectrum": found["envelope_spectrum"] | {"lines": lines}}
 
 
 def _title(fault: str) -> str:
     if not fault:
         return "bearing shows no damage"
-    return "bearing fault, type not sure" if fault == UNSURE else f"bearing, {_NAMES[fault]}"
+    return "bearing fault, type open" if fault == OPEN else f"bearing, {_NAMES[fault]}"

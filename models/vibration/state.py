@@ -13,42 +13,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.contract import StateError
-from models.vibration.diagnose import FAULTS, UNSURE
+from models.vibration.diagnosis.knowledge import Knowledge
+from models.vibration.diagnosis.lines import FAULTS
+from models.vibration.diagnosis.memory import Memory
+from models.vibration.diagnosis.verdict import OPEN
 from models.vibration.opinion import NOTHING, UNKNOWN, Opinion, agreed_fault, agreed_level
 from models.vibration.severity import ZONE_D
 
-VERDICTS = ("", *FAULTS, UNSURE)
+VERDICTS = ("", *FAULTS, OPEN)
 """What an opinion on the bearing means, by its number."""
 
-_VERSION = 1
+_VERSION = 2
 _NUMBERS = 5  # last block; value and since of both opinions
+_KNOWN = ("blocks", "share", "cell", "averages", "revolutions")
 
 
 @dataclass(slots=True)
 class Channel:
     """One tag.
 
-    points      of the order grid; 0 without a bearing
-    prominence  float32[<= average, points], oldest first
+    points   of the grid of orders; 0 without a bearing
+    memory   blocks that the diagnosis looks back
     """
 
     points: int
     confirm: int
-    average: int
+    memory: int
     last_t_ns: int = 0
-    prominence: NDArray[np.float32] = field(init=False)
+    knowledge: Knowledge = field(init=False)
     velocity: Opinion = field(init=False)
     bearing: Opinion = field(init=False)
 
     def __post_init__(self) -> None:
-        self.prominence = np.zeros((0, self.points), dtype=np.float32)
+        self.knowledge = Knowledge(self.points, self.memory)
         self.velocity = Opinion(agreed_level, self.confirm)
-        self.bearing = Opinion(partial(agreed_fault, unsure=VERDICTS.index(UNSURE)), self.confirm)
-
-    def averaged(self, prominence: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The last blocks with this one."""
-        self.prominence = np.concatenate([self.prominence, prominence[None]])[-self.average :]
-        return self.prominence
+        self.bearing = Opinion(partial(agreed_fault, unsure=VERDICTS.index(OPEN)), self.confirm)
 
 
 def dump(channels: Mapping[str, Channel]) -> bytes:
@@ -60,7 +59,9 @@ def dump(channels: Mapping[str, Channel]) -> bytes:
         columns[f"numbers_{i}"] = np.array(numbers, dtype=np.int64)
         columns[f"velocity_{i}"] = np.array(velocity.recent, dtype=np.int64).reshape(-1, 2)
         columns[f"bearing_{i}"] = np.array(bearing.recent, dtype=np.int64).reshape(-1, 2)
-        columns[f"prominence_{i}"] = channel.prominence
+        memories = channel.knowledge.memories
+        columns[f"power_{i}"] = np.stack([memory.power for memory in memories])
+        columns[f"known_{i}"] = np.array([[getattr(memory, name) for name in _KNOWN] for memory in memories])
     out = io.BytesIO()
     np.savez(out, version=_VERSION, paths=np.array(list(channels), dtype=np.str_), **columns)  # type: ignore[arg-type]
     return out.getvalue()
@@ -73,7 +74,7 @@ def load(state: bytes, channels: Mapping[str, Channel]) -> dict[str, Channel]:
             if int(saved["version"]) != _VERSION:
                 raise StateError(f"state is of version {int(saved['version'])}")
             row = {str(path): i for i, path in enumerate(saved["paths"])}
-            columns = ("numbers", "velocity", "bearing", "prominence")
+            columns = ("numbers", "velocity", "bearing", "power", "known")
             return {
                 path: _continued(channel, [saved[f"{name}_{row[path]}"] for name in columns]) if path in row else channel
                 for path, channel in channels.items()
@@ -83,19 +84,31 @@ def load(state: bytes, channels: Mapping[str, Channel]) -> dict[str, Channel]:
 
 
 def _continued(channel: Channel, columns: Sequence[NDArray[Any]]) -> Channel:
-    numbers, velocity, bearing, prominence = columns
-    if numbers.shape != (_NUMBERS,) or velocity.ndim != 2 or bearing.ndim != 2 or prominence.ndim != 2:
+    numbers, velocity, bearing, power, known = columns
+    if numbers.shape != (_NUMBERS,) or velocity.ndim != 2 or bearing.ndim != 2:
         raise ValueError("columns of the wrong shape")
-    new = Channel(channel.points, channel.confirm, channel.average)
+    new = Channel(channel.points, channel.confirm, channel.memory)
     new.last_t_ns, new.velocity.value, new.velocity.since_ns, new.bearing.value, new.bearing.since_ns = map(int, numbers)
     new.velocity.recent, new.bearing.recent = _pairs(velocity, channel.confirm), _pairs(bearing, channel.confirm)
     for opinion, highest in ((new.velocity, ZONE_D), (new.bearing, len(VERDICTS) - 1)):
         if not UNKNOWN <= opinion.value <= highest or not all(NOTHING <= value <= highest for _, value in opinion.recent):
             raise ValueError("an opinion that does not exist")
-    # Another bearing has another grid: its average begins anew, what was told stays.
-    if prominence.shape[1] == channel.points and np.isfinite(prominence).all():
-        new.prominence = prominence[-channel.average :].astype(np.float32)
+    memories = new.knowledge.memories
+    if known.shape != (len(memories), len(_KNOWN)) or power.ndim != 2 or len(power) != len(memories):
+        raise ValueError("memories of the wrong shape")
+    if not np.isfinite(known).all() or not np.isfinite(power).all() or (known < 0).any() or (power < 0).any():
+        raise ValueError("memories that do not exist")
+    # Another bearing has another grid: its memory begins anew, what was told stays.
+    if power.shape[1] == channel.points:
+        for memory, density, numbers in zip(memories, power, known, strict=True):
+            _remember(memory, density, numbers)
     return new
+
+
+def _remember(memory: Memory, density: NDArray[Any], numbers: NDArray[Any]) -> None:
+    memory.power = density.astype(np.float32)
+    for name, value in zip(_KNOWN, numbers.tolist(), strict=True):
+        setattr(memory, name, int(value) if name == "blocks" else value)
 
 
 def _pairs(recent: NDArray[Any], blocks: int) -> list[tuple[int, int]]:

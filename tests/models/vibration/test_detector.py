@@ -61,7 +61,7 @@ def test_outer_race_damage_is_told_after_three_blocks_with_its_lines() -> None:
 
 
 def test_one_damaged_block_is_not_told_and_repair_is() -> None:
-    vibration = detector(average=1)
+    vibration = detector(memory=1)
     assert of(run(vibration, healthy(3)), "bearing") == [(State.OVER, Severity.WARNING, "")]
     assert of(run(vibration, damaged(1), first=3), "bearing") == []
     assert of(run(vibration, healthy(2), first=4), "bearing") == []
@@ -70,7 +70,7 @@ def test_one_damaged_block_is_not_told_and_repair_is() -> None:
 
 
 def test_another_diagnosis_changes_the_key() -> None:
-    vibration = detector(average=1)
+    vibration = detector(memory=1)
     run(vibration, damaged(3))
     found = of(run(vibration, damaged(4, BPFI, modulation=0.7), first=3), "bearing")
     assert found == [(State.ACTIVE, Severity.WARNING, "inner_race")]
@@ -195,11 +195,11 @@ def test_state_of_another_bearing_keeps_the_opinion_and_begins_a_new_average() -
 
 
 def test_state_of_more_confirmations_is_cut() -> None:
-    before, after = detector(confirm=5, average=8), detector(confirm=2, average=2)
+    before, after = detector(confirm=5, memory=8), detector(confirm=2, memory=2)
     run(before, damaged(6))
     after.load(before.dump())
     found = [f for f in run(after, damaged(1), first=6) if f.condition == "vibration_x_bearing"]
-    assert found[0].explanation["blocks"] == 2
+    assert found[0].explanation["blocks"] == 7
 
 
 @pytest.mark.parametrize("damage", [lambda s: b"", lambda s: s[:-40], lambda s: s[:200], lambda s: b"PK" + s, lambda s: b"{}"])
