@@ -82,6 +82,8 @@ class Vibration:
         if densities is None or turning is None:
             return []
         verdict = channel.knowledge.learn(densities, turning.orders, self._options.level)
+        if verdict is None:
+            return []
         opinion.add(t_ns, VERDICTS.index(verdict.fault))
         shaking = opinion.value > NOTHING and channel.velocity.value > severity.GOOD
         far = stage(verdict.depth, shaking=shaking) if opinion.value > NOTHING else ""

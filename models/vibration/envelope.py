@@ -66,27 +66,30 @@ def whitened(bins: Bins, band: slice) -> Bins:
 
 
 def squared_envelope(band: Bins) -> Samples:
-    """float32[m], mean 1: squared magnitude of the analytic signal of these bins, shifted to 0 Hz.
+    """float32[..., m], mean 1: squared magnitude of the analytic signal of these bins, shifted to 0 Hz.
 
     m is about the number of bins: m samples stand for the whole block. All zero if the band is.
     """
-    signal = fft.ifft(band, fft.next_fast_len(len(band)))
+    signal = fft.ifft(band, fft.next_fast_len(band.shape[-1]))
     power = np.square(signal.real) + np.square(signal.imag)
-    found: Samples = (power / max(float(power.mean(dtype=np.float64)), _TINY)).astype(np.float32)
+    mean = np.maximum(power.mean(axis=-1, keepdims=True, dtype=np.float64), _TINY)
+    found: Samples = (power / mean).astype(np.float32)
     return found
 
 
 def envelope_spectrum(envelope: Samples, seconds: float, pieces: int, highest: float) -> Spectrum:
     """Spectrum of the envelope up to `highest` Hz, as depth of modulation: 1 + m cos(wt) shows m.
 
+    envelope  float32[m], or float32[bands, m], whose powers are averaged
     seconds   that the envelope stands for
     pieces    the powers of 2 * pieces - 1 pieces that overlap by half are averaged (Welch 1967, IEEE AU-15(2))
     """
-    length = fft.prev_fast_len(len(envelope) // pieces, real=True)
-    hz_step = len(envelope) / seconds / length
-    starts = np.linspace(0, len(envelope) - length, 2 * pieces - 1).astype(int)
-    parts = np.stack([envelope[start : start + length] for start in starts]) - np.float32(1)
-    bins = fft.rfft(parts * _hann(length), axis=1)[:, : int(highest / hz_step) + 2]
+    samples = envelope.shape[-1]
+    length = fft.prev_fast_len(samples // pieces, real=True)
+    hz_step = samples / seconds / length
+    starts = np.linspace(0, samples - length, 2 * pieces - 1).astype(int)
+    parts = np.stack([envelope[..., start : start + length] for start in starts]) - np.float32(1)
+    bins = fft.rfft((parts * _hann(length)).reshape(-1, length))[:, : int(highest / hz_step) + 2]
     power = np.mean(np.square(bins.real) + np.square(bins.imag), axis=0)
     return Spectrum(hz_step, np.sqrt(power) * np.float32(4 / length))
 

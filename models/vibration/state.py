@@ -61,6 +61,7 @@ def dump(channels: Mapping[str, Channel]) -> bytes:
         columns[f"bearing_{i}"] = np.array(bearing.recent, dtype=np.int64).reshape(-1, 2)
         memories = channel.knowledge.memories
         columns[f"power_{i}"] = np.stack([memory.power for memory in memories])
+        columns[f"since_{i}"] = np.array([channel.knowledge.since, channel.knowledge.claimed])
         columns[f"known_{i}"] = np.array([[getattr(memory, name) for name in _KNOWN] for memory in memories])
     out = io.BytesIO()
     np.savez(out, version=_VERSION, paths=np.array(list(channels), dtype=np.str_), **columns)  # type: ignore[arg-type]
@@ -74,7 +75,7 @@ def load(state: bytes, channels: Mapping[str, Channel]) -> dict[str, Channel]:
             if int(saved["version"]) != _VERSION:
                 raise StateError(f"state is of version {int(saved['version'])}")
             row = {str(path): i for i, path in enumerate(saved["paths"])}
-            columns = ("numbers", "velocity", "bearing", "power", "known")
+            columns = ("numbers", "velocity", "bearing", "power", "known", "since")
             return {
                 path: _continued(channel, [saved[f"{name}_{row[path]}"] for name in columns]) if path in row else channel
                 for path, channel in channels.items()
@@ -84,7 +85,7 @@ def load(state: bytes, channels: Mapping[str, Channel]) -> dict[str, Channel]:
 
 
 def _continued(channel: Channel, columns: Sequence[NDArray[Any]]) -> Channel:
-    numbers, velocity, bearing, power, known = columns
+    numbers, velocity, bearing, power, known, since = columns
     if numbers.shape != (_NUMBERS,) or velocity.ndim != 2 or bearing.ndim != 2:
         raise ValueError("columns of the wrong shape")
     new = Channel(channel.points, channel.confirm, channel.memory)
@@ -98,8 +99,11 @@ def _continued(channel: Channel, columns: Sequence[NDArray[Any]]) -> Channel:
         raise ValueError("memories of the wrong shape")
     if not np.isfinite(known).all() or not np.isfinite(power).all() or (known < 0).any() or (power < 0).any():
         raise ValueError("memories that do not exist")
+    if since.shape != (2,) or not np.isfinite(since).all():
+        raise ValueError("a time of the last look that does not exist")
     # Another bearing has another grid: its memory begins anew, what was told stays.
     if power.shape[1] == channel.points:
+        new.knowledge.since, new.knowledge.claimed = float(since[0]), bool(since[1])
         for memory, density, numbers in zip(memories, power, known, strict=True):
             _remember(memory, density, numbers)
     return new

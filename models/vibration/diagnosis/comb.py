@@ -12,25 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.vibration.bearing import Orders
 from models.vibration.diagnosis.density import STEP, Density
-from models.vibration.diagnosis.lines import SLIP, Family, family, first_order
+from models.vibration.diagnosis.plan import Floats, Plan, Windows, true_speed, window, wrong_speeds
 
 _MOST = 12.0
-_SMEARED = 0.008
-"""Share of its own order over which a line may be smeared: slip wanders, and a ball turns about changing axes."""
-_GUARD = 0.03  # orders: a line this near to a multiple of the shaft speed tells nothing
 _LOWEST = 0.12  # orders: slow changes of the block, not modulation
 _SKIRT = 0.12
-_SLIPS = np.linspace(-SLIP, SLIP, 81)
-_COARSE = _SLIPS[::2]
-_WRONG = np.exp(np.r_[np.arange(-12, -1), np.arange(2, 13)] * 0.03 + 0.01)
-"""Speeds that are certainly wrong, 5 to 38 % off: lines that suit them as well belong to something else."""
+_CELLS = 2048
+"""Of one order: the cell is rounded to these, so that blocks of nearly one speed share their plan."""
 _TINY = 1e-30
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,76 +43,58 @@ class Spectrum:
     """An averaged density prepared for the search: divided by its noise floor, without what the shaft's own multiples do."""
 
     def __init__(self, density: Density) -> None:
-        self.cell, self.averages, self.revolutions = density.cell, density.averages, density.revolutions
+        self.cell = max(1, round(density.cell * _CELLS)) / _CELLS
+        self.averages, self.revolutions = density.averages, density.revolutions
         power = density.power.astype(np.float64)
         self.floor = _floor(power) / _median_of_mean(density.averages)
-        self.excess = np.concatenate(([0.0], np.cumsum(power - self.floor))) * STEP
-        height = _without_skirts(_masked(power / self.floor, self.cell))
-        self._sum = np.concatenate(([0.0], np.cumsum(height)))
-        self.height = height
+        self.height = _without_skirts(_masked(power / self.floor, self.cell))
+        self._excess = np.concatenate(([0.0], np.cumsum(power - self.floor))) * STEP
+        self._sum = np.concatenate(([0.0], np.cumsum(self.height)))
 
     def strength(self, orders: Orders, fault: str) -> Strength:
-        first = first_order(orders, fault) * (1 + _SLIPS)
-        scores = self._scores(family(fault), first, orders.ftf)
+        plan = true_speed(orders, fault, self.cell, len(self.height))
+        scores = self._scores(plan)
         most = float(scores.max())
         # Strong lines reach the most a line counts for at several slips: the middle one is right.
-        best = float(np.median(first[scores >= most - _TINY]))
-        return Strength(most, self._depth(family(fault), best), best)
+        tied = np.flatnonzero(scores >= most - _TINY)
+        best = int(tied[len(tied) // 2])
+        return Strength(most, self._depth(plan, best), float(plan.first[best]))
 
     def share_of_wrong_speeds_below(self, orders: Orders, fault: str, score: float) -> float:
         """0 to 1: so many of the certainly wrong speeds suit these lines worse than the true one."""
-        true = first_order(orders, fault)
-        # Sidebands one revolution of the shaft or the cage apart are the part's own, and their multiples are a comb as well.
-        apart = orders.ftf if fault == "ball" else 1.0
-        own = np.array([true - apart, true + apart])
-        wrong = _WRONG[(np.abs(true * _WRONG / own[:, None] - 1) > 2 * SLIP).all(axis=0)]
-        first = true * np.outer(wrong, 1 + _COARSE)
-        ftf = np.repeat(orders.ftf * wrong, first.shape[1])
-        best = self._scores(family(fault), first.ravel(), ftf).reshape(first.shape).max(axis=1)
+        plan, speeds = wrong_speeds(orders, fault, self.cell, len(self.height))
+        best = self._scores(plan).reshape(speeds, -1).max(axis=1)
         return float(np.mean(best <= score))
 
     def prominence(self, order: float) -> float:
         """Height at an order, as amplitude over the noise floor's."""
-        low, high = self._window(np.array([order]), 2 * self.cell)
+        low, high = window(np.array([order]), 2 * self.cell, len(self.height))
         return float(np.sqrt(max(self.height[low[0] : high[0]].max(), 0.0)))
 
-    def _scores(self, lines: Family, first: Floats, ftf: Floats | float) -> Floats:
-        """float64[len(first)]."""
-        at = lines.orders(first, ftf)
-        weight = np.where((np.abs(at - np.rint(at)) < max(_GUARD, 1.5 * self.cell)) | (at <= 0), 0.0, lines.weight)
-        found: Floats = np.sum(self._unlikely(at, 2 * self.cell) * weight, axis=1)
-        if _SMEARED * at.max() > 2 * self.cell:
-            smeared = self._unlikely(at, np.maximum(2 * self.cell, _SMEARED * at))
-            found = np.maximum(found, np.sum(smeared * weight, axis=1))
-        found /= np.maximum(np.sum(weight, axis=1), lines.weight.sum() / 2)
+    def _scores(self, plan: Plan) -> Floats:
+        """float64[positions]."""
+        found: Floats = np.max([np.sum(self._unlikely(windows) * plan.weight, axis=1) for windows in plan.windows], axis=0)
         return found
 
-    def _unlikely(self, at: Floats, width: Floats | float) -> Floats:
-        low, high = self._window(at, width)
-        count = high - low
-        mean = np.maximum((self._sum[high] - self._sum[low]) / count, 1.0)
-        independent = np.maximum(count * (STEP / self.cell), 1.0) * self.averages
-        found: Floats = np.minimum(independent * (mean - 1 - np.log(mean)), _MOST)
+    def _unlikely(self, windows: Windows) -> Floats:
+        mean = np.maximum((self._sum[windows.high] - self._sum[windows.low]) / (windows.high - windows.low), 1.0)
+        found: Floats = np.minimum(windows.independent * self.averages * (mean - 1 - np.log(mean)), _MOST)
         return found
 
-    def _window(self, at: Floats, width: Floats | float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        half = np.maximum(width * (0.5 / STEP), 1.0)
-        centre, last = at / STEP, len(self.height)
-        low = np.minimum(np.maximum(np.rint(centre - half), 0), last - 1).astype(np.intp)
-        return low, np.minimum(np.maximum(np.rint(centre + half) + 1, low + 1), last).astype(np.intp)
-
-    def _depth(self, lines: Family, first: float) -> float:
-        at = first * lines.harmonic[: lines.harmonics]
-        low, high = self._window(at, np.maximum(2 * self.cell, _SMEARED * at))
-        return float(np.sqrt(np.sum(np.maximum(self.excess[high] - self.excess[low], 0.0))))
+    def _depth(self, plan: Plan, best: int) -> float:
+        windows, lines = plan.windows[-1], slice(plan.harmonics)
+        power = self._excess[windows.high[best, lines]] - self._excess[windows.low[best, lines]]
+        return float(np.sqrt(np.sum(np.maximum(power, 0.0))))
 
 
 def _floor(power: Floats) -> Floats:
     """Median of each order's width and its neighbours', joined by straight lines."""
     cell = round(1 / STEP)
     cells = max(1, len(power) // cell)
-    median = np.median(power[: cells * cell].reshape(cells, -1), axis=1)
-    wide = np.median(np.stack([np.r_[median[:1], median[:-1]], median, np.r_[median[1:], median[-1:]]]), axis=0)
+    half = cell // 2
+    median = np.partition(power[: cells * cell].reshape(cells, -1), half, axis=1)[:, half]
+    before, after = np.r_[median[:1], median[:-1]], np.r_[median[1:], median[-1:]]
+    wide = np.maximum(np.minimum(before, after), np.minimum(np.maximum(before, after), median))
     found: Floats = np.maximum(np.interp(np.arange(len(power)), (np.arange(cells) + 0.5) * cell, wide), _TINY)
     return found
 

@@ -73,9 +73,9 @@ def density(bands: Sequence[Bins], seconds: float, shaft_hz: float, points: int)
     """Mean over bands of one width, on `points` of the grid of orders."""
     pieces = max(1, ceil(seconds * shaft_hz / REVOLUTIONS))
     highest_hz = points * STEP * shaft_hz
-    spectra = [envelope_spectrum(squared_envelope(band), seconds, pieces, highest_hz) for band in bands]
-    power = np.mean([np.square(found.amplitude) for found in spectra], axis=0)
-    order_step = spectra[0].hz_step / shaft_hz
+    spectrum = envelope_spectrum(squared_envelope(np.stack(bands)), seconds, pieces, highest_hz)
+    power = np.square(spectrum.amplitude)
+    order_step = spectrum.hz_step / shaft_hz
     cell = _HANN_CELL * order_step
     found = np.interp(np.arange(points) * (STEP / order_step), np.arange(len(power)), power, right=0.0)
     # Half of the bands between others are new; pieces that overlap by half under a Hann window are nearly independent.

@@ -8,10 +8,11 @@ from models.vibration.bearing import Orders
 from models.vibration.diagnosis.comb import Spectrum
 from models.vibration.diagnosis.density import Density
 from models.vibration.diagnosis.memory import Memory
-from models.vibration.diagnosis.verdict import Verdict, verdict
+from models.vibration.diagnosis.verdict import Verdict, conclude
 
 RECENT = 4
 _FADED = 0.5
+_ENOUGH = 128.0
 
 
 @dataclass(slots=True)
@@ -22,10 +23,14 @@ class Knowledge:
     points   of the grid of orders; 0 without a bearing
     length   of the long memory, blocks
     last     up to RECENT blocks, `before` the RECENT blocks before these
+    since    revolutions that were learnt and not yet looked at
+    claimed  a fault when it was last looked
     """
 
     points: int
     length: int
+    since: float = 0.0
+    claimed: bool = False
     long: tuple[Memory, Memory] = field(init=False)
     last: tuple[Memory, Memory] = field(init=False)
     before: tuple[Memory, Memory] = field(init=False)
@@ -44,8 +49,8 @@ class Knowledge:
     def memories(self) -> tuple[Memory, ...]:
         return *self.long, *self.last, *self.before
 
-    def learn(self, found: tuple[Density, Density], orders: Orders, level: float) -> Verdict:
-        """Of the long memory where it claims a fault, else of the last blocks."""
+    def learn(self, found: tuple[Density, Density], orders: Orders, level: float) -> Verdict | None:
+        """None: too little is new to look again; only while nothing is claimed."""
         if self.last[0].blocks == RECENT:
             self.before, self.last = self.last, self.before
             for memory in self.last:
@@ -53,8 +58,17 @@ class Knowledge:
         for memories in (self.long, self.last):
             for memory, density in zip(memories, found, strict=True):
                 memory.add(density)
-        white, usual = (Spectrum(memory.density) for memory in self.long)
-        known = verdict(white, usual, orders, level)
+        self.since += found[0].revolutions
+        if self.since < _ENOUGH and not self.claimed and self.length > RECENT and self.blocks > 2 * RECENT:
+            return None
+        verdict = self._look(orders, level)
+        self.since, self.claimed = 0.0, bool(verdict.fault)
+        return verdict
+
+    def _look(self, orders: Orders, level: float) -> Verdict:
+        """At the long memory, and where it claims nothing at the last blocks."""
+        white, usual = self.long
+        known = conclude(Spectrum(white.density), Spectrum(usual.density), orders, level)
         if self.length <= RECENT:
             return known
         if known.fault and self.last[0].blocks == RECENT and self._faded(known, orders):
@@ -64,8 +78,8 @@ class Knowledge:
                 memory.clear()
         elif known.fault or self.blocks <= 2 * RECENT:
             return known
-        white, usual = (Spectrum(now.with_(before)) for now, before in zip(self.last, self.before, strict=True))
-        return verdict(white, usual, orders, level)
+        newer, newer_usual = (Spectrum(now.with_(before)) for now, before in zip(self.last, self.before, strict=True))
+        return conclude(newer, newer_usual, orders, level)
 
     def _faded(self, known: Verdict, orders: Orders) -> bool:
         """The lines are much weaker in the last blocks: repaired, or something else now."""

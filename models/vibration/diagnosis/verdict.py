@@ -50,7 +50,7 @@ class Verdict:
     family      the part whose lines are strongest: the named one if there is one
     specific    share of wrong speeds that suit its lines worse; 1.0 where it was not asked for
     whitened, conventional   what both envelopes say of each part
-    lines       of the family, where it was found
+    lines       of the family, where it was found; none if nothing is claimed
     """
 
     fault: str
@@ -69,7 +69,7 @@ class Verdict:
         return self.whitened[self.family].depth
 
 
-def verdict(white: Spectrum, usual: Spectrum, orders: Orders, level: float = LEVEL) -> Verdict:
+def conclude(white: Spectrum, usual: Spectrum, orders: Orders, level: float = LEVEL) -> Verdict:
     """`level`: score from which a part is claimed."""
     level *= max(1.0, sqrt(_SURE_REVOLUTIONS / white.revolutions))
     whitened = {fault: white.strength(orders, fault) for fault in FAULTS}
@@ -83,8 +83,7 @@ def verdict(white: Spectrum, usual: Spectrum, orders: Orders, level: float = LEV
         return Verdict(part if agreed else OPEN, part, specific, whitened, conventional, lines)
     seen, specific = next(_passing(usual, orders, conventional, _CONVENTIONAL * level, _SHALLOWER * DEPTH), ("", 1.0))
     part = seen or max(FAULTS[:3], key=lambda fault: whitened[fault].score)
-    source, strengths = (usual, conventional) if seen else (white, whitened)
-    lines = lines_of(source, orders, part, strengths[part].first)
+    lines = lines_of(usual, orders, part, conventional[part].first) if seen else ()
     return Verdict(OPEN if seen else "", part, specific, whitened, conventional, lines)
 
 
