@@ -67,8 +67,7 @@ class Knowledge:
 
     def _look(self, orders: Orders, level: float) -> Verdict:
         """At the long memory, and where it claims nothing at the last blocks."""
-        white, usual = self.long
-        known = conclude(Spectrum(white.density), Spectrum(usual.density), orders, level)
+        known = conclude(Spectrum(self.long[0].density), Spectrum(self.long[1].density), orders, level)
         if self.length <= RECENT:
             return known
         if known.fault and self.last[0].blocks == RECENT and self._faded(known, orders):
@@ -78,8 +77,8 @@ class Knowledge:
                 memory.clear()
         elif known.fault or self.blocks <= 2 * RECENT:
             return known
-        newer, newer_usual = (Spectrum(now.with_(before)) for now, before in zip(self.last, self.before, strict=True))
-        return conclude(newer, newer_usual, orders, level)
+        white, usual = (Spectrum(now.with_(before)) for now, before in zip(self.last, self.before, strict=True))
+        return conclude(white, usual, orders, level)
 
     def _faded(self, known: Verdict, orders: Orders) -> bool:
         """The lines are much weaker in the last blocks: repaired, or something else now."""

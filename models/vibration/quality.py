@@ -1,0 +1,77 @@
+"""Is a block what it says it is? What cannot be believed gets no diagnosis. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.vibration.mounting import STANDARD_GRAVITY
+from models.vibration.spectrum import Samples
+
+SLOWEST_HZ = 500.0
+_CLIPPED = 0.001
+_RUN = 3
+_SPIKE = 3
+_MOST_G = 500.0
+_MOST_MM_S = 1000.0
+_OFFSET = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`name` for programs, `said` for people."""
+
+    name: str
+    said: str
+
+
+def trouble(samples: Samples, rate_hz: float, factor: float | None) -> Trouble | None:
+    """The first reason not to believe the block; None if there is none.
+
+    samples   float32[n], finite
+    factor    see `mounting.UNITS`
+    """
+    if rate_hz < SLOWEST_HZ:
+        return Trouble(
+            "too_slow", f"{rate_hz:g} samples a second are no waveform of a machine's vibration; it needs {SLOWEST_HZ:g} at least"
+        )
+    low, high = float(samples.min()), float(samples.max())
+    if not any((low, high)):
+        return Trouble("zeros", "every sample is 0")
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        return Trouble("dead", f"every sample is {low:g}: the sensor does not move")
+    mean = float(samples.mean(dtype=np.float64))
+    rms = float(np.sqrt(np.mean(np.square(samples - np.float32(mean), dtype=np.float64))))
+    if clipped(samples):
+        return Trouble("clipped", f"it stands at {low:g} or {high:g} again and again: the range is too small")
+    most = _MOST_MM_S if factor is None else _MOST_G * STANDARD_GRAVITY / factor
+    if rms > most:
+        return Trouble("unit", f"{rms:.3g} rms is more than any machine stands; is the unit right?")
+    # One g of a sensor that feels gravity is no fault.
+    gravity = 0.0 if factor is None else 1.5 * STANDARD_GRAVITY / factor
+    if abs(mean) > max(gravity, _OFFSET * rms):
+        return Trouble("offset", f"its mean is {mean:.3g}, its rms only {rms:.3g}: an offset of the sensor or its cable")
+    return None
+
+
+def clipped(samples: Samples) -> bool:
+    """One sample in a thousand, and three in a row, stand at the largest or the smallest value, and far fewer just inside of it: the
+    crest of a slow wave in whole steps of a converter has nearly as many there.
+
+    >>> wave = np.sin(np.arange(10_000) / 70, dtype=np.float32)
+    >>> clipped(wave), clipped(np.round(wave * 50)), clipped(np.clip(wave, -0.8, 0.8)), clipped(np.clip(np.round(wave * 50), -40, 99))
+    (False, False, True, True)
+    """
+    return _stands_at_the_top(samples) or _stands_at_the_top(-samples)
+
+
+def _stands_at_the_top(samples: Samples) -> bool:
+    high = samples.max()
+    at = samples == high
+    count = int(np.count_nonzero(at))
+    if count < max(_RUN, _CLIPPED * len(samples)):
+        return False
+    rest = samples[~at]
+    just_inside = int(np.count_nonzero(rest == rest.max(initial=-np.inf)))
+    return count > _SPIKE * just_inside and bool((at[2:] & at[1:-1] & at[:-2]).any())
