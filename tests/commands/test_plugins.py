@@ -45,7 +45,7 @@ def test_a_plugin_s_command_runs_and_ours_goes_before_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(EntryPoint, "load", lambda entry: hello)
     assert run("hello") == (0, "hello\n")
     assert run("own") == (0, "own\n")
-    assert "hello  Say hello." in run("--help")[1]
+    assert "hello   Say hello." in run("--help")[1]
 
 
 def test_what_cannot_be_imported_or_is_no_command_is_one_line() -> None:

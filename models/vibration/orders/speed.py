@@ -68,6 +68,7 @@ def from_spectrum(velocity: Spectrum, near_rpm: float | None = None, width: floa
 def _heights(spectrum: Spectrum) -> Floats:
     """Amplitude over the median of its surroundings, at least 1; the largest of a bin and its neighbours."""
     amplitude = spectrum.amplitude.astype(np.float64)
+    amplitude[: int(_LOWEST_HZ / 2 / spectrum.hz_step) + 1] = 0.0  # what integration makes of slow noise
     cell = min(_CELL, len(amplitude))
     cells = len(amplitude) // cell
     median = np.median(amplitude[: cells * cell].reshape(cells, -1), axis=1)
