@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from gateway.contract import Batch, Bearing, DetectorContext, Finding, Frame, Json, Record, Waveform
 from models.vibration import severity, state
 from models.vibration.analysis import Turning, analyse, usable
 from models.vibration.config import VibrationOptions
-from models.vibration.diagnosis.verdict import stage
+from models.vibration.diagnosis.verdict import Verdict, stage
 from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
+from models.vibration.follow import signal_finding, trend_finding
 from models.vibration.mounting import Mounting, mountings, zones
 from models.vibration.opinion import NOTHING
+from models.vibration.orders.speed import disagrees
+from models.vibration.quality import TROUBLES, Trouble, trouble
 from models.vibration.state import VERDICTS, Channel
+from models.vibration.trend.level import Course
+from models.vibration.trend.machine import Trend
 
 _STANDSTILL_RPM = 30.0
 
 
 class Vibration:
-    """Two conditions per tag: ``<tag>_velocity`` (zone of ISO 20816-3) and ``<tag>_bearing`` (which part is damaged).
+    """Four conditions per tag: ``<tag>_velocity`` (zone of ISO 20816-3), ``<tag>_bearing`` (which part is damaged), ``<tag>_trend``
+    (a level that rises here and not everywhere) and ``<tag>_signal`` (blocks that cannot be believed, which are judged no further).
 
     waveform   float32[n], n >= 1024, in g, m/s2 or mm/s; shorter, late, repeated or not finite blocks are left out
     returns    a Finding when what the last `confirm` blocks agree on changes; velocity: WARNING in zone C, CRITICAL in
                zone D; bearing: WARNING, ERROR once the velocity is beyond zone B; its key names the damaged part
-    score      velocity: mm/s rms; bearing: see `diagnosis.comb`
-    state      per tag: averaged envelope spectra (some 80 kB) and the last `confirm` opinions
+    score      velocity: mm/s rms; bearing: see `diagnosis.comb`; trend: share above the usual level
+    state      per tag: averaged envelope spectra (some 100 kB), the last `confirm` opinions, the levels of each class of speed
     Raises     ConfigError: no waveform tag, another unit, an unknown bearing or machine
     """
 
@@ -35,6 +42,8 @@ class Vibration:
         self._zones = zones(options)
         self._mountings = {mounting.tag.index: mounting for mounting in mountings(options, context)}
         self._channels = {mounting.tag.path: self._channel(mounting) for mounting in self._mountings.values()}
+        self._points = _points(self._mountings.values())
+        self._trends = {machine: Trend(len(paths)) for machine, paths in self._points.items()}
         self._latest: dict[str, Json] = {}
 
     def _channel(self, mounting: Mounting) -> Channel:
@@ -58,10 +67,17 @@ class Vibration:
         shown = spectra(block)
         # One reference is swapped and nothing changed in place: the page reads it from another thread.
         self._latest = {**self._latest, mounting.tag.path: {"t_ns": item.t_ns, **shown}}
-        return [
-            *self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"]),
-            *self._diagnosis(channel, item.t_ns, block),
-        ]
+        bad = trouble(item.samples, item.rate_hz, mounting.factor)
+        verdict = self._learnt(channel, block) if bad is None else None
+        if bad is None and verdict is not None and verdict.fault:
+            bad = _contradicted(block)
+        found = self._signal(channel, item.t_ns, block, bad)
+        if bad is None or bad.name == "speed":
+            found += self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"])
+            found += self._trend(channel, item, block)
+        if bad is None and verdict is not None:
+            found += self._bearing(channel, item.t_ns, block, verdict)
+        return found
 
     def _block(self, mounting: Mounting, item: Waveform) -> Block:
         rpm = _speed(item, mounting.bearing)
@@ -77,13 +93,15 @@ class Vibration:
         opinion.add(t_ns, self._zones.level(block.analysis.rms, opinion.value, hysteresis))
         return [velocity_finding(block, opinion, self._zones, hysteresis, velocity_spectrum)] if opinion.news() else []
 
-    def _diagnosis(self, channel: Channel, t_ns: int, block: Block) -> list[Finding]:
-        densities, turning, opinion = block.analysis.bearing, block.turning, channel.bearing
+    def _learnt(self, channel: Channel, block: Block) -> Verdict | None:
+        densities, turning = block.analysis.bearing, block.turning
         if densities is None or turning is None:
-            return []
-        verdict = channel.knowledge.learn(densities, turning.orders, self._options.level)
-        if verdict is None:
-            return []
+            return None
+        return channel.knowledge.learn(densities, turning.orders, self._options.level)
+
+    def _bearing(self, channel: Channel, t_ns: int, block: Block, verdict: Verdict) -> list[Finding]:
+        opinion, turning = channel.bearing, block.turning
+        assert turning is not None  # noqa: S101  there is a verdict
         opinion.add(t_ns, VERDICTS.index(verdict.fault))
         shaking = opinion.value > NOTHING and channel.velocity.value > severity.GOOD
         far = stage(verdict.depth, shaking=shaking) if opinion.value > NOTHING else ""
@@ -92,11 +110,46 @@ class Vibration:
         blocks = channel.knowledge.blocks
         return [bearing_finding(block, turning, Conclusion(opinion, verdict, far, blocks, self._options.level), shaking=shaking)]
 
+    def _signal(self, channel: Channel, t_ns: int, block: Block, bad: Trouble | None) -> list[Finding]:
+        opinion = channel.signal
+        opinion.add(t_ns, TROUBLES.index(bad.name if bad is not None else ""))
+        return [signal_finding(block, opinion, bad)] if opinion.news() else []
+
+    def _trend(self, channel: Channel, item: Waveform, block: Block) -> list[Finding]:
+        """Told when it begins and ends, and each time it has lasted twice as long: the forecast has become better."""
+        if block.analysis.band is None:
+            return []
+        tag, seconds = block.tag, item.t_ns / 1e9
+        trend, point = self._trends[tag.machine], self._points[tag.machine].index(tag.path)
+        course, rise = trend.follow(point, seconds, block.rpm, (block.analysis.rms, float(item.samples.std())))
+        if course is Course.LEARNING:
+            return []
+        following = channel.trend
+        if not following.add(item.t_ns, rising=rise is not None):
+            return []
+        ahead = None if rise is None else trend.forecast(point, following.since_ns / 1e9, self._zones.limits[2])
+        return [trend_finding(block, following.since_ns, rise, self._zones, ahead)]
+
     def dump(self) -> bytes:
-        return state.dump(self._channels)
+        return state.dump(self._channels, self._trends)
 
     def load(self, state_: bytes) -> None:
-        self._channels = state.load(state_, self._channels)
+        self._channels, self._trends = state.load(state_, self._channels, self._points)
+
+
+def _points(known: Iterable[Mounting]) -> dict[str, list[str]]:
+    """Paths of each machine's tags."""
+    found: dict[str, list[str]] = {}
+    for mounting in known:
+        found.setdefault(mounting.tag.machine, []).append(mounting.tag.path)
+    return found
+
+
+def _contradicted(block: Block) -> Trouble | None:
+    """The bearing's lines would be looked for in the wrong places."""
+    if block.rpm is None or (shown := disagrees(block.analysis.velocity, block.rpm)) is None:
+        return None
+    return Trouble("speed", f"the spectrum shows {shown.rpm:.0f} rpm, the speed is said to be {block.rpm:g}")
 
 
 def _speed(item: Waveform, bearing: Bearing | None) -> float | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.vibration.mounting import STANDARD_GRAVITY
 from models.vibration.spectrum import Samples
+
+TROUBLES = ("", "zeros", "dead", "clipped", "unit", "offset", "too_slow", "speed")
+"""What an opinion on the blocks means, by its number."""
 
 SLOWEST_HZ = 500.0
 _CLIPPED = 0.001
@@ -42,7 +46,8 @@ def trouble(samples: Samples, rate_hz: float, factor: float | None) -> Trouble |
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return Trouble("dead", f"every sample is {low:g}: the sensor does not move")
     mean = float(samples.mean(dtype=np.float64))
-    rms = float(np.sqrt(np.mean(np.square(samples - np.float32(mean), dtype=np.float64))))
+    centred = samples - np.float32(mean)
+    rms = float(np.sqrt(np.dot(centred, centred) / len(centred)))
     if clipped(samples):
         return Trouble("clipped", f"it stands at {low:g} or {high:g} again and again: the range is too small")
     most = _MOST_MM_S if factor is None else _MOST_G * STANDARD_GRAVITY / factor
@@ -63,15 +68,13 @@ def clipped(samples: Samples) -> bool:
     >>> clipped(wave), clipped(np.round(wave * 50)), clipped(np.clip(wave, -0.8, 0.8)), clipped(np.clip(np.round(wave * 50), -40, 99))
     (False, False, True, True)
     """
-    return _stands_at_the_top(samples) or _stands_at_the_top(-samples)
+    return any(_stands_at(samples, end, inside) for end, inside in ((samples.max(), np.max), (samples.min(), np.min)))
 
 
-def _stands_at_the_top(samples: Samples) -> bool:
-    high = samples.max()
-    at = samples == high
+def _stands_at(samples: Samples, end: np.float32, inside: Callable[[Samples], np.float32]) -> bool:
+    at = samples == end
     count = int(np.count_nonzero(at))
-    if count < max(_RUN, _CLIPPED * len(samples)):
+    if count < max(_RUN, _CLIPPED * len(samples)) or not (at[2:] & at[1:-1] & at[:-2]).any():
         return False
     rest = samples[~at]
-    just_inside = int(np.count_nonzero(rest == rest.max(initial=-np.inf)))
-    return count > _SPIKE * just_inside and bool((at[2:] & at[1:-1] & at[:-2]).any())
+    return len(rest) == 0 or count > _SPIKE * int(np.count_nonzero(rest == inside(rest)))

@@ -1,0 +1,62 @@
+"""The levels of one machine: each quantity at each point, apart for each class of speed. O(1) in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.vibration.trend.forecast import Forecast, forecast
+from models.vibration.trend.level import Course, Level
+
+QUANTITIES = ("velocity", "acceleration")
+_CLASSES = 8
+_HISTORY = 256
+_WIDTH = log(1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """The quantity that rises most, by this share of its usual level."""
+
+    quantity: str
+    share: float
+
+
+@dataclass(slots=True)
+class Trend:
+    """`levels`: by class of speed, a Level for each of QUANTITIES; the class used last is the last one. `history`: float64[points, n, 2]
+    of seconds and velocity, the last _HISTORY of each point, NaN where there are fewer."""
+
+    points: int
+    levels: dict[int, tuple[Level, ...]] = field(default_factory=dict)
+    history: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.history = np.full((self.points, _HISTORY, 2), np.nan)
+
+    def follow(self, point: int, seconds: float, rpm: float | None, values: tuple[float, ...]) -> tuple[Course, Rise | None]:
+        """values   of QUANTITIES, as many as there are; one that is not above 0 is not followed"""
+        speed = 0 if rpm is None else round(log(rpm) / _WIDTH)
+        levels = self.levels.pop(speed, None) or tuple(Level(self.points) for _ in QUANTITIES)
+        self.levels[speed] = levels
+        if len(self.levels) > _CLASSES:
+            del self.levels[next(iter(self.levels))]
+        self.history[point, :-1] = self.history[point, 1:]
+        self.history[point, -1] = seconds, values[0]
+        courses = {
+            name: (level.follow(point, value), level) for name, level, value in zip(QUANTITIES, levels, values, strict=False) if value > 0
+        }
+        rising = [Rise(name, level.rise(point)) for name, (course, level) in courses.items() if course is Course.RISING]
+        if rising:
+            return Course.RISING, max(rising, key=lambda rise: rise.share)
+        learnt = any(course is Course.USUAL for course, _ in courses.values())
+        return (Course.USUAL if learnt else Course.LEARNING), None
+
+    def forecast(self, point: int, since_seconds: float, limit: float) -> Forecast | None:
+        """When the velocity of this point reaches a limit, judged from its values since then."""
+        seconds, value = self.history[point].T
+        chosen = (seconds >= since_seconds) & (value > 0)
+        return forecast(seconds[chosen] - since_seconds, value[chosen], limit)
