@@ -17,12 +17,23 @@ class Iso(StrictModel):
     support: Literal["rigid", "flexible"] = "rigid"
 
 
+class Pump(StrictModel):
+    """Which row of ISO 10816-7's zone table holds for the pump."""
+
+    category: Literal[1, 2] = Field(2, description="1: of high reliability, availability or safety; 2: others")
+    power: Literal["up to 200 kW", "above 200 kW"] = "up to 200 kW"
+
+
 class VibrationOptions(WatchOptions):
     """For tags of kind waveform with unit g, m/s2 or mm/s."""
 
     iso: Iso = Iso()
+    pump: Pump | None = Field(None, description="instead of iso: the zones are those of ISO 10816-7 for rotodynamic pumps")
     zones: tuple[float, float, float] | None = Field(
         None, description="own limits A/B, B/C and C/D in mm/s rms instead of the table's", examples=[[1.4, 2.8, 4.5]]
+    )
+    baseline: float | None = Field(
+        None, gt=0, description="usual velocity in mm/s rms: the warning then begins a quarter of B/C above it, at most at 1.25 B/C"
     )
     hysteresis: float = Field(0.1, ge=0, lt=1, description="a zone is left this share below its limit")
     bearing: str | None = Field(None, description="the machine whose bearing this is; default: the tag's own machine")
@@ -37,11 +48,10 @@ class VibrationOptions(WatchOptions):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.zones is not None:
-            if "iso" in self.model_fields_set:
-                raise ValueError("give iso or zones, not both")
-            if self.zones[0] <= 0 or any(lower >= upper for lower, upper in pairwise(self.zones)):
-                raise ValueError("zones must be three rising limits above 0, for example [1.4, 2.8, 4.5]")
+        if len({"iso", "pump", "zones"} & self.model_fields_set) > 1:
+            raise ValueError("give iso, pump or zones, not two of them")
+        if self.zones is not None and (self.zones[0] <= 0 or any(lower >= upper for lower, upper in pairwise(self.zones))):
+            raise ValueError("zones must be three rising limits above 0, for example [1.4, 2.8, 4.5]")
         if self.band is not None and self.band != "kurtogram" and self.band[0] < 0:
             raise ValueError("band must not begin below 0 Hz")
         return self

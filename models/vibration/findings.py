@@ -70,6 +70,7 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
             "zone": zone,
             "limits": list(zones.limits),
             "limits_of": zones.source,
+            "warning_from": zones.warning or zones.limits[1],
             "hysteresis": hysteresis,
             "band_hz": list(block.analysis.band or ()),
             "speed_rpm": block.rpm,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.contract import Bearing, ConfigError, DetectorContext, Tag
 from models.vibration.bearing import Orders, orders_of
 from models.vibration.config import VibrationOptions
-from models.vibration.severity import Zones, iso_zones
+from models.vibration.severity import Zones, iso_zones, pump_zones
 
 STANDARD_GRAVITY = 9.80665
 UNITS = {"g": STANDARD_GRAVITY, "m/s2": 1.0, "m/s²": 1.0, "m/s^2": 1.0, "mm/s": None}
@@ -33,10 +33,14 @@ def mountings(options: VibrationOptions, context: DetectorContext) -> list[Mount
 
 
 def zones(options: VibrationOptions) -> Zones:
-    """The watch's own, else those of ISO 20816-3."""
+    """The watch's own, else those of the standard; with a baseline the warning begins at its alarm."""
     if options.zones is not None:
-        return Zones(options.zones, "the watch's zones")
-    return iso_zones(options.iso.group, options.iso.support)
+        found = Zones(options.zones, "the watch's zones")
+    elif options.pump is not None:
+        found = pump_zones(options.pump.category, options.pump.power)
+    else:
+        found = iso_zones(options.iso.group, options.iso.support)
+    return found if options.baseline is None else found.with_alarm(options.baseline)
 
 
 def _mounting(options: VibrationOptions, context: DetectorContext, tag: Tag) -> Mounting:

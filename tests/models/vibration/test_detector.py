@@ -313,7 +313,7 @@ def test_a_watch_without_a_waveform_is_a_configuration_error() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"zones": [1, 2, 3], "iso": {"group": 1}}, "not both"),
+        ({"zones": [1, 2, 3], "iso": {"group": 1}}, "not two of them"),
         ({"zones": [1, 3, 2]}, "rising"),
         ({"zones": [0, 1, 2]}, "above 0"),
         ({"iso": {"group": 3}}, "Input should be 1 or 2"),
