@@ -110,8 +110,8 @@ def ims(folder: Path) -> list[Piece]:
     return found
 
 
-def row(piece: Piece, seconds: float | None = None) -> dict[str, Any]:
-    found = told(piece, seconds)
+def row(piece: Piece, seconds: float | None = None, **options: Any) -> dict[str, Any]:
+    found = told(piece, seconds, **options)
     fault = found["fault"]
     verdict = (
         "silent" if not fault else "right" if fault == piece.fault else "wrong" if fault in CLASSES.values() or fault == "cage" else "open"
