@@ -23,8 +23,7 @@ LEVEL = 3.0
 DEPTH = 0.16
 _SPECIFIC = 0.94
 _CONVENTIONAL = 1.5
-"""The conventional envelope needs so many times the score, and may be so much ..."""
-_SHALLOWER = 0.6
+"""So many times the level, in the conventional envelope."""
 _SURE_REVOLUTIONS = 48.0
 """With fewer, chance finds lines more easily: the level rises."""
 _RIVAL = 0.7
@@ -81,7 +80,7 @@ def conclude(white: Spectrum, usual: Spectrum, orders: Orders, level: float = LE
         agreed = conventional[part].depth > whitened[part].depth / 2 and rival < _RIVAL * whitened[part].strength
         lines = lines_of(white, orders, part, whitened[part].first)
         return Verdict(part if agreed else OPEN, part, specific, whitened, conventional, lines)
-    seen, specific = next(_passing(usual, orders, conventional, _CONVENTIONAL * level, _SHALLOWER * DEPTH), ("", 1.0))
+    seen, specific = next(_passing(usual, orders, conventional, _CONVENTIONAL * level, DEPTH), ("", 1.0))
     part = seen or max(FAULTS[:3], key=lambda fault: whitened[fault].score)
     lines = lines_of(usual, orders, part, conventional[part].first) if seen else ()
     return Verdict(OPEN if seen else "", part, specific, whitened, conventional, lines)
