@@ -24,6 +24,7 @@ _GEOMETRY = ("balls", "ball_diameter", "pitch_diameter", "contact_angle")
 @click.option("--channel", metavar="NAME", help="array or column of FILE, or its number from 0; default: the longest")
 @click.option("--rate-hz", type=click.FloatRange(min=0, min_open=True), help="samples a second, where FILE does not tell")
 @click.option("--speed-rpm", type=float, help="of the shaft, where FILE does not tell")
+@click.option("--tacho", metavar="NAME", help="channel with a pulse each revolution: the speed, and resampling by angle if it varies")
 @click.option("--unit", type=click.Choice(["g", "m/s2", "mm/s"]), default="g", show_default=True, help="of the samples")
 @click.option("--scale", type=float, default=1.0, show_default=True, help="what a sample is times, to be in this unit")
 @click.option("--bearing", metavar="DESIGNATION", help='such as "SKF 6205"')
@@ -39,12 +40,14 @@ _GEOMETRY = ("balls", "ball_diameter", "pitch_diameter", "contact_angle")
     "--level", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True, help="score from which damage is claimed"
 )
 @click.option("--plot", type=_PATH, metavar="FILE.png", help="draw waveform, spectrum and envelope")
+@click.option("--zoom", metavar="LOW-HIGH", help="and this part of the velocity spectrum, in Hz, as fine as FILE is long")
 @click.option("--json", "as_json", is_flag=True, help="as one JSON object")
 def vibration(
     file: Path,
     channel: str | None,
     rate_hz: float | None,
     speed_rpm: float | None,
+    tacho: str | None,
     unit: str,
     scale: float,
     bearing: str | None,
@@ -58,6 +61,7 @@ def vibration(
     mains_hz: float,
     level: float,
     plot: Path | None,
+    zoom: str | None,
     as_json: bool,
 ) -> None:
     """Examine a recording of a machine's vibration, with the analysis the gateway runs.
@@ -69,15 +73,19 @@ def vibration(
     from models.vibration.recording.examine import Asked, examine
     from models.vibration.recording.read import Unreadable, read
     from models.vibration.recording.report import document, text
+    from models.vibration.recording.tacho import tracked
 
     try:
         recording = read(file, channel)
         rate = rate_hz or recording.rate_hz
         if rate is None:
             raise Unreadable("does not tell its sampling rate; give --rate-hz")
+        samples, rpm = recording.samples, recording.rpm if speed_rpm is None else speed_rpm
+        if tacho is not None:
+            samples, rate, rpm = tracked(samples, rate, read(file, tacho).samples)
         asked = Asked(
             rate_hz=rate,
-            rpm=recording.rpm if speed_rpm is None else speed_rpm,
+            rpm=rpm,
             factor=UNITS[unit],
             orders=_orders(bearing, geometry),
             zones=_zones(zones, group, support),
@@ -85,11 +93,11 @@ def vibration(
             level=level,
             machine=Machine(0.0, teeth, blades, mains_hz),
         )
-        found = examine(recording.samples * recording.samples.dtype.type(scale), asked)
+        found = examine(samples * samples.dtype.type(scale), asked)
         if plot is not None:
             from models.vibration.recording.picture import panels, png
 
-            plot.write_bytes(png(panels(found, unit), f"{file.name} {recording.channel}"))
+            plot.write_bytes(png(panels(found, unit, _range(zoom, "--zoom") if zoom else None), f"{file.name} {recording.channel}"))
     except Unreadable as exc:
         raise _Wrong(f"{file}: {exc}") from exc
     except ConfigError as exc:
@@ -147,14 +155,16 @@ def _zones(text: str | None, group: int, support: str) -> Zones:
 def _band(text: str | None) -> Band:
     if text is None:
         return None
-    if text == "kurtogram":
-        return "kurtogram"
+    return "kurtogram" if text == "kurtogram" else _range(text, "--band")
+
+
+def _range(text: str, option: str) -> tuple[float, float]:
     low, dash, high = text.partition("-")
     if not dash:
-        raise ConfigError('--band must be LOW-HIGH in Hz, for example 1500-5000, or "kurtogram"')
-    found = _number(low, "--band"), _number(high, "--band")
+        raise ConfigError(f"{option} must be LOW-HIGH in Hz, for example 1500-5000")
+    found = _number(low, option), _number(high, option)
     if not 0 <= found[0] < found[1]:
-        raise ConfigError("--band must begin below its end")
+        raise ConfigError(f"{option} must begin below its end")
     return found
 
 

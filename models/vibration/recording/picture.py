@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.vibration.diagnosis.lines import FAULTS, LINES, first_order
 from models.vibration.recording.examine import Examination
 from models.vibration.recording.letters import HEIGHT, WIDTH, pixels
+from models.vibration.spectrum import zoomed
 
 SIZE = (1200, 840)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 90, 20, 34, 30
@@ -33,8 +34,8 @@ class Panel:
     marks: Sequence[tuple[str, float, bool]] = ()
 
 
-def panels(found: Examination, unit: str) -> list[Panel]:
-    """The waveform's first half second, the velocity, and the envelope if there is one."""
+def panels(found: Examination, unit: str, zoom: tuple[float, float] | None = None) -> list[Panel]:
+    """The waveform's first half second, the velocity, a part of it as fine as the recording is long, and the envelope if there is one."""
     count = min(len(found.samples), int(found.asked.rate_hz / 2))
     seconds = np.arange(count) / found.asked.rate_hz
     drawn = [Panel("waveform", seconds, found.samples[:count].astype(np.float64), unit)]
@@ -44,6 +45,11 @@ def panels(found: Examination, unit: str) -> list[Panel]:
     low = 0 if found.analysis.band is None else int(found.analysis.band[0] / velocity.hz_step)
     shown = np.where(np.arange(len(velocity.amplitude)) < low, np.float32(0), velocity.amplitude)
     drawn.append(Panel(f"velocity spectrum{zone}", *_curve(velocity.hz_step, shown), "mm/s", shaft))
+    if zoom is not None:
+        first, part = zoomed(velocity, *zoom)
+        if len(part) > 1:
+            x = first + velocity.hz_step * np.arange(len(part), dtype=np.float64)
+            drawn.append(Panel(f"velocity from {zoom[0]:g} to {zoom[1]:g} Hz", x, part.astype(np.float64), "mm/s", shaft))
     if (envelope := found.analysis.envelope) is not None:
         drawn.append(Panel(f"envelope spectrum{_said(found)}", *_curve(envelope.hz_step, envelope.amplitude), "depth", _lines(found)))
     return drawn
@@ -87,28 +93,30 @@ def _panel(canvas: NDArray[np.uint8], panel: Panel, top: int, height: int) -> No
     upper, lower, right = top + 22, top + height - _BOTTOM, SIZE[0] - _RIGHT
     _write(canvas, _LEFT, top + 4, panel.title, _INK)
     low, high = min(0.0, float(panel.y.min())), max(float(panel.y.max()), 1e-9)
-    last = float(panel.x[-1]) or 1.0
+    begin = float(panel.x[0])
+    last = max(float(panel.x[-1]), begin + 1e-9)
     for value in _ticks(low, high, 4):
         y = round(lower - (value - low) / (high - low) * (lower - upper))
         canvas[y, _LEFT:right] = _GRID
         _write(canvas, 6, y - HEIGHT // 2, f"{value:.3g}", _INK)
-    for value in _ticks(0.0, last, 10):
-        x = round(_LEFT + value / last * (right - _LEFT - 1))
+    for value in _ticks(begin, last, 10):
+        x = round(_LEFT + (value - begin) / (last - begin) * (right - _LEFT - 1))
         canvas[upper:lower, x] = _GRID
         _write(canvas, x - WIDTH, lower + 6, f"{value:.4g}", _INK)
-    _marks(canvas, panel, upper, lower, last)
-    columns = np.minimum((panel.x / last * (right - _LEFT - 1)).astype(np.intp), right - _LEFT - 1)
+    _marks(canvas, panel, upper, lower)
+    columns = ((panel.x - begin) / (last - begin) * (right - _LEFT - 1)).astype(np.intp)
     rows = np.rint(lower - (panel.y - low) / (high - low) * (lower - upper)).astype(np.intp)
     _trace(canvas, columns + _LEFT, rows)
     _write(canvas, right - len(panel.unit) * WIDTH, top + 4, panel.unit, _INK)
 
 
-def _marks(canvas: NDArray[np.uint8], panel: Panel, upper: int, lower: int, last: float) -> None:
+def _marks(canvas: NDArray[np.uint8], panel: Panel, upper: int, lower: int) -> None:
+    begin, last = float(panel.x[0]), float(panel.x[-1])
     taken: list[tuple[int, int]] = []
     for name, at, named in panel.marks:
-        if not 0 <= at <= last:
+        if not begin <= at <= last:
             continue
-        x = round(_LEFT + at / last * (SIZE[0] - _RIGHT - _LEFT - 1))
+        x = round(_LEFT + (at - begin) / (last - begin) * (SIZE[0] - _RIGHT - _LEFT - 1))
         colour = _NAMED if named else _MARK
         canvas[upper:lower:2, x] = colour
         row = next(

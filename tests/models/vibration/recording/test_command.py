@@ -99,6 +99,8 @@ def test_the_picture_is_a_png_with_the_lines(npz: Path, tmp_path: Path) -> None:
     data = plot.read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert 5_000 < len(data) < 200_000
+    assert run(npz, "--bearing", "6205", "--plot", plot, "--zoom", "20-40").exit_code == 0
+    assert plot.read_bytes() != data
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,23 @@ def test_without_a_speed_it_is_taken_from_a_spectrum_that_shows_it_surely(tmp_pa
     assert examined(tmp_path / "y.npz", "--bearing", "6205")["bearing"]["silent"].startswith("the speed is not known")
 
 
+def test_a_speed_that_varies_is_followed_by_its_tacho(tmp_path: Path) -> None:
+    """From 1500 to 1980 rpm in five seconds: its lines are smeared over a quarter of their frequency."""
+    t = np.arange(60_000) / RATE_HZ
+    turns = 25 * t + 0.8 * t**2
+    strikes = np.searchsorted(BPFO * turns, np.arange(1, int(BPFO * turns[-1])))
+    ringing = np.exp(-t[:120] / 0.0008) * np.sin(2 * np.pi * 3300 * t[:120])
+    hits = np.zeros(60_000)
+    hits[strikes] = 0.3
+    x = np.convolve(hits, ringing)[:60_000] + np.random.default_rng(1).normal(0, 0.1, 60_000)
+    np.savez(tmp_path / "x.npz", x=x.astype(np.float32), key=(turns % 1 < 0.05).astype(np.float32), fs=RATE_HZ)
+    found = examined(tmp_path / "x.npz", "--channel", "x", "--tacho", "key", "--bearing", "6205")
+    assert (found["bearing"]["fault"], found["speed_rpm"]) == ("outer_race", pytest.approx(1740, abs=15))
+    assert found["bearing"]["parts"]["outer_race"]["slip_percent"] == pytest.approx(0, abs=0.5)
+    blind = examined(tmp_path / "x.npz", "--channel", "x", "--speed-rpm", 1740, "--bearing", "6205")
+    assert blind["bearing"]["fault"] != "outer_race" or blind["bearing"]["score"] < found["bearing"]["score"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -168,6 +187,7 @@ def test_without_a_speed_it_is_taken_from_a_spectrum_that_shows_it_surely(tmp_pa
         (["ok.npz", "--geometry", "balls=8"], "--geometry needs ball_diameter, pitch_diameter above 0"),
         (["ok.npz", "--geometry", "balls=80,ball_diameter=10,pitch_diameter=50"], "do not fit"),
         (["ok.npz", "--geometry", "balls=x,ball_diameter=10,pitch_diameter=50"], "'x' is no number"),
+        (["ok.npz", "--tacho", "quiet"], "pulses; 10 revolutions are the fewest"),
         (["ok.npz", "--zones", "3,2,1"], "three rising limits"),
         (["ok.npz", "--band", "5000"], "LOW-HIGH"),
         (["ok.npz", "--band", "5000-100"], "begin below its end"),
@@ -176,7 +196,7 @@ def test_without_a_speed_it_is_taken_from_a_spectrum_that_shows_it_surely(tmp_pa
 )
 def test_wrong_input_is_one_clear_line(tmp_path: Path, arguments: list[str], problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    np.savez("ok.npz", x=HEALTHY, fs=RATE_HZ)
+    np.savez("ok.npz", x=HEALTHY, fs=RATE_HZ, quiet=np.zeros(50_000))
     np.savez("norate.npz", x=HEALTHY)
     np.savez("nan.npz", x=np.where(np.arange(60_000) == 7, np.nan, HEALTHY), fs=RATE_HZ)
     for name, text in (
