@@ -22,16 +22,19 @@ _LOWEST = 0.12  # orders: slow changes of the block, not modulation
 _SKIRT = 0.12
 _CELLS = 2048
 """Of one order: the cell is rounded to these, so that blocks of nearly one speed share their plan."""
+_EDGE = 2  # slips at either end
 _TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """Of one part. `first` is the order of its first line at the best slip."""
+    """Of one part. `first` is the order of its first line at the best slip; `inside` is False where the score still grows at the end of
+    the slips: its lines are something else's, further away."""
 
     score: float
     depth: float
     first: float
+    inside: bool
 
     @property
     def strength(self) -> float:
@@ -58,7 +61,8 @@ class Spectrum:
         # Strong lines reach the most a line counts for at several slips: the middle one is right.
         tied = np.flatnonzero(scores >= most - _TINY)
         best = int(tied[len(tied) // 2])
-        return Strength(most, self._depth(plan, best), float(plan.first[best]))
+        inside = _EDGE <= best < len(scores) - _EDGE
+        return Strength(most, self._depth(plan, best), float(plan.first[best]), inside)
 
     def share_of_wrong_speeds_below(self, orders: Orders, fault: str, score: float) -> float:
         """0 to 1: so many of the certainly wrong speeds suit these lines worse than the true one."""

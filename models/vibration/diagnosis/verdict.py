@@ -96,7 +96,7 @@ def _passing(spectrum: Spectrum, orders: Orders, found: dict[str, Strength], lev
     """Parts whose lines are sure, strong and specific, the strongest first."""
     for fault in sorted(found, key=lambda fault: -found[fault].strength):
         deep_enough = found[fault].depth >= (_CAGE_DEPTH if fault == "cage" else depth)
-        if found[fault].score >= level and deep_enough:
+        if found[fault].score >= level and deep_enough and found[fault].inside:
             specific = spectrum.share_of_wrong_speeds_below(orders, fault, found[fault].score)
             if specific >= _SPECIFIC:
                 yield fault, specific
