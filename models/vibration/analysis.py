@@ -95,19 +95,21 @@ def _demodulated(bins: Bins, seconds: float, turning: Turning | None, band: Band
         demodulated = whitened(bins, chosen)
     wanted = 1 if turning is None else int(turning.shaft_hz * seconds // _SHOWN_REVOLUTIONS)
     pieces = max(1, min(wanted, len(demodulated) // _FEWEST_BINS))
-    shown = envelope_spectrum(squared_envelope(demodulated), seconds, pieces, highest)
-    return shown, None if turning is None else _densities(bins, demodulated, seconds, turning)
+    envelope = squared_envelope(demodulated)
+    shown = envelope_spectrum(envelope, seconds, pieces, highest)
+    return shown, None if turning is None else _densities(bins, envelope, seconds, turning)
 
 
-def _densities(bins: Bins, demodulated: Bins, seconds: float, turning: Turning) -> tuple[Density, Density] | None:
+def _densities(bins: Bins, envelope: Samples, seconds: float, turning: Turning) -> tuple[Density, Density] | None:
     shaft_hz, points = turning.shaft_hz, turning.points
     bands = density.split(len(bins), seconds, turning.highest_hz)
     if not bands or shaft_hz * seconds < density.FEWEST_REVOLUTIONS:
         return None
     phases = density.whitened(bins)
+    whitened_envelopes = squared_envelope(np.stack([phases[band] for band in bands]))
     return (
-        density.density([phases[band] for band in bands], seconds, shaft_hz, points),
-        density.density([demodulated], seconds, shaft_hz, points),
+        density.density(whitened_envelopes, seconds, shaft_hz, points),
+        density.density(envelope[None], seconds, shaft_hz, points),
     )
 
 

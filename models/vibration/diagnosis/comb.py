@@ -125,8 +125,8 @@ def _without_skirts(height: Floats) -> Floats:
     per_order, half = round(1 / STEP), round(_SKIRT / STEP)
     count = len(height) // per_order - 1
     rows = np.arange(1, count)[:, None] * per_order + np.arange(-half - 3, half + 4)
-    mirrored = np.cumsum(np.pad(height[rows][:, ::-1], ((0, 0), (1, 0))), axis=1)
-    smooth = (mirrored[:, 7:] - mirrored[:, :-7]) / 7
+    mirrored = np.cumsum(height[rows][:, ::-1], axis=1)
+    smooth = np.concatenate((mirrored[:, 6:7], mirrored[:, 7:] - mirrored[:, :-7]), axis=1) / 7
     found = height.copy()
     found[rows[:, 3:-3]] /= np.maximum(smooth, 1.0)
     return found

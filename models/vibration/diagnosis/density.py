@@ -11,15 +11,14 @@ conventional   one band, each bin divided by the rms of its neighbourhood: the g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.vibration.envelope import BAND_MARGIN, envelope_spectrum, squared_envelope
-from models.vibration.spectrum import Bins
+from models.vibration.envelope import BAND_MARGIN, envelope_spectrum
+from models.vibration.spectrum import Bins, Samples
 
 STEP = 1 / 128
 """Of the grid of orders; a piece of `REVOLUTIONS` resolves about this."""
@@ -69,15 +68,16 @@ def split(bins: int, seconds: float, highest_hz: float) -> list[slice]:
     return [slice(i * width // 2, i * width // 2 + width) for i in range(2 * count - 1)]
 
 
-def density(bands: Sequence[Bins], seconds: float, shaft_hz: float, points: int) -> Density:
-    """Mean over bands of one width, on `points` of the grid of orders."""
+def density(envelopes: Samples, seconds: float, shaft_hz: float, points: int) -> Density:
+    """envelopes   float32[bands, m], squared, of bands of one width that overlap by half
+    points      of the grid of orders
+    """
     pieces = max(1, ceil(seconds * shaft_hz / REVOLUTIONS))
-    highest_hz = points * STEP * shaft_hz
-    spectrum = envelope_spectrum(squared_envelope(np.stack(bands)), seconds, pieces, highest_hz)
+    spectrum = envelope_spectrum(envelopes, seconds, pieces, points * STEP * shaft_hz)
     power = np.square(spectrum.amplitude)
     order_step = spectrum.hz_step / shaft_hz
     cell = _HANN_CELL * order_step
     found = np.interp(np.arange(points) * (STEP / order_step), np.arange(len(power)), power, right=0.0)
     # Half of the bands between others are new; pieces that overlap by half under a Hann window are nearly independent.
-    independent = (1 + (len(bands) - 1) / 2) * (2 * pieces - 1 if pieces == 1 else 0.55 * (2 * pieces - 1))
+    independent = (1 + (len(envelopes) - 1) / 2) * (1 if pieces == 1 else 0.55 * (2 * pieces - 1))
     return Density((found / cell).astype(np.float32), cell, independent, seconds * shaft_hz)
