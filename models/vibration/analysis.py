@@ -16,6 +16,7 @@ from models.vibration.envelope import band_slice, envelope_spectrum, most_impuls
 from models.vibration.spectrum import Bins, Samples, Spectrum, amplitudes, band_rms, integrated, transform, trimmed
 
 FEWEST_SAMPLES = 1024
+STANDSTILL_RPM = 30.0
 _LARGEST = 1e9
 _LOWER_HZ, _LOWER_HZ_SLOW, _SLOW_RPM = 10.0, 2.0, 600.0
 SHOWN_HZ = 1000.0

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from gateway.contract import Batch, Bearing, DetectorContext, Finding, Frame, Json, Record, Waveform
 from models.vibration import severity, state
-from models.vibration.analysis import Turning, analyse, usable
+from models.vibration.analysis import STANDSTILL_RPM, Turning, analyse, usable
 from models.vibration.config import VibrationOptions
 from models.vibration.diagnosis.verdict import Verdict, stage
 from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
@@ -19,8 +19,6 @@ from models.vibration.quality import TROUBLES, Trouble, trouble
 from models.vibration.state import VERDICTS, Channel
 from models.vibration.trend.level import Course
 from models.vibration.trend.machine import Trend
-
-_STANDSTILL_RPM = 30.0
 
 
 class Vibration:
@@ -157,4 +155,4 @@ def _speed(item: Waveform, bearing: Bearing | None) -> float | None:
     rpm = item.speed_rpm
     if rpm is None and bearing is not None and not isinstance(bearing.speed, str):
         rpm = bearing.speed
-    return abs(rpm) if rpm is not None and abs(rpm) >= _STANDSTILL_RPM else None
+    return abs(rpm) if rpm is not None and abs(rpm) >= STANDSTILL_RPM else None

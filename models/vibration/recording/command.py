@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from models.vibration.severity import Zones
 
 _PATH = click.Path(path_type=Path)
+_MOST = 1e9
+_FLAT = 90.0
 _GEOMETRY = ("balls", "ball_diameter", "pitch_diameter", "contact_angle")
 
 
@@ -76,9 +79,18 @@ def vibration(
     from models.vibration.recording.tacho import tracked
 
     try:
+        for option, value in (
+            ("--rate-hz", rate_hz),
+            ("--speed-rpm", speed_rpm),
+            ("--scale", scale),
+            ("--level", level),
+            ("--mains-hz", mains_hz),
+        ):
+            if value is not None and (not isfinite(value) or abs(value) > _MOST):
+                raise ConfigError(f"{option}: {value:g} cannot be meant")
         recording = read(file, channel)
         rate = rate_hz or recording.rate_hz
-        if rate is None:
+        if rate is None or rate <= 0:
             raise Unreadable("does not tell its sampling rate; give --rate-hz")
         samples, rpm = recording.samples, recording.rpm if speed_rpm is None else speed_rpm
         if tacho is not None:
@@ -133,6 +145,8 @@ def _orders(bearing: str | None, geometry: str | None) -> Orders | None:
         found[name.strip()] = _number(value, f"--geometry {name.strip()}")
     if missing := [name for name in _GEOMETRY[:3] if found.get(name, 0.0) <= 0]:
         raise ConfigError(f"--geometry needs {', '.join(missing)} above 0")
+    if not 0 <= found.get("contact_angle", 0.0) < _FLAT:
+        raise ConfigError("--geometry contact_angle must be from 0 to below 90 degrees")
     if found["balls"] != int(found["balls"]):
         raise ConfigError("--geometry balls must be a whole number")
     try:
@@ -170,6 +184,9 @@ def _range(text: str, option: str) -> tuple[float, float]:
 
 def _number(text: str, of: str) -> float:
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        raise ConfigError(f"{of}: {text.strip()!r} is no number") from None
+        found = nan
+    if not isfinite(found) or abs(found) > _MOST:
+        raise ConfigError(f"{of}: {text.strip()!r} is no number that can be meant")
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from models.vibration.analysis import Analysis, Band, Turning, analyse
+from models.vibration.analysis import STANDSTILL_RPM, Analysis, Band, Turning, analyse
 from models.vibration.bearing import Orders
 from models.vibration.diagnosis.knowledge import Knowledge
 from models.vibration.diagnosis.verdict import Verdict, stage
@@ -68,10 +68,11 @@ class Examination:
 def examine(samples: Samples, asked: Asked) -> Examination:
     """samples   float32[n], finite"""
     bad = trouble(samples, asked.rate_hz, asked.factor)
-    rpm = None if asked.rpm is None else abs(asked.rpm)
+    rpm = None if asked.rpm is None or abs(asked.rpm) < STANDSTILL_RPM else abs(asked.rpm)
+    stands = asked.rpm is not None and rpm is None
     first = analyse(samples, asked.rate_hz, asked.factor, rpm, None, asked.band)
     shaft = from_spectrum(first.velocity, rpm) if bad is None else None
-    if rpm is None and shaft is not None and shaft.confidence >= _SURE:
+    if rpm is None and not stands and shaft is not None and shaft.confidence >= _SURE:
         rpm = shaft.rpm
     turning = None if rpm is None or asked.orders is None else Turning(asked.orders, rpm / 60)
     found = analyse(samples, asked.rate_hz, asked.factor, rpm, turning, asked.band)
@@ -105,6 +106,8 @@ def _silence(asked: Asked, bad: Trouble | None, found: Analysis, rpm: float | No
         return _NO_BEARING
     if asked.factor is None:
         return "a velocity sensor does not hear what a bearing's impacts excite; it takes acceleration"
+    if rpm is None and asked.rpm is not None:
+        return f"the shaft stands still: {asked.rpm:g} rpm"
     if rpm is None:
         return "the speed is not known, and the spectrum does not show it; give --speed-rpm"
     if asked.rpm is not None and (other := disagrees(found.velocity, rpm)) is not None:

@@ -100,8 +100,11 @@ def _number(arrays: Arrays, names: tuple[str, ...]) -> float | None:
     """CWRU names the speed X097RPM."""
     for name, array in arrays.items():
         lower = name.lower()
-        if array.size == 1 and (lower in names or lower.endswith(names[0])):
-            return float(array.reshape(-1)[0])
+        if array.size == 1 and np.issubdtype(array.dtype, np.number) and (lower in names or lower.endswith(names[0])):
+            value = float(np.real(array.reshape(-1)[0]))
+            if not np.isfinite(value):
+                raise Unreadable(f"its {name} is {value:g}")
+            return value
     return None
 
 

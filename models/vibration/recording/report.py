@@ -129,7 +129,8 @@ def _bearing(doc: dict[str, Any]) -> list[str]:
 
 def _verdict(doc: dict[str, Any]) -> str:
     if not doc["fault"]:
-        return f"no damage shown (strongest score {doc['score']:.1f}; a claim needs {doc['level']:g})"
+        part, one = max(doc["parts"].items(), key=lambda item: item[1]["score"])
+        return f"no damage shown (strongest: {_PARTS[part]}, score {one['score']:.1f}, depth {one['depth']:.2f})"
     what = "fault, type open" if doc["fault"] == OPEN else f"{_PARTS[doc['fault']]} damage"
     wrong = f"{100 * (1 - doc['specific']):.0f} % of wrong speeds suit as well"
     return f"{what}, {doc['stage']}: score {doc['score']:.1f}, depth {doc['depth']:.2f}, {wrong}"

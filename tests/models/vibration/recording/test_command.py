@@ -140,6 +140,19 @@ def test_a_speed_the_spectrum_contradicts_gets_no_diagnosis(tmp_path: Path) -> N
         assert found["silent"].startswith("speed: the spectrum shows 1797 rpm")
 
 
+@pytest.mark.parametrize(
+    ("rpm", "said"), [(0, "the shaft stands still"), (12, "the shaft stands still"), (1e8, "too few revolutions, or the sampling")]
+)
+def test_a_speed_no_bearing_can_be_judged_at_gets_no_diagnosis(npz: Path, rpm: float, said: str) -> None:
+    found = examined(npz, "--bearing", "6205", "--speed-rpm", rpm)["bearing"]
+    assert found["fault"] is None
+    assert said in found["silent"]
+
+
+def test_a_shaft_that_turns_backwards_is_a_turning_shaft(npz: Path) -> None:
+    assert examined(npz, "--bearing", "6205", "--speed-rpm", -RPM)["bearing"]["fault"] == "outer_race"
+
+
 def test_without_a_speed_it_is_taken_from_a_spectrum_that_shows_it_surely(tmp_path: Path) -> None:
     t = np.arange(60_000) / RATE_HZ
     shaft = sum(0.2 / k * np.sin(2 * np.pi * k * RPM / 60 * t + k) for k in (1, 2, 3, 4))
@@ -186,8 +199,13 @@ def test_a_speed_that_varies_is_followed_by_its_tacho(tmp_path: Path) -> None:
         (["ok.npz", "--geometry", "balls=8,diameter=3"], "--geometry knows no 'diameter'"),
         (["ok.npz", "--geometry", "balls=8"], "--geometry needs ball_diameter, pitch_diameter above 0"),
         (["ok.npz", "--geometry", "balls=80,ball_diameter=10,pitch_diameter=50"], "do not fit"),
-        (["ok.npz", "--geometry", "balls=x,ball_diameter=10,pitch_diameter=50"], "'x' is no number"),
+        (["ok.npz", "--geometry", "balls=x,ball_diameter=10,pitch_diameter=50"], "'x' is no number that can be meant"),
         (["ok.npz", "--tacho", "quiet"], "pulses; 10 revolutions are the fewest"),
+        (["ok.npz", "--geometry", "balls=9,ball_diameter=8,pitch_diameter=39,contact_angle=95"], "below 90"),
+        (["ok.npz", "--rate-hz", "inf"], "--rate-hz: inf cannot be meant"),
+        (["ok.npz", "--speed-rpm", "nan"], "--speed-rpm: nan cannot be meant"),
+        (["ok.npz", "--scale", "nan"], "--scale: nan cannot be meant"),
+        (["ok.npz", "--level", "nan"], "--level: nan cannot be meant"),
         (["ok.npz", "--zones", "3,2,1"], "three rising limits"),
         (["ok.npz", "--band", "5000"], "LOW-HIGH"),
         (["ok.npz", "--band", "5000-100"], "begin below its end"),
