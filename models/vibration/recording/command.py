@@ -71,6 +71,9 @@ def vibration(
 
     FILE is npz, wav, csv or mat (MATLAB 4 to 7.2). Exit code 0: examined, 2: something is wrong with what was given.
     """
+    import numpy as np
+
+    from models.vibration.analysis import usable
     from models.vibration.mounting import UNITS
     from models.vibration.orders.patterns import Machine
     from models.vibration.recording.examine import Asked, examine
@@ -105,7 +108,11 @@ def vibration(
             level=level,
             machine=Machine(0.0, teeth, blades, mains_hz),
         )
-        found = examine(samples * samples.dtype.type(scale), asked)
+        with np.errstate(over="ignore"):
+            samples = samples * samples.dtype.type(scale)
+        if not usable(samples):
+            raise Unreadable("holds values beyond anything that vibrates")
+        found = examine(samples, asked)
         if plot is not None:
             from models.vibration.recording.picture import panels, png
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import struct
 import sys
 import wave
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
@@ -20,6 +23,13 @@ _RATES = ("rate_hz", "fs", "sampling_rate", "sample_rate")
 _SPEEDS = ("rpm", "speed_rpm")
 _TIMES = ("time", "t", "seconds", "time_s")
 _FEWEST = 1024
+
+
+_DAMAGED: tuple[type[Exception], ...] = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, RuntimeError, NameError, SyntaxError, OverflowError),
+    *(BadZipFile, TokenError, struct.error, wave.Error, zlib.error),
+)
+"""What the libraries raise for files that are not what their ending says, or are cut off."""
 
 
 class Unreadable(Exception):
@@ -51,6 +61,8 @@ def read(path: Path, channel: str | None = None) -> Recording:
         found = reader(path, channel)
     except OSError as exc:
         raise Unreadable(exc.strerror or str(exc)) from exc
+    except _DAMAGED as exc:
+        raise Unreadable(f"is no {path.suffix.lower()[1:]} file that can be read ({exc or 'damaged'})") from exc
     if not np.isfinite(found.samples).all():
         raise Unreadable(f"channel {found.channel} holds values that are no numbers")
     if len(found.samples) < _FEWEST:
@@ -59,11 +71,8 @@ def read(path: Path, channel: str | None = None) -> Recording:
 
 
 def _npz(path: Path, channel: str | None) -> Recording:
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            return _of_arrays({name: saved[name] for name in saved.files}, channel)
-    except (ValueError, EOFError, BadZipFile, AttributeError) as exc:
-        raise Unreadable(f"is no npz file of numbers ({exc})") from exc
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+        return _of_arrays({name: saved[name] for name in saved.files}, channel)
 
 
 def _mat(path: Path, channel: str | None) -> Recording:
@@ -71,9 +80,10 @@ def _mat(path: Path, channel: str | None) -> Recording:
     from scipy.io.matlab import MatReadError
 
     try:
-        saved = loadmat(path)
-    except (ValueError, TypeError, MatReadError) as exc:
-        raise Unreadable(f"is no mat file of MATLAB 4 to 7.2 ({exc})") from exc
+        with path.open("rb") as file:
+            saved = loadmat(file)
+    except MatReadError as exc:
+        raise Unreadable(f"is no mat file that can be read ({exc})") from exc
     except NotImplementedError as exc:
         raise Unreadable("is a mat file of MATLAB 7.3; save it with -v7") from exc
     arrays = {name: value for name, value in saved.items() if not name.startswith("__") and np.issubdtype(value.dtype, np.number)}
@@ -122,12 +132,10 @@ def _chosen(names: list[str], channel: str | None, lengths: Mapping[str, int]) -
 
 def _wav(path: Path, channel: str | None) -> Recording:
     """Full scale is 1."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            count, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as exc:
-        raise Unreadable(f"is no wav file of whole numbers ({exc})") from exc
+    with wave.open(str(path), "rb") as file:
+        count, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
+        data = file.readframes(file.getnframes())
+    data = data[: len(data) // width * width]
     if width == 3:
         padded = np.zeros((len(data) // 3, 4), dtype=np.uint8)
         padded[:, 1:] = np.frombuffer(data, dtype=np.uint8)[: len(data) // 3 * 3].reshape(-1, 3)
