@@ -59,7 +59,7 @@ def whitened(bins: Bins, band: slice) -> Bins:
     cell = max(3, int(_WIDTH * len(bins) / 3))
     cells = max(1, len(part) // cell)
     mean = power[: cells * cell].reshape(cells, -1).mean(axis=1)
-    around = np.pad(mean, 1, mode="edge")
+    around = np.concatenate((mean[:1], mean, mean[-1:]))
     rms = np.sqrt((around[:-2] + around[1:-1] + around[2:]) / 3)
     found: Bins = part / np.maximum(rms, _TINY)[np.minimum(np.arange(len(part)) // cell, cells - 1)]
     return found

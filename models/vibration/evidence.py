@@ -56,6 +56,7 @@ def expected_lines(orders: Orders, shaft_hz: float) -> list[tuple[str, float]]:
 def _largest(amplitude: Samples, together: int) -> Samples:
     if together <= 1:
         return amplitude
-    padded = np.pad(amplitude, (0, -len(amplitude) % together))
+    padded = np.zeros(-(-len(amplitude) // together) * together, dtype=np.float32)
+    padded[: len(amplitude)] = amplitude
     found: Samples = padded.reshape(-1, together).max(axis=1)
     return found
