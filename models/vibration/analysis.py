@@ -50,6 +50,7 @@ class Analysis:
     velocity    mm/s peak
     band        Hz the overall value covers; None: the block is too short to tell one
     rms         overall velocity, mm/s
+    high        rms above SHOWN_HZ, in the unit of the samples
     envelope    of acceleration; None for velocity tags and where the band is beyond the sampling
     bearing     densities of the whitened and of the conventional envelope, see `diagnosis.density`; None without bearing, speed,
                 enough revolutions or a band wide enough
@@ -58,6 +59,7 @@ class Analysis:
     velocity: Spectrum
     band: tuple[float, float] | None
     rms: float
+    high: float
     envelope: Spectrum | None
     bearing: tuple[Density, Density] | None
 
@@ -80,7 +82,13 @@ def analyse(samples: Samples, rate_hz: float, factor: float | None, rpm: float |
     velocity = spectrum if factor is None else _velocity(spectrum, factor)
     covered = covered_band(rate_hz, n, rpm)
     envelope, bearing = (None, None) if factor is None else _demodulated(bins, n / rate_hz, turning, band)
-    return Analysis(velocity, covered, band_rms(velocity, *covered) if covered else 0.0, envelope, bearing)
+    return Analysis(velocity, covered, band_rms(velocity, *covered) if covered else 0.0, _rms_above(bins, n, rate_hz), envelope, bearing)
+
+
+def _rms_above(bins: Bins, n: int, rate_hz: float) -> float:
+    """By Parseval's theorem; the bin at half the rate, which counts once, is left out."""
+    part = bins[int(SHOWN_HZ * n / rate_hz) + 1 : (n + 1) // 2]
+    return float(np.sqrt(2 * float(np.vdot(part, part).real))) / n
 
 
 def _demodulated(bins: Bins, seconds: float, turning: Turning | None, band: Band) -> tuple[Spectrum | None, tuple[Density, Density] | None]:

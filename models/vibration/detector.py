@@ -9,6 +9,7 @@ from gateway.contract import Batch, Bearing, DetectorContext, Finding, Frame, Js
 from models.vibration import severity, state
 from models.vibration.analysis import STANDSTILL_RPM, Turning, analyse, usable
 from models.vibration.config import VibrationOptions
+from models.vibration.diagnosis.lines import FAULTS
 from models.vibration.diagnosis.verdict import Verdict, stage
 from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
 from models.vibration.follow import signal_finding, trend_finding
@@ -72,7 +73,7 @@ class Vibration:
         found = self._signal(channel, item.t_ns, block, bad)
         if bad is None or bad.name == "speed":
             found += self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"])
-            found += self._trend(channel, item, block)
+            found += self._trend(channel, item, block, verdict)
         if bad is None and verdict is not None:
             found += self._bearing(channel, item.t_ns, block, verdict)
         return found
@@ -113,13 +114,15 @@ class Vibration:
         opinion.add(t_ns, TROUBLES.index(bad.name if bad is not None else ""))
         return [signal_finding(block, opinion, bad)] if opinion.news() else []
 
-    def _trend(self, channel: Channel, item: Waveform, block: Block) -> list[Finding]:
+    def _trend(self, channel: Channel, item: Waveform, block: Block, verdict: Verdict | None) -> list[Finding]:
         """Told when it begins and ends, and each time it has lasted twice as long: the forecast has become better."""
         if block.analysis.band is None:
             return []
         tag, seconds = block.tag, item.t_ns / 1e9
         trend, point = self._trends[tag.machine], self._points[tag.machine].index(tag.path)
-        course, rise = trend.follow(point, seconds, block.rpm, (block.analysis.rms, float(item.samples.std())))
+        levels = block.analysis.rms, float(item.samples.std()), block.analysis.high
+        lines = () if verdict is None else tuple(verdict.whitened[part].depth for part in FAULTS[:3])
+        course, rise = trend.follow(point, seconds, block.rpm, (*levels, *lines))
         if course is Course.LEARNING:
             return []
         following = channel.trend

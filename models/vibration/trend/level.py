@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from math import log
+from math import exp, log, sqrt
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,34 +64,37 @@ class Level:
 
     def rise(self, point: int) -> float:
         """Of the smoothed value over its usual one: 0.1 is 10 % more."""
-        return float(np.exp(self._change[point]) - 1)
+        return exp(self._change[point]) - 1
 
     @property
-    def _change(self) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = self.known[_LEVEL] - self.known[_MEAN]
+    def _change(self) -> list[float]:
+        found: list[float] = (self.known[_LEVEL] - self.known[_MEAN]).tolist()
         return found
 
     @property
-    def _unusual(self) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.abs(self._change) / (np.sqrt(self.known[_SCATTER]) + _FLOOR)
-        return found
+    def _unusual(self) -> float:
+        """Of most points: how far they are from their means, in units of their scatter."""
+        scatter = self.known[_SCATTER].tolist()
+        return median(abs(change) / (sqrt(max(one, 0.0)) + _FLOOR) for change, one in zip(self._change, scatter, strict=True))
 
     def _apart(self, point: int) -> float:
         """This point's change, less what most others did."""
         change = self._change
-        return float(change[point] - (np.median(np.delete(change, point)) if self.points >= _FEWEST else 0.0))
+        mine = change.pop(point)
+        return mine - (median(change) if self.points >= _FEWEST else 0.0)
 
     def _all_changed(self) -> bool:
-        most = self.points >= _FEWEST and not self.known[_ALARM].any() and self.known[_COUNT].min() > LEARN
-        changed = most and float(np.median(self._unusual)) > _LIMIT and float(np.median(np.abs(self._change))) > _CHANGE
+        if self.points < _FEWEST or self.known[_ALARM].any() or self.known[_COUNT].min() <= LEARN:
+            self.together = 0
+            return False
+        changed = self._unusual > _LIMIT and median(map(abs, self._change)) > _CHANGE
         self.together = self.together + 1 if changed else 0
         return self.together >= CONFIRM * self.points
 
     def _judge(self, now: NDArray[np.float64], apart: float) -> Course:
-        change = now[_LEVEL] - now[_MEAN]
-        sigmas = apart / (np.sqrt(now[_APART]) + _FLOOR)
-        alone = self.points < _FEWEST or float(np.median(self._unusual)) < _LIMIT / 2
-        beyond = sigmas > _LIMIT and min(change, apart) > _CHANGE and alone
+        change = float(now[_LEVEL] - now[_MEAN])
+        sigmas = apart / (sqrt(now[_APART]) + _FLOOR)
+        beyond = sigmas > _LIMIT and min(change, apart) > _CHANGE and (self.points < _FEWEST or self._unusual < _LIMIT / 2)
         now[_RUN] = now[_RUN] + 1 if beyond else 0
         if now[_RUN] >= CONFIRM:
             now[_ALARM] = 1

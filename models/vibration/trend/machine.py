@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from models.vibration.trend.forecast import Forecast, forecast
 from models.vibration.trend.level import Course, Level
 
-QUANTITIES = ("velocity", "acceleration")
+QUANTITIES = ("velocity", "acceleration", "acceleration above 1 kHz", "BPFO lines", "BPFI lines", "2xBSF lines")
+"""Overall values, the band a bearing is heard in, and the depth of modulation at each part's lines."""
 _CLASSES = 8
 _HISTORY = 256
 _WIDTH = log(1.1)
@@ -38,7 +39,7 @@ class Trend:
         self.history = np.full((self.points, _HISTORY, 2), np.nan)
 
     def follow(self, point: int, seconds: float, rpm: float | None, values: tuple[float, ...]) -> tuple[Course, Rise | None]:
-        """values   of QUANTITIES, as many as there are; one that is not above 0 is not followed"""
+        """values   of QUANTITIES, as many as are known; one that is not above 0 is not followed"""
         speed = 0 if rpm is None else round(log(rpm) / _WIDTH)
         levels = self.levels.pop(speed, None) or tuple(Level(self.points) for _ in QUANTITIES)
         self.levels[speed] = levels

@@ -266,6 +266,20 @@ def test_a_level_that_rises_is_told_long_before_a_limit_with_a_forecast() -> Non
     assert of(run(vibration, [noise(seed, unbalance=0.02) for seed in range(60)], first=170, rpm=None), "trend")[-1][0] is State.OVER
 
 
+def test_a_bearing_s_lines_are_a_trend_before_they_are_damage() -> None:
+    """Bursts that grow, in blocks long enough to be looked at one by one."""
+    sizes = [0.001] * 115 + [0.001 + 0.002 * i for i in range(40)]
+    found = run(detector(), [bursts(seed, BPFO, 54_000, size=size) for seed, size in enumerate(sizes)])
+    told = [f for f in found if f.condition == "vibration_x_trend" and f.state is State.ACTIVE]
+    assert told[0].explanation["quantity"] == "BPFO lines"
+    assert "outer_race" not in [f.key for f in found if f.t_ns <= told[0].t_ns]
+
+
+def test_a_healthy_bearing_has_no_trend() -> None:
+    found = run(detector(), [noise(seed, unbalance=0.03) for seed in range(500)])
+    assert [f.state for f in found if f.condition == "vibration_x_trend"] == [State.OVER]
+
+
 def test_what_all_points_of_a_machine_do_together_is_no_trend_of_one() -> None:
     tags = tuple(Tag(i, "rig", f"b{i}", TagOptions(kind="waveform", unit="g")) for i in range(4))
     context = DetectorContext(name="v", tags=tags, machines={"rig": Machine(name="rig")})

@@ -92,3 +92,8 @@ def test_lengths_with_large_prime_factors_are_cut() -> None:
 def test_integration_has_no_pole_at_0_hz() -> None:
     found = integrated(Spectrum(1.0, np.ones(3, dtype=np.float32)))
     assert found.amplitude == pytest.approx([0, 1 / (2 * math.pi), 1 / (4 * math.pi)])
+
+
+def test_the_rms_above_1_khz_leaves_out_what_is_below() -> None:
+    found = analyse(sine(100, 5.0) + sine(3000, 2.0), RATE, STANDARD_GRAVITY, None, None, None)
+    assert found.high == pytest.approx(2 / math.sqrt(2), rel=1e-3)
