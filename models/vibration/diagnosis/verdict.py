@@ -73,11 +73,13 @@ def conclude(white: Spectrum, usual: Spectrum, orders: Orders, level: float = LE
     level *= max(1.0, sqrt(_SURE_REVOLUTIONS / white.revolutions))
     whitened = {fault: white.strength(orders, fault) for fault in FAULTS}
     conventional = {fault: usual.strength(orders, fault) for fault in FAULTS}
-    passing = list(_passing(white, orders, whitened, level, DEPTH))
-    if passing:
-        part, specific = passing[0]
-        rival = max((whitened[other].strength for other, _ in passing if other != part), default=0.0)
-        agreed = conventional[part].depth > whitened[part].depth / 2 and rival < _RIVAL * whitened[part].strength
+    passing = _passing(white, orders, whitened, level, DEPTH)
+    if (strongest := next(passing, None)) is not None:
+        part, specific = strongest
+        near = _RIVAL * whitened[part].strength
+        # How specific another part is costs as much as all of the rest, so only one that comes near is asked.
+        rivals = [other for other in FAULTS if other != part and whitened[other].strength >= near]
+        agreed = conventional[part].depth > whitened[part].depth / 2 and not (rivals and any(other in rivals for other, _ in passing))
         lines = lines_of(white, orders, part, whitened[part].first)
         return Verdict(part if agreed else OPEN, part, specific, whitened, conventional, lines)
     seen, specific = next(_passing(usual, orders, conventional, _CONVENTIONAL * level, DEPTH), ("", 1.0))
