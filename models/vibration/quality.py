@@ -20,6 +20,8 @@ _SPIKE = 3
 _MOST_G = 500.0
 _MOST_MM_S = 1000.0
 _OFFSET = 3.0
+_STILL_MM_S = 5.0
+_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ def trouble(samples: Samples, rate_hz: float, factor: float | None) -> Trouble |
     most = _MOST_MM_S if factor is None else _MOST_G * STANDARD_GRAVITY / factor
     if rms > most:
         return Trouble("unit", f"{rms:.3g} rms is more than any machine stands; is the unit right?")
-    # One g of a sensor that feels gravity is no fault.
-    gravity = 0.0 if factor is None else 1.5 * STANDARD_GRAVITY / factor
+    # One g of a sensor that feels gravity is no fault, nor is what a velocity sensor drifts by while nothing moves.
+    gravity = _STILL_MM_S if factor is None else 1.5 * STANDARD_GRAVITY / factor
     if abs(mean) > max(gravity, _OFFSET * rms):
         return Trouble("offset", f"its mean is {mean:.3g}, its rms only {rms:.3g}: an offset of the sensor or its cable")
     return None
@@ -62,7 +64,8 @@ def trouble(samples: Samples, rate_hz: float, factor: float | None) -> Trouble |
 
 def clipped(samples: Samples) -> bool:
     """One sample in a thousand, and three in a row, stand at the largest or the smallest value, and far fewer just inside of it: the
-    crest of a slow wave in whole steps of a converter has nearly as many there.
+    crest of a slow wave in whole steps of a converter has nearly as many there. A machine that stands, seen in a few of these
+    steps, is not clipped either.
 
     >>> wave = np.sin(np.arange(10_000) / 70, dtype=np.float32)
     >>> clipped(wave), clipped(np.round(wave * 50)), clipped(np.clip(wave, -0.8, 0.8)), clipped(np.clip(np.round(wave * 50), -40, 99))
@@ -77,4 +80,6 @@ def _stands_at(samples: Samples, end: np.float32, inside: Callable[[Samples], np
     if count < max(_RUN, _CLIPPED * len(samples)) or not (at[2:] & at[1:-1] & at[:-2]).any():
         return False
     rest = samples[~at]
-    return len(rest) == 0 or count > _SPIKE * int(np.count_nonzero(rest == inside(rest)))
+    next_one = inside(rest)
+    coarse = abs(float(samples.max()) - float(samples.min())) < _STEPS * abs(float(end) - float(next_one))
+    return not coarse and count > _SPIKE * int(np.count_nonzero(rest == next_one))
