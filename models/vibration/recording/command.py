@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 _MOST = 1e9
 _FLAT = 90.0
+_POWER = ("up to 200 kW", "above 200 kW")
 _GEOMETRY = ("balls", "ball_diameter", "pitch_diameter", "contact_angle")
 
 
@@ -35,6 +36,8 @@ _GEOMETRY = ("balls", "ball_diameter", "pitch_diameter", "contact_angle")
 @click.option("--band", metavar="LOW-HIGH", help='to demodulate, in Hz, or "kurtogram": the most impulsive one')
 @click.option("--group", type=click.IntRange(1, 2), default=2, show_default=True, help="of ISO 20816-3: 1 above 300 kW, 2 15 to 300 kW")
 @click.option("--support", type=click.Choice(["rigid", "flexible"]), default="rigid", show_default=True)
+@click.option("--pump", type=click.IntRange(1, 2), help="category of ISO 10816-7, whose zones are taken instead")
+@click.option("--above-200-kw", is_flag=True, help="the pump's power")
 @click.option("--zones", metavar="1.4,2.8,4.5", help="own limits A/B, B/C and C/D in mm/s rms")
 @click.option("--teeth", type=click.IntRange(min=0), default=0, help="of a gear on the shaft")
 @click.option("--blades", type=click.IntRange(min=0), default=0, help="of a wheel on the shaft")
@@ -58,6 +61,8 @@ def vibration(
     band: str | None,
     group: int,
     support: str,
+    pump: int | None,
+    above_200_kw: bool,
     zones: str | None,
     teeth: int,
     blades: int,
@@ -80,6 +85,7 @@ def vibration(
     from models.vibration.recording.read import Unreadable, read
     from models.vibration.recording.report import document, text
     from models.vibration.recording.tacho import tracked
+    from models.vibration.severity import iso_zones, pump_zones
 
     try:
         for option, value in (
@@ -103,7 +109,7 @@ def vibration(
             rpm=rpm,
             factor=UNITS[unit],
             orders=_orders(bearing, geometry),
-            zones=_zones(zones, group, support),
+            zones=_zones(zones, iso_zones(group, support) if pump is None else pump_zones(pump, _POWER[above_200_kw])),
             band=_band(band),
             level=level,
             machine=Machine(0.0, teeth, blades, mains_hz),
@@ -162,11 +168,11 @@ def _orders(bearing: str | None, geometry: str | None) -> Orders | None:
         raise ConfigError(f"--geometry: {exc}") from exc
 
 
-def _zones(text: str | None, group: int, support: str) -> Zones:
-    from models.vibration.severity import Zones, iso_zones
+def _zones(text: str | None, standard: Zones) -> Zones:
+    from models.vibration.severity import Zones
 
     if text is None:
-        return iso_zones(group, support)
+        return standard
     limits = [_number(part, "--zones") for part in text.split(",")]
     if len(limits) != 3 or not 0 < limits[0] < limits[1] < limits[2]:
         raise ConfigError("--zones must be three rising limits above 0, for example 1.4,2.8,4.5")

@@ -124,6 +124,12 @@ def test_what_cannot_be_believed_gets_its_name_and_no_diagnosis(
     assert found["velocity"] is None
 
 
+def test_a_pump_is_judged_by_the_zones_of_pumps(npz: Path) -> None:
+    assert examined(npz, "--pump", 1)["velocity"]["limits"] == [2.5, 4.0, 6.6]
+    assert examined(npz, "--pump", 2, "--above-200-kw")["velocity"]["limits"] == [4.2, 6.1, 9.5]
+    assert examined(npz, "--zones", "1,2,3")["velocity"]["limits"] == [1, 2, 3]
+
+
 def test_gravity_is_no_offset(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=DAMAGED + 1, fs=RATE_HZ, rpm=RPM)
     assert examined(tmp_path / "x.npz", "--bearing", "6205")["bearing"]["fault"] == "outer_race"
