@@ -180,7 +180,7 @@ class Pipeline:
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:
-            if watch.detector is not None and watch.wants_waveform(block, self.line.table):
+            if watch.detector is not None and watch.wants_waveform(block, self.line.table, self.line.swing):
                 self._look(watch, block)
 
     def _with_speed(self, block: Waveform) -> Waveform:

@@ -135,10 +135,12 @@ def covered_band(rate_hz: float, n: int, rpm: float | None) -> tuple[float, floa
     return max(lower, resolved), min(SHOWN_HZ, rate_hz / 2)
 
 
-def usable(samples: Samples) -> bool:
-    """Long enough, and no NaN, infinity or damaged number in it."""
+def unusable(samples: Samples) -> str:
+    """Why it cannot be computed with: `short`, `not_finite`; empty if it can."""
+    if len(samples) < FEWEST_SAMPLES:
+        return "short"
     # NaN is not below anything; what is beyond would overflow float32 when squared and is no vibration.
-    return len(samples) >= FEWEST_SAMPLES and float(np.abs(samples).max()) < _LARGEST
+    return "" if float(np.abs(samples).max()) < _LARGEST else "not_finite"
 
 
 def _velocity(acceleration: Spectrum, factor: float) -> Spectrum:

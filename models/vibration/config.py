@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gateway.contract import Range, StrictModel, WatchOptions
+from gateway.contract import BlockWatchOptions, Range, StrictModel
 
 
 class Iso(StrictModel):
@@ -24,7 +24,7 @@ class Pump(StrictModel):
     power: Literal["up to 200 kW", "above 200 kW"] = "up to 200 kW"
 
 
-class VibrationOptions(WatchOptions):
+class VibrationOptions(BlockWatchOptions):
     """For tags of kind waveform with unit g, m/s2 or mm/s."""
 
     iso: Iso = Iso()
@@ -37,6 +37,14 @@ class VibrationOptions(WatchOptions):
     )
     hysteresis: float = Field(0.1, ge=0, lt=1, description="a zone is left this share below its limit")
     bearing: str | None = Field(None, description="the machine whose bearing this is; default: the tag's own machine")
+    tacho: str | None = Field(
+        None,
+        description="tag of kind waveform, of each machine watched, with the shaft's pulses; blocks wait for its of the same time",
+    )
+    tacho_pulses: int = Field(1, ge=1, le=10_000, description="pulses in each revolution")
+    estimate_speed: bool = Field(
+        False, description="where no tag and no tacho tells the speed: take it from the spectrum, near the bearing's number if it has one"
+    )
     band: Range | Literal["kurtogram"] | None = Field(
         None,
         description='demodulated band in Hz; default 0.2 to 0.8 of half the rate; "kurtogram": the most impulsive one of each block',

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from gateway.contract import Batch, Bearing, DetectorContext, Finding, Frame, Json, Record, Waveform
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Waveform
 from models.vibration import severity, state
-from models.vibration.analysis import STANDSTILL_RPM, Turning, analyse, usable
+from models.vibration.analysis import Turning, unusable
 from models.vibration.config import VibrationOptions
 from models.vibration.diagnosis.lines import FAULTS
 from models.vibration.diagnosis.verdict import Verdict, stage
 from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
 from models.vibration.follow import signal_finding, trend_finding
-from models.vibration.mounting import Mounting, mountings, zones
+from models.vibration.mounting import Mounting, mountings, tachos, zones
 from models.vibration.opinion import NOTHING
 from models.vibration.orders.speed import disagrees
 from models.vibration.quality import TROUBLES, Trouble, trouble
+from models.vibration.shaft import Viewer
 from models.vibration.state import VERDICTS, Channel
+from models.vibration.tachos import Tachos
 from models.vibration.trend.level import Course
 from models.vibration.trend.machine import Trend
+
+LEFT_OUT = ("late", "short", "not_finite", "no_pulses", "no_tacho")
+"""Not after the one before; fewer than 1024 samples; NaN, infinity or absurd numbers; a tacho that does not turn, or gave no block."""
 
 
 class Vibration:
@@ -40,10 +45,17 @@ class Vibration:
         self._options = options
         self._zones = zones(options)
         self._mountings = {mounting.tag.index: mounting for mounting in mountings(options, context)}
+        self._viewers = {index: _viewer(options, mounting) for index, mounting in self._mountings.items()}
         self._channels = {mounting.tag.path: self._channel(mounting) for mounting in self._mountings.values()}
         self._points = _points(self._mountings.values())
         self._trends = {machine: Trend(len(paths)) for machine, paths in self._points.items()}
+        self._tachos = Tachos(tachos(options, context))
+        self._left_out = dict.fromkeys(LEFT_OUT, 0)
         self._latest: dict[str, Json] = {}
+
+    def left_out(self) -> dict[str, int]:
+        """Blocks that were not looked at, by reason: see LEFT_OUT."""
+        return {**self._left_out, "no_tacho": self._tachos.lost}
 
     def _channel(self, mounting: Mounting) -> Channel:
         points = 0 if mounting.orders is None else Turning(mounting.orders, 1.0).points
@@ -55,14 +67,18 @@ class Vibration:
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Waveform)  # noqa: S101  `takes` says so
+        return [found for block, tacho in self._tachos.pairs(item) for found in self._look(block, tacho)]
+
+    def _look(self, item: Waveform, tacho: Waveform | None) -> list[Finding]:
         mounting = self._mountings.get(item.tag)
-        if mounting is None or not usable(item.samples):
+        if mounting is None:
             return []
         channel = self._channels[mounting.tag.path]
-        if item.t_ns <= channel.last_t_ns:
+        block, why = self._block(mounting, item, tacho) if item.t_ns > channel.last_t_ns else (None, "late")
+        if block is None:
+            self._left_out[why] += 1
             return []
         channel.last_t_ns = item.t_ns
-        block = self._block(mounting, item)
         shown = spectra(block)
         # One reference is swapped and nothing changed in place: the page reads it from another thread.
         self._latest = {**self._latest, mounting.tag.path: {"t_ns": item.t_ns, **shown}}
@@ -78,12 +94,16 @@ class Vibration:
             found += self._bearing(channel, item.t_ns, block, verdict)
         return found
 
-    def _block(self, mounting: Mounting, item: Waveform) -> Block:
-        rpm = _speed(item, mounting.bearing)
-        turning = None if mounting.orders is None or rpm is None else Turning(mounting.orders, rpm / 60)
-        analysis = analyse(item.samples, item.rate_hz, mounting.factor, rpm, turning, self._options.band)
+    def _block(self, mounting: Mounting, item: Waveform, tacho: Waveform | None) -> tuple[Block | None, str]:
+        """None, and why: it cannot be looked at."""
+        if (damage := unusable(item.samples)) or (tacho is not None and (damage := unusable(tacho.samples))):
+            return None, damage
+        seen = self._viewers[item.tag].view(item, tacho)
+        if seen is None:
+            return None, "no_pulses"
+        shaft, turning, analysis = seen
         end_ns = item.t_ns + round(len(item.samples) / item.rate_hz * 1e9)
-        return Block(mounting.tag, end_ns, rpm, mounting.bearing, turning, analysis)
+        return Block(mounting.tag, end_ns, shaft, mounting.bearing, turning, analysis), ""
 
     def _velocity(self, channel: Channel, t_ns: int, block: Block, velocity_spectrum: Json) -> list[Finding]:
         if block.analysis.band is None:
@@ -138,6 +158,10 @@ class Vibration:
         self._channels, self._trends = state.load(state_, self._channels, self._points)
 
 
+def _viewer(options: VibrationOptions, mounting: Mounting) -> Viewer:
+    return Viewer(mounting.factor, mounting.bearing, mounting.orders, options.band, options.estimate_speed, options.tacho_pulses)
+
+
 def _points(known: Iterable[Mounting]) -> dict[str, list[str]]:
     """Paths of each machine's tags."""
     found: dict[str, list[str]] = {}
@@ -151,11 +175,3 @@ def _contradicted(block: Block) -> Trouble | None:
     if block.rpm is None or (shown := disagrees(block.analysis.velocity, block.rpm)) is None:
         return None
     return Trouble("speed", f"the spectrum shows {shown.rpm:.0f} rpm, the speed is said to be {block.rpm:g}")
-
-
-def _speed(item: Waveform, bearing: Bearing | None) -> float | None:
-    """Shaft speed in rpm, if it is known and the shaft turns."""
-    rpm = item.speed_rpm
-    if rpm is None and bearing is not None and not isinstance(bearing.speed, str):
-        rpm = bearing.speed
-    return abs(rpm) if rpm is not None and abs(rpm) >= STANDSTILL_RPM else None

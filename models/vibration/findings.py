@@ -10,6 +10,7 @@ from models.vibration.diagnosis.verdict import OPEN, Verdict
 from models.vibration.evidence import expected_lines, lines_json, spectrum_json
 from models.vibration.opinion import NOTHING, Opinion
 from models.vibration.severity import ZONE_D, Zones
+from models.vibration.shaft import Shaft
 from models.vibration.state import VERDICTS
 
 _MODULATION = "modulation"  # 1 = the envelope swings between 0 and twice its mean
@@ -22,10 +23,24 @@ class Block:
 
     tag: Tag
     end_ns: int
-    rpm: float | None
+    shaft: Shaft
     bearing: Bearing | None
     turning: Turning | None
     analysis: Analysis
+
+    @property
+    def rpm(self) -> float | None:
+        return self.shaft.rpm
+
+    @property
+    def speed(self) -> dict[str, Json]:
+        """For explanations."""
+        found: dict[str, Json] = {"speed_rpm": self.shaft.rpm}
+        if self.shaft.source:
+            found["speed_from"] = self.shaft.source
+        if self.shaft.confidence is not None:
+            found["speed_confidence"] = self.shaft.confidence
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
             "warning_from": zones.warning or zones.limits[1],
             "hysteresis": hysteresis,
             "band_hz": list(block.analysis.band or ()),
-            "speed_rpm": block.rpm,
+            **block.speed,
         },
         evidence={"velocity_spectrum": velocity_spectrum} if opinion.value > NOTHING else {},
     )
@@ -118,7 +133,7 @@ def explanation(block: Block, turning: Turning, found: Conclusion) -> dict[str, 
             for line in verdict.lines
         ],
         "orders": {name: round(getattr(orders, name.lower()), 4) for name in ("BPFO", "BPFI", "BSF", "FTF")},
-        "speed_rpm": block.rpm,
+        **block.speed,
         "blocks": found.blocks,
     }
 

@@ -24,7 +24,7 @@ def signal_finding(block: Block, opinion: Opinion, trouble: Trouble | None) -> F
         severity=Severity.WARNING,
         title=f"{tag.machine}: {tag.name} cannot be analysed: {said}" if active else f"{tag.machine}: {tag.name} can be analysed",
         tags=(tag.name,),
-        explanation={"trouble": TROUBLES[opinion.value] or None, "speed_rpm": block.rpm},
+        explanation={"trouble": TROUBLES[opinion.value] or None, **block.speed},
         key=TROUBLES[opinion.value],
     )
 
@@ -59,5 +59,5 @@ def _explanation(block: Block, rise: Rise, zones: Zones, ahead: Forecast | None)
         "limit_mm_s": limit,
         "seconds_to_limit": None if ahead is None else round(ahead.seconds),
         "seconds_to_limit_between": None if ahead is None else [round(ahead.earliest), round(ahead.latest)],
-        "speed_rpm": block.rpm,
+        **block.speed,
     }

@@ -25,11 +25,24 @@ class Mounting:
 
 
 def mountings(options: VibrationOptions, context: DetectorContext) -> list[Mounting]:
-    """Raises ConfigError: no waveform tag, another unit, an unknown bearing or machine."""
-    waveforms = [tag for tag in context.tags if tag.options.kind == "waveform"]
+    """Of all channels but the tachos. Raises ConfigError: no waveform tag, another unit, an unknown bearing, machine or tacho, no speed."""
+    waveforms = [tag for tag in context.tags if tag.options.kind == "waveform" and tag.name != options.tacho]
     if not waveforms:
         raise ConfigError("none of its tags is of kind: waveform")
+    tachos(options, context)
     return [_mounting(options, context, tag) for tag in waveforms]
+
+
+def tachos(options: VibrationOptions, context: DetectorContext) -> dict[int, int]:
+    """Index of each channel -> that of its machine's tacho; raises ConfigError when a machine has none."""
+    if options.tacho is None:
+        return {}
+    waveforms = [tag for tag in context.tags if tag.options.kind == "waveform"]
+    known = {tag.machine: tag.index for tag in waveforms if tag.name == options.tacho}
+    for tag in waveforms:
+        if tag.machine not in known:
+            raise ConfigError(f"tacho: {tag.machine}/{options.tacho} is no waveform tag that `on` matches")
+    return {tag.index: known[tag.machine] for tag in waveforms if tag.name != options.tacho}
 
 
 def zones(options: VibrationOptions) -> Zones:
@@ -48,6 +61,8 @@ def _mounting(options: VibrationOptions, context: DetectorContext, tag: Tag) -> 
     if unit not in UNITS:
         raise ConfigError(f"{tag.path}: vibration needs unit g, m/s2 or mm/s, not {unit!r}")
     bearing = _bearing(options, context, tag)
+    if bearing is not None and bearing.speed is None and options.tacho is None and not options.estimate_speed:
+        raise ConfigError(f"{tag.path}: nothing tells its bearing's speed; give the bearing a speed, or the watch tacho or estimate_speed")
     return Mounting(tag, UNITS[unit], bearing, None if bearing is None else orders_of(bearing))
 
 

@@ -18,6 +18,8 @@ _NEAR = 0.12
 _SURE = 0.6
 _OFF = 0.025  # more than a bearing may slip, so that its lines are missed
 _TINY = 1e-12
+LOBE = 4
+"""Bins: under the Hann window, and with its neighbours, a line stands out of so many to each side."""
 
 Floats = NDArray[np.float64]
 
@@ -30,10 +32,12 @@ class Speed:
     confidence: float
 
 
-def from_spectrum(velocity: Spectrum, near_rpm: float | None = None, width: float = 0.1) -> Speed | None:
+def from_spectrum(velocity: Spectrum, near_rpm: float | None = None, width: float = 0.1, apart: int = 0) -> Speed | None:
     """The speed whose multiples stand out most, 300 to 12,000 rpm, or within `width` of a nominal one.
 
     velocity   reaches at least to a few multiples
+    apart      bins that another speed must be away to be another one: with LOBE blocks of two seconds are as sure as long ones; without
+               it short blocks are surer of nothing, which is wanted where a given speed is doubted
     returns    None: the spectrum has no lines that stand out
 
     The sum over four multiples of the logarithm of a line's height over its surroundings, the first one double: so that half the speed,
@@ -57,6 +61,7 @@ def from_spectrum(velocity: Spectrum, near_rpm: float | None = None, width: floa
     ratio = hz / hz[best]
     rival = np.abs(ratio - np.maximum(np.rint(ratio), 1)) > 0.04
     rival &= np.abs(1 / ratio - np.maximum(np.rint(1 / ratio), 1)) > 0.04
+    rival &= np.abs(hz - hz[best]) > apart * velocity.hz_step
     second = float(score[rival].max(initial=0.0))
     refined = _refined(velocity, float(hz[best]))
     if not low <= refined <= high:

@@ -13,6 +13,17 @@ _FEWEST = 3
 _FINER = 4
 
 
+def tracked(samples: Samples, rate_hz: float, turns_at: NDArray[np.float64]) -> tuple[Samples, float]:
+    """(samples at equal angles, as many a second as there would be at the mean speed).
+
+    What turns with the shaft is a line then, however the speed varied; times and what does not turn with it are smeared instead.
+    """
+    shaft_hz = (len(turns_at) - 1) / float(turns_at[-1] - turns_at[0])
+    # As fine as the samples are at the slowest speed, so that nothing is lost.
+    per_revolution = int(np.ceil(rate_hz * float(np.diff(turns_at).max())))
+    return by_angle(samples, rate_hz, turns_at, per_revolution), per_revolution * shaft_hz
+
+
 def by_angle(samples: Samples, rate_hz: float, turns_at: NDArray[np.float64], per_revolution: int = PER_REVOLUTION) -> Samples:
     """float32[per_revolution * (revolutions - 1)]: samples at equal steps of the shaft's angle.
 

@@ -78,7 +78,7 @@ def vibration(
     """
     import numpy as np
 
-    from models.vibration.analysis import usable
+    from models.vibration.analysis import unusable
     from models.vibration.mounting import UNITS
     from models.vibration.orders.patterns import Machine
     from models.vibration.recording.examine import Asked, examine
@@ -116,7 +116,7 @@ def vibration(
         )
         with np.errstate(over="ignore"):
             samples = samples * samples.dtype.type(scale)
-        if not usable(samples):
+        if unusable(samples):
             raise Unreadable("holds values beyond anything that vibrates")
         found = examine(samples, asked)
         if plot is not None:
