@@ -37,6 +37,11 @@ class VibrationOptions(BlockWatchOptions):
     )
     hysteresis: float = Field(0.1, ge=0, lt=1, description="a zone is left this share below its limit")
     bearing: str | None = Field(None, description="the machine whose bearing this is; default: the tag's own machine")
+    points: dict[str, dict[Literal["axial", "horizontal", "vertical"], str]] | None = Field(
+        None,
+        description="measuring points of each machine watched, with the tag of each direction: one incident for one cause, with its place",
+        examples=[{"drive_end": {"horizontal": "vibration_x", "axial": "vibration_z"}, "free_end": {"horizontal": "vibration_2"}}],
+    )
     tacho: str | None = Field(
         None,
         description="tag of kind waveform, of each machine watched, with the shaft's pulses; blocks wait for its of the same time",
@@ -58,6 +63,9 @@ class VibrationOptions(BlockWatchOptions):
     def _consistent(self) -> Self:
         if len({"iso", "pump", "zones"} & self.model_fields_set) > 1:
             raise ValueError("give iso, pump or zones, not two of them")
+        named = [tag for tags in (self.points or {}).values() for tag in tags.values()]
+        if twice := {tag for tag in named if named.count(tag) > 1}:
+            raise ValueError(f"points names {', '.join(sorted(twice))} twice")
         if self.zones is not None and (self.zones[0] <= 0 or any(lower >= upper for lower, upper in pairwise(self.zones))):
             raise ValueError("zones must be three rising limits above 0, for example [1.4, 2.8, 4.5]")
         if self.band is not None and self.band != "kurtogram" and self.band[0] < 0:

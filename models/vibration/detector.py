@@ -13,7 +13,7 @@ from models.vibration.diagnosis.lines import FAULTS
 from models.vibration.diagnosis.verdict import Verdict, stage
 from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
 from models.vibration.follow import signal_finding, trend_finding
-from models.vibration.mounting import Mounting, mountings, tachos, zones
+from models.vibration.mounting import Mounting, machines, mountings, tachos, zones
 from models.vibration.opinion import NOTHING
 from models.vibration.orders.speed import disagrees
 from models.vibration.quality import TROUBLES, Trouble, trouble
@@ -49,6 +49,7 @@ class Vibration:
         self._channels = {mounting.tag.path: self._channel(mounting) for mounting in self._mountings.values()}
         self._points = _points(self._mountings.values())
         self._trends = {machine: Trend(len(paths)) for machine, paths in self._points.items()}
+        self._machines = machines(self._mountings.values())
         self._tachos = Tachos(tachos(options, context))
         self._left_out = dict.fromkeys(LEFT_OUT, 0)
         self._latest: dict[str, Json] = {}
@@ -67,7 +68,13 @@ class Vibration:
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Waveform)  # noqa: S101  `takes` says so
-        return [found for block, tacho in self._tachos.pairs(item) for found in self._look(block, tacho)]
+        return [found for block, tacho in self._tachos.pairs(item) for found in self._placed(block, self._look(block, tacho))]
+
+    def _placed(self, item: Waveform, found: list[Finding]) -> list[Finding]:
+        """With points, as what the whole machine says."""
+        mounting = self._mountings.get(item.tag)
+        machine = None if mounting is None else self._machines.get(mounting.tag.machine)
+        return found if machine is None or mounting is None else machine.hear(mounting.tag.name, item.t_ns, found)
 
     def _look(self, item: Waveform, tacho: Waveform | None) -> list[Finding]:
         mounting = self._mountings.get(item.tag)
@@ -103,7 +110,7 @@ class Vibration:
             return None, "no_pulses"
         shaft, turning, analysis = seen
         end_ns = item.t_ns + round(len(item.samples) / item.rate_hz * 1e9)
-        return Block(mounting.tag, end_ns, shaft, mounting.bearing, turning, analysis), ""
+        return Block(mounting.tag, mounting.label, end_ns, shaft, mounting.bearing, turning, analysis), ""
 
     def _velocity(self, channel: Channel, t_ns: int, block: Block, velocity_spectrum: Json) -> list[Finding]:
         if block.analysis.band is None:

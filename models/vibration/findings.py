@@ -22,6 +22,7 @@ class Block:
     """One analysed block and what is known of its machine."""
 
     tag: Tag
+    label: str
     end_ns: int
     shaft: Shaft
     bearing: Bearing | None
@@ -76,7 +77,7 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
         t_ns=block.end_ns,
         since_ns=opinion.since_ns,
         severity=Severity.CRITICAL if opinion.value == ZONE_D else Severity.WARNING,
-        title=f"{tag.machine}: {tag.name} {value:.3g} mm/s, zone {zone} of {zones.source}",
+        title=f"{tag.machine}: {block.label} {value:.3g} mm/s, zone {zone} of {zones.source}",
         score=value,
         tags=(tag.name,),
         explanation={
@@ -104,7 +105,7 @@ def bearing_finding(block: Block, turning: Turning, found: Conclusion, *, shakin
         t_ns=block.end_ns,
         since_ns=found.opinion.since_ns,
         severity=Severity.ERROR if shaking else Severity.WARNING,
-        title=f"{tag.machine}: {_title(fault)} ({tag.name})",
+        title=f"{tag.machine}: {_title(fault)} ({block.label})",
         score=found.verdict.score,
         tags=(tag.name,),
         explanation={"fault": fault or None, "stage": found.stage or None, **explanation(block, turning, found)},
