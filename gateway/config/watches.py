@@ -53,6 +53,10 @@ def _one(reader: Reader, plugin: DetectorPlugin, data: Any, where: Path, number:
         condition = getattr(options, name, None) if options else given.get(name)
         if isinstance(condition, str):
             _check_gate(reader, condition, (*where, name), {path.split("/")[0] for path in chosen} - plant.unsure, plant)
+    load = getattr(options, "load", None)
+    for machine in sorted({path.split("/")[0] for path in chosen} - plant.unsure):
+        if load is not None and load not in plant.names(machine):
+            reader.problem((*where, "load"), f"machine {machine!r} has no tag {load!r}", did_you_mean(load, plant.names(machine)))
     if options is None:
         return None
     watch = WatchSettings(

@@ -171,6 +171,7 @@ class BlockWatchOptions(WatchOptions):
     trigger: str | None = Field(
         None, description="look at one block of each channel whenever this begins to hold, for example: calm == 1; besides `every`"
     )
+    load: str | None = Field(None, description="tag of each machine watched that tells its load, in any unit; blocks carry its last value")
     steady: float | None = Field(
         0.05, gt=0, description="leave a block out if the speed tag changed by more than this share during it; null: never"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +53,13 @@ class Watch:
         incidents: IncidentSettings,
         table_size: int,
         triggers: dict[str, Gate] | None = None,
+        loads: Mapping[str, int] | None = None,
     ) -> None:
         self.settings, self.context, self._gates = settings, context, gates
         self.name = settings.name
         options = settings.options
         self._acquisition = Acquisition(options, triggers or {}) if isinstance(options, BlockWatchOptions) else None
+        self._load_tag = loads or {}
         self._kept_back: Counter[str] = Counter()
         self.rule = Rule(
             settings.name,
@@ -143,6 +146,12 @@ class Watch:
                 self._kept_back["blackout"] += 1
                 return False
         return self._acquisition is None or self._acquisition.takes(block, machine, table, swing)
+
+    def loaded(self, block: Waveform, table: Table) -> Waveform:
+        """With the machine's load, if the watch names its tag and the last value is good and of the same minute."""
+        index = self._load_tag.get(self._machine_of[block.tag])
+        load = None if index is None else table.beside(index, block.t_ns)
+        return block if load is None else replace(block, load=load)
 
     def left_out(self) -> dict[str, int]:
         """Blocks of its fast channels that were not looked at, by reason, since the start."""
@@ -231,7 +240,10 @@ def build_watch(
         return {machine: Gate(expression, tags[machine], settle) for machine in dict.fromkeys(tag.machine for tag in settings.tags)}
 
     triggers = gates(options.trigger, 0.0) if isinstance(options, BlockWatchOptions) else {}
-    return Watch(settings, context, gates(options.only_when, options.settle), incidents, table_size, triggers)
+    loads = {}
+    if isinstance(options, BlockWatchOptions) and options.load is not None:
+        loads = {tag.machine: tags[tag.machine][options.load].index for tag in settings.tags}
+    return Watch(settings, context, gates(options.only_when, options.settle), incidents, table_size, triggers, loads)
 
 
 def build_detector(watch: Watch, snapshots: Snapshots) -> Detector:

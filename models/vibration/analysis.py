@@ -13,7 +13,8 @@ from models.vibration.diagnosis import density
 from models.vibration.diagnosis.density import Density
 from models.vibration.diagnosis.lines import highest_order
 from models.vibration.envelope import band_slice, envelope_spectrum, most_impulsive, squared_envelope, whitened
-from models.vibration.spectrum import Bins, Samples, Spectrum, amplitudes, band_rms, integrated, transform, trimmed
+from models.vibration.spectrum import Bins, Samples, Spectrum, amplitudes, band_rms, differentiated, integrated, transform, trimmed
+from models.vibration.units import Unit
 
 FEWEST_SAMPLES = 1024
 STANDSTILL_RPM = 30.0
@@ -51,7 +52,7 @@ class Analysis:
     band        Hz the overall value covers; None: the block is too short to tell one
     rms         overall velocity, mm/s
     high        rms above SHOWN_HZ, in the unit of the samples
-    envelope    of acceleration; None for velocity tags and where the band is beyond the sampling
+    envelope    of acceleration; None unless the unit is one, and where the band is beyond the sampling
     bearing     densities of the whitened and of the conventional envelope, see `diagnosis.density`; None without bearing, speed,
                 enough revolutions or a band wide enough
     """
@@ -68,20 +69,19 @@ Band: TypeAlias = tuple[float, float] | Literal["kurtogram"] | None
 """To demodulate, in Hz; None: 0.2 to 0.8 of half the sampling rate; "kurtogram": the most impulsive one of each block."""
 
 
-def analyse(samples: Samples, rate_hz: float, factor: float | None, rpm: float | None, turning: Turning | None, band: Band) -> Analysis:
+def analyse(samples: Samples, rate_hz: float, unit: Unit, rpm: float | None, turning: Turning | None, band: Band) -> Analysis:
     """Severity and envelope of one block.
 
     samples   float32[n], n >= FEWEST_SAMPLES, finite; cut to a length that is fast to transform
-    factor    see `mounting.UNITS`
     rpm       shaft speed, > 0 if known
     """
     samples = trimmed(samples)
     n = len(samples)
     bins = transform(samples)
     spectrum = Spectrum(rate_hz / n, amplitudes(bins, n, int(SHOWN_HZ * n / rate_hz) + 2))
-    velocity = spectrum if factor is None else _velocity(spectrum, factor)
+    velocity = _velocity(spectrum, unit)
     covered = covered_band(rate_hz, n, rpm)
-    envelope, bearing = (None, None) if factor is None else _demodulated(bins, n / rate_hz, turning, band)
+    envelope, bearing = _demodulated(bins, n / rate_hz, turning, band) if unit.hears_bearings else (None, None)
     return Analysis(velocity, covered, band_rms(velocity, *covered) if covered else 0.0, _rms_above(bins, n, rate_hz), envelope, bearing)
 
 
@@ -143,6 +143,9 @@ def unusable(samples: Samples) -> str:
     return "" if float(np.abs(samples).max()) < _LARGEST else "not_finite"
 
 
-def _velocity(acceleration: Spectrum, factor: float) -> Spectrum:
-    found = integrated(acceleration)
-    return Spectrum(found.hz_step, found.amplitude * np.float32(factor * 1000))
+def _velocity(spectrum: Spectrum, unit: Unit) -> Spectrum:
+    """In mm/s."""
+    if unit.quantity == "velocity":
+        return spectrum
+    found, thousand = (integrated(spectrum), 1000.0) if unit.quantity == "acceleration" else (differentiated(spectrum), 0.001)
+    return Spectrum(found.hz_step, found.amplitude * np.float32(unit.factor * thousand))

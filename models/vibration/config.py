@@ -25,7 +25,7 @@ class Pump(StrictModel):
 
 
 class VibrationOptions(BlockWatchOptions):
-    """For tags of kind waveform with unit g, m/s2 or mm/s."""
+    """For tags of kind waveform with unit g, m/s2, mm/s, um or mm."""
 
     iso: Iso = Iso()
     pump: Pump | None = Field(None, description="instead of iso: the zones are those of ISO 10816-7 for rotodynamic pumps")
@@ -50,6 +50,9 @@ class VibrationOptions(BlockWatchOptions):
     estimate_speed: bool = Field(
         False, description="where no tag and no tacho tells the speed: take it from the spectrum, near the bearing's number if it has one"
     )
+    load_step: float | None = Field(
+        None, gt=0, description="width of a class of load, in the unit of the tag that `load` names: trends learn each class apart"
+    )
     band: Range | Literal["kurtogram"] | None = Field(
         None,
         description='demodulated band in Hz; default 0.2 to 0.8 of half the rate; "kurtogram": the most impulsive one of each block',
@@ -63,6 +66,8 @@ class VibrationOptions(BlockWatchOptions):
     def _consistent(self) -> Self:
         if len({"iso", "pump", "zones"} & self.model_fields_set) > 1:
             raise ValueError("give iso, pump or zones, not two of them")
+        if (self.load is None) != (self.load_step is None):
+            raise ValueError("load and load_step go together: the tag, and the width of a class in its unit")
         named = [tag for tags in (self.points or {}).values() for tag in tags.values()]
         if twice := {tag for tag in named if named.count(tag) > 1}:
             raise ValueError(f"points names {', '.join(sorted(twice))} twice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import ClassVar
 
 from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Waveform
@@ -31,7 +32,7 @@ class Vibration:
     """Four conditions per tag: ``<tag>_velocity`` (zone of ISO 20816-3), ``<tag>_bearing`` (which part is damaged), ``<tag>_trend``
     (a level that rises here and not everywhere) and ``<tag>_signal`` (blocks that cannot be believed, which are judged no further).
 
-    waveform   float32[n], n >= 1024, in g, m/s2 or mm/s; shorter, late, repeated or not finite blocks are left out
+    waveform   float32[n], n >= 1024, in g, m/s2, mm/s, um or mm; shorter, late, repeated or not finite blocks are left out
     returns    a Finding when what the last `confirm` blocks agree on changes; velocity: WARNING in zone C, CRITICAL in
                zone D; bearing: WARNING, ERROR once the velocity is beyond zone B; its key names the damaged part
     score      velocity: mm/s rms; bearing: see `diagnosis.comb`; trend: share above the usual level
@@ -89,7 +90,7 @@ class Vibration:
         shown = spectra(block)
         # One reference is swapped and nothing changed in place: the page reads it from another thread.
         self._latest = {**self._latest, mounting.tag.path: {"t_ns": item.t_ns, **shown}}
-        bad = trouble(item.samples, item.rate_hz, mounting.factor)
+        bad = trouble(item.samples, item.rate_hz, mounting.unit)
         verdict = self._learnt(channel, block) if bad is None else None
         if bad is None and verdict is not None and verdict.fault:
             bad = _contradicted(block)
@@ -110,7 +111,7 @@ class Vibration:
             return None, "no_pulses"
         shaft, turning, analysis = seen
         end_ns = item.t_ns + round(len(item.samples) / item.rate_hz * 1e9)
-        return Block(mounting.tag, mounting.label, end_ns, shaft, mounting.bearing, turning, analysis), ""
+        return Block(mounting.tag, mounting.label, end_ns, shaft, item.load, mounting.bearing, turning, analysis), ""
 
     def _velocity(self, channel: Channel, t_ns: int, block: Block, velocity_spectrum: Json) -> list[Finding]:
         if block.analysis.band is None:
@@ -149,7 +150,7 @@ class Vibration:
         trend, point = self._trends[tag.machine], self._points[tag.machine].index(tag.path)
         levels = block.analysis.rms, float(item.samples.std()), block.analysis.high
         lines = () if verdict is None else tuple(verdict.whitened[part].depth for part in FAULTS[:3])
-        course, rise = trend.follow(point, seconds, block.rpm, (*levels, *lines))
+        course, rise = trend.follow(point, seconds, block.rpm, (*levels, *lines), self._load_class(block))
         if course is Course.LEARNING:
             return []
         following = channel.trend
@@ -157,6 +158,10 @@ class Vibration:
             return []
         ahead = None if rise is None else trend.forecast(point, following.since_ns / 1e9, self._zones.limits[2])
         return [trend_finding(block, following.since_ns, rise, self._zones, ahead)]
+
+    def _load_class(self, block: Block) -> int | None:
+        step = self._options.load_step
+        return None if step is None or block.load is None or not isfinite(block.load) else round(block.load / step)
 
     def dump(self) -> bytes:
         return state.dump(self._channels, self._trends)
@@ -166,7 +171,7 @@ class Vibration:
 
 
 def _viewer(options: VibrationOptions, mounting: Mounting) -> Viewer:
-    return Viewer(mounting.factor, mounting.bearing, mounting.orders, options.band, options.estimate_speed, options.tacho_pulses)
+    return Viewer(mounting.unit, mounting.bearing, mounting.orders, options.band, options.estimate_speed, options.tacho_pulses)
 
 
 def _points(known: Iterable[Mounting]) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ class Block:
     label: str
     end_ns: int
     shaft: Shaft
+    load: float | None
     bearing: Bearing | None
     turning: Turning | None
     analysis: Analysis
@@ -41,6 +42,8 @@ class Block:
             found["speed_from"] = self.shaft.source
         if self.shaft.confidence is not None:
             found["speed_confidence"] = self.shaft.confidence
+        if self.load is not None:
+            found["load"] = self.load
         return found
 
 

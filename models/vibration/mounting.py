@@ -10,18 +10,15 @@ from models.vibration.bearing import Orders, orders_of
 from models.vibration.config import VibrationOptions
 from models.vibration.places import Machine, Place
 from models.vibration.severity import Zones, iso_zones, pump_zones
-
-STANDARD_GRAVITY = 9.80665
-UNITS = {"g": STANDARD_GRAVITY, "m/s2": 1.0, "m/s²": 1.0, "m/s^2": 1.0, "mm/s": None}
-"""What a sample is times this is m/s²; None: it is a velocity in mm/s already."""
+from models.vibration.units import UNITS, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class Mounting:
-    """One waveform tag. `factor`: see `UNITS`; `bearing` and `orders` are None where no bearing is known, `place` without points."""
+    """One waveform tag. `bearing` and `orders` are None where no bearing is known, `place` without points."""
 
     tag: Tag
-    factor: float | None
+    unit: Unit
     bearing: Bearing | None
     orders: Orders | None
     place: Place | None = None
@@ -55,7 +52,7 @@ def machines(known: Iterable[Mounting]) -> dict[str, Machine]:
 
 def _machine(mine: list[Mounting]) -> Machine:
     every = frozenset(one.tag.name for one in mine)
-    hears = frozenset(one.tag.name for one in mine if one.orders is not None and one.factor is not None)
+    hears = frozenset(one.tag.name for one in mine if one.orders is not None and one.unit.hears_bearings)
     places = {one.tag.name: one.place for one in mine if one.place is not None}
     return Machine(places, {"velocity": every, "trend": every, "bearing": hears})
 
@@ -101,7 +98,7 @@ def zones(options: VibrationOptions) -> Zones:
 def _mounting(options: VibrationOptions, context: DetectorContext, tag: Tag, place: Place | None) -> Mounting:
     unit = tag.options.unit
     if unit not in UNITS:
-        raise ConfigError(f"{tag.path}: vibration needs unit g, m/s2 or mm/s, not {unit!r}")
+        raise ConfigError(f"{tag.path}: vibration needs unit g, m/s2, mm/s, um or mm, not {unit!r}")
     bearing = _bearing(options, context, tag)
     if bearing is not None and bearing.speed is None and options.tacho is None and not options.estimate_speed:
         raise ConfigError(f"{tag.path}: nothing tells its bearing's speed; give the bearing a speed, or the watch tacho or estimate_speed")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
-from models.vibration.mounting import STANDARD_GRAVITY
 from models.vibration.spectrum import Samples
+from models.vibration.units import STANDARD_GRAVITY, Unit
 
 TROUBLES = ("", "zeros", "dead", "clipped", "unit", "offset", "too_slow", "speed")
 """What an opinion on the blocks means, by its number."""
@@ -17,10 +18,11 @@ SLOWEST_HZ = 500.0
 _CLIPPED = 0.001
 _RUN = 3
 _SPIKE = 3
-_MOST_G = 500.0
-_MOST_MM_S = 1000.0
+_MOST = {"acceleration": 500 * STANDARD_GRAVITY, "velocity": 1000.0, "displacement": 10_000.0}
+"""rms in m/s², mm/s, µm."""
+# One g of a sensor that feels gravity is no fault, nor is what a velocity sensor drifts by while nothing moves, nor a probe's gap.
+_STILL = {"acceleration": 1.5 * STANDARD_GRAVITY, "velocity": 5.0, "displacement": inf}
 _OFFSET = 3.0
-_STILL_MM_S = 5.0
 _STEPS = 16
 
 
@@ -32,11 +34,10 @@ class Trouble:
     said: str
 
 
-def trouble(samples: Samples, rate_hz: float, factor: float | None) -> Trouble | None:
+def trouble(samples: Samples, rate_hz: float, unit: Unit) -> Trouble | None:
     """The first reason not to believe the block; None if there is none.
 
     samples   float32[n], finite
-    factor    see `mounting.UNITS`
     """
     if rate_hz < SLOWEST_HZ:
         return Trouble(
@@ -52,12 +53,9 @@ def trouble(samples: Samples, rate_hz: float, factor: float | None) -> Trouble |
     rms = float(np.sqrt(np.dot(centred, centred) / len(centred)))
     if clipped(samples):
         return Trouble("clipped", f"it stands at {low:g} or {high:g} again and again: the range is too small")
-    most = _MOST_MM_S if factor is None else _MOST_G * STANDARD_GRAVITY / factor
-    if rms > most:
+    if rms * unit.factor > _MOST[unit.quantity]:
         return Trouble("unit", f"{rms:.3g} rms is more than any machine stands; is the unit right?")
-    # One g of a sensor that feels gravity is no fault, nor is what a velocity sensor drifts by while nothing moves.
-    gravity = _STILL_MM_S if factor is None else 1.5 * STANDARD_GRAVITY / factor
-    if abs(mean) > max(gravity, _OFFSET * rms):
+    if abs(mean) > max(_STILL[unit.quantity] / unit.factor, _OFFSET * rms):
         return Trouble("offset", f"its mean is {mean:.3g}, its rms only {rms:.3g}: an offset of the sensor or its cable")
     return None
 

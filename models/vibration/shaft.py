@@ -11,6 +11,7 @@ from models.vibration.analysis import STANDSTILL_RPM, Analysis, Band, Turning, a
 from models.vibration.bearing import Orders
 from models.vibration.orders.speed import LOBE, from_spectrum, from_tacho
 from models.vibration.orders.tracking import tracked
+from models.vibration.units import Unit
 
 SURE = 0.7
 """Confidence from which a speed the spectrum shows is taken."""
@@ -47,7 +48,7 @@ class Viewer:
     pulses     of the tacho in each revolution
     """
 
-    factor: float | None
+    unit: Unit
     bearing: Bearing | None
     orders: Orders | None
     band: Band
@@ -88,4 +89,4 @@ class Viewer:
         return None if self.orders is None or shaft.rpm is None else Turning(self.orders, shaft.rpm / 60)
 
     def _analysed(self, block: Waveform, shaft: Shaft, turning: Turning | None) -> Analysis:
-        return analyse(block.samples, block.rate_hz, self.factor, shaft.rpm, turning, self.band)
+        return analyse(block.samples, block.rate_hz, self.unit, shaft.rpm, turning, self.band)

@@ -82,6 +82,16 @@ def integrated(spectrum: Spectrum) -> Spectrum:
     return Spectrum(spectrum.hz_step, spectrum.amplitude / (np.float32(2 * np.pi) * hz))
 
 
+def differentiated(spectrum: Spectrum) -> Spectrum:
+    """Multiply by 2 pi f: displacement becomes velocity.
+
+    >>> differentiated(Spectrum(50.0, np.array([9, 1], dtype=np.float32))).amplitude.astype(int).tolist()  # 1 at 50 Hz
+    [0, 314]
+    """
+    hz = np.arange(len(spectrum.amplitude), dtype=np.float32) * np.float32(spectrum.hz_step)
+    return Spectrum(spectrum.hz_step, spectrum.amplitude * (np.float32(2 * np.pi) * hz))
+
+
 def band_rms(spectrum: Spectrum, low: float, high: float) -> float:
     """Root mean square of what lies in low <= f <= high Hz, by Parseval's theorem.
 

@@ -26,7 +26,7 @@ from models.vibration.trend.machine import QUANTITIES, Trend
 VERDICTS = ("", *FAULTS, OPEN)
 """What an opinion on the bearing means, by its number."""
 
-_VERSION = 2
+_VERSION = 3
 _KNOWN = ("blocks", "share", "cell", "averages", "revolutions")
 
 
@@ -74,7 +74,7 @@ def dump(channels: Mapping[str, Channel], trends: Mapping[str, Trend]) -> bytes:
         columns[f"known_{i}"] = np.array([[getattr(memory, name) for name in _KNOWN] for memory in memories])
         columns[f"since_{i}"] = np.array([channel.knowledge.since, channel.knowledge.claimed])
     for i, trend in enumerate(trends.values()):
-        columns[f"classes_{i}"] = np.array(list(trend.levels), dtype=np.int64)
+        columns[f"classes_{i}"] = np.array(list(trend.levels), dtype=np.int64).reshape(-1, 2)
         columns[f"levels_{i}"] = np.array([[level.known for level in levels] for levels in trend.levels.values()])
         columns[f"together_{i}"] = np.array([[level.together for level in levels] for levels in trend.levels.values()], dtype=np.int64)
         columns[f"history_{i}"] = trend.history
@@ -139,16 +139,16 @@ def _remember(memory: Memory, density: NDArray[Any], numbers: NDArray[Any]) -> N
 
 def _follow_on(trend: Trend, columns: Mapping[str, NDArray[Any]], row: int) -> None:
     classes, levels, together, history = (columns[f"{name}_{row}"] for name in ("classes", "levels", "together", "history"))
-    if history.shape != trend.history.shape or not np.isfinite(levels).all():
+    if history.shape != trend.history.shape or classes.ndim != 2 or classes.shape[1] != 2 or not np.isfinite(levels).all():
         raise ValueError("levels of the wrong shape")
     trend.history = history.astype(np.float64)
-    for speed, known, counts in zip(classes.tolist(), levels, together, strict=True):
+    for running, known, counts in zip(classes.tolist(), levels, together, strict=True):
         mine = tuple(Level(trend.points) for _ in QUANTITIES)
         for level, one, count in zip(mine, known, counts.tolist(), strict=True):
             if one.shape != level.known.shape:
                 raise ValueError("levels of the wrong shape")
             level.known, level.together = one.astype(np.float64), int(count)
-        trend.levels[int(speed)] = mine
+        trend.levels[int(running[0]), int(running[1])] = mine
 
 
 def _pairs(recent: NDArray[Any], blocks: int) -> list[tuple[int, int]]:

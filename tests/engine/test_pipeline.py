@@ -307,6 +307,19 @@ async def test_a_block_during_which_the_speed_tag_changed_is_left_out_and_counte
     assert one.line.watches[0].left_out() == left_out
 
 
+async def test_a_block_carries_the_load_its_watch_names(rig: Any, plant: Any, tmp_path: Path) -> None:
+    class Both(FrameWatchOptions, BlockWatchOptions): ...
+
+    tags = plant.tags(power={}, v={"kind": "waveform"})
+    watch = plant.watch(replace(plant.told(), options=Both), tags, load="power")
+    one = rig(plant.settings(tags, watch, state_dir=tmp_path))
+    block = Waveform(tag=1, t_ns=one.clock.now_ns(), rate_hz=1000.0, samples=np.zeros(1000, dtype=np.float32))
+    async with one.running():
+        await one.inbox.emit([Batch.of([0], [one.clock.now_ns()], [71.5]), block])
+        await until(lambda: one.counts.total("waveforms") == 1)
+    assert [item.load for item in one.detector().items if isinstance(item, Waveform)] == [71.5]
+
+
 async def test_while_the_disk_takes_nothing_the_watchdog_is_fed(
     rig: Any, plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ _GEOMETRY = ("balls", "ball_diameter", "pitch_diameter", "contact_angle")
 @click.option("--rate-hz", type=click.FloatRange(min=0, min_open=True), help="samples a second, where FILE does not tell")
 @click.option("--speed-rpm", type=float, help="of the shaft, where FILE does not tell")
 @click.option("--tacho", metavar="NAME", help="channel with a pulse each revolution: the speed, and resampling by angle if it varies")
-@click.option("--unit", type=click.Choice(["g", "m/s2", "mm/s"]), default="g", show_default=True, help="of the samples")
+@click.option("--unit", type=click.Choice(["g", "m/s2", "mm/s", "um", "mm"]), default="g", show_default=True, help="of the samples")
 @click.option("--scale", type=float, default=1.0, show_default=True, help="what a sample is times, to be in this unit")
 @click.option("--bearing", metavar="DESIGNATION", help='such as "SKF 6205"')
 @click.option("--geometry", metavar="balls=8,ball_diameter=15,pitch_diameter=65", help="instead; contact_angle=0 in degrees may follow")
@@ -79,13 +79,13 @@ def vibration(
     import numpy as np
 
     from models.vibration.analysis import unusable
-    from models.vibration.mounting import UNITS
     from models.vibration.orders.patterns import Machine
     from models.vibration.recording.examine import Asked, examine
     from models.vibration.recording.read import Unreadable, read
     from models.vibration.recording.report import document, text
     from models.vibration.recording.tacho import tracked
     from models.vibration.severity import iso_zones, pump_zones
+    from models.vibration.units import UNITS
 
     try:
         for option, value in (
@@ -107,7 +107,7 @@ def vibration(
         asked = Asked(
             rate_hz=rate,
             rpm=rpm,
-            factor=UNITS[unit],
+            unit=UNITS[unit],
             orders=_orders(bearing, geometry),
             zones=_zones(zones, iso_zones(group, support) if pump is None else pump_zones(pump, _POWER[above_200_kw])),
             band=_band(band),

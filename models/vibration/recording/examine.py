@@ -14,6 +14,7 @@ from models.vibration.overall import Overall, band_powers, overall
 from models.vibration.quality import Trouble, trouble
 from models.vibration.severity import Zones
 from models.vibration.spectrum import Samples, averaged
+from models.vibration.units import Unit
 
 BLOCK_SECONDS = 10.0
 _SURE = 0.7
@@ -26,7 +27,7 @@ class Asked:
 
     rate_hz: float
     rpm: float | None
-    factor: float | None
+    unit: Unit
     orders: Orders | None
     zones: Zones
     band: Band
@@ -67,15 +68,15 @@ class Examination:
 
 def examine(samples: Samples, asked: Asked) -> Examination:
     """samples   float32[n], finite"""
-    bad = trouble(samples, asked.rate_hz, asked.factor)
+    bad = trouble(samples, asked.rate_hz, asked.unit)
     rpm = None if asked.rpm is None or abs(asked.rpm) < STANDSTILL_RPM else abs(asked.rpm)
     stands = asked.rpm is not None and rpm is None
-    first = analyse(samples, asked.rate_hz, asked.factor, rpm, None, asked.band)
+    first = analyse(samples, asked.rate_hz, asked.unit, rpm, None, asked.band)
     shaft = from_spectrum(first.velocity, rpm) if bad is None else None
     if rpm is None and not stands and shaft is not None and shaft.confidence >= _SURE:
         rpm = shaft.rpm
     turning = None if rpm is None or asked.orders is None else Turning(asked.orders, rpm / 60)
-    found = analyse(samples, asked.rate_hz, asked.factor, rpm, turning, asked.band)
+    found = analyse(samples, asked.rate_hz, asked.unit, rpm, turning, asked.band)
     silent = _silence(asked, bad, found, rpm)
     verdict, blocks = (None, 0) if silent or turning is None else _concluded(samples, asked, rpm, turning)
     lines = [] if rpm is None or bad is not None else peaks(found.velocity, replace(asked.machine, shaft_hz=rpm / 60))
@@ -104,8 +105,8 @@ def _silence(asked: Asked, bad: Trouble | None, found: Analysis, rpm: float | No
         return f"{bad.name}: {bad.said}"
     if asked.orders is None:
         return _NO_BEARING
-    if asked.factor is None:
-        return "a velocity sensor does not hear what a bearing's impacts excite; it takes acceleration"
+    if not asked.unit.hears_bearings:
+        return f"a sensor of {asked.unit.quantity} does not hear what a bearing's impacts excite; it takes acceleration"
     if rpm is None and asked.rpm is not None:
         return f"the shaft stands still: {asked.rpm:g} rpm"
     if rpm is None:
@@ -123,7 +124,7 @@ def _concluded(samples: Samples, asked: Asked, rpm: float | None, turning: Turni
     starts = range(0, len(samples) - length + 1, length)
     knowledge, verdict = Knowledge(turning.points, max(len(starts), 5)), None
     for start in starts:
-        found = analyse(samples[start : start + length], asked.rate_hz, asked.factor, rpm, turning, asked.band).bearing
+        found = analyse(samples[start : start + length], asked.rate_hz, asked.unit, rpm, turning, asked.band).bearing
         if found is not None:
             verdict = knowledge.learn(found, turning.orders, asked.level) or verdict
     return verdict, len(starts)

@@ -1,4 +1,4 @@
-"""The levels of one machine: each quantity at each point, apart for each class of speed. O(1) in time."""
+"""The levels of one machine: each quantity at each point, apart for each class of speed and load. O(1) in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from models.vibration.trend.level import Course, Level
 
 QUANTITIES = ("velocity", "acceleration", "acceleration above 1 kHz", "BPFO lines", "BPFI lines", "2xBSF lines")
 """Overall values, the band a bearing is heard in, and the depth of modulation at each part's lines."""
-_CLASSES = 8
+_CLASSES = 24
+_NO_LOAD = -(1 << 31)
 _HISTORY = 256
 _WIDTH = log(1.1)
 
@@ -28,21 +29,26 @@ class Rise:
 
 @dataclass(slots=True)
 class Trend:
-    """`levels`: by class of speed, a Level for each of QUANTITIES; the class used last is the last one. `history`: float64[points, n, 2]
+    """`levels`: by class of speed and load, a Level for each of QUANTITIES; the class used last is last. `history`: float64[points, n, 2]
     of seconds and velocity, the last _HISTORY of each point, NaN where there are fewer."""
 
     points: int
-    levels: dict[int, tuple[Level, ...]] = field(default_factory=dict)
+    levels: dict[tuple[int, int], tuple[Level, ...]] = field(default_factory=dict)
     history: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
         self.history = np.full((self.points, _HISTORY, 2), np.nan)
 
-    def follow(self, point: int, seconds: float, rpm: float | None, values: tuple[float, ...]) -> tuple[Course, Rise | None]:
-        """values   of QUANTITIES, as many as are known; one that is not above 0 is not followed"""
-        speed = 0 if rpm is None else round(log(rpm) / _WIDTH)
-        levels = self.levels.pop(speed, None) or tuple(Level(self.points) for _ in QUANTITIES)
-        self.levels[speed] = levels
+    def follow(
+        self, point: int, seconds: float, rpm: float | None, values: tuple[float, ...], load: int | None = None
+    ) -> tuple[Course, Rise | None]:
+        """
+        values   of QUANTITIES, as many as are known; one that is not above 0 is not followed
+        load     number of its class
+        """
+        running = 0 if rpm is None else round(log(rpm) / _WIDTH), _NO_LOAD if load is None else load
+        levels = self.levels.pop(running, None) or tuple(Level(self.points) for _ in QUANTITIES)
+        self.levels[running] = levels
         if len(self.levels) > _CLASSES:
             del self.levels[next(iter(self.levels))]
         self.history[point, :-1] = self.history[point, 1:]

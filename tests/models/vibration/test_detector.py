@@ -280,6 +280,22 @@ def test_a_healthy_bearing_has_no_trend() -> None:
     assert [f.state for f in found if f.condition == "vibration_x_trend"] == [State.OVER]
 
 
+@pytest.mark.parametrize("load_step", [10.0, None])
+def test_a_load_that_shakes_more_is_no_trend_where_the_load_is_known(load_step: float | None) -> None:
+    """Learnt at a fifth of the load; then it runs at four fifths, which shakes half as much again."""
+    options = {} if load_step is None else {"load": "power", "load_step": load_step}
+    vibration, told = detector(bearing=None, **options), []
+    for number in range(220):
+        heavy = number >= 130
+        one = block(number, noise(number, 4096, unbalance=0.03 if heavy else 0.02))
+        told += vibration.process(replace(one, load=80.0 if heavy else 20.0))
+    rises = [f for f in told if f.condition == "vibration_x_trend" and f.state is State.ACTIVE]
+    assert bool(rises) == (load_step is None)
+    again = detector(bearing=None, **options)
+    again.load(vibration.dump())
+    assert again.dump() == vibration.dump()
+
+
 def test_what_all_points_of_a_machine_do_together_is_no_trend_of_one() -> None:
     tags = tuple(Tag(i, "rig", f"b{i}", TagOptions(kind="waveform", unit="g")) for i in range(4))
     context = DetectorContext(name="v", tags=tags, machines={"rig": Machine(name="rig")})
@@ -295,7 +311,7 @@ def test_what_all_points_of_a_machine_do_together_is_no_trend_of_one() -> None:
 @pytest.mark.parametrize(
     ("how", "problem"),
     [
-        ({"unit": ""}, r"pump-3/vibration_x: vibration needs unit g, m/s2 or mm/s, not ''"),
+        ({"unit": ""}, r"pump-3/vibration_x: vibration needs unit g, m/s2, mm/s, um or mm, not ''"),
         ({"bearing": Bearing(designation="6250", speed=1)}, "did you mean"),
     ],
 )

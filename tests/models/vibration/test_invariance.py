@@ -8,6 +8,7 @@ from gateway.testkit.rigs.vibration import BPFI, BPFO, RATE_HZ, RPM, bursts, noi
 from models.vibration.analysis import Turning, analyse
 from models.vibration.bearing import look_up
 from models.vibration.diagnosis.knowledge import Knowledge
+from models.vibration.units import UNITS
 
 ORDERS = look_up("6205")
 N = 24_000
@@ -21,7 +22,7 @@ CASES = {
 
 def fault(samples: np.ndarray) -> str:
     turning = Turning(ORDERS, RPM / 60)
-    found = analyse(samples.astype(np.float32), RATE_HZ, 9.80665, RPM, turning, None).bearing
+    found = analyse(samples.astype(np.float32), RATE_HZ, UNITS["g"], RPM, turning, None).bearing
     assert found is not None
     verdict = Knowledge(turning.points, 1).learn(found, ORDERS, 3.0)
     assert verdict is not None
@@ -49,7 +50,7 @@ def test_as_much_noise_again_changes_nothing(case: str, seed: int, level: float)
 def test_a_healthy_machine_of_any_speed_shows_nothing(seed: int, unbalance: float, rpm: float) -> None:
     samples = noise(seed, N, unbalance, rpm)
     turning = Turning(ORDERS, rpm / 60)
-    found = analyse(samples, RATE_HZ, 9.80665, rpm, turning, None).bearing
+    found = analyse(samples, RATE_HZ, UNITS["g"], rpm, turning, None).bearing
     if found is not None:
         verdict = Knowledge(turning.points, 1).learn(found, ORDERS, 3.0)
         assert verdict is not None

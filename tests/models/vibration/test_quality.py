@@ -2,20 +2,25 @@ import numpy as np
 import pytest
 
 from gateway.testkit.rigs.vibration import BPFO, bursts, noise
-from models.vibration.mounting import STANDARD_GRAVITY
 from models.vibration.quality import clipped, trouble
+from models.vibration.units import UNITS
 
 RATE = 12_000.0
 
 
-def name(samples: np.ndarray, rate: float = RATE, factor: float | None = STANDARD_GRAVITY) -> str:
-    found = trouble(samples.astype(np.float32), rate, factor)
+def name(samples: np.ndarray, rate: float = RATE, unit: str = "g") -> str:
+    found = trouble(samples.astype(np.float32), rate, UNITS[unit])
     return "" if found is None else found.name
 
 
 @pytest.mark.parametrize("samples", [noise(1), bursts(1, BPFO), noise(1, unbalance=5.0), noise(1) + 1, noise(1) * 1e-6])
 def test_what_a_sensor_gives_is_believed(samples: np.ndarray) -> None:
     assert name(samples) == ""
+
+
+def test_a_probe_s_gap_is_no_offset_but_a_centimetre_is_no_vibration() -> None:
+    assert name(noise(1) * 100 + 1000, unit="um") == ""
+    assert name(noise(1) * 300_000, unit="um") == name(noise(1) * 300, unit="mm") == "unit"
 
 
 @pytest.mark.parametrize("steps", [1, 3, 20, 200])
@@ -34,8 +39,8 @@ def test_a_range_that_is_too_small_is_clipping(share: float, sign: int) -> None:
 
 
 def test_a_velocity_sensor_that_drifts_while_nothing_moves_is_believed() -> None:
-    assert name(noise(1) * 0.1 + 0.5, factor=None) == ""
-    assert name(noise(1) * 0.1 + 50, factor=None) == "offset"
+    assert name(noise(1) * 0.1 + 0.5, unit="mm/s") == ""
+    assert name(noise(1) * 0.1 + 50, unit="mm/s") == "offset"
 
 
 @pytest.mark.parametrize("rate", [1.0, 50.0, 499.0])

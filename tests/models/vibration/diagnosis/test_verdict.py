@@ -8,6 +8,7 @@ from models.vibration.analysis import Turning, analyse
 from models.vibration.bearing import Orders, look_up
 from models.vibration.diagnosis.knowledge import Knowledge
 from models.vibration.diagnosis.verdict import OPEN, Verdict
+from models.vibration.units import UNITS
 
 ORDERS = look_up("6205")
 LEVEL = 3.0
@@ -17,7 +18,7 @@ def diagnosis(blocks: list[np.ndarray], *, orders: Orders = ORDERS, rpm: float =
     turning = Turning(orders, rpm / 60)
     knowledge, found = Knowledge(turning.points, memory), None
     for block in blocks:
-        densities = analyse(block, RATE_HZ, 9.80665, rpm, turning, None).bearing
+        densities = analyse(block, RATE_HZ, UNITS["g"], rpm, turning, None).bearing
         assert densities is not None
         found = knowledge.learn(densities, orders, LEVEL) or found
     assert found is not None
@@ -99,7 +100,7 @@ def test_blocks_of_different_speeds_are_averaged_by_order() -> None:
     turning = Turning(ORDERS, 1.0)
     knowledge = Knowledge(turning.points, 64)
     for seed, rpm in enumerate((1500.0, 1797.0, 2100.0)):
-        densities = analyse(bursts(seed, BPFO, rpm=rpm), RATE_HZ, 9.80665, rpm, Turning(ORDERS, rpm / 60), None).bearing
+        densities = analyse(bursts(seed, BPFO, rpm=rpm), RATE_HZ, UNITS["g"], rpm, Turning(ORDERS, rpm / 60), None).bearing
         assert densities is not None
         found = knowledge.learn(densities, ORDERS, LEVEL)
     assert found is not None
@@ -121,7 +122,7 @@ def test_a_speed_that_is_wrong_by_five_percent_gives_no_diagnosis(rpm: float) ->
 
 @pytest.mark.parametrize("rpm", [500.0, 599.0])
 def test_fewer_than_ten_revolutions_give_no_opinion(rpm: float) -> None:
-    assert analyse(noise(1), RATE_HZ, 9.8, rpm, Turning(ORDERS, rpm / 60), None).bearing is None
+    assert analyse(noise(1), RATE_HZ, UNITS["g"], rpm, Turning(ORDERS, rpm / 60), None).bearing is None
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0])

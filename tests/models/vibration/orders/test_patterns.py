@@ -3,6 +3,7 @@ import pytest
 
 from models.vibration.analysis import analyse
 from models.vibration.orders.patterns import Machine, hints, peaks
+from models.vibration.units import UNITS
 
 RATE, SHAFT = 12_000.0, 25.0
 
@@ -13,7 +14,7 @@ def said(lines: dict[float, float], machine: Machine | None = None) -> list[str]
     x = np.random.default_rng(1).normal(0, 0.02, len(t))
     for hz, height in lines.items():
         x += height * np.sin(2 * np.pi * hz * t + hz)
-    found = analyse(x.astype(np.float32), RATE, None, 1500.0, None, None)
+    found = analyse(x.astype(np.float32), RATE, UNITS["mm/s"], 1500.0, None, None)
     return hints(peaks(found.velocity, machine or Machine(SHAFT)), found.rms)
 
 

@@ -4,6 +4,7 @@ import pytest
 from models.vibration.analysis import analyse
 from models.vibration.orders.speed import disagrees, from_spectrum
 from models.vibration.spectrum import Spectrum
+from models.vibration.units import UNITS
 
 RATE = 12_000.0
 
@@ -13,7 +14,7 @@ def velocity(rpm: float, heights: tuple[float, ...] = (0.2, 0.1, 0.05, 0.05), se
     x = np.random.default_rng(seed).normal(0, 0.05, len(t))
     for k, height in enumerate(heights, 1):
         x += height * np.sin(2 * np.pi * k * rpm / 60 * t + k)
-    return analyse(x.astype(np.float32), RATE, 9.80665, None, None, None).velocity
+    return analyse(x.astype(np.float32), RATE, UNITS["g"], None, None, None).velocity
 
 
 @pytest.mark.parametrize("rpm", [1203.3, 1480.0, 1797.0, 2977.0, 5903.0])
