@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import ClassVar
 
-from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, Waveform
+import msgspec
+
+from gateway.contract import Batch, DetectorContext, Finding, Frame, Json, Record, State, Waveform
 from models.vibration import severity, state
 from models.vibration.analysis import Turning, unusable
 from models.vibration.config import VibrationOptions
 from models.vibration.diagnosis.lines import FAULTS
 from models.vibration.diagnosis.verdict import Verdict, stage
+from models.vibration.drawing import svg
+from models.vibration.evidence import trend_json, waveform_json
 from models.vibration.findings import Block, Conclusion, bearing_finding, spectra, velocity_finding
 from models.vibration.follow import signal_finding, trend_finding
 from models.vibration.mounting import Mounting, machines, mountings, tachos, zones
@@ -95,12 +99,27 @@ class Vibration:
         if bad is None and verdict is not None and verdict.fault:
             bad = _contradicted(block)
         found = self._signal(channel, item.t_ns, block, bad)
-        if bad is None or bad.name == "speed":
-            found += self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"])
-            found += self._trend(channel, item, block, verdict)
+        if bad is not None and bad.name != "speed":
+            return found
+        told = self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"])
+        told += self._trend(channel, item, block, verdict)
         if bad is None and verdict is not None:
-            found += self._bearing(channel, item.t_ns, block, verdict)
-        return found
+            told += self._bearing(channel, item.t_ns, block, verdict)
+        return found + [self._with_evidence(one, item, block) for one in told]
+
+    def _with_evidence(self, finding: Finding, item: Waveform, block: Block) -> Finding:
+        """Of what is active: an excerpt of the block, the course of its velocity, which block it is, and the picture of it all."""
+        if finding.state is not State.ACTIVE:
+            return finding
+        tag = block.tag
+        course = self._trends[tag.machine].course(self._points[tag.machine].index(tag.path))
+        evidence = {
+            **finding.evidence,
+            "waveform": waveform_json(item.samples, item.rate_hz, item.t_ns, tag.options.unit),
+            "velocity_trend": trend_json(*course, self._zones.limits),
+            "block": {"tag": tag.path, "t_ns": item.t_ns},
+        }
+        return msgspec.structs.replace(finding, evidence=evidence | {"picture_svg": svg(evidence, finding.title)})
 
     def _block(self, mounting: Mounting, item: Waveform, tacho: Waveform | None) -> tuple[Block | None, str]:
         """None, and why: it cannot be looked at."""

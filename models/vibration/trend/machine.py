@@ -62,6 +62,10 @@ class Trend:
         learnt = any(course is Course.USUAL for course, _ in courses.values())
         return (Course.USUAL if learnt else Course.LEARNING), None
 
+    def course(self, point: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(seconds, velocity) of the last blocks of this point; NaN where there were fewer."""
+        return self.history[point, :, 0], self.history[point, :, 1]
+
     def forecast(self, point: int, since_seconds: float, limit: float) -> Forecast | None:
         """When the velocity of this point reaches a limit, judged from its values since then."""
         seconds, value = self.history[point].T
