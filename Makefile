@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench bench-analytics faults wheel lock clean
+.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults wheel lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
@@ -15,6 +15,7 @@ help:
 	@echo "make faults   kill -9 sixty times under load, with new dice each time; twenty times as many random examples"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
 	@echo "make bench-analytics DATA=folder  detectors on public recordings; writes benchmarks/ANALYTICS.md"
+	@echo "make bench-vibration DATA=folder  the bearing diagnosis on public recordings; writes benchmarks/VIBRATION.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
 	@echo "make lock     resolve the dependencies anew into locks/"
 
@@ -59,6 +60,10 @@ bench: $(VENV)/dev.stamp
 bench-analytics: $(VENV)/dev.stamp
 	@test -n "$(DATA)" || { echo "say where the recordings are: make bench-analytics DATA=folder"; exit 2; }
 	$(BIN)/python -m benchmarks.analytics --data $(DATA) $(ARGS)
+
+bench-vibration: $(VENV)/dev.stamp
+	@test -n "$(DATA)" || { echo "say where the recordings are: make bench-vibration DATA=folder"; exit 2; }
+	$(BIN)/python -m benchmarks.vibration --data $(DATA) $(ARGS)
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python tests/packaging/smoke.py

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
+from gateway.cli.plugins import Commands
 
 if TYPE_CHECKING:
     from gateway.config import Settings
@@ -23,7 +24,7 @@ state_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lineside")
 def main() -> None:
     """Edge gateway of the factory floor: reads machines, notices faults, delivers one case each."""

@@ -41,7 +41,7 @@ def read_watches(reader: Reader, plant: Plant) -> tuple[WatchSettings, ...]:
 def _one(reader: Reader, plugin: DetectorPlugin, data: Any, where: Path, number: int, plant: Plant) -> WatchSettings | None:
     given: Any = data if isinstance(data, Mapping) else {}
     options = reader.validate(plugin.options, data if data is not None else {}, Spot(where))
-    on, only_when = (options.on, options.only_when) if options else (_patterns(given.get("on")), given.get("only_when"))
+    on = options.on if options else _patterns(given.get("on"))
     chosen: set[str] = set()
     for i, pattern in enumerate(on):
         matched = _matching(pattern, plant.declared)
@@ -49,8 +49,14 @@ def _one(reader: Reader, plugin: DetectorPlugin, data: Any, where: Path, number:
             place = (*where, "on", i) if (*where, "on", i) in reader.document.values else (*where, "on")
             reader.problem(place, f"{pattern!r} matches no tag and no record", did_you_mean(pattern, [*plant.declared, *plant.machines]))
         chosen |= matched
-    if isinstance(only_when, str):
-        _check_gate(reader, only_when, (*where, "only_when"), {path.split("/")[0] for path in chosen} - plant.unsure, plant)
+    for name in ("only_when", "trigger"):
+        condition = getattr(options, name, None) if options else given.get(name)
+        if isinstance(condition, str):
+            _check_gate(reader, condition, (*where, name), {path.split("/")[0] for path in chosen} - plant.unsure, plant)
+    load = getattr(options, "load", None)
+    for machine in sorted({path.split("/")[0] for path in chosen} - plant.unsure):
+        if load is not None and load not in plant.names(machine):
+            reader.problem((*where, "load"), f"machine {machine!r} has no tag {load!r}", did_you_mean(load, plant.names(machine)))
     if options is None:
         return None
     watch = WatchSettings(

@@ -8,6 +8,7 @@ from gateway.contract.items import Batch, Frame, Item, Json, Record, Waveform
 from gateway.contract.learning import Learner, Learning, Scores, Scoring
 from gateway.contract.options import (
     Bearing,
+    BlockWatchOptions,
     BudgetOptions,
     Duration,
     FeedbackOptions,
@@ -32,6 +33,7 @@ from gateway.contract.plugin import (
     Feedback,
     Plugin,
     Rationed,
+    Selective,
     Step,
     Teachable,
     Tunable,
@@ -52,6 +54,7 @@ __all__ = [
     "Answer",
     "Batch",
     "Bearing",
+    "BlockWatchOptions",
     "BudgetOptions",
     "Clock",
     "ConfigError",
@@ -95,6 +98,7 @@ __all__ = [
     "Scores",
     "Scoring",
     "SecretRef",
+    "Selective",
     "Severity",
     "Source",
     "SourceContext",

@@ -85,6 +85,7 @@ class Waveform:
     quality    one for the block: a block of the wrong length is bad and is not analysed
     dropped    samples lost just before it, or inside it, where the source can tell; inside, the block is no stretch of time and is bad
     speed_rpm  shaft speed during the block, if known; the engine fills it from the machine's speed tag
+    load       of the machine during the block, if known; the engine fills it from the tag the watch names
     """
 
     tag: int
@@ -94,6 +95,7 @@ class Waveform:
     quality: int = GOOD
     dropped: int = 0
     speed_rpm: float | None = None
+    load: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,21 @@ class RationedWatchOptions(FrameWatchOptions):
     )
 
 
+class BlockWatchOptions(WatchOptions):
+    """For detectors that take blocks of fast channels (`Waveform`): which of them are looked at."""
+
+    every: Duration | None = Field(
+        None, description="look at one block of each channel in this time; default: each, or with `trigger` none but those", gt=0
+    )
+    trigger: str | None = Field(
+        None, description="look at one block of each channel whenever this begins to hold, for example: calm == 1; besides `every`"
+    )
+    load: str | None = Field(None, description="tag of each machine watched that tells its load, in any unit; blocks carry its last value")
+    steady: float | None = Field(
+        0.05, gt=0, description="leave a block out if the speed tag changed by more than this share during it; null: never"
+    )
+
+
 class Filter(StrictModel):
     """Which events a destination wants; all given parts must hold."""
 
@@ -224,4 +239,6 @@ class Bearing(StrictModel):
     ball_diameter: float | None = Field(None, gt=0, description="same unit as pitch_diameter")
     pitch_diameter: float | None = Field(None, gt=0)
     contact_angle: float = Field(0.0, ge=0, lt=90, description="degrees")
-    speed: str | float = Field(description="a tag of this machine in rpm, or a fixed number of rpm")
+    speed: str | float | None = Field(
+        None, description="a tag of this machine in rpm, or a fixed number of rpm; none: a tacho or the spectrum tells it"
+    )

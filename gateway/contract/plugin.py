@@ -96,6 +96,14 @@ class Rationed(Protocol):
         """These rows came when its budget was used up: neither scored nor learnt, only counted."""
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """What a detector of waveforms may have beside `Detector`: it tells what it was given and could not look at."""
+
+    def left_out(self) -> Mapping[str, int]:
+        """Blocks by reason, since it was built; from any thread, so its keys are always the same."""
+
+
 def _ignored(_usage: Usage) -> None:
     return None
 

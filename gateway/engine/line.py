@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.settings import Settings, WatchSettings
-from gateway.contract import DetectorContext, Tag
+from gateway.contract import DetectorContext, Tag, Waveform
 from gateway.engine.stages import Table
 from gateway.engine.watch import Watch, build_watch
 from gateway.incidents import History, Rule
@@ -33,6 +33,20 @@ class Line:
     def rules(self) -> dict[str, Rule]:
         """How findings become incidents, by watch; one on trial has none."""
         return {watch.name: watch.rule for watch in self.watches if not watch.shadow}
+
+    def swing(self, block: Waveform) -> float | None:
+        """By which share of its mean the shaft speed changed during the block and as long before it; None: fewer than two readings."""
+        tag = self.settings.tags[block.tag]
+        index = self.speed_tag.get(tag.machine)
+        if index is None:
+            return None
+        length = int(len(block.samples) / block.rate_hz * 1e9)
+        name = self.settings.tags[index].name
+        for _, (_, value) in self.history.series(tag.machine, [name], block.t_ns - length, block.t_ns + length):
+            known = value[~np.isnan(value)]
+            mean = abs(float(known.mean())) if len(known) > 1 else 0.0
+            return float(np.ptp(known)) / mean if mean > 0 else None
+        return None
 
     @staticmethod
     def of(settings: Settings, old: Line | None = None) -> Line:

@@ -27,7 +27,6 @@ from gateway.telemetry.counts import Counts
 PACE = 4.0
 LONGEST_PAUSE = 0.02
 HOUSEKEEPING_SECONDS = 0.5
-_SPEED_VALID_NS = 60_000_000_000
 
 
 class Pipeline:
@@ -180,17 +179,16 @@ class Pipeline:
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:
-            if watch.detector is not None and watch.wants_waveform(block, self.line.table):
-                self._look(watch, block)
+            if watch.detector is not None and watch.wants_waveform(block, self.line.table, self.line.swing):
+                self._look(watch, watch.loaded(block, self.line.table))
 
     def _with_speed(self, block: Waveform) -> Waveform:
         """Join the machine's speed tag, if its last value is good and of the same minute."""
         index = self.line.speed_tag.get(self.line.settings.tags[block.tag].machine)
         if block.speed_rpm is not None or index is None:
             return block
-        table = self.line.table
-        fresh = abs(block.t_ns - int(table.last_t_ns[index])) <= _SPEED_VALID_NS
-        return replace(block, speed_rpm=float(table.last_value[index])) if fresh and table.last_quality[index] < BAD else block
+        speed = self.line.table.beside(index, block.t_ns)
+        return block if speed is None else replace(block, speed_rpm=speed)
 
     def _record(self, record: Record) -> None:
         self._counts.add("records", 1, source=record.source)

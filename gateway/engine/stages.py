@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
+_BESIDE_NS = 60_000_000_000
+
+
 @dataclass(slots=True)
 class Table:
     """The tag table as columns, and what the stages remember of each tag. All arrays are [number of tags]."""
@@ -60,6 +63,11 @@ class Table:
         self.believed_value, self.doubted_value = (np.full(n, np.nan) for _ in range(2))
         self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns = (np.zeros(n, np.int64) for _ in range(4))
         self.last_quality = np.full(n, BAD, np.uint8)
+
+    def beside(self, index: int, t_ns: int) -> float | None:
+        """The last value of a tag, for a block of fast samples of this time: if it is good and within a minute."""
+        fresh = abs(t_ns - int(self.last_t_ns[index])) <= _BESIDE_NS
+        return float(self.last_value[index]) if fresh and self.last_quality[index] < BAD else None
 
     @staticmethod
     def of(tags: tuple[Tag, ...]) -> Table:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.settings import IncidentSettings, WatchSettings
-from gateway.contract import Batch, ConfigError, Detector, DetectorContext, Finding, Frame, Rationed, Record, StateError, Tag, Waveform
+from gateway.contract import (
+    Batch,
+    BlockWatchOptions,
+    ConfigError,
+    Detector,
+    DetectorContext,
+    Finding,
+    Frame,
+    Rationed,
+    Record,
+    Selective,
+    StateError,
+    Tag,
+    Waveform,
+)
+from gateway.engine.acquire import Acquisition, Swing
 from gateway.engine.align import Aligner
 from gateway.engine.blackout import Blackout
 from gateway.engine.gate import Gate
@@ -30,11 +46,21 @@ class Watch:
     """
 
     def __init__(
-        self, settings: WatchSettings, context: DetectorContext, gates: dict[str, Gate], incidents: IncidentSettings, table_size: int
+        self,
+        settings: WatchSettings,
+        context: DetectorContext,
+        gates: dict[str, Gate],
+        incidents: IncidentSettings,
+        table_size: int,
+        triggers: dict[str, Gate] | None = None,
+        loads: Mapping[str, int] | None = None,
     ) -> None:
         self.settings, self.context, self._gates = settings, context, gates
         self.name = settings.name
         options = settings.options
+        self._acquisition = Acquisition(options, triggers or {}) if isinstance(options, BlockWatchOptions) else None
+        self._load_tag = loads or {}
+        self._kept_back: Counter[str] = Counter()
         self.rule = Rule(
             settings.name,
             settings.plugin.domain,
@@ -105,17 +131,32 @@ class Watch:
                 found.append(frame)
         return found
 
-    def wants_waveform(self, block: Waveform, table: Table) -> bool:
+    def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
+        """A block of its tags that it does not want is counted with the reason."""
         if Waveform not in self.takes or not self._mask[block.tag]:
             return False
         machine = self._machine_of[block.tag]
         gate = self._gates.get(machine)
         if gate is not None and not gate.is_open(table, block.t_ns):
+            self._kept_back["only_when"] += 1
             return False
-        if self._blackout is None:
-            return True
-        self._latest_ns[machine] = block.t_ns
-        return not self._blackout.at(block.t_ns)
+        if self._blackout is not None:
+            self._latest_ns[machine] = block.t_ns
+            if self._blackout.at(block.t_ns):
+                self._kept_back["blackout"] += 1
+                return False
+        return self._acquisition is None or self._acquisition.takes(block, machine, table, swing)
+
+    def loaded(self, block: Waveform, table: Table) -> Waveform:
+        """With the machine's load, if the watch names its tag and the last value is good and of the same minute."""
+        index = self._load_tag.get(self._machine_of[block.tag])
+        load = None if index is None else table.beside(index, block.t_ns)
+        return block if load is None else replace(block, load=load)
+
+    def left_out(self) -> dict[str, int]:
+        """Blocks of its fast channels that were not looked at, by reason, since the start."""
+        found = self._kept_back + (self._acquisition.left_out if self._acquisition is not None else Counter())
+        return dict(found + Counter(self.detector.left_out() if isinstance(self.detector, Selective) else {}))
 
     def quiet(self, machine: str, now_ns: int) -> bool:
         """Whether it raises nothing of this machine now, by the time of the machine's newest reading; by ours if it has none."""
@@ -190,12 +231,19 @@ def build_watch(
     context: DetectorContext,
 ) -> Watch:
     """Compile the gates of a watch; raises nothing the configuration check did not already find."""
-    gates: dict[str, Gate] = {}
-    if settings.options.only_when:
-        expression = compile_expression(settings.options.only_when)
-        for machine in dict.fromkeys(tag.machine for tag in settings.tags):
-            gates[machine] = Gate(expression, tags[machine], settings.options.settle)
-    return Watch(settings, context, gates, incidents, table_size)
+    options = settings.options
+
+    def gates(text: str | None, settle: float) -> dict[str, Gate]:
+        if not text:
+            return {}
+        expression = compile_expression(text)
+        return {machine: Gate(expression, tags[machine], settle) for machine in dict.fromkeys(tag.machine for tag in settings.tags)}
+
+    triggers = gates(options.trigger, 0.0) if isinstance(options, BlockWatchOptions) else {}
+    loads = {}
+    if isinstance(options, BlockWatchOptions) and options.load is not None:
+        loads = {tag.machine: tags[tag.machine][options.load].index for tag in settings.tags}
+    return Watch(settings, context, gates(options.only_when, options.settle), incidents, table_size, triggers, loads)
 
 
 def build_detector(watch: Watch, snapshots: Snapshots) -> Detector:

@@ -40,6 +40,7 @@ def watch(one: Watch, learnt: Learnt | None, trial: Shadow, last_week: int, now_
         "shadow": {"last_week": last_week, "active": trial.active(one.name)} if one.shadow else None,
         "blackout": [machine for machine in machines if one.quiet(machine, now_ns)],
         "learning": learning,
+        "left_out": one.left_out(),
     }
 
 
@@ -74,3 +75,6 @@ def figures(incidents: Incidents, desk: Desk, watches: Sequence[Watch]) -> Itera
         if (learnt := desk.progress.of(one.name)) is not None:
             yield Figure("learning_share", "of the warm-up, the lowest of the watch's tags", learnt.share, (("watch", one.name),))
             yield Figure("learning_tags", "tags a watch does not know yet", learnt.still, (("watch", one.name),))
+        for why, count in one.left_out().items():
+            labels = (("reason", why), ("watch", one.name))
+            yield Figure("waveforms_left_out", "blocks of fast channels a watch did not look at", count, labels, "counter")

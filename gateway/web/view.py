@@ -29,7 +29,8 @@ class View(Protocol):
         analysis      [{watch, behind, computed_seconds, budget_seconds, rows_skipped}], of the slow detectors
         incidents     {open, last_10_minutes*, flood*: bool, chattering*: ["machine/condition"], standing_over_24_hours*}
         watches*      [{name, detector, shadow: null or {last_week, active}, blackout: [machine],
-                        learning: null or {share, still, of, alarms_last_week}}]
+                        learning: null or {share, still, of, alarms_last_week},
+                        left_out: {reason: blocks of fast channels}}]
         shelves*      [{id, machine, condition, critical, since, until, by, why}], the one that ends first first
         withheld*     what is shelved or in a blackout and holds: incidents as `incidents` tells them, with `why`
         counters      {name: count}

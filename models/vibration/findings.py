@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from gateway.contract import Bearing, Finding, Json, Severity, State, Tag
 from models.vibration.analysis import SHOWN_HZ, Analysis, Turning
-from models.vibration.diagnose import UNSURE, Diagnosis
+from models.vibration.diagnosis.verdict import OPEN, Verdict
 from models.vibration.evidence import expected_lines, lines_json, spectrum_json
 from models.vibration.opinion import NOTHING, Opinion
 from models.vibration.severity import ZONE_D, Zones
+from models.vibration.shaft import Shaft
 from models.vibration.state import VERDICTS
 
 _MODULATION = "modulation"  # 1 = the envelope swings between 0 and twice its mean
@@ -21,11 +22,40 @@ class Block:
     """One analysed block and what is known of its machine."""
 
     tag: Tag
+    label: str
     end_ns: int
-    rpm: float | None
+    shaft: Shaft
+    load: float | None
     bearing: Bearing | None
     turning: Turning | None
     analysis: Analysis
+
+    @property
+    def rpm(self) -> float | None:
+        return self.shaft.rpm
+
+    @property
+    def speed(self) -> dict[str, Json]:
+        """For explanations."""
+        found: dict[str, Json] = {"speed_rpm": self.shaft.rpm}
+        if self.shaft.source:
+            found["speed_from"] = self.shaft.source
+        if self.shaft.confidence is not None:
+            found["speed_confidence"] = self.shaft.confidence
+        if self.load is not None:
+            found["load"] = self.load
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What is told of a bearing after so many blocks, and the level from which a part is claimed."""
+
+    opinion: Opinion
+    verdict: Verdict
+    stage: str
+    blocks: int
+    level: float
 
 
 def spectra(block: Block) -> dict[str, Json]:
@@ -50,7 +80,7 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
         t_ns=block.end_ns,
         since_ns=opinion.since_ns,
         severity=Severity.CRITICAL if opinion.value == ZONE_D else Severity.WARNING,
-        title=f"{tag.machine}: {tag.name} {value:.3g} mm/s, zone {zone} of {zones.source}",
+        title=f"{tag.machine}: {block.label} {value:.3g} mm/s, zone {zone} of {zones.source}",
         score=value,
         tags=(tag.name,),
         explanation={
@@ -59,39 +89,44 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
             "zone": zone,
             "limits": list(zones.limits),
             "limits_of": zones.source,
+            "warning_from": zones.warning or zones.limits[1],
             "hysteresis": hysteresis,
             "band_hz": list(block.analysis.band or ()),
-            "speed_rpm": block.rpm,
+            **block.speed,
         },
         evidence={"velocity_spectrum": velocity_spectrum} if opinion.value > NOTHING else {},
     )
 
 
-def bearing_finding(block: Block, turning: Turning, opinion: Opinion, diagnosis: Diagnosis, level: float, *, damaging: bool) -> Finding:
-    """`damaging`: the velocity is beyond zone B as well."""
-    tag, fault = block.tag, VERDICTS[opinion.value]
+def bearing_finding(block: Block, turning: Turning, found: Conclusion, *, shaking: bool) -> Finding:
+    """`shaking`: the velocity is beyond zone B as well."""
+    tag, fault = block.tag, VERDICTS[found.opinion.value]
     return Finding(
         machine=tag.machine,
         condition=f"{tag.name}_bearing",
         state=State.ACTIVE if fault else State.OVER,
         t_ns=block.end_ns,
-        since_ns=opinion.since_ns,
-        severity=Severity.ERROR if damaging else Severity.WARNING,
-        title=f"{tag.machine}: {_title(fault)} ({tag.name})",
-        score=diagnosis.score,
+        since_ns=found.opinion.since_ns,
+        severity=Severity.ERROR if shaking else Severity.WARNING,
+        title=f"{tag.machine}: {_title(fault)} ({block.label})",
+        score=found.verdict.score,
         tags=(tag.name,),
-        explanation={"fault": fault or None, "level": level, **_explanation(block, turning, diagnosis)},
-        evidence=_evidence(block, turning, diagnosis) if fault else {},
+        explanation={"fault": fault or None, "stage": found.stage or None, **explanation(block, turning, found)},
+        evidence=_evidence(block, turning, found.verdict) if fault else {},
         key=fault,
     )
 
 
-def _explanation(block: Block, turning: Turning, diagnosis: Diagnosis) -> dict[str, Json]:
-    orders = turning.orders
+def explanation(block: Block, turning: Turning, found: Conclusion) -> dict[str, Json]:
+    orders, verdict = turning.orders, found.verdict
     return {
         "bearing": block.bearing.designation if block.bearing else None,
-        "score": round(diagnosis.score, 3),
-        "scores": {fault: round(score, 3) for fault, score in diagnosis.scores.items()},
+        "score": round(verdict.score, 3),
+        "level": found.level,
+        "depth": round(verdict.depth, 3),
+        "specific": round(verdict.specific, 3),
+        "scores": {fault: round(one.score, 3) for fault, one in verdict.whitened.items()},
+        "conventional_scores": {fault: round(one.score, 3) for fault, one in verdict.conventional.items()},
         "lines": [
             {
                 "name": line.name,
@@ -99,21 +134,21 @@ def _explanation(block: Block, turning: Turning, diagnosis: Diagnosis) -> dict[s
                 "order": round(line.order, 3),
                 "prominence": round(line.prominence, 1),
             }
-            for line in diagnosis.lines
+            for line in verdict.lines
         ],
         "orders": {name: round(getattr(orders, name.lower()), 4) for name in ("BPFO", "BPFI", "BSF", "FTF")},
-        "speed_rpm": block.rpm,
-        "blocks": diagnosis.blocks,
+        **block.speed,
+        "blocks": found.blocks,
     }
 
 
-def _evidence(block: Block, turning: Turning, diagnosis: Diagnosis) -> dict[str, Json]:
+def _evidence(block: Block, turning: Turning, verdict: Verdict) -> dict[str, Json]:
     found = spectra(block)
-    lines = lines_json((line.name, line.order * turning.shaft_hz) for line in diagnosis.lines)
+    lines = lines_json((line.name, line.order * turning.shaft_hz) for line in verdict.lines)
     return found | {"envelope_spectrum": found["envelope_spectrum"] | {"lines": lines}}
 
 
 def _title(fault: str) -> str:
     if not fault:
         return "bearing shows no damage"
-    return "bearing fault, type not sure" if fault == UNSURE else f"bearing, {_NAMES[fault]}"
+    return "bearing fault, type open" if fault == OPEN else f"bearing, {_NAMES[fault]}"

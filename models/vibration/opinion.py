@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 UNKNOWN = -1
 NOTHING = 0
+_FIRST = 16
 
 Agreement: TypeAlias = Callable[[Sequence[int], int], int]
 
@@ -36,6 +37,31 @@ def agreed_fault(recent: Sequence[int], before: int, *, unsure: int) -> int:
     if before > NOTHING:
         return before
     return unsure if NOTHING not in recent else NOTHING
+
+
+def agreed_trouble(recent: Sequence[int], before: int) -> int:
+    """As a fault; when the last blocks are bad in different ways, the last one's."""
+    return agreed_fault(recent, before, unsure=recent[-1])
+
+
+@dataclass(slots=True)
+class Rising:
+    """Follows whether a level rises. `told`: blocks after which it is told next; 0: nothing has been told."""
+
+    since_ns: int = 0
+    blocks: int = 0
+    rising: bool = False
+    told: int = 0
+
+    def add(self, t_ns: int, *, rising: bool) -> bool:
+        """True if it is to be told: it begins or ends, is the first opinion, or has lasted twice as long as when it was told."""
+        if rising != self.rising or self.since_ns == 0:
+            self.since_ns, self.blocks, self.rising, self.told = t_ns, 0, rising, 0
+        self.blocks += 1
+        if self.told and not (rising and self.blocks >= self.told):
+            return False
+        self.told = max(2 * self.blocks, _FIRST)
+        return True
 
 
 @dataclass(slots=True)

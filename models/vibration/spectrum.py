@@ -51,11 +51,45 @@ def amplitudes(bins: Bins, n: int, count: int) -> Samples:
     return found.astype(np.float32)
 
 
+def averaged(samples: Samples, rate_hz: float, hz_step: float, overlap: float = 0.5) -> Spectrum:
+    """Root of the mean power of pieces under a Hann window (Welch 1967, IEEE AU-15(2)): noise becomes smooth, lines stay.
+
+    hz_step   at most; the whole block is one piece if it is too short for it
+    overlap   of the pieces, 0 to below 1; the Hann window wastes nothing with half
+
+    >>> t = np.arange(48_000) / 12_000
+    >>> found = averaged(np.sin(2 * np.pi * 100 * t).astype(np.float32), 12_000.0, 2.0)
+    >>> found.hz_step, round(float(found.amplitude[50]), 3)
+    (2.0, 1.0)
+    """
+    length = min(len(samples), fft.next_fast_len(round(rate_hz / hz_step), real=True))
+    starts = range(0, len(samples) - length + 1, max(1, round(length * (1 - overlap))))
+    pieces = [amplitudes(transform(samples[start : start + length]), length, length) for start in starts]
+    power = np.mean(np.square(pieces), axis=0)
+    return Spectrum(rate_hz / length, np.sqrt(power).astype(np.float32))
+
+
+def zoomed(spectrum: Spectrum, low: float, high: float) -> tuple[float, Samples]:
+    """(Hz of the first, amplitudes) of the bins in low <= f <= high Hz: the whole block's spectrum is the finest there is."""
+    first = _bin(low, spectrum.hz_step, up=True)
+    return first * spectrum.hz_step, spectrum.amplitude[first : _bin(high, spectrum.hz_step, up=False) + 1]
+
+
 def integrated(spectrum: Spectrum) -> Spectrum:
     """Divide by 2 pi f: acceleration becomes velocity. The bin at 0 Hz becomes 0."""
     hz = np.arange(len(spectrum.amplitude), dtype=np.float32) * np.float32(spectrum.hz_step)
     hz[0] = np.inf
     return Spectrum(spectrum.hz_step, spectrum.amplitude / (np.float32(2 * np.pi) * hz))
+
+
+def differentiated(spectrum: Spectrum) -> Spectrum:
+    """Multiply by 2 pi f: displacement becomes velocity.
+
+    >>> differentiated(Spectrum(50.0, np.array([9, 1], dtype=np.float32))).amplitude.astype(int).tolist()  # 1 at 50 Hz
+    [0, 314]
+    """
+    hz = np.arange(len(spectrum.amplitude), dtype=np.float32) * np.float32(spectrum.hz_step)
+    return Spectrum(spectrum.hz_step, spectrum.amplitude * (np.float32(2 * np.pi) * hz))
 
 
 def band_rms(spectrum: Spectrum, low: float, high: float) -> float:

@@ -31,12 +31,13 @@ def exported() -> set[str]:
     status.add("source", "press-07")
     parts: dict[str, Any] = dict.fromkeys((*tally.TALLIED, *tally.WAITING), 0)
     sender = SimpleNamespace(breaker=SimpleNamespace(state="closed"), throttle=SimpleNamespace(why=""))
+    watch = SimpleNamespace(name="oil", left_out=lambda: {"interval": 1})
     app: Any = SimpleNamespace(
         clock=clock,
         counts=counts,
         status=status,
         incidents=Incidents(clock, lambda *_: "", evidence_seconds=0.0),
-        pipeline=SimpleNamespace(inboxes={}, last_progress=0.0, line=SimpleNamespace(watches=[SimpleNamespace(name="oil")])),
+        pipeline=SimpleNamespace(inboxes={}, last_progress=0.0, line=SimpleNamespace(watches=[watch])),
         desk=SimpleNamespace(shelving=Shelving(clock), progress=SimpleNamespace(of=lambda name: Learnt.of([]))),
         outbox=SimpleNamespace(commits=0),
         edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}, sources={"press-07": None}),

@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 
 from gateway.config.settings import IncidentSettings, Settings
-from gateway.contract import Batch, ConfigError, Frame, Quality, Record, RecordSpec, Severity, Waveform
+from gateway.contract import (
+    Batch,
+    BlockWatchOptions,
+    ConfigError,
+    Frame,
+    FrameWatchOptions,
+    Quality,
+    Record,
+    RecordSpec,
+    Severity,
+    Waveform,
+)
 from gateway.engine import lane as lane_module
 from gateway.engine.accept import Acceptance, Route
 from gateway.engine.cases import Cases
@@ -274,6 +285,39 @@ async def test_a_waveform_gets_the_machines_speed_and_a_bad_one_is_not_analysed(
         await until(lambda: len(one.detector().items) == 2)
     assert one.detector().items[1].speed_rpm == 1797.0
     assert one.counts.total("waveforms_bad", reason="length") == 1
+
+
+@pytest.mark.parametrize(("speeds", "left_out"), [((1000.0, 1100.0), {"speed": 1}), ((1000.0, 1001.0), {})])
+async def test_a_block_during_which_the_speed_tag_changed_is_left_out_and_counted(
+    rig: Any, plant: Any, tmp_path: Path, speeds: tuple[float, float], left_out: dict[str, int]
+) -> None:
+    tags = plant.tags(speed={}, v={"kind": "waveform"})
+
+    class Both(FrameWatchOptions, BlockWatchOptions): ...
+
+    plugin = replace(plant.told(), options=Both)
+    one = rig(plant.settings(tags, plant.watch(plugin, tags), state_dir=tmp_path))
+    one.line.speed_tag["m1"] = 0
+    t_ns = one.clock.now_ns()
+    block = Waveform(tag=1, t_ns=t_ns - 1_000_000_000, rate_hz=1000.0, samples=np.zeros(1000, dtype=np.float32))
+    async with one.running():
+        await one.inbox.emit([Batch.of([0, 0], [t_ns - 500_000_000, t_ns - 250_000_000], speeds), block])
+        await until(lambda: one.counts.total("waveforms") == 1)
+    assert sum(isinstance(item, Waveform) for item in one.detector().items) == (0 if left_out else 1)
+    assert one.line.watches[0].left_out() == left_out
+
+
+async def test_a_block_carries_the_load_its_watch_names(rig: Any, plant: Any, tmp_path: Path) -> None:
+    class Both(FrameWatchOptions, BlockWatchOptions): ...
+
+    tags = plant.tags(power={}, v={"kind": "waveform"})
+    watch = plant.watch(replace(plant.told(), options=Both), tags, load="power")
+    one = rig(plant.settings(tags, watch, state_dir=tmp_path))
+    block = Waveform(tag=1, t_ns=one.clock.now_ns(), rate_hz=1000.0, samples=np.zeros(1000, dtype=np.float32))
+    async with one.running():
+        await one.inbox.emit([Batch.of([0], [one.clock.now_ns()], [71.5]), block])
+        await until(lambda: one.counts.total("waveforms") == 1)
+    assert [item.load for item in one.detector().items if isinstance(item, Waveform)] == [71.5]
 
 
 async def test_while_the_disk_takes_nothing_the_watchdog_is_fed(

@@ -161,7 +161,12 @@ class FakeView:
             "iso": {"zone": "C", "velocity_mm_s": 4.61},
             "lines": [{"name": "BPFO", "hz": 107.4, "order": 3.585}, {"name": "2xBPFO", "hz": 214.8}],
         }
-        evidence = {"envelope_spectrum": bearing_spectrum(), "readings": readings}
+        evidence = {
+            "envelope_spectrum": bearing_spectrum(),
+            "waveform": {"t_ns": 0, "step_seconds": 1 / 12_000, "values": [0.1 * math.sin(i / 9) for i in range(800)], "unit": "g"},
+            "velocity_trend": {"from_ns": 0, "t": [0.0, 86_400.0], "v": [1.0, 2.0], "unit": "mm/s rms", "limits": [1.4, 2.8, 4.5]},
+            "readings": readings,
+        }
         return found | {"detector": "vibration-1", "asset": "02i5e0000000PUMP3", "explanation": explanation, "evidence": evidence}
 
     def metrics(self) -> bytes:

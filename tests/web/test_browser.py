@@ -99,7 +99,12 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, pag
     await expect(detail.locator("h2")).to_have_text(view.title)
     await expect(detail).to_contain_text("iso · zone")
     await expect(detail.get_by_text("BPFO: 107.4 Hz, order 3.585\n2xBPFO: 214.8 Hz", exact=True)).to_be_visible()
-    await expect(detail.locator("canvas")).to_have_count(2)
+    await expect(detail.locator("canvas")).to_have_count(4)
+    await expect(detail.locator("figure")).to_contain_text(["envelope spectrum", "waveform", "velocity trend"])
+    for number in range(4):
+        assert await ink(tab, f"#detail figure:nth-of-type({number + 1}) canvas") > 500
+    if where := os.environ.get("SCREENSHOTS"):
+        await tab.screenshot(path=f"{where}/incident.png", full_page=True)
     await tab.keyboard.press("Escape")
     await expect(detail).to_be_hidden()
 

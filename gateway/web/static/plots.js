@@ -1,4 +1,4 @@
-// The three plots of the page: a trend strip, a spectrum with its bearing lines, and evidence.
+// The plots of the page: a trend strip, a spectrum with its bearing lines, a waveform.
 // Colours come from the style sheet and are read at every drawing, so that light and dark can change at any time.
 
 import uPlot from "/static/vendor/uplot/uPlot.esm.js";
@@ -48,8 +48,16 @@ const timeAxis = (visible) =>
     show: visible,
     size: 22,
     space: 70,
-    values: (_, splits) => splits.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false })),
+    values: (_, splits) => splits.map((at) => moment(at, splits.at(-1) - splits[0])),
   });
+
+// Of a window of days the day is told too.
+function moment(at, span) {
+  const shown = new Date(at * 1000);
+  if (span < 43200) return shown.toLocaleTimeString([], { hour12: false });
+  const day = shown.toLocaleDateString([], { month: "2-digit", day: "2-digit" });
+  return `${day} ${shown.toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit" })}`;
+}
 
 const valueAxis = (more = {}) =>
   axis({ size: 52, space: 16, gap: 4, values: (_, splits) => splits.map((v) => tick(v, splits)), ...more });
@@ -188,6 +196,22 @@ export function spectrum(host, { height = 240, onCursor = () => {} } = {}) {
   };
 }
 
+// A waveform: values over milliseconds since its first one.
+export function waveform(host, { height = 140, onCursor = () => {} } = {}) {
+  const options = {
+    height,
+    legend: { show: false },
+    cursor: { y: false, drag: { x: true, y: false }, points: { size: 6, fill: () => ink("--trace") } },
+    scales: { x: { time: false }, y: { range: (_, low, high) => valueRange(low, high) } },
+    axes: [axis({ size: 24, space: 60, values: (_, splits) => splits.map((ms) => `${ms} ms`) }), valueAxis({ space: 36 })],
+    series: [{}, { ...line("gauge"), width: 1 }],
+    padding: [6, 12, 0, 0],
+    hooks: { setCursor: [pointed(onCursor)] },
+  };
+  const plot = mount(host, options, [[], []]);
+  return { update: (given) => plot.setData([given.values.map((_, i) => i * given.step_seconds * 1000), given.values]) };
+}
+
 // Up to a little beyond the last expected line: what is above says nothing about this bearing. A double click shows all.
 function usefulEnd(hz, lines) {
   const end = hz.at(-1) ?? 1;
@@ -225,4 +249,4 @@ function drawLines(plot, lines) {
   ctx.restore();
 }
 
-export const readout = (hz, amplitude, unitName) => (hz === null || amplitude === null ? "" : `${number(hz)} Hz · ${number(amplitude)} ${unit(unitName)}`.trim());
+export const readout = (at, amplitude, unitName, of = "Hz") => (at === null || amplitude === null ? "" : `${number(at)} ${of} · ${number(amplitude)} ${unit(unitName)}`.trim());

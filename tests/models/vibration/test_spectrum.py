@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.vibration.analysis import analyse, covered_band
-from models.vibration.mounting import STANDARD_GRAVITY
 from models.vibration.spectrum import Spectrum, amplitudes, band_rms, integrated, transform, trimmed
+from models.vibration.units import STANDARD_GRAVITY, UNITS
 
 RATE = 12_000.0
 
@@ -53,27 +53,27 @@ def test_the_rms_of_a_sine_does_not_depend_on_where_its_bin_lies(hz: float) -> N
 
 def test_velocity_of_one_g_at_100_hz() -> None:
     """v = a / (2 pi f): 15.6078 mm/s peak, 11.0364 mm/s rms."""
-    found = analyse(sine(100, 1.0), RATE, STANDARD_GRAVITY, None, None, None)
+    found = analyse(sine(100, 1.0), RATE, UNITS["g"], None, None, None)
     assert found.rms == pytest.approx(STANDARD_GRAVITY * 1000 / (2 * math.pi * 100) / math.sqrt(2), rel=1e-3)
     assert found.velocity.amplitude[100] == pytest.approx(15.6078, rel=1e-4)
 
 
 def test_velocity_leaves_out_what_is_below_10_and_above_1000_hz() -> None:
     samples = sine(100, 1.0) + sine(4, 1.0) + sine(1500, 30.0) + np.float32(5)
-    found = analyse(samples, RATE, STANDARD_GRAVITY, 1500.0, None, None)
+    found = analyse(samples, RATE, UNITS["g"], 1500.0, None, None)
     assert found.rms == pytest.approx(11.0364, rel=2e-3)
     assert found.band == (10.0, 1000.0)
 
 
 def test_slow_shafts_are_measured_from_2_hz() -> None:
     samples = sine(5, 0.01, 24_000)
-    fast, slow = (analyse(samples, RATE, STANDARD_GRAVITY, rpm, None, None) for rpm in (1500.0, 300.0))
+    fast, slow = (analyse(samples, RATE, UNITS["g"], rpm, None, None) for rpm in (1500.0, 300.0))
     assert slow.rms == pytest.approx(98.0665 / (2 * math.pi * 5) / math.sqrt(2), rel=0.01)
     assert fast.rms < 0.05 * slow.rms
 
 
 def test_a_velocity_sensor_is_not_integrated_and_gives_no_envelope() -> None:
-    found = analyse(sine(50, 3.0), RATE, None, None, None, None)
+    found = analyse(sine(50, 3.0), RATE, UNITS["mm/s"], None, None, None)
     assert found.rms == pytest.approx(3 / math.sqrt(2), rel=1e-3)
     assert found.envelope is None
 
@@ -92,3 +92,16 @@ def test_lengths_with_large_prime_factors_are_cut() -> None:
 def test_integration_has_no_pole_at_0_hz() -> None:
     found = integrated(Spectrum(1.0, np.ones(3, dtype=np.float32)))
     assert found.amplitude == pytest.approx([0, 1 / (2 * math.pi), 1 / (4 * math.pi)])
+
+
+def test_the_rms_above_1_khz_leaves_out_what_is_below() -> None:
+    found = analyse(sine(100, 5.0) + sine(3000, 2.0), RATE, UNITS["g"], None, None, None)
+    assert found.high == pytest.approx(2 / math.sqrt(2), rel=1e-3)
+
+
+@pytest.mark.parametrize(("unit", "one"), [("um", 1.0), ("mm", 0.001)])
+def test_displacement_becomes_velocity(unit: str, one: float) -> None:
+    """20 um at 100 Hz: 2 pi 100 * 20 um = 12.57 mm/s peak."""
+    found = analyse(sine(100, 20 * one), RATE, UNITS[unit], None, None, None)
+    assert found.rms == pytest.approx(2 * math.pi * 100 * 0.02 / math.sqrt(2), rel=1e-3)
+    assert found.envelope is None
