@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,18 +25,7 @@ from gateway.contract import (
     Tag,
     UplinkContext,
 )
-
-
-@cache
-def _root() -> Path:
-    """Of this process; gone when it ends."""
-    root = Path(tempfile.mkdtemp(prefix="lineside-test-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return root
-
-
-def _folder() -> Path:
-    return Path(tempfile.mkdtemp(dir=_root()))
+from gateway.testkit import temporary
 
 
 @dataclass
@@ -88,7 +73,7 @@ def source_context(
         if plugin.record is None:
             raise ConfigError(f"{plugin.name} takes no records")
         specs = tuple(RecordSpec(machine, name, plugin.record.model_validate(options)) for name, options in records.items())
-    folder = state_dir or _folder()
+    folder = state_dir or temporary.folder()
     return SourceContext(
         name=machine,
         tags=tuple(Tag(i, machine, name, plugin.tag.model_validate(options)) for i, (name, options) in enumerate(tags.items())),
@@ -133,6 +118,6 @@ def uplink_context(
         name=name,
         source="urn:lineside:acme:test:test-gw",
         clock=clock or SystemClock(),
-        state_dir=state_dir or _folder(),
+        state_dir=state_dir or temporary.folder(),
         secret=Secrets(secrets or {}),
     )

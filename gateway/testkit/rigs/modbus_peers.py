@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pymodbus import FramerType
@@ -12,6 +10,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from gateway import registry
 from gateway.contract import Source
+from gateway.testkit import temporary
 from gateway.testkit.contexts import source_context
 from gateway.testkit.servers.modbus_libmodbus import Child, SerialPair, compiled
 from gateway.testkit.servers.pki import Pki
@@ -80,7 +79,7 @@ class Pymodbus(_Peer):
         self._server: Any = None
         self.url, self.dead = f"{kind}://127.0.0.1:{self._port}", f"{kind}://127.0.0.1:{free_port()}"
         if kind == "tls":
-            self._pki = Pki(Path(tempfile.mkdtemp(prefix="lineside-test-")))
+            self._pki = Pki(temporary.folder("modbus"))
             self.more = {"ca": self._pki.ca}  # type: ignore[misc]
 
     async def start(self) -> None:
@@ -105,7 +104,7 @@ class Pymodbus(_Peer):
 class _Serial(_Peer):
     def __init__(self) -> None:
         super().__init__()
-        self.pair = SerialPair(Path(tempfile.mkdtemp(prefix="lineside-test-")))
+        self.pair = SerialPair(temporary.folder("modbus"))
         self.url = f"rtu://{self.pair.ours}?baud=19200&parity=N&stop=1"
         self.dead = f"rtu://{self.pair.ours.with_name('nobody')}?parity=N"
 

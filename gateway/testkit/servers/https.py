@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from gateway.testkit import temporary
 from gateway.testkit.servers.ports import free_port
 
 
@@ -112,6 +112,6 @@ class Receiver:
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-        self.ca = Path(tempfile.mkdtemp(prefix="lineside-ca-")) / "ca.pem"
+        self.ca = temporary.folder("ca") / "ca.pem"
         authority.cert_pem.write_to_path(self.ca)
         return context

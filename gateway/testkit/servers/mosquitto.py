@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.testkit import temporary
 from gateway.testkit.servers.ports import free_port
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Mosquitto:
         extra: str = "",
     ) -> None:
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="lineside-mosquitto-"))
+        self.folder = temporary.folder("mosquitto")
         self._tls, self._password, self._durable, self._extra = tls, password, durable, extra
         self._process: asyncio.subprocess.Process | None = None
         if tls:

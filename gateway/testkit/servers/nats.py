@@ -6,12 +6,12 @@ import asyncio
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.testkit import temporary
 from gateway.testkit.servers.ports import free_port
 
 
@@ -42,7 +42,7 @@ class NatsServer:
         login: Mapping[str, Any] | None = None,
     ) -> None:
         self.port = free_port()
-        self._folder = folder or Path(tempfile.mkdtemp(prefix="lineside-nats-"))
+        self._folder = folder or temporary.folder("nats")
         self._name, self._extra, self._jetstream, self._login = name, extra, jetstream, login or {}
         self._process: asyncio.subprocess.Process | None = None
 

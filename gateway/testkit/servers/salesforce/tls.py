@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
-from pathlib import Path
+
+from gateway.testkit import temporary
 
 
 class Authority:
@@ -14,7 +14,7 @@ class Authority:
         import trustme
 
         self._authority = trustme.CA()
-        self.file = Path(tempfile.mkdtemp(prefix="lineside-ca-")) / "ca.pem"
+        self.file = temporary.folder("ca") / "ca.pem"
         self._authority.cert_pem.write_to_path(self.file)
 
     def server(self) -> ssl.SSLContext:
