@@ -83,6 +83,7 @@ class Watch:
             for machine in dict.fromkeys(tag.machine for tag in settings.tags)
         }
         self.machines = max(1, len(self._of_machine))
+        self.channels = sum(tag.options.kind == "waveform" for tag in settings.tags)
         self._machine_of = {tag.index: tag.machine for tag in settings.tags}
         self.records = frozenset(record.path for record in settings.records)
         self._aligners: dict[str, Aligner] = {}

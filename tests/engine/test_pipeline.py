@@ -259,6 +259,25 @@ async def test_a_slow_detector_that_is_late_drops_its_own_items_counted(
     assert one.dropped == []
 
 
+async def test_every_fast_channel_has_room_for_a_block_at_the_same_moment(
+    rig: Any, plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more channels than items the queue has for a machine, none is left out."""
+    monkeypatch.setattr(lane_module, "QUEUE", 4)
+    tags = plant.tags(**{f"v{number}": {"kind": "waveform"} for number in range(10)})
+    one = rig(plant.settings(tags, plant.watch(plant.told("lazy", slow=True), tags), state_dir=tmp_path))
+    samples = np.zeros(100, dtype=np.float32)
+    blocks = [Waveform(tag=tag, t_ns=one.clock.now_ns(), rate_hz=100.0, samples=samples) for tag in range(10)]
+    async with one.running():
+        await until(lambda: one.detector() is not None)
+        one.detector().free.clear()
+        await one.inbox.emit(blocks)
+        await until(lambda: one.counts.total("waveforms") == 10)
+        one.detector().free.set()
+        await until(lambda: len(one.detector().items) == 10)
+    assert one.counts.total("analysis_dropped") == 0
+
+
 async def test_a_slow_detector_that_waits_for_business_messages_is_refused(rig: Any, plant: Any, tmp_path: Path) -> None:
     """It would never get one, and nobody would notice."""
     tags = plant.tags(a={})
