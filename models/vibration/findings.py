@@ -145,7 +145,8 @@ def explanation(block: Block, turning: Turning, found: Conclusion) -> dict[str, 
 def _evidence(block: Block, turning: Turning, verdict: Verdict) -> dict[str, Json]:
     found = spectra(block)
     lines = lines_json((line.name, line.order * turning.shaft_hz) for line in verdict.lines)
-    return found | {"envelope_spectrum": found["envelope_spectrum"] | {"lines": lines}}
+    # What proves the claim is shown first.
+    return {"envelope_spectrum": found["envelope_spectrum"] | {"lines": lines}, "velocity_spectrum": found["velocity_spectrum"]}
 
 
 def _title(fault: str) -> str:
