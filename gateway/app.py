@@ -13,6 +13,7 @@ from gateway.config.secrets import Secrets
 from gateway.contract import Clock, ConfigError
 from gateway.edges import Edges
 from gateway.engine.accept import Acceptance, Route
+from gateway.engine.blocks import Blocks
 from gateway.engine.cases import Cases
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
@@ -73,6 +74,8 @@ class App:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._blocks = Blocks(self.settings.state_dir / "blocks", self._files, self.clock, self.counts)
+        self._blocks.configure(settings.incidents, settings.tags)
         self._page: PageServer | None = None
         self._ingest = Ingest(self.counts)
         self.page_port = 0
@@ -139,7 +142,7 @@ class App:
     def _put_together(self, tasks: asyncio.TaskGroup) -> None:
         snapshots = Snapshots(self.settings.state_dir / "detectors")
         self.lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files, clock=self.clock)
-        self.pipeline.lane = self.lanes.get
+        self.pipeline.lane, self.pipeline.keep = self.lanes.get, self._blocks.keep
         self._lessons = Lessons(self.outbox, self.clock, lambda: self.pipeline.line.watches)
         self._renewal = Renewal(self.lanes, self._lessons.renewed)
         self.edges = Edges(
@@ -217,6 +220,7 @@ class App:
         self.outbox.keep_days = buffer.keep_events_days
         self.incidents.evidence_seconds = settings.incidents.after
         self._cases.configure(settings.machines, line.history, settings.incidents)
+        self._blocks.configure(settings.incidents, settings.tags)
         self._acceptance.routes = [Route.of(destination) for destination in settings.destinations]
 
     def _tell_replaced(self, replaced: Replaced) -> None:

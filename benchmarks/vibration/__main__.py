@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.analytics.measure import HEAD, Measure
 from benchmarks.machine import describe
 
-SCENARIOS = ("cwru", "ims", "femto", "speed")
+SCENARIOS = ("cwru", "ims", "femto", "speed", "through")
 TEXT = """\
 # Vibration on public recordings
 

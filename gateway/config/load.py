@@ -68,6 +68,8 @@ def _settings(root: RootModel, **parts: Any) -> Settings:
             after=incidents.evidence.after,
             evidence_kilobytes=incidents.evidence.max_kilobytes,
             evidence_megabytes_per_minute=incidents.evidence.max_megabytes_per_minute,
+            keep_blocks_days=incidents.evidence.keep_blocks_days,
+            blocks_megabytes=incidents.evidence.blocks_megabytes,
         ),
         web=None if gateway.page == "off" else WebSettings(host=gateway.page.host, port=gateway.page.port),
         log_level=gateway.log_level,

@@ -56,6 +56,8 @@ class EvidenceModel(StrictModel):
         le=1000,
         description="of evidence in all events; in a storm, later incidents get short curves of the tags concerned",
     )
+    keep_blocks_days: int = Field(14, ge=1, le=3650, description="how long whole blocks of fast channels that cases are about stay here")
+    blocks_megabytes: int = Field(256, ge=0, le=1_000_000, description="disk they may take; the oldest make room; 0: none are kept")
 
 
 class IncidentsModel(StrictModel):

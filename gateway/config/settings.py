@@ -73,6 +73,8 @@ class IncidentSettings:
     after: float = 30.0
     evidence_kilobytes: int = 64
     evidence_megabytes_per_minute: float = 4.0
+    keep_blocks_days: int = 14
+    blocks_megabytes: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,10 +37,20 @@ class Case:
         """The evidence holds one."""
         return any(True for _ in spectra(self.evidence))
 
+    @property
+    def picture(self) -> str | None:
+        """What the gateway drew of the evidence, SVG."""
+        drawn = self.evidence.get("picture_svg")
+        return drawn if isinstance(drawn, str) else None
+
+    @property
+    def pictured(self) -> bool:
+        return self.picture is not None
+
     def brief(self) -> dict[str, Json]:
         """What a list of cases shows."""
         names = ("incident", "machine", "condition", "asset", "title", "severity", "state", "opened", "closed", "events", "spectrum")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "pictured")}
 
 
 class Cases:

@@ -73,6 +73,8 @@ def failures(figures: Mapping[str, Json], cases: Sequence[Mapping[str, Json]], c
     """Which expectations of the story did not come true; empty when all did. `cut`: from and to, seconds since 1970."""
     found = []
     bearing = [case for case in cases if case["machine"] == "pump-3" and case["spectrum"]]
+    if not all(case["pictured"] for case in bearing):
+        found.append("the bearing's case should have a picture of its evidence")
     oil = [case for case in cases if case["machine"] == "press-07" and case["condition"] == "oil_temperature_high"]
     if len(bearing) != 1:
         found.append(f"the bearing fault should make one case with a spectrum in it, not {len(bearing)}")

@@ -47,6 +47,7 @@ class Inbox:
         app.on_response_prepare.append(_let_local_pages_read)
         app.router.add_get("/cases", self._list)
         app.router.add_get("/cases/{incident}", self._one)
+        app.router.add_get("/cases/{incident}/picture.svg", self._picture)
         app.router.add_get("/figures", self._figures)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -81,6 +82,12 @@ class Inbox:
         if case is None:
             raise web.HTTPNotFound
         return web.json_response({**case.brief(), "explanation": case.explanation, "evidence": case.evidence})
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        case = self.cases.get(request.match_info["incident"])
+        if case is None or case.picture is None:
+            raise web.HTTPNotFound
+        return web.Response(text=case.picture, content_type="image/svg+xml")
 
     async def _figures(self, _: web.Request) -> web.Response:
         return web.json_response(self.figures())

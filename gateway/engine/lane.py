@@ -19,6 +19,8 @@ from gateway.telemetry.counts import Counts
 log = logging.getLogger("lineside")
 QUEUE = 64
 """Items a slow detector may be behind, of each of its machines; beyond, its oldest are dropped and counted."""
+BLOCKS = 2
+"""Blocks of each of its fast channels, if these are more."""
 _BEFORE = ".before"
 """No watch has such a name."""
 
@@ -44,10 +46,17 @@ class SlowLane:
         self.watch, self._executor, self._build, self._found, self._dropped = watch, executor, build, found, dropped
         self.ration, self.skipped = ration, 0
         self._queue: deque[Batch | Frame | Waveform] = deque()
-        self._work = asyncio.Event()
+        self._work, self._busy = asyncio.Event(), False
+        # Channels of one machine give their blocks at the same moment: each has a place, and one for the next.
+        self._most = max(QUEUE * watch.machines, BLOCKS * watch.channels)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is being looked at."""
+        return not self._queue and not self._busy
 
     def put(self, item: Batch | Frame | Waveform) -> None:
-        if len(self._queue) >= QUEUE * self.watch.machines:
+        if len(self._queue) >= self._most:
             self._queue.popleft()
             self._dropped(self.watch.name, type(item).__name__.lower())
         self._queue.append(item)
@@ -60,11 +69,12 @@ class SlowLane:
             self.watch.ready(await loop.run_in_executor(self._executor, self._build))
         while True:
             while self._queue:
-                item = self._queue.popleft()
+                item, self._busy = self._queue.popleft(), True
                 for part in self.ration.slices(item) if isinstance(item, Frame) else (item,):
                     findings = await loop.run_in_executor(self._executor, self._look, part)
                     if findings:
                         self._found(self.watch, findings)
+            self._busy = False
             self._work.clear()
             await self._work.wait()
 

@@ -54,6 +54,8 @@ class Pipeline:
         self.inboxes: dict[str, Inbox] = {} if inboxes is None else inboxes
         self.lane: Callable[[str], SlowLane | None] = lambda name: None
         """The lane of a slow watch by name."""
+        self.keep: Callable[[Iterable[Waveform]], None] = lambda blocks: None
+        """Takes the blocks that a finding is about."""
         self._work = asyncio.Event()
         self.flushes = 0
         self.last_progress = clock.monotonic()
@@ -117,6 +119,8 @@ class Pipeline:
                 self._acceptance.fact(finding, watch.rule)
                 continue
             self._change(finding, watch.rule, from_record=from_record)
+            if finding.state is State.ACTIVE and "block" in finding.evidence:
+                self.keep(watch.blocks(finding.machine))
 
     def _change(self, finding: Finding, rule: Rule, *, from_record: bool) -> None:
         for change in self._incidents.apply(finding, rule, from_record=from_record):

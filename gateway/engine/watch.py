@@ -60,6 +60,7 @@ class Watch:
         options = settings.options
         self._acquisition = Acquisition(options, triggers or {}) if isinstance(options, BlockWatchOptions) else None
         self._load_tag = loads or {}
+        self._seen: dict[int, Waveform] = {}
         self._kept_back: Counter[str] = Counter()
         self.rule = Rule(
             settings.name,
@@ -82,6 +83,7 @@ class Watch:
             for machine in dict.fromkeys(tag.machine for tag in settings.tags)
         }
         self.machines = max(1, len(self._of_machine))
+        self.channels = sum(tag.options.kind == "waveform" for tag in settings.tags)
         self._machine_of = {tag.index: tag.machine for tag in settings.tags}
         self.records = frozenset(record.path for record in settings.records)
         self._aligners: dict[str, Aligner] = {}
@@ -153,6 +155,11 @@ class Watch:
         load = None if index is None else table.beside(index, block.t_ns)
         return block if load is None else replace(block, load=load)
 
+    def blocks(self, machine: str) -> list[Waveform]:
+        """The last one of each channel of a machine that the detector was given; in the loop."""
+        known = (self._seen.get(tag.index) for tag in self.settings.tags if tag.machine == machine)
+        return [block for block in known if block is not None]
+
     def left_out(self) -> dict[str, int]:
         """Blocks of its fast channels that were not looked at, by reason, since the start."""
         found = self._kept_back + (self._acquisition.left_out if self._acquisition is not None else Counter())
@@ -168,6 +175,8 @@ class Watch:
         try:
             if self._words:
                 self._listen(self.detector)
+            if isinstance(item, Waveform):
+                self._seen[item.tag] = item
             return self.detector.process(item)
         except Exception as exc:
             exc.add_note(f"watch {self.name} ({self.settings.plugin.name}) looking at a {type(item).__name__}")

@@ -22,6 +22,7 @@ HELP = {
     "waveforms": "blocks of fast channels processed",
     "waveforms_bad": "blocks that are bad, by reason",
     "waveforms_dropped": "blocks lost in the gateway, by source and reason",
+    "waveforms_not_kept": "blocks of fast channels that should have been kept beside a case, by reason",
     "analysis_dropped": "items a slow detector had no time for, by watch and shape",
     "findings": "what detectors said, by watch",
     "findings_shadow": "what detectors on trial said, by watch",

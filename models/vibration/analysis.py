@@ -140,7 +140,7 @@ def unusable(samples: Samples) -> str:
     if len(samples) < FEWEST_SAMPLES:
         return "short"
     # NaN is not below anything; what is beyond would overflow float32 when squared and is no vibration.
-    return "" if float(np.abs(samples).max()) < _LARGEST else "not_finite"
+    return "" if float(samples.max()) < _LARGEST and float(samples.min()) > -_LARGEST else "not_finite"
 
 
 def _velocity(spectrum: Spectrum, unit: Unit) -> Spectrum:

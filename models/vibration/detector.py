@@ -21,7 +21,7 @@ from models.vibration.follow import signal_finding, trend_finding
 from models.vibration.mounting import Mounting, machines, mountings, tachos, zones
 from models.vibration.opinion import NOTHING
 from models.vibration.orders.speed import disagrees
-from models.vibration.quality import TROUBLES, Trouble, trouble
+from models.vibration.quality import TROUBLES, Shape, Trouble, shape_of, trouble
 from models.vibration.shaft import Viewer
 from models.vibration.state import VERDICTS, Channel
 from models.vibration.tachos import Tachos
@@ -57,7 +57,7 @@ class Vibration:
         self._machines = machines(self._mountings.values())
         self._tachos = Tachos(tachos(options, context))
         self._left_out = dict.fromkeys(LEFT_OUT, 0)
-        self._latest: dict[str, Json] = {}
+        self._latest: dict[str, tuple[int, Block] | None] = dict.fromkeys(self._channels)
 
     def left_out(self) -> dict[str, int]:
         """Blocks that were not looked at, by reason: see LEFT_OUT."""
@@ -69,7 +69,8 @@ class Vibration:
 
     def latest(self) -> dict[str, Json]:
         """``{"machine/tag": {t_ns, envelope_spectrum, velocity_spectrum}}`` of each tag's last block; from any thread."""
-        return self._latest
+        known = [(path, latest) for path, latest in self._latest.items() if latest is not None]
+        return {path: {"t_ns": t_ns, **spectra(block)} for path, (t_ns, block) in known}
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Waveform)  # noqa: S101  `takes` says so
@@ -91,18 +92,18 @@ class Vibration:
             self._left_out[why] += 1
             return []
         channel.last_t_ns = item.t_ns
-        shown = spectra(block)
         # One reference is swapped and nothing changed in place: the page reads it from another thread.
-        self._latest = {**self._latest, mounting.tag.path: {"t_ns": item.t_ns, **shown}}
-        bad = trouble(item.samples, item.rate_hz, mounting.unit)
+        self._latest[mounting.tag.path] = item.t_ns, block
+        shape = shape_of(item.samples)
+        bad = trouble(item.samples, shape, item.rate_hz, mounting.unit)
         verdict = self._learnt(channel, block) if bad is None else None
         if bad is None and verdict is not None and verdict.fault:
             bad = _contradicted(block)
         found = self._signal(channel, item.t_ns, block, bad)
         if bad is not None and bad.name != "speed":
             return found
-        told = self._velocity(channel, item.t_ns, block, shown["velocity_spectrum"])
-        told += self._trend(channel, item, block, verdict)
+        told = self._velocity(channel, item.t_ns, block)
+        told += self._trend(channel, item.t_ns, shape, block, verdict)
         if bad is None and verdict is not None:
             told += self._bearing(channel, item.t_ns, block, verdict)
         return found + [self._with_evidence(one, item, block) for one in told]
@@ -132,12 +133,12 @@ class Vibration:
         end_ns = item.t_ns + round(len(item.samples) / item.rate_hz * 1e9)
         return Block(mounting.tag, mounting.label, end_ns, shaft, item.load, mounting.bearing, turning, analysis), ""
 
-    def _velocity(self, channel: Channel, t_ns: int, block: Block, velocity_spectrum: Json) -> list[Finding]:
+    def _velocity(self, channel: Channel, t_ns: int, block: Block) -> list[Finding]:
         if block.analysis.band is None:
             return []
         opinion, hysteresis = channel.velocity, self._options.hysteresis
         opinion.add(t_ns, self._zones.level(block.analysis.rms, opinion.value, hysteresis))
-        return [velocity_finding(block, opinion, self._zones, hysteresis, velocity_spectrum)] if opinion.news() else []
+        return [velocity_finding(block, opinion, self._zones, hysteresis)] if opinion.news() else []
 
     def _learnt(self, channel: Channel, block: Block) -> Verdict | None:
         densities, turning = block.analysis.bearing, block.turning
@@ -161,19 +162,19 @@ class Vibration:
         opinion.add(t_ns, TROUBLES.index(bad.name if bad is not None else ""))
         return [signal_finding(block, opinion, bad)] if opinion.news() else []
 
-    def _trend(self, channel: Channel, item: Waveform, block: Block, verdict: Verdict | None) -> list[Finding]:
+    def _trend(self, channel: Channel, t_ns: int, shape: Shape, block: Block, verdict: Verdict | None) -> list[Finding]:
         """Told when it begins and ends, and each time it has lasted twice as long: the forecast has become better."""
         if block.analysis.band is None:
             return []
-        tag, seconds = block.tag, item.t_ns / 1e9
+        tag, seconds = block.tag, t_ns / 1e9
         trend, point = self._trends[tag.machine], self._points[tag.machine].index(tag.path)
-        levels = block.analysis.rms, float(item.samples.std()), block.analysis.high
+        levels = block.analysis.rms, shape.rms, block.analysis.high
         lines = () if verdict is None else tuple(verdict.whitened[part].depth for part in FAULTS[:3])
         course, rise = trend.follow(point, seconds, block.rpm, (*levels, *lines), self._load_class(block))
         if course is Course.LEARNING:
             return []
         following = channel.trend
-        if not following.add(item.t_ns, rising=rise is not None):
+        if not following.add(t_ns, rising=rise is not None):
             return []
         ahead = None if rise is None else trend.forecast(point, following.since_ns / 1e9, self._zones.limits[2])
         return [trend_finding(block, following.since_ns, rise, self._zones, ahead)]

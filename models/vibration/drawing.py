@@ -40,11 +40,21 @@ def _spectrum(given: Json) -> Iterator[str]:
 
 def _trend(given: Json) -> Iterator[str]:
     if given and len(given["v"]) > 1:
-        hours = (given["t"][-1] - given["t"][0]) / 3600
-        yield _curve(given["v"], f"velocity in {given['unit']}, the last {len(given['v'])} blocks in {hours:.3g} h", low=0.0)
+        yield _curve(given["v"], f"velocity in {given['unit']}, the last {len(given['v'])} blocks in {_span(given['t'][-1])}", low=0.0)
 
 
 _PANELS = (("waveform", _waveform), ("envelope_spectrum", _spectrum), ("velocity_trend", _trend))
+
+
+def _span(seconds: float) -> str:
+    """
+    >>> _span(90.0), _span(7200.0), _span(300_000.0)
+    ('90 s', '2 h', '3.47 days')
+    """
+    for unit, size in (("days", 86_400), ("h", 3600)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _marks(lines: Sequence[Mapping[str, Json]], until: float) -> Iterator[str]:

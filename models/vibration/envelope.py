@@ -61,7 +61,11 @@ def whitened(bins: Bins, band: slice) -> Bins:
     mean = power[: cells * cell].reshape(cells, -1).mean(axis=1)
     around = np.concatenate((mean[:1], mean, mean[-1:]))
     rms = np.sqrt((around[:-2] + around[1:-1] + around[2:]) / 3)
-    found: Bins = part / np.maximum(rms, _TINY)[np.minimum(np.arange(len(part)) // cell, cells - 1)]
+    share = np.ones((), dtype=np.float32) / np.maximum(rms, _TINY)
+    found = np.empty_like(part)
+    whole = min(cells * cell, len(part))
+    np.multiply(part[:whole].reshape(cells, -1), share[:, None], out=found[:whole].reshape(cells, -1))
+    np.multiply(part[whole:], share[-1], out=found[whole:])
     return found
 
 
@@ -72,8 +76,8 @@ def squared_envelope(band: Bins) -> Samples:
     """
     signal = fft.ifft(band, fft.next_fast_len(band.shape[-1]))
     power = np.square(signal.real) + np.square(signal.imag)
-    mean = np.maximum(power.mean(axis=-1, keepdims=True, dtype=np.float64), _TINY)
-    found: Samples = (power / mean).astype(np.float32)
+    power /= np.maximum(power.mean(axis=-1, keepdims=True, dtype=np.float64), _TINY).astype(np.float32)
+    found: Samples = power
     return found
 
 
@@ -87,9 +91,12 @@ def envelope_spectrum(envelope: Samples, seconds: float, pieces: int, highest: f
     samples = envelope.shape[-1]
     length = fft.prev_fast_len(samples // pieces, real=True)
     hz_step = samples / seconds / length
-    starts = np.linspace(0, samples - length, 2 * pieces - 1).astype(int)
-    parts = np.stack([envelope[..., start : start + length] for start in starts]) - np.float32(1)
-    bins = fft.rfft((parts * _hann(length)).reshape(-1, length))[:, : int(highest / hz_step) + 2]
+    last = max(1, 2 * pieces - 2)
+    starts = [i * (samples - length) // last for i in range(2 * pieces - 1)]
+    parts = np.stack([envelope[..., start : start + length] for start in starts])
+    parts -= np.float32(1)
+    parts *= _hann(length)
+    bins = fft.rfft(parts.reshape(-1, length), overwrite_x=True)[:, : int(highest / hz_step) + 2]
     power = np.mean(np.square(bins.real) + np.square(bins.imag), axis=0)
     return Spectrum(hz_step, np.sqrt(power) * np.float32(4 / length))
 

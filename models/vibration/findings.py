@@ -70,7 +70,7 @@ def spectra(block: Block) -> dict[str, Json]:
     return shown
 
 
-def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: float, velocity_spectrum: Json) -> Finding:
+def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: float) -> Finding:
     tag, value = block.tag, block.analysis.rms
     zone = zones.letter(value)
     return Finding(
@@ -94,7 +94,7 @@ def velocity_finding(block: Block, opinion: Opinion, zones: Zones, hysteresis: f
             "band_hz": list(block.analysis.band or ()),
             **block.speed,
         },
-        evidence={"velocity_spectrum": velocity_spectrum} if opinion.value > NOTHING else {},
+        evidence={"velocity_spectrum": spectra(block)["velocity_spectrum"]} if opinion.value > NOTHING else {},
     )
 
 
@@ -145,7 +145,8 @@ def explanation(block: Block, turning: Turning, found: Conclusion) -> dict[str, 
 def _evidence(block: Block, turning: Turning, verdict: Verdict) -> dict[str, Json]:
     found = spectra(block)
     lines = lines_json((line.name, line.order * turning.shaft_hz) for line in verdict.lines)
-    return found | {"envelope_spectrum": found["envelope_spectrum"] | {"lines": lines}}
+    # What proves the claim is shown first.
+    return {"envelope_spectrum": found["envelope_spectrum"] | {"lines": lines}, "velocity_spectrum": found["velocity_spectrum"]}
 
 
 def _title(fault: str) -> str:

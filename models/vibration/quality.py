@@ -34,7 +34,27 @@ class Trouble:
     said: str
 
 
-def trouble(samples: Samples, rate_hz: float, unit: Unit) -> Trouble | None:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a block, in the unit of its samples; rms of what is beside the mean."""
+
+    low: float
+    high: float
+    mean: float
+    rms: float
+
+
+def shape_of(samples: Samples) -> Shape:
+    """
+    >>> shape_of(np.array([1, 3, 1, 3], dtype=np.float32))
+    Shape(low=1.0, high=3.0, mean=2.0, rms=1.0)
+    """
+    mean = float(samples.mean(dtype=np.float64))
+    centred = samples - np.float32(mean)
+    return Shape(float(samples.min()), float(samples.max()), mean, float(np.sqrt(np.dot(centred, centred) / len(centred))))
+
+
+def trouble(samples: Samples, shape: Shape, rate_hz: float, unit: Unit) -> Trouble | None:
     """The first reason not to believe the block; None if there is none.
 
     samples   float32[n], finite
@@ -43,14 +63,11 @@ def trouble(samples: Samples, rate_hz: float, unit: Unit) -> Trouble | None:
         return Trouble(
             "too_slow", f"{rate_hz:g} samples a second are no waveform of a machine's vibration; it needs {SLOWEST_HZ:g} at least"
         )
-    low, high = float(samples.min()), float(samples.max())
+    low, high, mean, rms = shape.low, shape.high, shape.mean, shape.rms
     if not any((low, high)):
         return Trouble("zeros", "every sample is 0")
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return Trouble("dead", f"every sample is {low:g}: the sensor does not move")
-    mean = float(samples.mean(dtype=np.float64))
-    centred = samples - np.float32(mean)
-    rms = float(np.sqrt(np.dot(centred, centred) / len(centred)))
     if clipped(samples):
         return Trouble("clipped", f"it stands at {low:g} or {high:g} again and again: the range is too small")
     if rms * unit.factor > _MOST[unit.quantity]:

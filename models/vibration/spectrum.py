@@ -34,7 +34,8 @@ def trimmed(samples: Samples) -> Samples:
 
 def transform(samples: Samples) -> Bins:
     """complex64[n // 2 + 1]: the block without its mean, not windowed."""
-    found: Bins = fft.rfft(samples - samples.mean(dtype=np.float64).astype(np.float32))
+    centred = samples - samples.mean(dtype=np.float64).astype(np.float32)
+    found: Bins = fft.rfft(centred, overwrite_x=True)
     return found
 
 

@@ -11,8 +11,15 @@ from gateway.demo.look import Look
 from gateway.demo.plan import Plan
 
 CUT = (1_000.0, 1_020.0)
-BEARING = {"machine": "pump-3", "condition": "vibration_x_bearing", "spectrum": True, "state": "closed", "title": "bearing"}
-BEARING |= {"opened": "1970-01-01T00:16:00Z"}
+BEARING = {
+    "machine": "pump-3",
+    "condition": "vibration_x_bearing",
+    "spectrum": True,
+    "pictured": True,
+    "state": "closed",
+    "title": "bearing",
+}
+BEARING |= {"opened": "1970-01-01T00:16:00Z", "pictured": True}
 OIL = {"machine": "press-07", "condition": "oil_temperature_high", "spectrum": False, "state": "closed", "title": "oil"}
 OIL |= {"opened": "1970-01-01T00:16:50.5Z"}
 INBOX = {"events": 6, "cases": 2, "doubled": 0, "repeats": 1, "latencies_ms": [10.0, 30.0, 20.0]}
@@ -67,6 +74,7 @@ def test_story_that_came_true_has_no_failures() -> None:
         ([OIL], {}, "bearing fault should make one case"),
         ([BEARING | {"spectrum": False}, OIL], {}, "bearing fault should make one case"),
         ([BEARING, BEARING, OIL], {}, "not 2"),
+        ([BEARING | {"pictured": False}, OIL], {}, "should have a picture"),
         ([BEARING], {}, "the oil should make one case"),
         ([BEARING, OIL | {"opened": "1970-01-01T00:17:30Z"}], {}, "while the uplink was cut"),
         ([BEARING | {"state": "open"}, OIL], {}, "'bearing' is still open"),

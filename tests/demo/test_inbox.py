@@ -61,6 +61,23 @@ async def test_case_is_upserted_and_shown(inbox: Inbox, post: Post) -> None:
     assert (await ask(inbox, "/cases/inc-b"))[0] == 404
 
 
+async def test_the_picture_of_a_case_is_shown_and_runs_no_script(inbox: Inbox, post: Post) -> None:
+    drawn = event("e1", 1)
+    drawn["data"]["evidence"] = {"picture_svg": "<svg xmlns='http://www.w3.org/2000/svg'/>"}
+    assert await post(drawn) == 202
+    assert await post(event("e2", 2, incident="inc-b")) == 202
+    url = f"http://127.0.0.1:{inbox.port}/cases"  # type: ignore[attr-defined]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{url}/inc-a/picture.svg") as answer:
+            assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+            assert (await answer.text()).startswith("<svg")
+        async with session.get(f"{url}/inc-b/picture.svg") as answer:
+            assert answer.status == 404
+        async with session.get(url) as answer:
+            assert {case["incident"]: case["pictured"] for case in await answer.json()} == {"inc-a": True, "inc-b": False}
+
+
 async def test_same_event_again_is_a_repeat_and_not_counted_twice(inbox: Inbox, post: Post) -> None:
     again = event("e1", 1)
     assert [await post(again), await post(again)] == [202, 202]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,12 +19,14 @@ from gateway.contract import (
     Batch,
     BlockWatchOptions,
     ConfigError,
+    Finding,
     Frame,
     FrameWatchOptions,
     Quality,
     Record,
     RecordSpec,
     Severity,
+    State,
     Waveform,
 )
 from gateway.engine import lane as lane_module
@@ -256,6 +259,25 @@ async def test_a_slow_detector_that_is_late_drops_its_own_items_counted(
     assert one.dropped == []
 
 
+async def test_every_fast_channel_has_room_for_a_block_at_the_same_moment(
+    rig: Any, plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more channels than items the queue has for a machine, none is left out."""
+    monkeypatch.setattr(lane_module, "QUEUE", 4)
+    tags = plant.tags(**{f"v{number}": {"kind": "waveform"} for number in range(10)})
+    one = rig(plant.settings(tags, plant.watch(plant.told("lazy", slow=True), tags), state_dir=tmp_path))
+    samples = np.zeros(100, dtype=np.float32)
+    blocks = [Waveform(tag=tag, t_ns=one.clock.now_ns(), rate_hz=100.0, samples=samples) for tag in range(10)]
+    async with one.running():
+        await until(lambda: one.detector() is not None)
+        one.detector().free.clear()
+        await one.inbox.emit(blocks)
+        await until(lambda: one.counts.total("waveforms") == 10)
+        one.detector().free.set()
+        await until(lambda: len(one.detector().items) == 10)
+    assert one.counts.total("analysis_dropped") == 0
+
+
 async def test_a_slow_detector_that_waits_for_business_messages_is_refused(rig: Any, plant: Any, tmp_path: Path) -> None:
     """It would never get one, and nobody would notice."""
     tags = plant.tags(a={})
@@ -318,6 +340,24 @@ async def test_a_block_carries_the_load_its_watch_names(rig: Any, plant: Any, tm
         await one.inbox.emit([Batch.of([0], [one.clock.now_ns()], [71.5]), block])
         await until(lambda: one.counts.total("waveforms") == 1)
     assert [item.load for item in one.detector().items if isinstance(item, Waveform)] == [71.5]
+
+
+async def test_the_blocks_of_all_channels_a_finding_is_about_are_kept(rig: Any, plant: Any, tmp_path: Path) -> None:
+    tags = plant.tags(x={"kind": "waveform"}, y={"kind": "waveform"})
+    one = rig(plant.settings(tags, plant.watch(plant.told(), tags), state_dir=tmp_path))
+    samples = np.zeros(10, dtype=np.float32)
+    blocks = [Waveform(tag=tag, t_ns=one.clock.now_ns() + i, rate_hz=1000.0, samples=samples) for i, tag in enumerate((0, 0, 1))]
+    kept: list[Waveform] = []
+    one.pipeline.keep = kept.extend
+    async with one.running():
+        await one.inbox.emit(blocks)
+        await until(lambda: one.counts.total("waveforms") == 3)
+        finding = Finding(machine="m1", condition="x_bearing", state=State.ACTIVE, t_ns=1, since_ns=1, severity=Severity.WARNING, title="x")
+        one.pipeline.found(one.line.watches[0], [finding])
+        assert kept == []
+        about = {"block": {"tag": "m1/x", "t_ns": blocks[1].t_ns}}
+        one.pipeline.found(one.line.watches[0], [msgspec.structs.replace(finding, evidence=about)])
+    assert [(block.tag, block.t_ns) for block in kept] == [(0, blocks[1].t_ns), (1, blocks[2].t_ns)]
 
 
 async def test_while_the_disk_takes_nothing_the_watchdog_is_fed(

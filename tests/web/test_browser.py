@@ -21,7 +21,14 @@ CASE = {
     "state": "open",
     "machine": "pump-3",
 }
-CASE |= {"asset": "02i5e0000000PUMP3", "opened": "2026-07-01T10:00:00.123456789Z", "closed": None, "events": 3, "spectrum": True}
+CASE |= {
+    "asset": "02i5e0000000PUMP3",
+    "opened": "2026-07-01T10:00:00.123456789Z",
+    "closed": None,
+    "events": 3,
+    "spectrum": True,
+    "pictured": True,
+}
 PATIENCE_MS = 10_000
 
 
@@ -84,6 +91,7 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, pag
     await expect(tab.locator("#delivery")).to_contain_text("breaker open")
     await expect(tab.locator("#inbox-rows")).to_contain_text("<b>Outer race</b> of pump-3")
     await expect(tab.locator("#inbox-rows")).to_contain_text("spectrum attached")
+    await expect(tab.locator("#inbox-rows a")).to_have_attribute("href", f"{inbox}/cases/{CASE['incident']}/picture.svg")
 
     watches = tab.locator("#watches")
     await expect(tab.locator("#watches-count")).to_have_text("1 learning  ·  1 shelved")

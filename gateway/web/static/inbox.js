@@ -29,7 +29,8 @@ function caseRow() {
   const severity = el("span", { class: "severity" });
   const title = el("span", { class: "title" });
   const facts = el("span", { class: "facts quiet" });
-  const row = el("div", { class: "row" }, severity, title, facts);
+  const picture = el("a", { class: "quiet", target: "_blank", rel: "noopener" }, "its picture");
+  const row = el("div", { class: "row" }, severity, title, facts, picture);
   let shown = null;
   return {
     node: el("li", {}, row),
@@ -39,6 +40,8 @@ function caseRow() {
       mark(severity, "data-severity", given.severity);
       text(severity, given.severity);
       text(title, given.title);
+      show(picture, Boolean(given.pictured));
+      picture.href = `${address}/cases/${encodeURIComponent(given.incident)}/picture.svg`;
     },
     age(now) {
       const { machine, asset, state, opened, closed, events, spectrum } = shown;

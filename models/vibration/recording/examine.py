@@ -11,7 +11,7 @@ from models.vibration.diagnosis.verdict import Verdict, stage
 from models.vibration.orders.patterns import Machine, Peak, hints, peaks
 from models.vibration.orders.speed import Speed, disagrees, from_spectrum
 from models.vibration.overall import Overall, band_powers, overall
-from models.vibration.quality import Trouble, trouble
+from models.vibration.quality import Trouble, shape_of, trouble
 from models.vibration.severity import Zones
 from models.vibration.spectrum import Samples, averaged
 from models.vibration.units import Unit
@@ -68,7 +68,7 @@ class Examination:
 
 def examine(samples: Samples, asked: Asked) -> Examination:
     """samples   float32[n], finite"""
-    bad = trouble(samples, asked.rate_hz, asked.unit)
+    bad = trouble(samples, shape_of(samples), asked.rate_hz, asked.unit)
     rpm = None if asked.rpm is None or abs(asked.rpm) < STANDSTILL_RPM else abs(asked.rpm)
     stands = asked.rpm is not None and rpm is None
     first = analyse(samples, asked.rate_hz, asked.unit, rpm, None, asked.band)

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from gateway.testkit.rigs.vibration import BPFO, bursts, noise
-from models.vibration.quality import clipped, trouble
+from models.vibration.quality import clipped, shape_of, trouble
 from models.vibration.units import UNITS
 
 RATE = 12_000.0
 
 
 def name(samples: np.ndarray, rate: float = RATE, unit: str = "g") -> str:
-    found = trouble(samples.astype(np.float32), rate, UNITS[unit])
+    found = trouble(samples.astype(np.float32), shape_of(samples.astype(np.float32)), rate, UNITS[unit])
     return "" if found is None else found.name
 
 
