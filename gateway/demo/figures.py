@@ -75,6 +75,8 @@ def failures(figures: Mapping[str, Json], cases: Sequence[Mapping[str, Json]], c
     bearing = [case for case in cases if case["machine"] == "pump-3" and case["spectrum"]]
     if not all(case["pictured"] for case in bearing):
         found.append("the bearing's case should have a picture of its evidence")
+    if not all("drive_end" in case["title"] for case in bearing):
+        found.append("the bearing's case should be at the drive end")
     oil = [case for case in cases if case["machine"] == "press-07" and case["condition"] == "oil_temperature_high"]
     if len(bearing) != 1:
         found.append(f"the bearing fault should make one case with a spectrum in it, not {len(bearing)}")

@@ -15,6 +15,8 @@ VIBRATION_HZ = 12_000.0
 BLOCK_SECONDS = 1.0
 OIL_NORMAL, OIL_DRIFTED = 52.0, 82.0
 HEALTHY_MM_S, HEALTHY_NOISE_G, WORST_STRIKE_G = 0.9, 0.03, 1.6
+HEARD = 0.1
+"""Part of a strike at the drive end that comes through to the free end."""
 STEPS = ("released", "pressed", "milled", "inspected")
 
 
@@ -71,11 +73,12 @@ class Cnc:
 
 
 class Pump:
-    """A cooling pump on an SKF 6205 whose outer race can get a pit that grows."""
+    """A cooling pump on an SKF 6205 at its drive end, whose outer race can get a pit that grows; the free end hears a part of it."""
 
     def __init__(self, seed: int = 3) -> None:
         self._noise = random.Random(seed)
         self._vibration = Vibration(VIBRATION_HZ, velocity=HEALTHY_MM_S, noise_g=HEALTHY_NOISE_G, seed=seed)
+        self._free_end = Vibration(VIBRATION_HZ, velocity=HEALTHY_MM_S, noise_g=HEALTHY_NOISE_G, seed=seed + 10)
         self._strike_g, self._target_g, self._growth_g = 0.0, 0.0, 0.0
         self.speed_rpm = 1480.0
 
@@ -88,12 +91,14 @@ class Pump:
         """A new bearing."""
         self._strike_g = self._target_g = 0.0
 
-    def step(self) -> tuple[float, float, NDArray[np.float32]]:
-        """(speed rpm, flow m3/h, acceleration in g during the block)."""
+    def step(self) -> tuple[float, float, NDArray[np.float32], NDArray[np.float32]]:
+        """(speed rpm, flow m3/h, acceleration in g during the block at the drive end, and at the free end)."""
         self._strike_g = min(self._target_g, self._strike_g + self._growth_g * BLOCK_SECONDS)
         self.speed_rpm += 0.2 * (1480.0 - self.speed_rpm) + self._noise.gauss(0, 0.6)
         samples = round(VIBRATION_HZ * BLOCK_SECONDS)
-        return self.speed_rpm, 42.0 + self._noise.gauss(0, 0.2), self._vibration.block(samples, self.speed_rpm, self._strike_g)
+        near = self._vibration.block(samples, self.speed_rpm, self._strike_g)
+        far = self._free_end.block(samples, self.speed_rpm, HEARD * self._strike_g)
+        return self.speed_rpm, 42.0 + self._noise.gauss(0, 0.2), near, far
 
 
 @dataclass

@@ -81,12 +81,13 @@ class Plant:
 
     async def _move_pump(self, dt: float) -> None:
         """A sensor sends a block when it is full: the time of its first sample lies one block back."""
-        speed_rpm, flow, samples = self._pump.step()
+        speed_rpm, flow, *ends = self._pump.step()
         now_ns = time.time_ns()
         state = {"rpm": round(speed_rpm, 2), "flow": round(flow, 3), "ts": now_ns // 1_000_000}
         await self._publisher.publish("pumps/3/state", json.dumps(state).encode())
-        first_ns = now_ns - round(len(samples) / VIBRATION_HZ * 1e9)
-        await self._publisher.publish("pumps/3/vib/x", struct.pack("<q", first_ns) + samples.astype("<f4").tobytes())
+        first_ns = now_ns - round(len(ends[0]) / VIBRATION_HZ * 1e9)
+        for name, samples in zip(("drive_end", "free_end"), ends, strict=True):
+            await self._publisher.publish(f"pumps/3/vib/{name}", struct.pack("<q", first_ns) + samples.astype("<f4").tobytes())
 
     async def _move_order(self, dt: float) -> None:
         order, step = self._mes.next()

@@ -13,11 +13,11 @@ from gateway.demo.plan import Plan
 CUT = (1_000.0, 1_020.0)
 BEARING = {
     "machine": "pump-3",
-    "condition": "vibration_x_bearing",
+    "condition": "vibration_bearing",
     "spectrum": True,
     "pictured": True,
     "state": "closed",
-    "title": "bearing",
+    "title": "bearing (drive_end horizontal)",
 }
 BEARING |= {"opened": "1970-01-01T00:16:00Z", "pictured": True}
 OIL = {"machine": "press-07", "condition": "oil_temperature_high", "spectrum": False, "state": "closed", "title": "oil"}
@@ -75,9 +75,10 @@ def test_story_that_came_true_has_no_failures() -> None:
         ([BEARING | {"spectrum": False}, OIL], {}, "bearing fault should make one case"),
         ([BEARING, BEARING, OIL], {}, "not 2"),
         ([BEARING | {"pictured": False}, OIL], {}, "should have a picture"),
+        ([BEARING | {"title": "bearing (free_end horizontal)"}, OIL], {}, "should be at the drive end"),
         ([BEARING], {}, "the oil should make one case"),
         ([BEARING, OIL | {"opened": "1970-01-01T00:17:30Z"}], {}, "while the uplink was cut"),
-        ([BEARING | {"state": "open"}, OIL], {}, "'bearing' is still open"),
+        ([BEARING | {"state": "open"}, OIL], {}, "'bearing (drive_end horizontal)' is still open"),
         ([BEARING, OIL], {"lost": 1}, "lost should be 0, not 1"),
         ([BEARING, OIL], {"doubled": 2}, "doubled should be 0, not 2"),
         ([BEARING, OIL], {"bytes_in": 0}, "bytes_in should not be 0"),

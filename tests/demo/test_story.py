@@ -72,7 +72,8 @@ def test_story_comes_true_unattended(tmp_path: Path) -> None:
     assert tags["oil_temperature"]["limits"][0] == {"name": "high", "value": 70.0}
     assert (summary["cases"], summary["incidents"], summary["lost"], summary["doubled"]) == (2, 2, 0, 0)
     assert summary["waveforms"] >= 35
-    assert summary["bytes_in"] > summary["waveforms"] * 48_000
+    # Bytes are told once a second: the last two pairs of blocks may not be among them.
+    assert summary["bytes_in"] > (summary["waveforms"] - 4) * 48_000
     assert summary["events"] >= 6
     assert summary["streamed"] > summary["events"]
     assert 0 < summary["p50_ms"] <= summary["p99_ms"]
