@@ -62,9 +62,12 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 Times = NDArray[np.int64]
 
-_SUDDEN = 1.0  # score of a single reading below which what is off came slowly
+_SUDDEN = 1.0  # score of a single reading below which it is usual
 _JUMP = 2.0  # score of a single reading from which an alarm begins as a spike
 _STAYS = 3.0  # unusual readings in a row that are no spike
+_LONGEST = 12.0  # judged readings of a spike: what did not come to rest by then is something else
+_NOISY, _LOUD = 0.25, 0.5  # mean square of which the average explains less is noise, if the member says so with this score
+_CAME = 0.5  # of the present average is in the long one already: it came slowly
 _PASSING = 3.0  # judged readings that are a spike, whatever the averages say
 _BAND = 3.0  # score of the deviation that is the band's edge: one reading in a thousand
 
@@ -113,7 +116,7 @@ def judge(
         return _nothing(len(row))
     was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
     beyond = (z >= limit) & (_largest(now, found) >= settings.at_least)
-    passed = (shown == SPIKE) & (now[CALM] >= CALM_READINGS)
+    passed = (shown == SPIKE) & (now[CALM] >= CALM_READINGS) & (now[IN_ALARM] <= _LONGEST)
     now[BELOW] = np.where(was & (z < BACK * limit), now[BELOW] + (t_ns - times[JUDGED]) * 1e-9, 0.0)
     active = np.where(warm, beyond | (was & (now[BELOW] < settings.smooth)), was) & ~passed
     begins = active & ~was
@@ -184,12 +187,14 @@ def _kinds(shown: NDArray[np.int8], found: Residuals, scores: Floats, now: Float
     pattern = np.maximum(scores[CONTEXT], scores[SUBSPACE])
     lasts = now[IN_ALARM] > _PASSING
     single = np.where(lasts, -1.0, scores[READING])
-    louder = np.where(now[MID] ** 2 < 0.5 * now[SHORT], 2 * scores[POWER], 0.0)  # a level that moved is no variance
+    # What moved away and stays there is a level; what is as often above as below and louder than usual is not.
+    louder = np.where(now[MID] ** 2 < _NOISY * now[SHORT], 2 * scores[POWER], 0.0)
+    level = np.where(louder >= 2 * _LOUD, 0.0, level)
     strongest = np.argmax(np.stack([single, level, louder, pattern]), axis=0)
-    slow = np.where((shown == NONE) & (scores[READING] < _SUDDEN), DRIFT, LEVEL)
+    slow = np.where((shown == NONE) & (scores[READING] < _JUMP) & (np.abs(now[SLOW]) > _CAME * np.abs(now[MID])), DRIFT, LEVEL)
     kind = np.choose(strongest, [np.full(len(shown), SPIKE), slow, np.full(len(shown), VARIANCE), np.full(len(shown), PATTERN)])
     away = (np.abs(found.moved) < np.sqrt(now[SPREAD])) & (np.abs(found.rest) > 2 * np.abs(found.moved))
     kind = np.where((kind <= DRIFT) & away, SEASON, kind)
     kind = np.where((shown == NONE) & ~lasts & (scores[READING] >= _JUMP) & (kind != SEASON), SPIKE, kind)
-    passing = (shown == SPIKE) & (~lasts | (now[CALM] > -_STAYS))
+    passing = (shown == SPIKE) & (~lasts | ((now[CALM] > -_STAYS) & (now[IN_ALARM] <= _LONGEST)))
     return np.where((shown > SPIKE) | passing, shown, kind)
