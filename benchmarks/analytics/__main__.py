@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -58,20 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measured(name: str, data: Path) -> dict[str, Any] | None:
     """What it wrote; None: it is not there, or did not run, and has said why."""
-    if importlib.util.find_spec(f"benchmarks.analytics.{name}") is None:
-        print(f"{name}: there is no such benchmark in this version")
-        return None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        command = [sys.executable, "-m", f"benchmarks.analytics.{name}", "--data", str(data), "--json", str(file)]
-        for more in (SCENARIOS[name], ()):
-            if subprocess.run([*command, *more], check=False).returncode == 0 and file.is_file():
-                figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-                return figures
-            if not more:
-                break
-            print(f"{name}: once more, without {' '.join(more)}", flush=True)
-    return None
+        command = [sys.executable, "-m", f"benchmarks.analytics.{name}", "--data", str(data), "--json", str(file), *SCENARIOS[name]]
+        if subprocess.run(command, check=False).returncode != 0 or not file.is_file():
+            return None
+        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return figures
 
 
 def _measures(name: str, figures: dict[str, Any]) -> list[Measure]:

@@ -135,7 +135,7 @@ def _detectors(options: argparse.Namespace) -> list[Named]:
     names = options.detector or [members.BANK, *(one.name for one in references.ALL)]
     known = {one.name: one for one in references.ALL}
     detectors = [known.get(name) or ours(name) for name in names]
-    left_out = members.names() if options.contributions else options.leave_out
+    left_out = members.NAMES if options.contributions else options.leave_out
     return detectors + [members.without(member) for member in left_out]
 
 

@@ -67,6 +67,7 @@ from models.anomaly.settings import (
     SETTLE_READINGS,
     SURE,
     WEEK,
+    WEEKLY,
     Settings,
 )
 
@@ -103,7 +104,7 @@ class Bank:
         self.factor: Floats | None = None
         """float64[k], how many times as far each tag must deviate; None: once, and it costs nothing. No part of the state."""
         self._weights = np.array(settings.weights)[:, None]
-        self._most = (MEMBER_MOST - min(log10(wanted * 14), 0.0)) * self._weights
+        self._most = (MEMBER_MOST - min(log10(wanted / WEEKLY), 0.0)) * self._weights
         self._every_ns = int(EVERY * settings.smooth * 1e9)
         self._calendar = Calendar(zone)
 

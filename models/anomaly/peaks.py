@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 VARIATION = 0.45  # of the peaks of blocks, standard deviation over mean
 PRIOR_BLOCKS = 3.0  # blocks that the typical peak is assumed for
-ALONE = 3.6
+ALONE = 3.6  # typical peak assumed of three members that mostly say the same
 _KEPT = 0.97  # of the weight of earlier blocks, at each block
 _MOST = 2.0  # typical peaks that one block counts, at most: an anomaly must not make the tag deaf
 _MEAN = 1 / sqrt(1 + VARIATION**2)
@@ -28,7 +28,7 @@ _MODE = _MEAN - 0.5772156649 * _SCALE
 
 
 def assumed(weights: tuple[float, ...]) -> float:
-    """Typical peak of the weighted sum before any block is known: 4 for three members that mostly say the same, 1.25 for each more."""
+    """Typical peak of the weighted sum before any block is known: ALONE for the first three members, 1.25 for each more."""
     return ALONE + 1.25 * max(sum(weights) - 3.0, -2.0)
 
 

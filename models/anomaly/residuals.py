@@ -41,7 +41,7 @@ class Residuals:
 
 
 def measure(columns: Columns, settings: Settings, row: Places, now: Floats, x: Floats, dt: Floats, half: Places, hour: Places) -> Residuals:
-    """Look at one reading of each tag; follows the present in `now` (float64[21, n], in place), learns nothing."""
+    """Look at one reading of each tag; follows the present in `now` (float64[25, n], in place), learns nothing."""
     level, since = now[USUAL], now[SINCE]
     moved = x - level
     seasonal = season.expected(columns, row, half, hour)
