@@ -116,6 +116,7 @@ from gateway.cli import devices as devices  # noqa: E402
 from gateway.cli import dlq as dlq  # noqa: E402
 from gateway.cli import export as export  # noqa: E402
 from gateway.cli import feedback as feedback  # noqa: E402
+from gateway.cli import firmware as firmware  # noqa: E402
 from gateway.cli import ledger as ledger  # noqa: E402
 from gateway.cli import operators as operators  # noqa: E402
 from gateway.cli import outbox as outbox  # noqa: E402  the groups add themselves to `main`

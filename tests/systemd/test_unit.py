@@ -71,8 +71,3 @@ def test_stopping_has_more_time_than_the_gateway_takes() -> None:
     from gateway.app import DRAIN_SECONDS, LAST_SEND_SECONDS
 
     assert int(options()["TimeoutStopSec"]) > DRAIN_SECONDS + LAST_SEND_SECONDS + 2
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "firmware-config").rglob("*.conf")), ids=lambda path: path.name)
-def test_firmware_files_are_listed_in_their_readme(path: Path) -> None:
-    assert str(path.relative_to(ROOT / "firmware-config")) in (ROOT / "firmware-config" / "README.md").read_text()
