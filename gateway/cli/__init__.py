@@ -84,7 +84,9 @@ def run(file: Path, style: str) -> None:
 def reload(pid: int, seconds: float) -> None:
     """Have a gateway under systemd take its changed file.
 
-    Waits for its answer; `systemctl reload lineside` runs it. Exit code 0: accepted, 1: refused (the old configuration runs on), 2: nobody to ask.
+    Waits for its answer; `systemctl reload lineside` runs it.
+
+    Exit code 0: accepted, 1: refused (the old configuration runs on), 2: nobody to ask.
     """
     from gateway.commands.reload import reload_gateway
 
