@@ -113,6 +113,21 @@ def test_the_sandbox_leaves_the_state_folder_only() -> None:
     assert service["DevicePolicy"] == "closed"
 
 
+def test_kinds_of_devices_are_known_to_the_kernel_before_they_are_allowed() -> None:
+    """An adapter that is plugged in after the start would be refused for ever: systemd looks the kind up once."""
+    text = (UNITS / "lineside.service").read_text()
+    kinds = set(re.findall(r"^DeviceAllow=char-(\S+) rw$", text, re.MULTILINE))
+    modules = {"ttyUSB": "usbserial", "ttyACM": "cdc_acm", "iio": "industrialio"}
+    assert kinds == set(modules)
+    for section in ("Wants", "After"):
+        assert options(section="Unit")[section].split() == [f"modprobe@{module}.service" for module in modules.values()]
+
+
+def test_the_folder_of_the_configuration_has_the_mode_that_tmpfiles_gave_it() -> None:
+    tmpfiles = (UNITS / "lineside.tmpfiles.conf").read_text()
+    assert f"d /etc/lineside {options()['ConfigurationDirectoryMode']} root lineside -" in tmpfiles
+
+
 def test_stopping_has_more_time_than_the_gateway_takes() -> None:
     from gateway.app import DRAIN_SECONDS, LAST_SEND_SECONDS
 
