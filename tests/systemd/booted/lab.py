@@ -7,12 +7,15 @@ controllers of memory and tasks, MemoryMax= and TasksMax= are read there but not
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from packaging.markers import Marker
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,procps"
@@ -39,12 +42,25 @@ def packages(root: Path) -> None:
     version = run("chroot", str(root), "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("_2_28", "_2_17", "2014")]
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps", "-d", str(wheels))
-    run(*pip, *platforms, f"--python-version={version}", "--require-hashes", "-r", str(ROOT / "locks/gateway.lock"))
+    wheels.mkdir(exist_ok=True)
+    (wheels / "gateway.lock").write_text(fitting((ROOT / "locks/gateway.lock").read_text(), version))
+    run(*pip, *platforms, f"--python-version={version}", "--require-hashes", "-r", str(wheels / "gateway.lock"))
     run(*pip, "setuptools", "wheel", "packaging")
-    shutil.copy(ROOT / "locks/gateway.lock", wheels)
     inside = ("chroot", str(root), "/opt/lineside/venv/bin/pip", "--disable-pip-version-check", "--quiet", "install", "--no-index")
     run(*inside, "--find-links=/opt/lineside/wheels", "--require-hashes", "-r", "/opt/lineside/wheels/gateway.lock")
     (wheels / "installed").touch()
+
+
+def fitting(lock: str, version: str) -> str:
+    """What of the lock is for this Python; pip would ask the one it runs in."""
+    python = {"python_version": version, "python_full_version": f"{version}.0"}
+    kept = []
+    for block in re.split(r"\n(?=\S)", lock.strip()):
+        requirement, _, rest = block.partition(" \\\n")
+        name, _, marker = requirement.partition(" ; ")
+        if not marker or Marker(marker).evaluate(python):
+            kept.append(f"{name} \\\n{rest}")
+    return "\n".join(kept) + "\n"
 
 
 def install(root: Path) -> None:
