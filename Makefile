@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults wheel lock clean
+.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults lab wheel lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
@@ -13,6 +13,7 @@ help:
 	@echo "make check    ruff, mypy --strict, import-linter"
 	@echo "make conformance  clients and validators of others (npm) against what the gateway sends and exports"
 	@echo "make faults   kill -9 sixty times under load, with new dice each time; twenty times as many random examples"
+	@echo "make lab      the unit in booted Debians (root; sudo apt-get install mmdebstrap systemd-container): killed, hung, reloaded, shut in"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
 	@echo "make bench-analytics DATA=folder  detectors on public recordings; writes benchmarks/ANALYTICS.md"
 	@echo "make bench-vibration DATA=folder  the bearing diagnosis on public recordings; writes benchmarks/VIBRATION.md"
@@ -53,6 +54,12 @@ conformance: $(VENV)/dev.stamp
 faults: $(VENV)/dev.stamp
 	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
 	LINESIDE_EXAMPLES=thorough $(BIN)/python -m pytest $(PARALLEL) -m hypothesis --timeout 600 $(ARGS)
+
+SUITES := bookworm trixie
+lab: $(VENV)/dev.stamp
+	@for each in mmdebstrap systemd-nspawn; do command -v $$each >/dev/null \
+	  || { echo "$$each is missing; install it: sudo apt-get install mmdebstrap systemd-container"; exit 1; }; done
+	LINESIDE_LAB="$(SUITES)" $(BIN)/python -m pytest tests/systemd/booted $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -32,7 +32,7 @@ from gateway.outbox.lock import state_lock
 from gateway.outbox.losses import Losses
 from gateway.outbox.store import Damaged, Outbox
 from gateway.overview import Overview
-from gateway.sdnotify import Notifier
+from gateway.sdnotify import Notifier, answer_reload
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
@@ -247,7 +247,7 @@ class App:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self.reload()
+            answer_reload(await self.reload())
 
     async def _open_page(self) -> None:
         """The page as the configuration wants it now. The line goes on without its window."""

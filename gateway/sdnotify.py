@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
+from pathlib import Path
 
 
 class Notifier:
@@ -25,3 +27,18 @@ class Notifier:
                 sock.sendto("\n".join(lines).encode(), self._address)
             except OSError:
                 return
+
+
+def runtime_folder() -> Path | None:
+    """The unit's RuntimeDirectory=; None when the unit has none, or it is no unit."""
+    folder = os.environ.get("RUNTIME_DIRECTORY")
+    return Path(folder.split(":")[0]) if folder else None
+
+
+def answer_reload(accepted: bool) -> None:
+    """Left for `lineside reload`, which waits for it: systemd before 253 hears of a reload only what ExecReload= ends with."""
+    folder = runtime_folder()
+    if folder is not None:
+        with suppress(OSError):
+            (folder / ".reload").write_text("accepted" if accepted else "refused", encoding="ascii")
+            (folder / ".reload").replace(folder / "reload")

@@ -79,6 +79,21 @@ def run(file: Path, style: str) -> None:
 
 
 @main.command()
+@click.option("--pid", type=click.IntRange(min=1), required=True, help="of the gateway; systemd's $MAINPID")
+@click.option("--seconds", type=click.FloatRange(min=1), default=50.0, show_default=True, help="wait this long for its answer")
+def reload(pid: int, seconds: float) -> None:
+    """Have a gateway under systemd take its changed file.
+
+    Waits for its answer; `systemctl reload lineside` runs it.
+
+    Exit code 0: accepted, 1: refused (the old configuration runs on), 2: nobody to ask.
+    """
+    from gateway.commands.reload import reload_gateway
+
+    sys.exit(reload_gateway(pid, seconds))
+
+
+@main.command()
 @click.option("--seconds", type=click.FloatRange(min=30), help="run the story in this time, unattended, then stop")
 @click.option("--json", "summary", type=click.Path(path_type=Path), help="write a summary to this file")
 @click.option(
@@ -116,6 +131,7 @@ from gateway.cli import devices as devices  # noqa: E402
 from gateway.cli import dlq as dlq  # noqa: E402
 from gateway.cli import export as export  # noqa: E402
 from gateway.cli import feedback as feedback  # noqa: E402
+from gateway.cli import firmware as firmware  # noqa: E402
 from gateway.cli import ledger as ledger  # noqa: E402
 from gateway.cli import operators as operators  # noqa: E402
 from gateway.cli import outbox as outbox  # noqa: E402  the groups add themselves to `main`

@@ -63,6 +63,7 @@ def look_inside(wheel: Path) -> None:
         "gateway/outbox/schema.sql",
         "drivers/modbus/sample.yaml",
         "lib/systemd/system/lineside.service",
+        "share/lineside/firmware-config/manifest.yaml",
     ):
         if not any(name.endswith(wanted) for name in names):
             raise SystemExit(f"the wheel lacks {wanted}")

@@ -1,9 +1,10 @@
-"""The unit as systemd reads it: `verify` only prints what it does not know, so the test wants silence."""
+"""The units as systemd reads them: `verify` only prints what it does not know, so the test wants silence."""
 
 from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,26 +12,38 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "systemd" / "lineside.service"
+UNITS = ROOT / "systemd"
 
 
-def options() -> dict[str, str]:
+def options(name: str = "lineside.service", section: str = "Service") -> dict[str, str]:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNIT)
-    return dict(parser["Service"])
+    parser.read(UNITS / name)
+    return dict(parser[section])
+
+
+def analyze(verb: str, unit: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Among the units of its folder only, and with its drop-ins."""
+    env = {**os.environ, "SYSTEMD_UNIT_PATH": f"{unit.parent}:"}
+    return subprocess.run(["systemd-analyze", verb, *arguments, str(unit)], capture_output=True, text=True, check=False, env=env)
 
 
 def verify(unit: Path) -> str:
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False)
-    return done.stderr.strip()
+    return analyze("verify", unit, "--man=no").stderr.strip()
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """The unit with a program that exists here."""
-    unit = tmp_path / "lineside.service"
-    unit.write_text(UNIT.read_text().replace("/opt/lineside/venv/bin/lineside", "/bin/true"))
+def exposure(unit: Path) -> float:
+    """0 (safe) to 10, as systemd counts it."""
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", analyze("security", unit, "--offline=true", "--no-pager").stdout)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.fixture(params=["lineside.service", "lineside@.service"])
+def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The unit, or an instance of the template, with a program that exists here."""
+    unit = tmp_path / request.param.replace("@", "@press")
+    unit.write_text((UNITS / request.param).read_text().replace("/opt/lineside/venv/bin/lineside", "/bin/true"))
     return unit
 
 
@@ -50,6 +63,32 @@ def test_the_check_would_notice_a_misspelt_line(installed: Path) -> None:
     assert "WatchdogSecs" in verify(installed)
 
 
+@needs_systemd
+def test_the_exposure_is_what_the_readme_promises(installed: Path) -> None:
+    assert exposure(installed) <= 1.5
+    site = installed.parent / f"{installed.name}.d" / "50-site.conf"
+    site.parent.mkdir()
+    shutil.copy(UNITS / "site" / "50-site.conf", site)
+    assert verify(installed) == ""
+    assert exposure(installed) <= 1.1
+
+
+@needs_systemd
+def test_the_exposure_would_rise_without_a_line(installed: Path) -> None:
+    before = exposure(installed)
+    installed.write_text(installed.read_text().replace("CapabilityBoundingSet=\n", "").replace("ProtectSystem=strict\n", ""))
+    assert exposure(installed) > before + 0.2
+
+
+def test_the_template_is_the_unit_with_names_of_its_own() -> None:
+    one, other = (UNITS / name for name in ("lineside.service", "lineside@.service"))
+    assert (
+        other.read_text().replace(" %i\n", "\n").replace("lineside-%i", "lineside").replace("%i-", "").replace("%i", "lineside")
+        == one.read_text()
+    )
+    assert options("lineside@.service")["StateDirectory"] == "lineside-%i"
+
+
 def test_a_wrong_configuration_is_not_started_again_and_a_crash_is() -> None:
     service = options()
     assert service["RestartPreventExitStatus"] == "2"
@@ -59,12 +98,34 @@ def test_a_wrong_configuration_is_not_started_again_and_a_crash_is() -> None:
     assert "ExecStartPre" not in service
 
 
+def test_a_reload_waits_for_the_answer_in_the_folder_where_the_gateway_leaves_it() -> None:
+    service = options()
+    assert service["ExecReload"].split()[1:] == ["reload", "--pid", "$MAINPID"]
+    assert service["RuntimeDirectory"] == "lineside"
+
+
 def test_the_sandbox_leaves_the_state_folder_only() -> None:
     service = options()
     assert service["ProtectSystem"] == "strict"
     assert service["StateDirectory"] == "lineside"
     assert service["NoNewPrivileges"] == "yes"
     assert service["CapabilityBoundingSet"] == ""
+    assert service["DevicePolicy"] == "closed"
+
+
+def test_kinds_of_devices_are_known_to_the_kernel_before_they_are_allowed() -> None:
+    """An adapter that is plugged in after the start would be refused for ever: systemd looks the kind up once."""
+    text = (UNITS / "lineside.service").read_text()
+    kinds = set(re.findall(r"^DeviceAllow=char-(\S+) rw$", text, re.MULTILINE))
+    modules = {"ttyUSB": "usbserial", "ttyACM": "cdc_acm", "iio": "industrialio"}
+    assert kinds == set(modules)
+    for section in ("Wants", "After"):
+        assert options(section="Unit")[section].split() == [f"modprobe@{module}.service" for module in modules.values()]
+
+
+def test_the_folder_of_the_configuration_has_the_mode_that_tmpfiles_gave_it() -> None:
+    tmpfiles = (UNITS / "lineside.tmpfiles.conf").read_text()
+    assert f"d /etc/lineside {options()['ConfigurationDirectoryMode']} root lineside -" in tmpfiles
 
 
 def test_stopping_has_more_time_than_the_gateway_takes() -> None:
@@ -73,6 +134,39 @@ def test_stopping_has_more_time_than_the_gateway_takes() -> None:
     assert int(options()["TimeoutStopSec"]) > DRAIN_SECONDS + LAST_SEND_SECONDS + 2
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "firmware-config").rglob("*.conf")), ids=lambda path: path.name)
-def test_firmware_files_are_listed_in_their_readme(path: Path) -> None:
-    assert str(path.relative_to(ROOT / "firmware-config")) in (ROOT / "firmware-config" / "README.md").read_text()
+def test_a_fresh_installation_waits_for_its_configuration() -> None:
+    assert options(section="Unit")["ConditionPathExists"] == "/etc/lineside/lineside.yaml"
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None and not os.environ.get("CI"), reason="systemd-sysusers is not installed")
+def test_accounts_and_folders_are_made(tmp_path: Path) -> None:
+    """In a root of its own: what sysusers made is what tmpfiles and the unit name."""
+    (tmp_path / "etc").mkdir()
+    for program, *arguments in (
+        ["systemd-sysusers", str(UNITS / "lineside.sysusers.conf")],
+        ["systemd-tmpfiles", "--create", str(UNITS / "lineside.tmpfiles.conf")],
+    ):
+        done = subprocess.run([program, f"--root={tmp_path}", *arguments], capture_output=True, text=True, check=False)
+        if os.geteuid() != 0 and done.returncode:
+            pytest.skip("only root gives files away")
+        assert done.returncode == 0, done.stderr
+    passwd, group = ((tmp_path / "etc" / name).read_text() for name in ("passwd", "group"))
+    assert f"\n{options()['User']}:" in f"\n{passwd}"
+    assert re.search(r"^dialout:x:\d+:lineside$", group, re.MULTILINE)
+    assert re.search(r"^lineside-ops:x:\d+:$", group, re.MULTILINE)
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("etc/lineside", "etc/lineside/credentials")}
+    assert modes == {"etc/lineside": 0o750, "etc/lineside/credentials": 0o700}
+
+
+@pytest.mark.skipif(shutil.which("systemctl") is None and not os.environ.get("CI"), reason="systemctl is not installed")
+def test_the_preset_enables_the_one_and_not_the_template(tmp_path: Path) -> None:
+    for folder in ("system", "system-preset"):
+        (tmp_path / "usr/lib/systemd" / folder).mkdir(parents=True)
+    for unit in UNITS.glob("*.service"):
+        shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
+    shutil.copy(UNITS / "lineside.preset", tmp_path / "usr/lib/systemd/system-preset/90-lineside.preset")
+    subprocess.run(
+        ["systemctl", f"--root={tmp_path}", "preset", "lineside.service", "lineside@press.service"], capture_output=True, check=True
+    )
+    wanted = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    assert [path.name for path in wanted.iterdir()] == ["lineside.service"]

@@ -1,0 +1,64 @@
+"""`lineside firmware apply`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.commands.printing import counted, document
+from gateway.contract import ConfigError
+from gateway.firmware import Board, Change, board_of, load_manifest, plan, write
+
+_DIFFERS, _CANNOT = 1, 2
+
+
+def default_folder() -> Path:
+    """As a wheel brings it, or as it lies in a checkout."""
+    installed = Path(sys.prefix) / "share" / "lineside" / "firmware-config"
+    return installed if installed.exists() else Path(__file__).parents[2] / "firmware-config"
+
+
+def apply(folder: Path, root: Path, board: Board | None, parts: Sequence[str], *, dry_run: bool, yes: bool) -> int:
+    """Exit code: 0 everything is as it should be (now), 1 it differs and nothing was written, 2 cannot."""
+    try:
+        changes = plan(folder, root, board or board_of(root), parts)
+        _show(changes, root)
+        if not changes:
+            return 0
+        if dry_run or not (yes or (sys.stdin.isatty() and click.confirm(f"write {counted(len(changes), 'files')}?"))):
+            click.echo(f"{counted(len(changes), 'files')} would change; nothing was written (--yes writes)", err=True)
+            return _DIFFERS
+        for change in changes:
+            write(change)
+    except (ConfigError, OSError) as exc:
+        click.echo(f"lineside: {exc}", err=True)
+        return _CANNOT
+    _tell_what_next(changes, folder)
+    return 0
+
+
+def _show(changes: Sequence[Change], root: Path) -> None:
+    if not changes:
+        click.echo("everything is as it should be")
+    for change in changes:
+        name = f"/{change.target.relative_to(root)}"
+        before, after = ((text or b"").decode(errors="replace").splitlines() for text in (change.before, change.after))
+        old = "/dev/null" if change.before is None else name
+        for line in difflib.unified_diff(before, after, old, name, lineterm=""):
+            click.echo("".join(c if c.isprintable() or c == "\t" else document(c)[1:-1] for c in line))
+        if change.mode is not None and change.mode != change.mode_before:
+            click.echo(f"mode of {name}: {'none' if change.mode_before is None else f'{change.mode_before:04o}'} -> {change.mode:04o}")
+
+
+def _tell_what_next(changes: Sequence[Change], folder: Path) -> None:
+    click.echo(f"{counted(len(changes), 'files')} written")
+    manifest = load_manifest(folder)
+    steps = dict.fromkeys(manifest[change.part].then for change in changes)
+    if any(steps):
+        click.echo("to make it take effect:")
+    for step in filter(None, steps):
+        click.echo(f"  {step}")

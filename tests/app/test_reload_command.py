@@ -1,0 +1,71 @@
+"""`lineside reload`, the unit's ExecReload: it ends with what the gateway made of the new file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.sdnotify import answer_reload
+
+
+async def ask(folder: Path | None, pid: int) -> tuple[int, str]:
+    env = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
+    if folder is not None:
+        env["RUNTIME_DIRECTORY"] = str(folder)
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", "reload", "--pid", str(pid), "--seconds", "20"]
+    process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 25)
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_a_good_file_is_accepted_and_a_bad_one_fails_the_reload(site: Any, systemd: Any, daemon: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    await daemon.start(NOTIFY_SOCKET=str(site.notify), RUNTIME_DIRECTORY=str(folder))
+    await site.until(lambda: "READY=1" in systemd.listen(), 20)
+    site.configure(high=60.0)
+    assert await ask(folder, daemon.process.pid) == (0, "")
+    site.configure(lambda text: text.replace("high:", "hihg:"))
+    code, said = await ask(folder, daemon.process.pid)
+    assert (code, said) == (1, "lineside: reload refused; the journal says why\n")
+    assert daemon.said("reload refused") == 1
+    assert daemon.process.returncode is None
+    site.configure(high=50.0)
+    assert await ask(folder, daemon.process.pid) == (0, "")
+
+
+async def test_a_gateway_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = await asyncio.create_subprocess_exec("true")
+    await gone.wait()
+    code, said = await ask(tmp_path, gone.pid)
+    assert (code, said) == (2, f"lineside: cannot ask process {gone.pid}: No such process\n")
+
+
+async def test_one_that_ends_meanwhile_has_not_accepted(tmp_path: Path) -> None:
+    """A SIGHUP ends a process that does not know it."""
+    process = await asyncio.create_subprocess_exec("sleep", "30")
+    code, said = await ask(tmp_path, process.pid)
+    await process.wait()
+    assert (code, said) == (1, "lineside: reload not answered: the gateway ended; the journal says why\n")
+
+
+async def test_outside_the_unit_there_is_nobody_to_ask() -> None:
+    code, said = await ask(None, os.getpid())
+    assert code == 2
+    assert "systemctl reload lineside" in said
+
+
+def test_a_gateway_that_is_no_unit_leaves_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    answer_reload(True)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "not there"))
+    answer_reload(True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,135 @@
+"""`lineside firmware apply`: shows, writes, and finds nothing to do the second time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.firmware import load_manifest
+
+Apply = Callable[..., Result]
+PARTS = tuple(load_manifest(Path(__file__).parents[2] / "firmware-config"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def apply(root: Path) -> Apply:
+    return lambda *arguments: CliRunner().invoke(main, ["firmware", "apply", "--root", str(root), *arguments])
+
+
+def files(root: Path) -> dict[str, tuple[bytes, int]]:
+    return {str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mode & 0o777) for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(root: Path, apply: Apply) -> None:
+    done = apply("journald", "--dry-run")
+    assert done.exit_code == 1
+    assert "+++ /etc/systemd/journald.conf.d/lineside.conf\n" in done.stdout
+    assert "\n+SystemMaxUse=200M\n" in done.stdout
+    assert files(root) == {}
+
+
+def test_without_a_terminal_nobody_is_asked_and_nothing_is_written(root: Path, apply: Apply) -> None:
+    done = apply()
+    assert done.exit_code == 1
+    assert "nothing was written" in done.stderr
+    assert files(root) == {}
+
+
+@pytest.mark.parametrize("board", ["rpi", "ipc"])
+def test_what_was_applied_is_as_it_should_be(root: Path, apply: Apply, board: str) -> None:
+    assert apply(*PARTS, "--board", board, "--yes").exit_code == 0
+    before = files(root)
+    again = apply(*PARTS, "--board", board, "--yes")
+    assert (again.exit_code, again.stdout) == (0, "everything is as it should be\n")
+    assert files(root) == before
+    assert before["etc/sudoers.d/lineside"][1] == 0o440
+    assert before["etc/NetworkManager/system-connections/lineside-lte.nmconnection"][1] == 0o600
+    assert ("boot/firmware/config.txt" in before) == (board == "rpi")
+
+
+def test_what_could_lock_somebody_out_is_only_applied_by_name(root: Path, apply: Apply) -> None:
+    apply("--yes")
+    assert not any("nftables" in name or "NetworkManager" in name or "overlayroot" in name for name in files(root))
+    apply("nftables", "--yes")
+    assert "etc/nftables.d/lineside.nft" in files(root)
+
+
+def test_a_file_that_is_the_owners_is_left_alone(root: Path, apply: Apply) -> None:
+    (root / "etc/lineside").mkdir(parents=True)
+    (root / "etc/lineside/nets.nft").write_text("define admin_nets = { 10.9.0.0/24 }\n")
+    done = apply("nftables", "--yes")
+    assert (root / "etc/lineside/nets.nft").read_text() == "define admin_nets = { 10.9.0.0/24 }\n"
+    assert "admin_nets = { 192" not in done.stdout
+
+
+def test_lines_are_added_once_to_a_file_of_others_that_keeps_the_rest(root: Path, apply: Apply) -> None:
+    config = root / "boot/firmware/config.txt"
+    config.parent.mkdir(parents=True)
+    config.write_text("camera_auto_detect=1\n[cm5]\ndtoverlay=dwc2")
+    for _ in range(2):
+        assert apply("rpi", "--yes").exit_code == 0
+    assert config.read_text() == "camera_auto_detect=1\n[cm5]\ndtoverlay=dwc2\n[all]\ninclude lineside.txt\n"
+
+
+def test_a_file_that_was_changed_by_hand_or_opened_too_wide_is_set_right(root: Path, apply: Apply) -> None:
+    apply("sudoers.d", "--yes")
+    file = root / "etc/sudoers.d/lineside"
+    wanted = file.read_bytes()
+    file.chmod(0o666)
+    assert "mode of /etc/sudoers.d/lineside: 0666 -> 0440" in apply("sudoers.d", "--yes").stdout
+    os.chmod(file, 0o600)
+    file.write_text("%lineside-ops ALL = NOPASSWD: ALL\n")
+    assert "-%lineside-ops ALL = NOPASSWD: ALL" in apply("sudoers.d", "--yes").stdout
+    assert file.read_bytes() == wanted
+
+
+def test_a_link_of_an_image_does_not_lead_into_the_running_system(root: Path, tmp_path: Path, apply: Apply) -> None:
+    (tmp_path / "host").mkdir()
+    (root / "etc").mkdir()
+    (root / "etc/sysctl.d").symlink_to(tmp_path / "host")
+    done = apply("sysctl", "--yes")
+    assert (done.exit_code, list((tmp_path / "host").iterdir())) == (2, [])
+    assert "leads out of" in done.stderr
+
+
+def test_what_a_terminal_would_obey_is_not_printed(root: Path, apply: Apply) -> None:
+    (root / "etc/sysctl.d").mkdir(parents=True)
+    (root / "etc/sysctl.d/60-lineside.conf").write_text("kernel.panic = 1 \x1b[2J\n")
+    assert "\x1b" not in apply("sysctl", "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("bogus",), "no such part: bogus; there are rpi, ipc"), (("--yes", "--dry-run"), "not both"), (("--board", "zx81"), "zx81")],
+)
+def test_what_cannot_be_done_is_said(apply: Apply, arguments: tuple[str, ...], said: str) -> None:
+    done = apply(*arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
+    (tmp_path / "manifest.yaml").write_text("udev: {files: [{file: a, to: relative}]}")
+    done = apply("--from", str(tmp_path))
+    assert done.exit_code == 2
+    assert "manifest.yaml" in done.stderr
+
+
+def test_every_file_is_in_the_manifest_or_is_for_the_builder_and_every_folder_says_what_it_is(firmware: Path) -> None:
+    manifest = load_manifest(firmware)
+    wanted = {f"{name}/{row.file}" for name, part in manifest.items() for row in part.files}
+    wanted |= {f"{name}/README.md" for name in manifest} | {"README.md", "manifest.yaml", "ota/manifest.raucm"}
+    assert {str(path.relative_to(firmware)) for path in firmware.rglob("*") if path.is_file()} == wanted
+    overview = (firmware / "README.md").read_text()
+    assert [name for name in manifest if f"[{name}]({name}/README.md)" not in overview] == []

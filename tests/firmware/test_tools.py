@@ -1,0 +1,214 @@
+"""Each file as the program reads it that it is made for, and that this program would notice a mistake."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Tool = Callable[..., subprocess.CompletedProcess[str]]
+Installed = Callable[[str], str]
+NETWORK, MOUNTS = ("unshare", "--map-root-user", "--net"), ("unshare", "--map-root-user", "--mount")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs of Linux")
+
+
+def test_sudoers(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    text = (firmware / "sudoers.d/lineside").read_text()
+    for name, given, code in (("good", text, 0), ("bad", text.replace("NOPASSWD:", "NOPASWD:"), 1)):
+        (tmp_path / name).write_text(given)
+        (tmp_path / name).chmod(0o440)
+        assert tool("visudo", "-c", "-f", tmp_path / name).returncode == code
+    assert "*" not in text.split("Cmnd_Alias")[1]  # no argument can be added
+
+
+def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
+    (tmp_path / "good.nft").write_text(rules)
+    (tmp_path / "bad.nft").write_text(rules.replace("policy drop", "policy dorp"))
+    good = tool("nft", "-c", "-f", tmp_path / "good.nft", within=NETWORK)
+    assert (good.returncode, good.stdout) == (0, "")
+    assert tool("nft", "-c", "-f", tmp_path / "bad.nft", within=NETWORK).returncode == 1
+
+
+def test_nftables_twice_leaves_one_table_that_lets_in_what_it_says(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
+    (tmp_path / "rules.nft").write_text(rules)
+    script = f'"$0" -f {tmp_path}/rules.nft && "$0" -f {tmp_path}/rules.nft && "$0" list ruleset'
+    done = subprocess.run([*NETWORK, "sh", "-c", script, installed("nft")], capture_output=True, text=True, check=True)
+    assert done.stdout.count("table inet lineside") == 1
+    assert done.stdout.count("policy drop") == 2
+    assert [line.split("ct state")[0].strip() for line in done.stdout.splitlines() if "tcp dport" in line] == [
+        "ip saddr @admin tcp dport 22",
+        "ip saddr @page tcp dport 8080",
+    ]
+
+
+@pytest.mark.parametrize("name", ["lineside.conf", "lineside.sources"])
+def test_chrony(tool: Tool, firmware: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "read"
+    for given, code in (((firmware / "time" / name).read_text().replace("#server", "server"), 0), ("makestap 1.0 3\n", 1)):
+        file.write_text(given)
+        assert tool("chronyd", "-p", "-f", file).returncode == code
+
+
+def test_udev_rules(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    """`udevadm verify` is newer than Debian 12; `test` reads all rules, too, and names what it does not know."""
+    wrong = (firmware / "udev/65-lineside-serial.rules").read_text().replace("SYMLINK", "SYMLNK")
+    (tmp_path / "99-canary.rules").write_text(wrong)
+    script = (
+        "mkdir -p /run/udev; mount -t tmpfs none /run/udev && mkdir /run/udev/rules.d && "
+        'cp "$0"/*.rules "$1" /run/udev/rules.d && "$2" test /sys/devices/virtual/mem/null'
+    )
+    done = subprocess.run(
+        [*MOUNTS, "sh", "-c", script, str(firmware / "udev"), str(tmp_path / "99-canary.rules"), installed("udevadm")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    about = [line for line in done.stdout.splitlines() if line.startswith("/run/udev/rules.d/")]
+    # The accounts are the image's.
+    about = [line.removeprefix("/run/udev/rules.d/") for line in about if "Unknown group" not in line]
+    assert [line.split(":")[0] for line in about] == ["99-canary.rules"]
+    assert "SYMLNK" in about[0]
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A folder that the user nobody may read: systemd does not test as root."""
+    with tempfile.TemporaryDirectory(prefix="lineside-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("board", ["rpi", "ipc"])
+def test_systemd_knows_the_settings_of_the_watchdog(tool: Tool, firmware: Path, readable: Path, board: str) -> None:
+    """`systemd-analyze cat-config` only prints; a user's manager reads the same keys, and complains."""
+    folder = readable / "systemd/user.conf.d"
+    folder.mkdir(parents=True)
+    (folder / "ours.conf").write_text((firmware / f"watchdog/{board}.conf").read_text())
+    (folder / "zz-canary.conf").write_text("[Manager]\nRuntimeWatchdogSecs=14s\n")
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups") if os.geteuid() == 0 else ()
+    done = tool("systemd", "--test", "--user", within=nobody, XDG_CONFIG_HOME=str(readable), XDG_RUNTIME_DIR=str(readable))
+    about = [line.removeprefix(f"{folder}/") for line in done.stdout.splitlines() if line.startswith(str(folder))]
+    assert about == ["zz-canary.conf:2: Unknown key 'RuntimeWatchdogSecs' in section [Manager], ignoring."]
+
+
+def test_journald(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    """The daemon itself, in a namespace of its own, until it has read the last file, which is a wrong one."""
+    (tmp_path / "ours.conf").write_text((firmware / "journald/lineside.conf").read_text())
+    (tmp_path / "zz-canary.conf").write_text("[Journal]\nSystemMaxUses=60M\n")
+    daemon = installed("systemd-journald")
+    script = (
+        "mount -t tmpfs none /run; mount -t tmpfs none /var/log; mkdir -p /run/systemd/journald.conf.d; "
+        'cp "$1"/*.conf /run/systemd/journald.conf.d; exec "$0"'
+    )
+    command = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, daemon, str(tmp_path)]
+    env = os.environ | {"SYSTEMD_LOG_TARGET": "console"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
+        assert process.stdout is not None
+        told = []
+        for line in process.stdout:
+            told.append(line)
+            if "canary" in line:
+                break
+        process.kill()
+    assert [line.split("/")[-1] for line in told if "journald.conf.d" in line] == [
+        "zz-canary.conf:2: Unknown key 'SystemMaxUses' in section [Journal], ignoring.\n"
+    ]
+
+
+def test_sysctl(tool: Tool, firmware: Path) -> None:
+    file = firmware / "sysctl/60-lineside.conf"
+    done = tool("sysctl", "--dry-run", "-p", file)
+    assert done.returncode == 0
+    keys = [line.split(" = ")[0] for line in done.stdout.splitlines()]
+    assert len(keys) > 10
+    assert [key for key in keys if not Path("/proc/sys", *key.split(".")).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["lan", "lte"])
+def test_networkmanager_takes_every_value_of_a_connection(tool: Tool, firmware: Path, name: str) -> None:
+    """It drops a value it does not like, and says nothing: so what comes out is held to what went in."""
+    text = (firmware / f"networkmanager/{name}.nmconnection").read_text()
+    done = tool("nmcli", "--offline", "connection", "modify", "connection.stable-id", "x", text=text)
+    assert done.returncode == 0
+    given, taken = parsed(text), parsed(done.stdout)
+    assert given.items() <= taken.items()
+    wrong = tool("nmcli", "--offline", "connection", "modify", "connection.stable-id", "x", text=text.replace("metric=", "metrics="))
+    assert ("ipv4", "route-metrics") not in parsed(wrong.stdout)
+
+
+def parsed(text: str) -> dict[tuple[str, str], str]:
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.read_string(text[text.index("[") :])
+    return {(section, key): value for section in parser.sections() for key, value in parser[section].items()}
+
+
+def test_the_lan_goes_before_lte(firmware: Path) -> None:
+    lan, lte = (parsed((firmware / f"networkmanager/{name}.nmconnection").read_text()) for name in ("lan", "lte"))
+    for family in ("ipv4", "ipv6"):
+        assert int(lan[family, "route-metric"]) < int(lte[family, "route-metric"])
+
+
+@pytest.mark.parametrize("name", ["user-data", "60-lineside.cfg"])
+def test_cloud_init(tool: Tool, firmware: Path, tmp_path: Path, name: str) -> None:
+    text = (firmware / "cloud-init" / name).read_text()
+    (tmp_path / "bad").write_text(text.replace("ssh_pwauth: false", "ssh_pwauth: {never: again}"))
+    assert tool("cloud-init", "schema", "--config-file", firmware / "cloud-init" / name).returncode == 0
+    assert tool("cloud-init", "schema", "--config-file", tmp_path / "bad").returncode == 1
+
+
+def test_apt_takes_security_updates_only(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    """Read after what Debian's package brings, as on the machine."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "50unattended-upgrades").write_text('Unattended-Upgrade::Origins-Pattern { "origin=Debian,label=Debian"; };\n')
+    (parts / "52lineside-unattended").write_text((firmware / "apt/52lineside-unattended").read_text())
+    (tmp_path / "apt.conf").write_text(f'Dir::Etc::parts "{parts}";\n')
+    dumped = tool("apt-config", "dump", APT_CONFIG=str(tmp_path / "apt.conf"))
+    assert dumped.returncode == 0
+    lines = dumped.stdout.splitlines()
+    assert [line for line in lines if line.startswith("Unattended-Upgrade::Origins-Pattern::")] == [
+        'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename}-security,label=Debian-Security";'
+    ]
+    assert 'Unattended-Upgrade::Package-Blacklist:: "^lineside";' in lines
+    (parts / "52lineside-unattended").write_text('APT::Periodic { "1"\n')
+    assert tool("apt-config", "dump", APT_CONFIG=str(tmp_path / "apt.conf")).returncode != 0
+
+
+def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    for name in ("data.mount", "var-lib-lineside.mount", "etc-lineside.mount"):
+        (tmp_path / name).write_text((firmware / "overlayroot" / name).read_text())
+    (tmp_path / "lineside.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    (tmp_path / "lineside.service.d").mkdir()
+    (tmp_path / "lineside.service.d/50-data.conf").write_text((firmware / "overlayroot/service.conf").read_text())
+    (tmp_path / "apt-daily-upgrade.service").write_text("[Service]\nExecStart=/bin/true\n")
+    (tmp_path / "apt-daily-upgrade.timer").write_text("[Timer]\nOnCalendar=daily\n" + (firmware / "apt/timer.conf").read_text())
+    mark = (firmware / "ota/lineside-mark-good.service").read_text()
+    (tmp_path / "lineside-mark-good.service").write_text(re.sub("/usr/bin/(curl|rauc)", "/bin/true", mark))
+    units = [path for path in sorted(tmp_path.iterdir()) if path.is_file()]
+    done = tool("systemd-analyze", "verify", "--man=no", *units, SYSTEMD_UNIT_PATH=f"{tmp_path}:")
+    assert (done.returncode, done.stdout) == (0, "")
+    (tmp_path / "data.mount").write_text((tmp_path / "data.mount").read_text().replace("Where=/data", "Where=/elsewhere"))
+    assert tool("systemd-analyze", "verify", "--man=no", tmp_path / "data.mount", SYSTEMD_UNIT_PATH=f"{tmp_path}:").stdout != ""
+
+
+def test_shell_reads_the_settings_of_boot_and_overlay(firmware: Path) -> None:
+    """GRUB's and overlayroot's scripts source them."""
+
+    def shell(file: str, show: str, **env: str) -> str:
+        return subprocess.run(
+            ["sh", "-euc", f'. "$1"; echo "{show}"', "sh", str(firmware / file)], capture_output=True, text=True, check=True, env=env
+        ).stdout.strip()
+
+    assert shell("ipc/grub.cfg", "$GRUB_CMDLINE_LINUX", GRUB_CMDLINE_LINUX="quiet") == "quiet panic=10"
+    assert shell("ipc/grub.cfg", "$GRUB_CMDLINE_LINUX") == "panic=10"
+    assert shell("overlayroot/lineside.conf", "$overlayroot") == "tmpfs:recurse=0"

@@ -1,0 +1,112 @@
+"""The shipped unit under a real systemd. Times are told by `pytest -s`, and held to limits that a busy machine keeps."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def restarted(lab: Any, before: str) -> bool:
+    return lab.shown("MainPID") not in ("0", before) and lab.shown("ActiveState") == "active"
+
+
+def test_without_a_configuration_it_waits(lab: Any) -> None:
+    assert lab.systemctl("start", "lineside") == 0
+    assert lab.shown("ActiveState") == "inactive"
+    assert lab.shown("ConditionResult") == "no"
+
+
+def test_starts_with_its_credential_and_stops_within_ten_seconds(running: Any) -> None:
+    assert running.shown("ActiveState") == "active"
+    assert "sources" in running.shown("StatusText")
+    started = time.monotonic()
+    assert running.systemctl("stop", "lineside") == 0
+    assert time.monotonic() - started < 10
+    assert running.shown("Result") == "success"
+    assert "canary-42" not in running.journal()
+
+
+def test_a_good_reload_is_done_and_a_bad_one_fails_and_the_old_runs_on(running: Any) -> None:
+    pid = running.shown("MainPID")
+    file = running.root / "etc/lineside/lineside.yaml"
+    good = file.read_text()
+    file.write_text(good.replace("high: 70", "high: 60"))
+    assert running.systemctl("reload", "lineside") == 0
+    file.write_text(good.replace("high:", "hihg:"))
+    assert running.systemctl("reload", "lineside") == 1
+    assert (running.shown("MainPID"), running.shown("ActiveState")) == (pid, "active")
+    assert "hihg" in running.journal("-u", "lineside")
+
+
+def test_killed_it_is_started_again(running: Any) -> None:
+    pid = running.shown("MainPID")
+    running.inside("kill", "-9", pid)
+    print("kill -9: active again after", running.until(lambda: restarted(running, pid), 30))
+
+
+def test_hung_it_is_ended_by_the_watchdog_and_started_again(running: Any) -> None:
+    pid = running.shown("MainPID")
+    running.inside("kill", "-STOP", pid)
+    print("SIGSTOP: active again after", running.until(lambda: restarted(running, pid), 60))
+    assert "Watchdog timeout" in running.journal("-u", "lineside")
+
+
+def test_the_journal_has_priorities(running: Any) -> None:
+    lines = [json.loads(line) for line in running.journal("-o", "json", f"_PID={running.shown('MainPID')}").splitlines()]
+    ready = [line for line in lines if line["MESSAGE"].startswith("ready")]
+    assert [line["PRIORITY"] for line in ready] == ["6"]
+    assert {line["_SYSTEMD_UNIT"] for line in lines} == {"lineside.service"}
+
+
+def test_the_sandbox_holds(running: Any) -> None:
+    """The unit with another program in it: what it may open."""
+    probe = "for each in /dev/null /dev/hwrng; do (: < $each) 2>/dev/null && echo $each open || echo $each shut; done; touch /etc/x; true"
+    unit = (running.root / "usr/lib/systemd/system/lineside.service").read_text()
+    kept = [
+        line for line in unit.splitlines() if not line.startswith(("Type=", "Exec", "Restart", "WatchdogSec", "StateDir", "RuntimeDir"))
+    ]
+    at = kept.index("[Service]") + 1
+    kept[at:at] = ["Type=oneshot", f"ExecStart=/bin/sh -c '{probe.replace('$', '$$')}'"]
+    running.write("/etc/systemd/system/probe.service", "\n".join(kept))
+    running.inside("mknod", "-m", "666", "/dev/hwrng", "c", "10", "183")
+    running.systemctl("daemon-reload")
+    assert running.systemctl("start", "probe") == 0
+    said = running.journal("-u", "probe", "-o", "cat")
+    assert "/dev/null open" in said
+    assert "/dev/hwrng shut" in said
+    assert "Read-only file system" in said
+
+
+def test_a_second_gateway_is_refused_the_first_ones_state_and_runs_with_its_own(running: Any) -> None:
+    text = (running.root / "etc/lineside/lineside.yaml").read_text()
+    shared = "/etc/systemd/system/lineside@two.service.d/20-shared.conf"
+    running.write("/etc/lineside/two.yaml", text)
+    running.inside("chown", "root:lineside", "/etc/lineside/two.yaml")
+    running.write(shared, "[Service]\nStateDirectory=lineside\n")
+    running.systemctl("daemon-reload")
+    assert running.systemctl("start", "lineside@two") == 1
+    assert running.shown("ExecMainStatus", "lineside@two") == "2"
+    assert "another gateway runs with the state folder" in running.journal("-u", "lineside@two")
+    assert running.shown("ActiveState") == "active"
+    (running.root / shared.lstrip("/")).unlink()
+    running.write("/etc/lineside/two.yaml", text + "gateway: {state_dir: /var/lib/lineside-two, page: {port: 8081}}\n")
+    running.systemctl("daemon-reload")
+    assert running.systemctl("start", "lineside@two") == 0
+    assert running.systemctl("stop", "lineside@two") == 0
+
+
+def test_it_runs_with_the_site_drop_in(running: Any) -> None:
+    site = running.root / "opt/lineside/venv/share/lineside/systemd/50-site.conf"
+    placed = running.root / "etc/systemd/system/lineside.service.d/50-site.conf"
+    placed.write_text(site.read_text())
+    running.systemctl("daemon-reload")
+    try:
+        assert running.systemctl("restart", "lineside") == 0
+    finally:
+        placed.unlink()
+        running.systemctl("daemon-reload")
