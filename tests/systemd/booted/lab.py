@@ -47,7 +47,7 @@ def packages(root: Path) -> None:
     run(*pip, *platforms, f"--python-version={version}", "--require-hashes", "-r", str(wheels / "gateway.lock"))
     run(*pip, "setuptools", "wheel", "packaging")
     inside = ("chroot", str(root), "/opt/lineside/venv/bin/pip", "--disable-pip-version-check", "--quiet", "install", "--no-index")
-    run(*inside, "--find-links=/opt/lineside/wheels", "--require-hashes", "-r", "/opt/lineside/wheels/gateway.lock")
+    run(*inside, "-f", "/opt/lineside/wheels", "--require-hashes", "-r", "/opt/lineside/wheels/gateway.lock")
     (wheels / "installed").touch()
 
 
