@@ -22,11 +22,11 @@ def builder() -> EventBuilder:
 @pytest.fixture
 def incident_data(builder: EventBuilder) -> dict[str, Any]:
     return {
-        "incident": builder.incident_id("pump-3", "vibration_x_outer_race", SINCE_NS),
+        "incident": builder.incident_id("pump-3", "vibration_x_bearing", SINCE_NS),
         "state": "raised",
         "machine": "pump-3",
         "asset": "02i5e0000000PUMP3",
-        "condition": "vibration_x_outer_race",
+        "condition": "vibration_x_bearing",
         "title": "pump-3: outer race of the bearing is damaged",
         "severity": "error",
         "detector": "vibration-1",
