@@ -1,88 +1,24 @@
-"""Runs all of them, each in a process of its own, and writes VIBRATION.md."""
+"""Runs all of them and writes VIBRATION.md."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import json
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from benchmarks.analytics.measure import HEAD, Measure
-from benchmarks.machine import describe
+from benchmarks.recordings import Suite
 
-SCENARIOS = ("cwru", "ims", "femto", "speed", "through")
-TEXT = """\
+SUITE = Suite(
+    package="benchmarks.vibration",
+    scenarios={"cwru": (), "ims": (), "femto": (), "speed": (), "through": ()},
+    page="VIBRATION.md",
+    data="folder with cwru/, ims/ and femto/",
+    head="""\
 # Vibration on public recordings
 
 Written by `make bench-vibration` on {date} ({machine}). One setting for all files. The recordings are not part of the project;
 `benchmarks/vibration/__init__.py` and its modules say what they are and where they are from. What misses its target, and why, stands in
 `models/vibration/README.md`.
-
-{table}
-{notes}
-Every figure of the run:
-
-```json
-{figures}
-```
-"""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.vibration", description="All benchmarks of vibration")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENARIOS)}; default all, which also writes VIBRATION.md")
-    parser.add_argument("--data", type=Path, required=True, help="folder with cwru/, ims/ and femto/")
-    options = parser.parse_args(argv)
-    if unknown := set(options.names) - set(SCENARIOS):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    found: dict[str, Any] = {}
-    for name in options.names or SCENARIOS:
-        print(f"== {name}", flush=True)
-        found[name] = measured(name, options.data / name)
-    rows = [measure for name, figures in found.items() if figures is not None for measure in _measures(name, figures)]
-    table = HEAD + "".join(measure.row() + "\n" for measure in rows)
-    print(table)
-    if not options.names:
-        write(table, found)
-    return 1 if any(measure.met == "no" for measure in rows) else 0
-
-
-def measured(name: str, data: Path) -> dict[str, Any] | None:
-    """What it wrote; None: its recordings are not there, or it did not run, and has said why."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "figures.json"
-        command = [sys.executable, "-m", f"benchmarks.vibration.{name}", "--data", str(data), "--json", str(file)]
-        # Small arrays: a library's threads would only wait for each other.
-        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        if done.returncode != 0 or not file.is_file():
-            return None
-        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return figures
-
-
-def _measures(name: str, figures: dict[str, Any]) -> list[Measure]:
-    found: list[Measure] = importlib.import_module(f"benchmarks.vibration.{name}").measures(figures)
-    return found
-
-
-def write(table: str, found: dict[str, Any]) -> None:
-    missing = [name for name, figures in found.items() if figures is None]
-    text = TEXT.format(
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=describe(),
-        table=table,
-        notes=f"Not run: {', '.join(missing)}.\n" if missing else "",
-        figures=json.dumps(found, indent=1),
-    )
-    (Path(__file__).parents[1] / "VIBRATION.md").write_text(text, encoding="utf-8")
-
+""",
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(SUITE.main())
