@@ -11,23 +11,15 @@ from gateway.contract import BAD as BAD_QUALITY
 from gateway.contract import Quality
 from models.sensor.columns import (
     BAD_SHARE,
-    BEFORE,
-    BEGAN,
     BLOCK_STEP,
-    COUNT,
     DAYS,
     DUE,
-    HIGH,
-    IN_BLOCK,
     INTERVAL,
     LAST,
     LONGEST,
-    LOW,
     MOVED,
-    MOVES,
     NEW_RATE,
     NEW_SIZE,
-    NEW_STEP,
     NEW_STILL,
     NEWEST,
     OLD_RATE,
@@ -37,34 +29,21 @@ from models.sensor.columns import (
     RANGE_SHARE,
     RATE,
     RUN,
-    SEEN,
     SIZE,
-    STEP,
     STILL,
-    USUAL_SIZE,
     WITHHELD,
     Columns,
 )
-from models.sensor.numerics import divisor, share
+from models.sensor.numerics import share
 from models.sensor.settings import (
-    BACK,
     COARSE,
     DAY_NS,
-    EXACT,
-    FAR,
     FEW,
-    GAP_INTERVALS,
-    GAP_LONGEST,
-    GAP_SECONDS,
     LARGEST,
-    LEVELS,
-    LONGEST_RUN,
     MOST_WEIGHT,
     QUIET,
     QUIET_STILL,
-    REGULAR,
     RESTS,
-    SLOW,
     SPIKES_READINGS,
     SPIKES_SECONDS,
     STILL_MOST,
@@ -73,18 +52,16 @@ from models.sensor.settings import (
     WELL,
     Settings,
 )
-from models.sensor.settings import MOVES as BLOCK
-from models.sensor.settings import NEARLY_EACH as EACH
 from models.sensor.tags import BAD, GAP, RANGE, SPIKES, STUCK
 from models.sensor.tags import COARSE as COARSE_T
 from models.sensor.tags import QUIET as QUIET_T
+from models.sensor.usual import Usual
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 Ints = NDArray[np.int64]
 
-GAUGE, COUNTER, STATE = range(3)
 _OTHER = (Quality.BAD_RANGE, Quality.BAD_STUCK, Quality.BAD_SPIKE, Quality.BAD_DEVICE)
 """Not `bad`: these have a trouble of their own, and what a device refuses is told as the device's."""
 _IS_BAD = np.array([quality >= BAD_QUALITY and quality not in _OTHER for quality in range(256)])
@@ -116,8 +93,9 @@ class Bank:
     """
 
     def __init__(self, settings: Settings, kind: NDArray[np.int8], possible: Flags, max_step: Floats) -> None:
-        self.settings, self.kind, self.possible, self.max_step = settings, kind, possible, max_step
+        self.settings, self.kind, self.possible = settings, kind, possible
         self.columns = Columns.fresh(len(kind))
+        self.usual = Usual(self.columns, settings, kind, max_step)
 
     def step(self, row: Rows, t_ns: Ints, x: Floats, quality: NDArray[np.uint8], alive: Floats, rests: Flags) -> Flags:
         """bool[7, n]: which troubles are to be told of one reading of each tag in `row`, newer than the tag's last.
@@ -129,7 +107,7 @@ class Bank:
         now = c.now[:, row]
         newest = c.times[NEWEST, row]
         dt = np.where(newest > 0, (t_ns - newest) * 1e-9, 0.0)
-        absent = self._present(now, row, newest, alive)
+        absent = self.usual.present(now, row, newest, alive)
         good = (quality < BAD_QUALITY) & (np.abs(x) <= LARGEST)
         bad = _IS_BAD[quality]
         outside = quality == Quality.BAD_RANGE
@@ -141,9 +119,9 @@ class Bank:
         at = np.flatnonzero(good)
         if len(at):
             part = now[:, at]
-            self._value(part, row[at], t_ns[at], x[at])
+            self.usual.value(part, row[at], t_ns[at], x[at])
             now[:, at] = part
-        self._turn(now, row, t_ns)
+        self.usual.turn(now, row, t_ns)
         c.now[:, row] = now
         c.times[NEWEST, row] = t_ns
         return self._judge(row, t_ns, self._look(now, row, t_ns, quality, good, np.stack([bad, outside, absent]), rests))
@@ -162,7 +140,7 @@ class Bank:
     def restless(self) -> tuple[Flags, Flags]:
         """bool[k]: tags that usually move at nearly each reading, and those of them that rest or hardly move now."""
         now = self.columns.now
-        movers = self._movers(now, self.kind, self.columns.stretch)
+        movers = self.usual.movers(now, self.kind, self.columns.stretch)
         still: Flags = movers & ((now[STILL] >= RESTS) | (now[SIZE] < now[OLD_SIZE] - 1.0))
         return movers, still
 
@@ -177,127 +155,11 @@ class Bank:
         now[LONGEST] = np.where(active[GAP], np.inf, now[LONGEST])  # it does not come regularly any more
         c.now[:, rows] = now
 
-    def _present(self, now: Floats, row: Rows, newest: Ints, alive: Floats) -> Flags:
-        """It is there: how long was it away while its machine was alive, and from when on is it missing? bool[n]: it was missing."""
-        absent: Flags = now[DUE] < alive
-        known = newest > 0
-        away = np.where(known, alive - now[SEEN], 0.0)
-        learnt = known & ~self.columns.active[GAP, row]
-        weight = np.maximum(SLOW, 1.0 / np.maximum(now[COUNT], 1.0))
-        now[INTERVAL] += np.where(learnt, weight * (away - now[INTERVAL]), 0.0)
-        now[LONGEST] = np.where(learnt, np.maximum(now[LONGEST], away), now[LONGEST])
-        now[SEEN] = alive
-        regular = now[LONGEST] <= REGULAR * now[INTERVAL] + 2.0
-        limit = np.maximum(np.maximum(GAP_INTERVALS * now[INTERVAL], GAP_LONGEST * now[LONGEST]), GAP_SECONDS)
-        ripe = (self.columns.stretch[row] > 0) & regular
-        now[DUE] = np.where(ripe, alive + limit, np.inf)
-        return absent
-
-    def _value(self, now: Floats, row: Rows, t_ns: Ints, x: Floats) -> None:
-        """A good value: is it a spike, does it move, how much?"""
-        known = now[COUNT] > 0
-        step = np.where(known, x - now[LAST], 0.0)
-        now[RATE] += self._spikes(now, row, x, step, known)
-        now[BEFORE] = np.where(self._jumps(now, row, step), now[LAST], np.nan)
-        now[WITHHELD] = 0.0
-        moved = np.flatnonzero(step != 0)
-        now[STILL] += known
-        if len(moved):
-            part = now[:, moved]
-            self._move(part, row[moved], t_ns[moved], x[moved], np.abs(step[moved]))
-            now[:, moved] = part
-        first = ~known
-        self.columns.times[MOVED, row[first]] = t_ns[first]
-        now[LAST] = x
-        now[COUNT] += 1
-
-    def _spikes(self, now: Floats, row: Rows, x: Floats, step: Floats, known: Flags) -> Floats:
-        """How many spikes of one sample end with this reading; of a counter: whether it goes back and has not begun anew."""
-        kind = self.kind[row]
-        jump = np.abs(now[LAST] - now[BEFORE])  # NaN: there was none
-        back = np.abs(x - now[BEFORE]) <= BACK * jump
-        withheld = np.where(known & (np.abs(step) <= self.max_step[row]), now[WITHHELD], 0.0)
-        counted = (step < 0) & (x > now[LAST] / 2)
-        found: Floats = np.where(kind == GAUGE, back + withheld, np.where(kind == COUNTER, counted, 0.0))
-        return found
-
-    def _jumps(self, now: Floats, row: Rows, step: Floats) -> Flags:
-        size = np.log2(np.maximum(np.abs(step), 5e-324))
-        found: Flags = (now[MOVES] >= BLOCK) & (size > now[USUAL_SIZE] + np.log2(FAR)) & (self.kind[row] == GAUGE)
-        # The way back from a jump is none.
-        found &= ~(np.sign(step) * np.sign(now[LAST] - now[BEFORE]) < 0)
-        return found
-
-    def _move(self, now: Floats, row: Rows, t_ns: Ints, x: Floats, distance: Floats) -> None:
-        """Sizes, runs and the resolution of moves, learnt of what is not in trouble for them."""
-        c, old = self.columns, now[LAST]
-        n = now[MOVES]
-        size = np.log2(np.maximum(distance, 5e-324))
-        fast = np.maximum(1.0 / BLOCK, 1.0 / (n + 1.0))
-        run = now[STILL]
-        usual = np.maximum(SLOW, 1.0 / (n + 1.0))
-        free = ~c.active[STUCK, row]
-        now[RUN] += np.where(free, fast * (np.minimum(run, LONGEST_RUN) - now[RUN]), 0.0)
-        now[NEW_STILL] = np.where(free, np.maximum(now[NEW_STILL], run), now[NEW_STILL])
-        now[STILL] = 0.0
-        now[SIZE] += fast * (size - now[SIZE])
-        now[USUAL_SIZE] += np.where(c.active[QUIET_T, row] | c.active[COARSE_T, row], 0.0, usual * (size - now[USUAL_SIZE]))
-        ready = (n >= BLOCK) & ~c.active[QUIET_T, row]
-        now[NEW_SIZE] = np.where(ready, np.minimum(now[NEW_SIZE], now[SIZE]), now[NEW_SIZE])
-        now[STEP] = divisor(now[STEP], distance, np.maximum(np.abs(x), np.abs(old)))
-        now[LOW], now[HIGH] = np.minimum(now[LOW], x), np.maximum(now[HIGH], x)
-        now[IN_BLOCK] += 1
-        now[MOVES] = n + 1
-        c.times[MOVED, row] = t_ns
-        full = np.flatnonzero(now[IN_BLOCK] >= BLOCK)
-        if len(full):
-            part = now[:, full]
-            self._block(part, c.active[COARSE_T, row[full]])
-            now[:, full] = part
-
-    def _block(self, now: Floats, coarse: Flags) -> None:
-        """A block of moves is complete: what divides them all?"""
-        step = np.log2(np.maximum(now[STEP], 5e-324))
-        known = now[STEP] > 2 * EXACT * np.maximum(np.abs(now[HIGH]), np.abs(now[LOW]))
-        matters = known & (now[HIGH] - now[LOW] >= LEVELS * now[STEP]) & (step >= now[USUAL_SIZE] - 1.0)
-        now[BLOCK_STEP] = np.where(matters, step, -np.inf)
-        now[NEW_STEP] = np.where(coarse, now[NEW_STEP], np.minimum(now[NEW_STEP], step))
-        now[[STEP, IN_BLOCK]] = 0.0
-        now[LOW], now[HIGH] = np.inf, -np.inf
-
-    def _turn(self, now: Floats, row: Rows, t_ns: Ints) -> None:
-        """After each stretch of `warm_up`, what it brought joins what is known."""
-        c, o = self.columns, self.settings
-        began = c.times[BEGAN, row]
-        c.times[BEGAN, row] = np.where(began == 0, t_ns, began)
-        c_now = now[COUNT]
-        over = (began > 0) & (t_ns - began >= int(o.warm_up * 1e9)) & (c_now >= o.warm_up_readings)
-        free = ~c.active[SPIKES, row]
-        now[NEW_RATE] = np.where(free, np.maximum(now[NEW_RATE], now[RATE]), now[NEW_RATE])
-        at = np.flatnonzero(over)
-        if not len(at):
-            return
-        part, rows = now[:, at], row[at]
-        faded = np.minimum((t_ns[at] - began[at]) * 1e-9 / o.memory, 50.0)
-        part[OLD_STILL] = np.maximum(part[OLD_STILL] * np.exp(-faded), part[NEW_STILL])
-        part[OLD_RATE] = np.maximum(part[OLD_RATE] * np.exp(-faded), part[NEW_RATE])
-        part[LONGEST] = part[LONGEST] * np.exp(-faded)
-        part[OLD_SIZE] = np.minimum(part[OLD_SIZE] + faded, part[NEW_SIZE])
-        part[OLD_STEP] = np.minimum(part[OLD_STEP] + faded, part[NEW_STEP])
-        part[[NEW_STILL, NEW_RATE]], part[[NEW_SIZE, NEW_STEP]] = 0.0, np.inf
-        now[:, at] = part
-        c.times[BEGAN, rows] = t_ns[at]
-        c.stretch[rows] += 1
-
-    def _movers(self, now: Floats, kind: NDArray[np.int8], stretch: Ints) -> Flags:
-        found: Flags = (kind == GAUGE) & (stretch > 0) & (now[MOVES] >= BLOCK) & (now[RUN] <= EACH)
-        return found
-
     def _look(self, now: Floats, row: Rows, t_ns: Ints, quality: NDArray[np.uint8], good: Flags, marked: Flags, rests: Flags) -> Look:
         c, o = self.columns, self.settings
         kind, stretch, moved = self.kind[row], c.stretch[row], c.times[MOVED, row]
         known = stretch > 0
-        movers = self._movers(now, kind, stretch)
+        movers = self.usual.movers(now, kind, stretch)
         frozen = quality == Quality.BAD_STUCK
         flat = movers & good & (now[STILL] >= still_limit(now)) & (t_ns - moved >= o.window_ns) & ~rests & (now[LAST] != 0)
         active = good & (now[STILL] < RESTS)

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from gateway.contract import Batch, DetectorContext, Finding, Frame, Learning, Quality, Record, Severity, State, Waveform
 from models.sensor import state, words
-from models.sensor.bank import COUNTER, GAUGE, STATE, Bank, Ints, Rows
+from models.sensor.bank import Bank, Ints, Rows
 from models.sensor.columns import BEGAN, COUNT, NEWEST
 from models.sensor.config import SensorOptions
 from models.sensor.order import largest_before, nth, pieces, rounds
 from models.sensor.plant import Plant, Verdict
 from models.sensor.settings import DAY_NS, LATE_HOLD_SECONDS, TICK_NS, Settings
 from models.sensor.tags import GAP, QUIET, troubles, watched
+from models.sensor.usual import COUNTER, GAUGE, STATE
 
 _KINDS = {"gauge": GAUGE, "counter": COUNTER, "state": STATE}
 _CLOCK = "sensor_clock_back"
