@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def play(row: Row, given: argparse.Namespace) -> Result:
     kept = OUT / f"row-{row.key}"
     shutil.rmtree(kept, ignore_errors=True)
     if result.problems:
-        shutil.copytree(folder, kept, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("notify", "*.img", "mnt", "fuse"))
+        with suppress(shutil.Error):  # what is neither file nor folder is not kept
+            shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("notify", "nbd", "*.img", "mnt", "fuse"))
     shutil.rmtree(folder, ignore_errors=True)
     print(report.line(result), flush=True)
     return result

@@ -49,3 +49,8 @@ def test_what_the_gateway_admits_is_lost_but_not_silently() -> None:
 def test_order_holds_within_a_machine() -> None:
     assert balance([], [arrival(2, machine="a"), arrival(1, machine="b")], stored=2).backward == 0
     assert balance([], [arrival(2), arrival(1)], stored=2).backward == 1
+
+
+def test_an_event_that_was_stored_twice_with_one_id_is_a_repeat() -> None:
+    found = balance(["A1"], [arrival(1, identity="a"), arrival(2, identity="a", key="A1")], stored=2)
+    assert (found.delivered, found.silently, found.doubled, found.repeats) == (1, 0, 0, 1)

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway.testkit.servers.ports import free_port
 from rig.ledger import Arrival
+from rig.mes import step_of
 
 NAMES = ("localhost", "127.0.0.1", "10.99.0.2", "crm.test")
 Whim: TypeAlias = Callable[[web.Request, list[dict[str, Any]]], Awaitable[web.StreamResponse | None]]
@@ -28,6 +29,7 @@ class Crm:
     log       every event of every request that was stored, in the order they came, also those that came again
     before    asked before anything is stored: what it answers is the answer, and nothing is stored
     after     asked when it is stored: the acknowledgement may get lost here
+    changed   ids of events whose content is not what their source said
     requests  when requests came (loop's time), whatever became of them
     host      by which the daemon knows it: of NAMES, if its certificate is to fit
     """
@@ -37,6 +39,7 @@ class Crm:
         self.log: list[Arrival] = []
         self.documents: dict[str, dict[str, Any]] = {}
         self.keys: set[str] = set()
+        self.changed: list[str] = []
         self.before: Whim | None = None
         self.after: Whim | None = None
         self.requests: list[float] = []
@@ -94,6 +97,8 @@ class Crm:
             self.documents.setdefault(document["id"], document)
             if each.key:
                 self.keys.add(each.key)
+                if document["data"]["explanation"].get("step") != step_of(each.key):
+                    self.changed.append(each.id)
 
 
 def _arrival(document: dict[str, Any]) -> Arrival:

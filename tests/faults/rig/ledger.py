@@ -58,8 +58,9 @@ def balance(taken: Iterable[str], arrived: Sequence[Arrival], *, stored: int, ke
     keys = {each.key for each in first.values() if each.key}
     wanted = set(taken)
     gone = sorted(wanted - keys)
-    lost = max(len(gone) - kept, stored - len(first) - kept, 0)
-    unsaid = max(len(gone) - kept - admitted, stored - len(first) - kept - admitted, 0)
+    rows = len({(each.source, each.seq, each.id) for each in arrived})  # an event that was stored twice is two rows with one id
+    lost = max(len(gone) - kept, stored - rows - kept, 0)
+    unsaid = max(len(gone) - kept - admitted, stored - rows - kept - admitted, 0)
     return Balance(
         taken=len(wanted),
         stored=stored,

@@ -111,6 +111,14 @@ class Plant:
         wanted = len(self.mes.taken) + orders
         await until(lambda: len(self.mes.taken) >= wanted, seconds, f"{orders} orders taken: {self.daemon.tail()[-700:]}")
 
+    async def keep_running(self) -> bool:
+        """As systemd would: started again when it has ended by itself. Whether it had."""
+        if self.daemon.alive:
+            return False
+        self.run.note(restarts=self.run.result.facts.get("restarts", 0) + 1, exit_code=await self.daemon.ended())
+        await self.daemon.start()
+        return True
+
     async def arrived(self, events: int, seconds: float = 60.0) -> None:
         """Returns when so many more events came to the CRM."""
         wanted = len(self.crm.log) + events
@@ -173,8 +181,12 @@ class Plant:
         run.check(not found.silently, f"{found.silently} lost silently, for example {', '.join(found.examples) or 'events'}")
         run.check(not found.doubled, f"{found.doubled} happenings at the CRM under two ids")
         run.check(not found.backward, f"{found.backward} events overtook an earlier one of their machine")
+        run.check(not self.crm.changed, f"{len(self.crm.changed)} events were changed on the way")
         run.check(books.balanced, f"lineside outbox stats does not balance: {books.counts}")
-        run.check(found.delivered >= books.delivered, f"{books.delivered} delivered by the gateway's books, {found.delivered} at the CRM")
+        run.check(
+            found.delivered + found.repeats >= books.delivered,
+            f"{books.delivered} delivered by the gateway's books, {found.delivered} at the CRM and {found.repeats} repeats",
+        )
         if drained:
             run.check(not books.counts.get("ready"), f"{books.counts.get('ready')} events still wait")
         run.note(books=books.counts)
