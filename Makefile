@@ -5,14 +5,15 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults lab wheel lock clean
+.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults faults-night faults-setup lab wheel lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
 	@echo "make test     set up .venv and run the tests"
 	@echo "make check    ruff, mypy --strict, import-linter"
 	@echo "make conformance  clients and validators of others (npm) against what the gateway sends and exports"
-	@echo "make faults   kill -9 sixty times under load, with new dice each time; twenty times as many random examples"
+	@echo "make faults   kills, power cuts, full disks, dead receivers, wrong clocks, on the daemon as a process; writes docs/reliability.md"
+	@echo "make faults-night  the same as often as it takes a night, and what takes hours; make faults-setup first: apt packages (root)"
 	@echo "make lab      the unit in booted Debians (root; sudo apt-get install mmdebstrap systemd-container): killed, hung, reloaded, shut in"
 	@echo "make bench    measure; writes benchmarks/RESULTS.md"
 	@echo "make bench-analytics DATA=folder  detectors on public recordings; writes benchmarks/ANALYTICS.md"
@@ -51,9 +52,21 @@ conformance: $(VENV)/dev.stamp
 	  echo "SKIPPED: the conformance checks need Node.js and npm (sudo apt-get install nodejs npm)"; \
 	fi
 
+# Faults on the daemon as a process; docs/reliability.md says what came of them. ROWS="1 7": only these, and nothing is written.
 faults: $(VENV)/dev.stamp
+	$(BIN)/python tests/faults $(if $(ROWS),$(ROWS:%=--row %),--write) $(ARGS)
+
+faults-night: $(VENV)/dev.stamp
+	$(BIN)/python tests/faults --night $(if $(ROWS),$(ROWS:%=--row %),--write) $(ARGS)
 	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
 	LINESIDE_EXAMPLES=thorough $(BIN)/python -m pytest $(PARALLEL) -m hypothesis --timeout 600 $(ARGS)
+
+# What the rows need beside the venv; whoever is not root is asked for a password.
+FAULT_TOOLS := nbdkit nbdkit-plugin-python libnbd-bin fuse3 e2fsprogs mount nftables iproute2 mosquitto gcc libc6-dev
+faults-setup:
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  dpkg -s $(FAULT_TOOLS) >/dev/null 2>&1 || { $$sudo apt-get update -qq; \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(FAULT_TOOLS) >/dev/null; }
 
 SUITES := bookworm trixie
 lab: $(VENV)/dev.stamp

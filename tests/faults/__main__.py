@@ -1,0 +1,108 @@
+"""`make faults`, `make faults-night` or ``python tests/faults``: faults on the shipped daemon as a process, and docs/reliability.md.
+
+python tests/faults --list
+python tests/faults --row 7 --count 20 --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # rig and rows; the gateway of this checkout
+
+from rig import report  # noqa: E402
+from rig.machine import describe, version  # noqa: E402
+from rig.result import Result  # noqa: E402
+from rig.run import Run  # noqa: E402
+from rig.table import Row, load  # noqa: E402
+
+OUT = HERE.parents[1] / "build" / "faults"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python tests/faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--row", action="append", default=[], metavar="KEY", help="only this one; may be given more than once")
+    parser.add_argument("--count", type=int, metavar="N", help="how often; default: as the row says")
+    parser.add_argument("--seed", type=int, metavar="N", help="of the dice; default: a new one")
+    parser.add_argument("--night", action="store_true", help="every row, as often as at night")
+    parser.add_argument("--ci", action="store_true", help="the part CI runs; docs/reliability.md is not written")
+    parser.add_argument("--write", action="store_true", help="put what was found into docs/reliability.md and README.md")
+    parser.add_argument("--list", action="store_true", help="say which rows there are")
+    given = parser.parse_args()
+    rows = load()
+    if given.list:
+        for each in rows:
+            print(f"{each.key:>4} {each.kind:<2} {'ci' if each.ci else '  '} x{each.count:<5}{each.missing() or each.fault}")
+        return 0
+    if unknown := set(given.row) - {each.key for each in rows}:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    found = [play(each, given) for each in chosen(rows, given)]
+    print(report.summary(found))
+    if given.write:
+        report.write(found, rows)
+    return 1 if any(each.problems for each in found) else 0
+
+
+def chosen(rows: list[Row], given: argparse.Namespace) -> list[Row]:
+    if given.row:
+        return [each for each in rows if each.key in given.row]
+    return [each for each in rows if given.night or (each.ci if given.ci else each.kind == "C")]
+
+
+def play(row: Row, given: argparse.Namespace) -> Result:
+    """One row, from nothing to its JSON file."""
+    seed = random.SystemRandom().randrange(10_000) if given.seed is None else given.seed
+    count = given.count or (row.night if given.night else row.count)
+    folder = Path(tempfile.mkdtemp(prefix=f"lineside-row-{row.key}-"))
+    run = Run(row, count=count, seed=seed, folder=folder)
+    result, began = run.result, time.monotonic()
+    result.date, result.version, result.machine = f"{datetime.now(UTC):%Y-%m-%d}", version(), describe()
+    result.skipped = row.missing()
+    if not result.skipped:
+        asyncio.run(tried(run, row.limit * max(1.0, count / row.count)))
+    result.seconds = round(time.monotonic() - began, 1)
+    result.write(OUT)
+    kept = OUT / f"row-{row.key}"
+    shutil.rmtree(kept, ignore_errors=True)
+    if result.problems:
+        with suppress(shutil.Error):  # what is neither file nor folder is not kept
+            shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("notify", "nbd", "*.img", "mnt", "fuse"))
+    shutil.rmtree(folder, ignore_errors=True)
+    print(report.line(result), flush=True)
+    return result
+
+
+async def tried(run: Run, limit: float) -> None:
+    """What a row could not even do is a problem of it, as what did not hold is."""
+    try:
+        async with asyncio.timeout(limit):
+            await run.row.body(run)
+    except* TimeoutError as group:
+        run.check(False, f"did not end within {limit:g} s: {_first(group)}")
+    except* AssertionError as group:
+        run.check(False, str(_first(group)))
+    except* Exception as group:
+        exc = _first(group)
+        run.check(False, f"{type(exc).__name__}: {exc}")
+    (run.folder / "found.json").write_text(json.dumps(run.result.facts, indent=1, default=str), encoding="utf-8")
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+if __name__ == "__main__":
+    sys.exit(main())

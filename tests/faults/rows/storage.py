@@ -1,0 +1,163 @@
+"""Rows that take the room, the health or the honesty of what the state folder lies on."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+
+import aiohttp
+
+from rig.disk import NEEDS, PowerDisk, SmallDisk
+from rig.plant import Plant
+from rig.preload import WriteFault
+from rig.run import Run, until
+from rig.table import row
+
+
+@row(
+    7,
+    "disk full, a file system in memory of 24 MB",
+    expected="nothing is acknowledged, /healthz says 503 and the page answers meanwhile; goes on by itself within 15 s of room",
+    count=3,
+    night=20,
+    needs=("root",),
+)
+async def disk_full(run: Run) -> None:
+    with SmallDisk(run.folder, megabytes=24) as disk:
+        async with Plant(run, state=disk.mount / "state") as plant:
+            await plant.start()
+            for _ in range(run.count):
+                await plant.arrived(20)
+                await asyncio.to_thread(disk.fill, run.dice.randrange(0, 40_000))
+                await until(lambda: plant.mes.undone["503"] or plant.daemon.lines("outbox cannot write"), 40, "the disk refuses")
+                await asyncio.sleep(2)
+                taken = len(plant.mes.taken)
+                run.check(await health(plant) == 503, "/healthz is not 503 while the disk is full")
+                await plant.daemon.status()
+                await asyncio.sleep(2)
+                run.check(len(plant.mes.taken) - taken <= 1, f"{len(plant.mes.taken) - taken} orders acknowledged on a full disk")
+                began = time.monotonic()
+                disk.free()
+                await plant.recovered(15, since=began)
+            run.note(restarted=await plant.keep_running())
+            await plant.settle()
+
+
+@row(
+    "7b",
+    "no room at the N-th write, N from 1",
+    expected="for every N nothing is acknowledged that is not there; goes on by itself within 10 s",
+    count=20,
+    night=200,
+    limit=240,
+    needs=("cc",),
+)
+async def full_at_each_write(run: Run) -> None:
+    await failing_writes(run, errno.ENOSPC)
+
+
+@row(
+    "9",
+    "EIO at the N-th write or flush, N from 1",
+    expected="a failed commit is unknown: not acknowledged, no id twice; goes on by itself within 10 s",
+    count=20,
+    night=200,
+    limit=240,
+    needs=("cc",),
+)
+async def eio_at_each_write(run: Run) -> None:
+    await failing_writes(run, errno.EIO)
+
+
+async def failing_writes(run: Run, number: int) -> None:
+    """With `make faults` some N of 1 to 200, at night each."""
+    async with Plant(run) as plant:
+        fault = WriteFault(run.folder, plant.state)
+        plant.daemon.env |= fault.env
+        await plant.start()
+        step = max(1, 200 // run.count)
+        for n in range(1, 1 + run.count * step, step):
+            await plant.flow(3)
+            fault.after(n, number)
+            await until(lambda: fault.failed, 60, f"write {n}")
+            await asyncio.sleep(run.dice.uniform(0.0, 0.4))
+            fault.heal()
+            began = time.monotonic()
+            await plant.keep_running()
+            await plant.recovered(10, since=began)
+        await plant.settle()
+
+
+@row(
+    "9b",
+    "EIO of a real block device: ext4 goes read-only, is examined and mounted anew",
+    expected="nothing acknowledged meanwhile, /healthz says 503; storing again within 30 s of the mount, if need be after a restart",
+    count=2,
+    night=10,
+    needs=NEEDS,
+)
+async def eio(run: Run) -> None:
+    with PowerDisk(run.folder) as disk:
+        async with Plant(run, state=disk.mount / "state") as plant:
+            await plant.start()
+            for _ in range(run.count):
+                await plant.arrived(20)
+                disk.sick()
+                await asyncio.sleep(3)
+                taken = len(plant.mes.taken)
+                run.check(await health(plant) in (503, 0), "/healthz is not 503 while the disk is sick")
+                await asyncio.sleep(2)
+                run.check(len(plant.mes.taken) == taken, f"{len(plant.mes.taken) - taken} orders acknowledged on a sick disk")
+                await asyncio.to_thread(disk.heal)
+                began = time.monotonic()
+                await stored_again(plant, 30)
+                await plant.recovered(35, since=began)
+            await plant.settle()
+
+
+async def stored_again(plant: Plant, seconds: float) -> None:
+    """As systemd would: what has ended is started again."""
+    known = len(plant.mes.taken)
+    until_then = time.monotonic() + seconds
+    while len(plant.mes.taken) == known:
+        assert time.monotonic() < until_then, f"nothing stored within {seconds:g} s: {plant.daemon.tail()[-700:]}"
+        await plant.keep_running()
+        await asyncio.sleep(0.2)
+
+
+async def health(plant: Plant) -> int:
+    """Status of /healthz; 0: nobody answers."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as http,
+            http.get(f"{plant.daemon.url}/healthz") as reply,
+        ):
+            return reply.status
+    except (aiohttp.ClientError, TimeoutError):
+        return 0
+
+
+@row(
+    8,
+    "quota of the outbox reached (1 MB), the CRM away",
+    expected="events are given up by the stated order, and exactly as many as the books say; what is left is delivered",
+    count=6000,
+    night=30000,
+)
+async def quota(run: Run) -> None:
+    async with Plant(run) as plant:
+        plant.config["deliver"]["buffer"] = {"max_megabytes": 1, "min_free_megabytes": 0}
+        await plant.start()
+        await plant.arrived(10)
+        await plant.crm.stop()
+        await plant.mes.bulk(run.count)
+        await plant.crm.start()
+        await plant.recovered(60)
+        await plant.settle()
+        books = run.result.facts["books"]
+        run.check(books["evicted"] > 0, "nothing was given up, so nothing was tried")
+        run.check(
+            books["stored"] == run.result.delivered + books["evicted"],
+            f"{books['stored']} stored, {run.result.delivered} at the CRM, {books['evicted']} given up",
+        )
