@@ -21,6 +21,7 @@ from gateway.engine.lane import Lanes
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.restore import restore
+from gateway.engine.restored import begin_epoch
 from gateway.engine.snapshot import Snapshots
 from gateway.events.build import EventBuilder
 from gateway.feedback.lessons import Lessons
@@ -125,6 +126,7 @@ class App:
             inboxes=inboxes,
         )
         await self.desk.open()
+        await begin_epoch(self.outbox, self.incidents, self._builder, routes)
         await restore(
             self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
         )

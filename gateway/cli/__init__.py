@@ -73,8 +73,9 @@ def run(file: Path, style: str) -> None:
     # Before numpy is imported. Small arrays on a small machine: a library's threads would only fight for the core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from gateway.commands.run import run_gateway
+    from gateway.commands.run import finish_restore, run_gateway
 
+    finish_restore(file)
     sys.exit(run_gateway(load_or_exit(file), style))
 
 
@@ -133,6 +134,7 @@ from gateway.cli import export as export  # noqa: E402
 from gateway.cli import feedback as feedback  # noqa: E402
 from gateway.cli import firmware as firmware  # noqa: E402
 from gateway.cli import ledger as ledger  # noqa: E402
+from gateway.cli import life as life  # noqa: E402
 from gateway.cli import operators as operators  # noqa: E402
 from gateway.cli import outbox as outbox  # noqa: E402  the groups add themselves to `main`
 from gateway.cli import uplink as uplink  # noqa: E402

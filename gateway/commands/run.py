@@ -6,15 +6,26 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from gateway.app import App
 from gateway.config import Settings
 from gateway.contract import ConfigError
+from gateway.life import resume
 from gateway.telemetry.log import Style, configure
 
 _CONFIG = 2
+
+
+def finish_restore(file: Path) -> None:
+    """One that was interrupted, before anything of what it replaces is read; ends the process if it cannot be."""
+    try:
+        resume.finish_restore(file)
+    except ConfigError as exc:
+        click.echo(f"lineside: {exc}", err=True)
+        sys.exit(_CONFIG)
 
 
 def run_gateway(settings: Settings, style: str) -> int:

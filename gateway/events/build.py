@@ -72,8 +72,9 @@ class EventBuilder:
     catalogue: Catalogue = SHIPPED
     majors: Mapping[str, int] = field(default_factory=dict)
 
-    def incident_id(self, machine: str, condition: str, since_ns: int) -> str:
-        return f"inc-{digest(self.source, machine, condition, since_ns)}"
+    def incident_id(self, machine: str, condition: str, since_ns: int, *, epoch: int = 0) -> str:
+        """epoch   of a restored outbox, see `gateway/outbox/epoch.py`: the same condition may have had an id since the backup"""
+        return f"inc-{digest(self.source, machine, condition, since_ns, *((epoch,) if epoch else ()))}"
 
     def of_incident(
         self,
@@ -134,6 +135,11 @@ class EventBuilder:
         """The same, but what could be read was taken over: counts of `events` and `incidents`, None = not known."""
         data = happenings.salvaged(self._gateway, set_aside, problem, rfc3339(now_ns), saved, lost)
         return self.of_gateway("outbox_salvaged", data, severity=Severity.ERROR, now_ns=now_ns, identity=(set_aside, problem))
+
+    def of_restored(self, epoch: int, *, backup_ns: int, now_ns: int) -> Event:
+        """The gateway goes on from a backup; `epoch` is the sequence it goes on behind."""
+        data = happenings.restored(self._gateway, epoch, rfc3339(backup_ns), rfc3339(now_ns))
+        return self.of_gateway("restored", data, severity=Severity.WARNING, now_ns=now_ns, identity=(epoch,))
 
     def of_contract_rejected(self, type_: str, pointer: str, problem: str, *, now_ns: int) -> Event:
         """The same rejection within one hour of the clock is one event, however many events it befell."""

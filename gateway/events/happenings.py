@@ -31,6 +31,12 @@ def salvaged(
     }
 
 
+def restored(gateway: str, epoch: int, backup: str, at: str) -> dict[str, Json]:
+    """It goes on from a backup; sequences go on behind `epoch`."""
+    title = f"{gateway}: restored from a backup of {backup[:19]}Z; what it did after that is not known to it"
+    return {"title": title[:_TITLE], "at": at, "backup": backup, "epoch": epoch}
+
+
 def _count(number: int | None) -> str:
     return "an unknown number" if number is None else str(number)
 

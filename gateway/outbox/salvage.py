@@ -16,6 +16,7 @@ from zlib import crc32
 from gateway.contract import Severity
 from gateway.outbox import tally
 from gateway.outbox.append import insert_many
+from gateway.outbox.epoch import Epoch, epochs, stretches
 from gateway.outbox.lease import holds
 from gateway.outbox.ledger import note_loss
 from gateway.outbox.rows import COLUMNS, INSERT, from_row
@@ -57,6 +58,7 @@ class _Reader:
         self._connection = connection
         self._connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         self.broken: set[str] = set()
+        self.epochs: list[Epoch] = []
 
     def span(
         self, table: str, key: str, where: str, last: int, most: int = _MOST_QUERIES, unread: list[tuple[int, int]] | None = None
@@ -66,7 +68,7 @@ class _Reader:
         unread   gets the ranges of keys that could not be read
         """
         unread = [] if unread is None else unread
-        ranges, queries = [(0, last)], 0
+        ranges, queries = list(stretches(last, self.epochs if key == "seq" else [])), 0
         while ranges and queries < most:
             low, high = ranges.pop()
             queries += 1
@@ -123,6 +125,7 @@ def salvage(path: Path, target: sqlite3.Connection, destinations: Sequence[str],
         version_1 = reader.number("PRAGMA user_version") == 1
         for table in _KEYED_1 if version_1 else _KEYED:
             _copy(target, table, reader.all(table))
+        reader.epochs = epochs(target)
         _events(reader, target, found, last or reader.number("SELECT max(rowid) FROM event") or 1 << 32)
         _deliveries(reader, target, destinations, last or 1 << 32, version_1=version_1)
         _incidents(reader, target, found)
@@ -284,6 +287,7 @@ def _dead(target: sqlite3.Connection, name: str) -> int:
 def _continue_sequence(target: sqlite3.Connection, last: int | None) -> None:
     newest = target.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0]
     after = max(last, newest) if last is not None else newest + _GAP if newest else 0
+    after = max([after, *(epoch.first for epoch in epochs(target))])
     if not after:
         return
     if not target.execute("UPDATE sqlite_sequence SET seq=? WHERE name='event'", (after,)).rowcount:

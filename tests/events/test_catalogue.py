@@ -38,6 +38,7 @@ def test_incidents_of_every_domain_are_known_and_facts_with_a_contract_of_their_
         "io.lineside.gateway.events_summarised.v1",
         "io.lineside.gateway.outbox_replaced.v1",
         "io.lineside.gateway.outbox_salvaged.v1",
+        "io.lineside.gateway.restored.v1",
         "io.lineside.order.milestone_reached.v1",
     ]
     assert set(own_types()) <= set(types)

@@ -1,0 +1,102 @@
+"""`lineside restore`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from gateway.commands.failing import answered
+from gateway.commands.passphrase import read_passphrase
+from gateway.commands.printing import counted, printable, when
+from gateway.commands.who import typed
+from gateway.config.glance import glance
+from gateway.contract import ConfigError
+from gateway.life import restore as life
+from gateway.life.archive import Manifest
+from gateway.life.files import write
+from gateway.life.resume import finish_in
+from gateway.life.swap import decided
+from gateway.outbox.lock import state_lock
+
+_NOT_DONE = 1
+
+
+def restore(file: Path, state_dir: Path | None, config_dir: Path, *, as_new_device: bool, passphrase_file: Path | None, yes: bool) -> int:
+    """Exit code: 0 restored, 1 not, 2 cannot."""
+    return answered(lambda: _restore(file, state_dir, config_dir, as_new_device, passphrase_file, yes))
+
+
+def finish(state_dir: Path) -> int:
+    """Exit code: 0 finished, or nothing was to be done, 2 cannot."""
+
+    def done() -> int:
+        if decided(state_dir) is None:
+            click.echo(f"nothing to finish in {state_dir}: no restore was interrupted after it was decided")
+        else:
+            finish_in(state_dir)
+            click.echo("finished; the gateway may start")
+        return 0
+
+    return answered(done)
+
+
+def _restore(file: Path, state_dir: Path | None, config_dir: Path, as_new_device: bool, passphrase_file: Path | None, yes: bool) -> int:
+    manifest = life.look(file)
+    named = _named_state_dir(file, manifest)
+    state_dir = (state_dir or named).absolute()
+    if state_dir.exists() and decided(state_dir) is not None:
+        raise ConfigError(f"a restore into {state_dir} was interrupted; run: lineside restore --finish --state-dir {state_dir}")
+    for folder in (state_dir, config_dir):
+        life.make_folder(folder)
+    with state_lock(state_dir):
+        _show(manifest, state_dir, config_dir, as_new_device)
+        if not (yes or (sys.stdin.isatty() and click.confirm("restore?"))):
+            click.echo("nothing was changed (--yes restores without asking)", err=True)
+            return _NOT_DONE
+        wanted = manifest.sealed and (passphrase_file is not None or sys.stdin.isatty())
+        done = life.restore(
+            file,
+            state_dir,
+            config_dir.absolute(),
+            passphrase=read_passphrase(passphrase_file, new=False) if wanted else None,
+            as_new_device=as_new_device,
+            now_ns=time.time_ns(),
+            who=typed(),
+        )
+    _tell(done, config_dir / manifest.config)
+    if named != state_dir:
+        click.echo(f"the configuration names the state folder {named}: change gateway.state_dir to {state_dir} before the start", err=True)
+    return 0
+
+
+def _named_state_dir(file: Path, manifest: Manifest) -> Path:
+    """The one the restored configuration will use."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="lineside-") as folder:
+        copy = Path(folder) / "lineside.yaml"
+        write(copy, life.config_of(file, manifest))
+        return glance(copy).state_dir
+
+
+def _show(manifest: Manifest, state_dir: Path, config_dir: Path, as_new_device: bool) -> None:
+    counts = {top: sum(name.startswith(f"{top}/") for name in manifest.files) for top in ("state", "config")}
+    click.echo(f"backup of     {printable(manifest.gateway)}, taken {when(manifest.taken_ns)} by lineside {printable(manifest.version)}")
+    click.echo(f"state         {counted(counts['state'], 'files')} into {state_dir}; what is there is put aside")
+    click.echo(f"configuration {counted(counts['config'], 'files')} into {config_dir}; files of the same name are put aside, others stay")
+    if manifest.sealed:
+        click.echo(f"secrets       {len(manifest.sealed):,} sealed with a passphrase")
+    click.echo("events        a new epoch: sequences and ids leap, because nobody knows what was sent after the backup")
+    if as_new_device:
+        click.echo("device        its own identity: lineside enrol, and servers have to trust its certificate")
+
+
+def _tell(done: life.Restored, config: Path) -> None:
+    click.echo(f"restored: {counted(len(done.files) + len(done.secrets), 'files')}; sequences go on behind {done.epoch.first}")
+    click.echo(f"what was there is in {done.aside}, in both folders; delete it when the gateway runs well")
+    if done.missing:
+        click.echo(f"not restored, because they are secrets: {', '.join(map(printable, done.missing))}", err=True)
+    click.echo(f"next: lineside check {config}, then start the gateway")

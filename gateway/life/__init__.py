@@ -1,0 +1,1 @@
+"""A gateway's life beside its daily work: backup and restore, its identity, decommissioning."""

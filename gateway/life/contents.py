@@ -1,0 +1,95 @@
+"""What belongs into a backup: which files of the state folder and of the configuration's folder, and which of them are secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.contract import ConfigError
+from gateway.outbox.database import FILE_NAME
+
+STATE, CONFIG = "state", "config"
+OUTBOX = f"{STATE}/{FILE_NAME}"
+STAGING = ".restore"
+"""Where `lineside restore` prepares."""
+BEFORE = "before-restore-"
+"""Where it puts what was there."""
+_LEFT_OUT = ("lock", "sessions*", "blocks", f"{FILE_NAME}*", STAGING, f"{BEFORE}*", "quarantine*", "reserve*", "*.new", "backups")
+"""At the top of the state folder: the outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
+SECRET_CONFIG = ("secrets", "credentials")
+IDENTITY = (f"{STATE}/pki/own", f"{STATE}/pki/device")
+"""What makes this device this device: its certificate for OPC UA with its key, and its identity for the fleet."""
+_MOST_CONFIG = 64 << 20
+_PRIVATE = b"PRIVATE KEY-----"
+
+
+class Item(NamedTuple):
+    """A file. `name` in the backup, ``state/...`` or ``config/...``."""
+
+    name: str
+    path: Path
+    secret: bool
+
+
+def items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
+    """All but the outbox, in order.
+
+    raises OSError       a folder cannot be listed, those of secrets aside
+    raises ConfigError   too much lies beside the configuration
+    """
+    for name, path in _files(state_dir, _LEFT_OUT):
+        yield _item(f"{STATE}/{name}", path)
+    size = 0
+    for name, path in _files(config_dir, (STAGING, f"{BEFORE}*", "*.new", "*.tar"), state_dir.absolute()):
+        size += path.stat().st_size
+        if size > _MOST_CONFIG:
+            raise ConfigError(f"{config_dir} holds more than {_MOST_CONFIG >> 20} MB; give the configuration a folder of its own")
+        yield _item(f"{CONFIG}/{name}", path)
+
+
+def is_identity(name: str) -> bool:
+    """
+    >>> is_identity("state/pki/own/own.der"), is_identity("state/pki/trusted/own.der")
+    (True, False)
+    """
+    return any(name.startswith((f"{part}/", f"{part}.")) for part in IDENTITY)
+
+
+def _item(name: str, path: Path) -> Item:
+    parts = name.split("/")
+    by_place = (parts[0] == CONFIG and parts[1] in SECRET_CONFIG) or is_identity(name)
+    return Item(name, path, by_place or _holds_a_private_key(path))
+
+
+def _holds_a_private_key(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(65_536)
+    except OSError:
+        return False  # told when it is copied
+    return _PRIVATE in head or path.name.endswith((".key", ".key.pem", ".p12", ".pfx"))
+
+
+def _files(folder: Path, left_out: tuple[str, ...], but: Path | None = None) -> Iterator[tuple[str, Path]]:
+    """Regular files (or links to such) below, by name; of folders that are links nothing."""
+    for place, folders, names in os.walk(folder, onerror=_complain):
+        here = Path(place)
+        top = here == folder
+        wanted = [name for name in folders if not (top and _matches(name, left_out)) and not (here / name).is_symlink()]
+        folders[:] = sorted(name for name in wanted if (here / name).absolute() != but)
+        for name in sorted(names):
+            path = here / name
+            if not (top and _matches(name, left_out)) and not name.startswith(".") and path.is_file():
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _complain(error: OSError) -> None:
+    if Path(str(error.filename)).name not in SECRET_CONFIG:
+        raise error
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

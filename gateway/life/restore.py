@@ -1,0 +1,148 @@
+"""Restores a backup: everything is prepared and checked beside what is there, then swapped. See `swap.py` for being killed on the way."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tarfile import TarFile
+
+from gateway.contract import ConfigError
+from gateway.life import swap
+from gateway.life.archive import SEALED, Damaged, Manifest, extract, inside, opened, unpack, verify
+from gateway.life.contents import CONFIG, OUTBOX, SECRET_CONFIG, STATE, is_identity
+from gateway.life.sealed import unseal
+from gateway.outbox import epoch
+from gateway.outbox.database import open_database
+from gateway.outbox.migrate import SCHEMA_VERSION
+
+_ACCOUNT = "lineside"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """files and secrets that were put in place, by name; missing: secrets that were not"""
+
+    epoch: epoch.Epoch
+    files: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    aside: str = ""
+
+
+def look(file: Path) -> Manifest:
+    """Check every byte of it.
+
+    raises ConfigError   there is none, or it is of a newer version
+    raises Damaged, OSError
+    """
+    with opened(file) as (tar, manifest):
+        verify(tar, manifest, file)
+    if manifest.schema > SCHEMA_VERSION:
+        knows = f"schema {manifest.schema}, this one knows {SCHEMA_VERSION}"
+        raise ConfigError(f"{file} is of a newer lineside ({manifest.version}; {knows}); install that one, then restore")
+    return manifest
+
+
+def config_of(file: Path, manifest: Manifest) -> bytes:
+    """The configuration in it."""
+    with opened(file) as (tar, _):
+        found = tar.extractfile(f"{CONFIG}/{manifest.config}")
+        return b"" if found is None else found.read()
+
+
+def make_folder(folder: Path) -> None:
+    """With the gateway's account as its owner, if root makes it. Raises OSError."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, mode=0o700)
+    if os.geteuid() == 0:
+        with suppress(KeyError):
+            account = pwd.getpwnam(_ACCOUNT)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+
+
+def restore(
+    file: Path, state_dir: Path, config_dir: Path, *, passphrase: str | None, as_new_device: bool, now_ns: int, who: str
+) -> Restored:
+    """The caller holds the lock of `state_dir`, and has made both folders. What is there is kept aside.
+
+    raises WrongPassphrase, Damaged, ConfigError, OSError, sqlite3.Error   nothing has changed
+    """
+    manifest = look(file)
+    for folder in (state_dir, config_dir):
+        swap.discard(folder)
+    stamp = f"{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}"
+    places = {STATE: swap.staging(state_dir), CONFIG: swap.staging(config_dir)}
+    for top, place in places.items():
+        place.mkdir(mode=0o700)
+        swap.give_to_owner_of({STATE: state_dir, CONFIG: config_dir}[top], place)
+    try:
+        with opened(file) as (tar, _):
+            secrets = _secrets(tar, manifest, passphrase)
+            names = [name for name in manifest.files if name != SEALED and not (as_new_device and is_identity(name))]
+            taken = [name for name in secrets if not (as_new_device and is_identity(name))]
+            _put(places, tar, names, {name: secrets[name] for name in taken}, manifest.modes)
+        begun = _begin_epoch(places[STATE], manifest, now_ns, who)
+        config = [name.removeprefix(f"{CONFIG}/") for name in [*names, *taken] if name.startswith(f"{CONFIG}/")]
+        swap.decide(state_dir, [(config_dir, config)], stamp)
+    except BaseException:
+        for folder in (state_dir, config_dir):
+            if swap.decided(state_dir) is None:
+                swap.discard(folder)
+        raise
+    swap.finish(state_dir)
+    missing = [*manifest.left_out, *([] if secrets else manifest.sealed)]
+    return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{swap.BEFORE}{stamp}")
+
+
+def _secrets(tar: TarFile, manifest: Manifest, passphrase: str | None) -> dict[str, bytes]:
+    if passphrase is None or not manifest.sealed:
+        return {}
+    found = tar.extractfile(SEALED)
+    secrets = unpack(unseal(b"" if found is None else found.read(), passphrase))
+    if not all(inside(name) for name in secrets):
+        raise Damaged("the sealed part names files that have no business in a backup")
+    return secrets
+
+
+def _put(places: dict[str, Path], tar: TarFile, names: list[str], secrets: dict[str, bytes], modes: dict[str, int]) -> None:
+    for name in [*names, *secrets]:
+        top, _, rest = name.partition("/")
+        path, owner = places[top] / rest, places[top]
+        _folders(path.parent, owner, secret=rest.split("/")[0] in SECRET_CONFIG)
+        with path.open("xb") as target:
+            if name in secrets:
+                target.write(secrets[name])
+            else:
+                extract(tar, name, target)
+            os.fchmod(target.fileno(), modes.get(name, 0o600) & (0o700 if name in secrets else 0o755))
+        swap.give_to_owner_of(owner, path)
+
+
+def _folders(folder: Path, top: Path, *, secret: bool) -> None:
+    if folder == top or folder.exists():
+        return
+    _folders(folder.parent, top, secret=secret)
+    folder.mkdir(mode=0o700 if secret or top.parent.stat().st_mode & 0o055 == 0 else 0o750)
+    swap.give_to_owner_of(top, folder)
+
+
+def _begin_epoch(place: Path, manifest: Manifest, now_ns: int, who: str) -> epoch.Epoch:
+    """In the prepared outbox, which is brought up to date first. Nothing was given after the epoch's begin: it is not running."""
+    connection, replaced = open_database(place)
+    with closing(connection):
+        if replaced is not None:
+            raise Damaged(f"{OUTBOX} in the backup is damaged: {replaced.problem}")
+        connection.execute("BEGIN IMMEDIATE")
+        begun = epoch.begin(connection, backup_ns=manifest.taken_ns, now_ns=now_ns, who=who)
+        connection.execute("COMMIT")
+        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise sqlite3.OperationalError("the prepared outbox could not be completed")
+    for path in place.glob("outbox.db*"):
+        swap.give_to_owner_of(place, path)
+    return begun

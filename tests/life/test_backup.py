@@ -1,0 +1,178 @@
+"""`lineside backup`: what is in it, what never is, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import Result
+
+from gateway.life import archive, take
+from gateway.life.archive import Damaged, Manifest
+
+Lineside = Callable[..., Result]
+
+
+def manifest(path: Path) -> Manifest:
+    with archive.opened(path) as (_, found):
+        return found
+
+
+def test_everything_but_secrets_blocks_and_the_lock_is_in_it(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    gateway.put(gateway.config / "crm.pem", b"-----BEGIN EC PRIVATE KEY-----\n")
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert done.exit_code == 0, done.stderr
+    found = manifest(tmp_path / "b.tar")
+    assert sorted(found.files) == [
+        "config/lineside.yaml",
+        "config/tags.csv",
+        "state/accounts.json",
+        "state/detectors/limit-1.state",
+        "state/outbox.db",
+        "state/pki/trusted/plc.der",
+        "state/sources/press-07/map.json",
+    ]
+    assert found.left_out == ["state/pki/own/own.der", "state/pki/own/own.key.pem", "config/crm.pem", "config/secrets/crm_token"]
+    assert (found.gateway, found.sequence, found.schema) == ("urn:lineside:acme:dresden:press-01", 2, _schema(gateway.state))
+    assert b"canary-4711" not in (tmp_path / "b.tar").read_bytes()
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "one"]
+
+
+def _schema(state: Path) -> int:
+    with closing(sqlite3.connect(state / "outbox.db")) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_with_a_passphrase_the_secrets_are_in_it_and_cannot_be_read(
+    gateway: Any, lineside: Lineside, passphrase: Path, tmp_path: Path
+) -> None:
+    gateway.put(gateway.config / "phrase", passphrase.read_bytes())
+    given = ("--with-secrets", "--passphrase-file", gateway.config / "phrase")
+    assert lineside("backup", "--config", gateway.file, "--to", "b.tar", *given).exit_code == 0
+    found = manifest(tmp_path / "b.tar")
+    assert found.left_out == []
+    assert found.sealed == ["config/secrets/crm_token", "state/pki/own/own.der", "state/pki/own/own.key.pem"]
+    raw = (tmp_path / "b.tar").read_bytes()
+    assert b"canary-4711" not in raw
+    assert passphrase.read_bytes() not in raw
+
+
+def test_the_timer_keeps_the_newest_of_this_gateway_only(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for name in ("press-01-20250101T000000Z", "press-01-20250102T000000Z", "press-02-20250101T000000Z", "press-01-by-hand"):
+        (folder / f"lineside-{name}.tar").write_text("")
+    assert lineside("backup", "--config", gateway.file, "--to", folder, "--keep", 2).exit_code == 0
+    left = sorted(path.name for path in folder.iterdir())
+    assert left[:1] == ["lineside-press-01-20250102T000000Z.tar"]
+    assert left[2:] == ["lineside-press-01-by-hand.tar", "lineside-press-02-20250101T000000Z.tar"]
+
+
+def test_a_flipped_byte_anywhere_is_found(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    whole = (tmp_path / "b.tar").read_bytes()
+    assert lineside("backup", "--verify", "b.tar").exit_code == 0
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        places = [member.offset_data + member.size // 2 for member in tar] + [tar.getmember("state/outbox.db").offset + 3]
+    for place in places:
+        (tmp_path / "b.tar").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        done = lineside("backup", "--verify", "b.tar")
+        assert done.exit_code == 1, place
+        assert "b.tar" in done.stderr
+    for size in (0, 100, len(whole) // 2, len(whole) - 10_240 - 1024):
+        (tmp_path / "b.tar").write_bytes(whole[:size])
+        assert lineside("backup", "--verify", "b.tar").exit_code == 1, size
+
+
+def test_a_newer_format_is_not_guessed_at(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    with (tmp_path / "b.tar").open("wb") as file:
+        writer = archive.Writer(file, 0)
+        about = {"gateway": "x", "version": "9.0", "schema": 99, "sequence": 0, "taken_ns": 0, "config": "lineside.yaml", "files": {}}
+        writer.close(msgspec.convert({"format": archive.FORMAT + 1, **about}, Manifest))
+    done = lineside("backup", "--verify", "b.tar")
+    assert (done.exit_code, "newer lineside" in done.stderr) == (2, True)
+
+
+def test_a_full_disk_leaves_nothing_behind(gateway: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lineside: Lineside) -> None:
+    def full(_file: Any, _target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(take, "_read_back", full)
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert done.exit_code == 1
+    assert done.stderr == "lineside: No space left on device; make room\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_a_damaged_outbox_is_not_called_a_backup(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    file = gateway.state / "outbox.db"
+    raw = bytearray(file.read_bytes())
+    raw[4096:8192] = bytes(4096)
+    file.write_bytes(raw)
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert (done.exit_code, (tmp_path / "b.tar").exists()) == (1, False)
+    assert "damaged" in done.stderr or "malformed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--config", "missing.yaml"), 2, "there is no file missing.yaml"),
+        (("--to", "missing/b.tar"), 2, "there is no folder missing"),
+        (("--to", "b.tar", "--keep", "3"), 2, "--keep is for a folder"),
+        (("--with-secrets",), 2, "--passphrase-file"),
+        (("--passphrase-file", "x"), 2, "is for --with-secrets"),
+        (("--with-secrets", "--passphrase-file", "missing"), 2, "missing cannot be read"),
+        (("--with-secrets", "--passphrase-file", "open"), 2, "chmod 600"),
+        (("--with-secrets", "--passphrase-file", "short"), 2, "12 is the least"),
+        (("--verify", "missing"), 2, "there is no file missing"),
+        (("--verify", "open"), 1, "no backup"),
+        (("--verify", "."), 1, "Is a directory"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    gateway: Any, lineside: Lineside, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    gateway.put(tmp_path / "open", b"hunter2hunter2", 0o644)
+    gateway.put(tmp_path / "short", b"hunter2")
+    given = arguments if "--config" in arguments or "--verify" in arguments else ("--config", gateway.file, *arguments)
+    done = lineside("backup", *given)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_gateway_that_never_ran_says_so(gateway: Any, lineside: Lineside) -> None:
+    (gateway.state / "outbox.db").unlink()
+    done = lineside("backup", "--config", gateway.file)
+    assert (done.exit_code, "has this gateway ever run?" in done.stderr) == (2, True)
+
+
+def test_errors_elsewhere_in_the_configuration_do_not_keep_it_from_being_backed_up(gateway: Any, lineside: Lineside) -> None:
+    gateway.file.write_text(gateway.file.read_text().replace("limit:", "limt:"))
+    assert lineside("backup", "--config", gateway.file).exit_code == 0
+
+
+def test_no_room_is_told_before_anything_is_written(gateway: Any, lineside: Lineside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(take.shutil, "disk_usage", lambda _: os.terminal_size((1, 1)) and type("Usage", (), {"free": 1000})())
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert (done.exit_code, "make room or choose --to" in done.stderr) == (2, True)
+
+
+def test_what_has_no_business_in_a_backup_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.tar"
+    with path.open("wb") as file:
+        writer = archive.Writer(file, 0)
+        writer.add_bytes("state/../../etc/cron.d/evil", b"x")
+        about = {"gateway": "x", "version": "1", "schema": 1, "sequence": 0, "taken_ns": 0, "config": "lineside.yaml"}
+        writer.close(msgspec.convert({"format": 1, **about, "files": writer.hashes}, Manifest))
+    with archive.opened(path) as (tar, found), pytest.raises(Damaged, match="no business"):
+        archive.verify(tar, found, path)
