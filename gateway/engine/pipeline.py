@@ -116,7 +116,7 @@ class Pipeline:
         for finding in findings:
             self._counts.add("findings", 1, watch=watch.name, state=finding.state.value)
             if finding.state is State.FACT:
-                self._acceptance.fact(finding, watch.rule)
+                self._acceptance.fact(finding, watch.rule, from_record=from_record)
                 continue
             self._change(finding, watch.rule, from_record=from_record)
             if finding.state is State.ACTIVE and "block" in finding.evidence:
