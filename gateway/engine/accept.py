@@ -86,6 +86,11 @@ class Acceptance:
         self._room.set()
         self._committing = asyncio.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """Changes and events that are in memory only."""
+        return len(self._waiting)
+
     def change(self, change: Change) -> None:
         """An incident began, changed or ended."""
         incident = change.incident
