@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.clock import SystemClock
@@ -23,13 +24,15 @@ from gateway.engine.pipeline import Pipeline
 from gateway.engine.restore import restore
 from gateway.engine.restored import begin_epoch
 from gateway.engine.snapshot import Snapshots
+from gateway.engine.storage import Storage
+from gateway.engine.upkeep import Upkeep
 from gateway.events.build import EventBuilder
 from gateway.feedback.lessons import Lessons
 from gateway.incidents import Incidents, Rule
 from gateway.operators.desk import Desk
 from gateway.operators.renewal import Renewal
 from gateway.outbox.database import Replaced
-from gateway.outbox.lock import state_lock
+from gateway.outbox.lock import NotNow, state_lock
 from gateway.outbox.losses import Losses
 from gateway.outbox.store import Damaged, Outbox
 from gateway.overview import Overview
@@ -37,14 +40,13 @@ from gateway.sdnotify import Notifier, answer_reload
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
+from gateway.telemetry.wear import Wear
 from gateway.web import PageServer
 from gateway.web.ingest import Ingest
 
 log = logging.getLogger("lineside")
-SNAPSHOT_SECONDS = 60.0
 DRAIN_SECONDS = 3.0
 LAST_SEND_SECONDS = 4.0
-_KEEP_CLOSED_NS = 90 * 86_400_000_000_000
 
 
 class App:
@@ -62,11 +64,15 @@ class App:
             max_bytes=buffer.max_megabytes << 20,
             min_free_bytes=buffer.min_free_megabytes << 20,
             keep_days=buffer.keep_events_days,
+            reserve_bytes=buffer.reserve_megabytes << 20,
             # A fallback gets what it takes over, also of what a salvaged file does not tell who waits for.
             destinations=[each.name for each in settings.destinations if each.options.fallback_for is None],
         )
         self._builder = EventBuilder(settings.site.urn)
         self.incidents = Incidents(self.clock, self._builder.incident_id, evidence_seconds=settings.incidents.after)
+        endurance = settings.disk_endurance_terabytes
+        self.wear = Wear(settings.state_dir, self.clock, None if endurance is None else endurance * 1e12)
+        self.storage = Storage(settings.site.gateway, settings.state_dir, self.outbox, self.wear, self.incidents, self.clock)
         self.desk = Desk(self.outbox, self.clock, lambda: self.pipeline.line.watches)
         self.incidents.withhold = self.desk.shelving.why
         self._losses = Losses(self.clock)
@@ -92,13 +98,21 @@ class App:
     async def run(self) -> None:
         with state_lock(self.settings.state_dir):
             try:
-                replaced = self.outbox.open()
+                replaced = self._open()
                 try:
                     await self._run(replaced)
                 finally:
                     await self.outbox.close()
             finally:
                 self._files.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self) -> Replaced | None:
+        try:
+            return self.outbox.open()
+        except sqlite3.OperationalError as exc:
+            self.outbox.condition.failed(exc)
+            remedy = self.outbox.condition.remedy
+            raise NotNow(f"the outbox in {self.settings.state_dir} cannot be opened: {exc}; {remedy}") from exc
 
     async def _run(self, replaced: Replaced | None) -> None:
         line = Line.of(self.settings)
@@ -111,18 +125,19 @@ class App:
             clock=self.clock,
         )
         routes = [Route.of(destination) for destination in self.settings.destinations]
-        self._acceptance = Acceptance(self.outbox, self._cases, routes, self.counts)
+        self.acceptance = Acceptance(self.outbox, self._cases, routes, self.counts, self._losses.add)
         inboxes: dict[str, Inbox] = {}
         self.devices = Devices(self.status.source, inboxes, self.incidents, lambda: self.pipeline.line.table, self.clock)
         self.devices.configure(self.settings.sources)
         self.pipeline = Pipeline(
             line,
             self.incidents,
-            self._acceptance,
+            self.acceptance,
             clock=self.clock,
             counts=self.counts,
             progress=self._progress,
             devices=self.devices,
+            troubles=[self.storage],
             inboxes=inboxes,
         )
         await self.desk.open()
@@ -166,8 +181,11 @@ class App:
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         watches = self.pipeline.line.watches
         self.lanes.build(watches)
-        accepting = tasks.create_task(self._acceptance.run(), name="acceptance")
-        core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(self._housekeeping(), name="housekeeping")]
+        accepting = tasks.create_task(self.acceptance.run(), name="acceptance")
+        upkeep = Upkeep(
+            self.outbox, self._losses, self.lanes, lambda: self.pipeline.line.watches, wear=self.wear, files=self._files, clock=self.clock
+        )
+        core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(upkeep.run(), name="upkeep")]
         await self.lanes.start(watches)
         await self._lessons.apply_all()
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
@@ -219,11 +237,11 @@ class App:
         logging.getLogger(OURS).setLevel(settings.log_level.upper())
         buffer = settings.buffer
         self.outbox.max_bytes, self.outbox.min_free_bytes = buffer.max_megabytes << 20, buffer.min_free_megabytes << 20
-        self.outbox.keep_days = buffer.keep_events_days
+        self.outbox.keep_days, self.outbox.reserve.size = buffer.keep_events_days, buffer.reserve_megabytes << 20
         self.incidents.evidence_seconds = settings.incidents.after
         self._cases.configure(settings.machines, line.history, settings.incidents)
         self._blocks.configure(settings.incidents, settings.tags)
-        self._acceptance.routes = [Route.of(destination) for destination in settings.destinations]
+        self.acceptance.routes = [Route.of(destination) for destination in settings.destinations]
 
     def _tell_replaced(self, replaced: Replaced) -> None:
         found = replaced.salvage
@@ -231,19 +249,20 @@ class App:
         log.error("outbox damaged, set aside", extra={"fields": facts})
         now_ns = self.clock.now_ns()
         if found.unreadable:
-            self._acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=now_ns))
+            self.acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=now_ns))
             return
         saved = {"events": found.events, "incidents": found.incidents}
         lost = {"events": found.lost_events, "incidents": found.lost_incidents}
         event = self._builder.of_salvaged_outbox(replaced.set_aside, replaced.problem, saved=saved, lost=lost, now_ns=now_ns)
-        self._acceptance.event(event)
+        self.acceptance.event(event)
 
     def _retire(self, line: Line) -> None:
         for change in self.incidents.retire(self._rules(line)):
-            self._acceptance.change(change)
+            self.acceptance.change(change)
 
     def _rules(self, line: Line) -> dict[str, Rule]:
-        return {**line.rules, self.devices.rule.detector: self.devices.rule}
+        own = (self.devices.rule, self.storage.rule)
+        return {**line.rules, **{rule.detector: rule for rule in own}}
 
     async def _reloads(self) -> None:
         while True:
@@ -281,13 +300,6 @@ class App:
         if problem is not None:
             raise Damaged(f"the outbox is damaged: {problem}; the next start salvages what can be read")
 
-    async def _housekeeping(self) -> None:
-        while True:
-            await self.clock.sleep(SNAPSHOT_SECONDS)
-            await self.lanes.save(self.pipeline.line.watches)
-            await self.outbox.tidy(self._losses, self.clock.now_ns() - _KEEP_CLOSED_NS)
-            await self.outbox.keep_to_caps()
-
     async def _shut_down(self, core: list[asyncio.Task[None]], accepting: asyncio.Task[None]) -> None:
         """Sources stop, the queue drains, what was found is committed, states are saved, then a last send."""
         self._notifier.send("STOPPING=1", "STATUS=stopping")
@@ -299,7 +311,7 @@ class App:
         await self.lanes.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                await self._acceptance.commit()
+                await self.acceptance.commit()
                 await self.desk.close(self.pipeline.shadow)
                 await self.outbox.tidy(self._losses, 0)
         except TimeoutError:
@@ -315,9 +327,9 @@ class App:
         every, now = self._notifier.watchdog_seconds, self.clock.monotonic()
         if every is not None and now - self._fed >= every:
             self._fed = now
-            self._notifier.send("WATCHDOG=1", f"STATUS={self.status.summary()}")
+            self._notifier.send("WATCHDOG=1", f"STATUS={self.storage.words}{self.status.summary()}")
 
     def _tell_ready(self) -> None:
         tags = sum(len(source.tags) for source in self.settings.sources)
         log.info("ready", extra={"fields": {"gateway": self.settings.site.gateway, "sources": len(self.settings.sources), "tags": tags}})
-        self._notifier.send("READY=1", f"STATUS={self.status.summary()}")
+        self._notifier.send("READY=1", f"STATUS={self.storage.words}{self.status.summary()}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -92,7 +94,10 @@ class Edges:
     async def _tell_orphaned(self, destinations: Iterable[str]) -> None:
         """Nobody sends what waits for a destination that was renamed or removed."""
         names = list(destinations)
-        for name, waiting in (await self._outbox.run(lambda connection: tally.orphaned(connection, names))).items():
+        found: dict[str, int] = {}
+        with suppress(sqlite3.OperationalError):  # a disk that refuses is told elsewhere
+            found = await self._outbox.look(lambda connection: tally.orphaned(connection, names))
+        for name, waiting in found.items():
             facts = {"destination": name, "events": waiting, "remedy": f"lineside outbox move {name} NEW"}
             log.warning("events wait for a destination that is not configured", extra={"fields": facts})
 

@@ -71,6 +71,7 @@ class Overview:
                 "readings_per_second": self._readings_per_second(),
                 "last_progress_seconds": app.clock.monotonic() - app.pipeline.last_progress,
             },
+            "storage": app.storage.as_json(app.acceptance.waiting),
             "analysis": list(app.lanes.standing()),
             "incidents": told.alarms(app.incidents, now_ns),
             "watches": [self._watch(watch) for watch in app.pipeline.line.watches],
@@ -84,7 +85,9 @@ class Overview:
         if watch is None:
             return None
         await self._ask()
-        would_be = await self._app.outbox.run(lambda connection: shadow.recent(connection, name, _MOST_WITHHELD))
+        would_be: list[Any] = []
+        with suppress(sqlite3.OperationalError):
+            would_be = await self._app.outbox.look(lambda connection: shadow.recent(connection, name, _MOST_WITHHELD))
         return self._watch(watch) | told.details(self._app.desk.progress.of(name), would_be)
 
     def machines(self) -> Json:
@@ -115,14 +118,16 @@ class Overview:
         return found
 
     async def incidents(self, limit: int) -> Json:
-        rows = await self._app.outbox.run(lambda connection: stored.recent(connection, limit))
+        try:
+            rows = await self._app.outbox.look(lambda connection: stored.recent(connection, limit))
+        except sqlite3.OperationalError:  # what is open is in memory, too
+            return [_brief(incident) for incident in self._app.incidents.open[:limit]]
         return [_brief(Incident.load(row)) for row in rows]
 
     async def incident(self, incident_id: str) -> Json | None:
-        row = await self._app.outbox.run(lambda connection: stored.one(connection, incident_id))
-        if row is None:
+        incident = await self._one(incident_id)
+        if incident is None:
             return None
-        incident = Incident.load(row)
         machine = self._app.settings.machines.get(incident.machine)
         return _brief(incident) | {
             "detector": incident.detector,
@@ -130,6 +135,13 @@ class Overview:
             "explanation": incident.explanation,
             "evidence": incident.evidence,
         }
+
+    async def _one(self, incident_id: str) -> Incident | None:
+        try:
+            row = await self._app.outbox.look(lambda connection: stored.one(connection, incident_id))
+        except sqlite3.OperationalError:
+            return next((incident for incident in self._app.incidents.open if incident.id == incident_id), None)
+        return None if row is None else Incident.load(row)
 
     async def metrics(self) -> bytes:
         await self._ask()
@@ -141,9 +153,9 @@ class Overview:
         return self._metrics.render()
 
     def healthy(self) -> tuple[bool, dict[str, Json]]:
-        """The line moves and the disk takes what it finds. Links that are down are the plant's affair."""
+        """The line moves. Links that are down are the plant's affair, and a disk that refuses is mended by no restart: told, no more."""
         silent, refused = self._app.clock.monotonic() - self._app.pipeline.last_progress, self._app.outbox.refused
-        return silent < _HUNG_SECONDS and not refused, {"pipeline_last_progress_seconds": round(silent, 1), "outbox": refused or "writes"}
+        return silent < _HUNG_SECONDS, {"pipeline_last_progress_seconds": round(silent, 1), "outbox": refused or "writes"}
 
     async def _ask(self) -> None:
         now = time.monotonic()
@@ -152,7 +164,7 @@ class Overview:
         self._asked, app = now, self._app
         # A disk that refuses is told elsewhere; the figures of before are better than none.
         with suppress(sqlite3.OperationalError):
-            self._database = await app.outbox.run(
+            self._database = await app.outbox.look(
                 lambda connection: {
                     "backlog": tally.backlog(connection),
                     "bytes": retention.used_bytes(connection),
@@ -252,6 +264,7 @@ class Overview:
         for name, (_, _, _, sender) in app.edges.senders.items():
             yield Figure("breaker_open", "1 = only probes are sent", int(sender.breaker.state != "closed"), (("destination", name),))
             yield Figure("budget_used_up", "1 = only critical events are sent", int(bool(sender.throttle.why)), (("destination", name),))
+        yield from app.storage.figures()
         yield from told.figures(app.incidents, app.desk, app.pipeline.line.watches)
         for watch, votes in self._database["precision"].items():
             if votes.precision is not None:

@@ -67,7 +67,7 @@ class Feed:
                 explanation={"value": 71.2, "limit": 70.0, "limit_name": "high", "unit": "degC"},
             )
             for change in self._app.incidents.apply(finding, RULE):
-                self._app._acceptance.change(change)
+                self._app.acceptance.change(change)
         self.sent += count
 
     async def accepted(self) -> float:
@@ -75,7 +75,7 @@ class Feed:
         begun = time.perf_counter()
         self.some(1)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._app._acceptance.acknowledge(done)
+        self._app.acceptance.acknowledge(done)
         await done
         return (time.perf_counter() - begun) * 1e3
 
@@ -160,7 +160,7 @@ async def _frozen(feed: Feed, server: int) -> dict[str, float]:
 async def _flood(app: App, feed: Feed) -> dict[str, float]:
     cpu, started, base, commits = cpu_seconds(os.getpid()), time.monotonic(), feed.sent, app.outbox.commits
     while feed.sent - base < FLOOD:
-        await app._acceptance.room(1.0)
+        await app.acceptance.room(1.0)
         feed.some(100)
         await asyncio.sleep(0)
     await _until(feed, feed.sent)

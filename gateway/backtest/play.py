@@ -59,7 +59,7 @@ class Book:
         elif change.phase is Phase.CLEARED and incident.id in self._open:
             self._open.pop(incident.id).cleared_ns = change.t_ns
 
-    def fact(self, finding: Finding, rule: Rule) -> None:
+    def fact(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> None:
         self.facts.append((rule.detector, finding))
 
     def acknowledge(self, accepted: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from gateway.app import App
 from gateway.config import Settings
 from gateway.contract import ConfigError
 from gateway.life import resume
+from gateway.outbox.lock import NotNow
 from gateway.telemetry.log import Style, configure
 
-_CONFIG = 2
+_NOT_NOW, _CONFIG = 1, 2
+PAUSE_SECONDS = 10.0
+"""Before it gives up on a disk that refuses: systemd starts it again at once, and a disk is not mended in two seconds."""
 
 
 def finish_restore(file: Path) -> None:
@@ -29,13 +33,20 @@ def finish_restore(file: Path) -> None:
 
 
 def run_gateway(settings: Settings, style: str) -> int:
-    """Exit code: 0 stopped in good order, 2 cannot run with this configuration; a crash is a traceback and exit code 1."""
+    """Exit code: 0 stopped in good order, 2 cannot run with this configuration, 1 the disk takes nothing now; a crash is a traceback
+    and exit code 1, too.
+    """
     chosen: Style = style  # type: ignore[assignment]  # click has checked it
     configure(settings.log_level, chosen)
     code = 0
     try:
         with _runner() as runner:
             runner.run(_main(settings))
+    except* NotNow as group:
+        for exc in _leaves(group):
+            click.echo(f"lineside: {exc}", err=True)
+        time.sleep(PAUSE_SECONDS)
+        code = _NOT_NOW
     except* ConfigError as group:
         for exc in _leaves(group):
             click.echo(f"lineside: {exc}", err=True)
@@ -43,7 +54,7 @@ def run_gateway(settings: Settings, style: str) -> int:
     return code
 
 
-def _leaves(group: BaseExceptionGroup[ConfigError]) -> Iterator[BaseException]:
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for exc in group.exceptions:
         if isinstance(exc, BaseExceptionGroup):
             yield from _leaves(exc)

@@ -74,6 +74,7 @@ def _settings(root: RootModel, **parts: Any) -> Settings:
         web=None if gateway.page == "off" else WebSettings(host=gateway.page.host, port=gateway.page.port),
         log_level=gateway.log_level,
         state_dir=Path(gateway.state_dir),
+        disk_endurance_terabytes=gateway.disk_endurance_terabytes,
         **parts,
     )
 

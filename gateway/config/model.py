@@ -73,6 +73,7 @@ class BufferModel(StrictModel):
 
     max_megabytes: int = Field(512, ge=1, description="of disk for events; beyond, the least severe and oldest are given up and counted")
     min_free_megabytes: int = Field(256, ge=0, description="of the disk that must stay free; below, the outbox may not grow")
+    reserve_megabytes: int = Field(8, ge=0, description="kept aside, so that a full disk still takes what must be noted; 0 = nothing")
     keep_events_days: int = Field(30, ge=1, description="what could not be delivered for so long is given up and counted")
 
 
@@ -89,6 +90,9 @@ class GatewayModel(StrictModel):
     page: PageModel | Literal["off"] = Field(default_factory=PageModel, description="off = no page, no API, no metrics")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     state_dir: str = Field("/var/lib/lineside", min_length=1, description="where the outbox and what was learnt live")
+    disk_endurance_terabytes: float | None = Field(
+        None, gt=0, description="what the disk of state_dir bears to be written in its life (TBW); without it, 300 times its size"
+    )
 
 
 class RootModel(StrictModel):

@@ -81,6 +81,7 @@ class IncidentSettings:
 class BufferSettings:
     max_megabytes: int = 512
     min_free_megabytes: int = 256
+    reserve_megabytes: int = 8
     keep_events_days: int = 30
 
 
@@ -113,4 +114,5 @@ class Settings:
     web: WebSettings | None = field(default_factory=WebSettings)
     log_level: str = "info"
     state_dir: Path = Path("/var/lib/lineside")
+    disk_endurance_terabytes: float | None = None
     secrets: tuple[str, ...] = ()

@@ -14,10 +14,11 @@ from typing import Protocol
 from gateway.config.settings import DestinationSettings
 from gateway.contract import Event, Finding, Severity
 from gateway.engine.cases import Cases
+from gateway.engine.waiting import Waiting, is_end
 from gateway.events.catalogue import ContractViolation
 from gateway.incidents import Change, Incident, Phase, Rule
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
-from gateway.outbox.store import Outbox
+from gateway.outbox.store import Full, Outbox
 from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
@@ -52,7 +53,7 @@ class Accepts(Protocol):
     def change(self, change: Change) -> None:
         """An incident began, changed or ended."""
 
-    def fact(self, finding: Finding, rule: Rule) -> None:
+    def fact(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> None:
         """Something happened that has no end."""
 
     def acknowledge(self, accepted: asyncio.Future[None]) -> None:
@@ -68,34 +69,44 @@ class Acceptance:
     What is added while a commit waits for the disk goes into the next one, so a burst costs a handful of commits.
     """
 
-    def __init__(self, outbox: Outbox, cases: Cases, routes: Sequence[Route], counts: Counts) -> None:
-        self._outbox, self._cases, self._counts = outbox, cases, counts
+    def __init__(
+        self,
+        outbox: Outbox,
+        cases: Cases,
+        routes: Sequence[Route],
+        counts: Counts,
+        lost: Callable[[str, str, str, int], None] = lambda *_: None,
+    ) -> None:
+        self._outbox, self._cases, self._counts, self._lost = outbox, cases, counts, lost
         self.routes = routes
-        self._rows: dict[str, IncidentRow] = {}
-        self._events: list[Addressed] = []
-        self._rejected: list[Rejected] = []
-        self._accepted: list[asyncio.Future[None]] = []
+        self._waiting = Waiting()
+        self._untold: set[str] = set()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._committing = asyncio.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """Changes and events that are in memory only."""
+        return len(self._waiting)
+
     def change(self, change: Change) -> None:
         """An incident began, changed or ended."""
         incident = change.incident
         if change.phase in (Phase.RAISED, Phase.UPDATED, Phase.CLEARED):
-            self._event(partial(self._cases.of_incident, change))
-        self._rows[incident.id] = _row(incident, "closed" if change.phase is Phase.DROPPED else incident.state)
+            self._event(partial(self._cases.of_incident, change), keep=incident.from_record)
+        self._waiting.rows[incident.id] = _row(incident, "closed" if change.phase is Phase.DROPPED else incident.state)
         self._added()
 
-    def fact(self, finding: Finding, rule: Rule) -> None:
+    def fact(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> None:
         """Something happened that has no end."""
-        self._event(partial(self._cases.of_fact, finding, rule))
+        self._event(partial(self._cases.of_fact, finding, rule), keep=from_record)
         self._added()
 
     def event(self, event: Event) -> None:
         """An event of the gateway itself."""
-        self._address(event)
+        self._address(event, keep=True)
         self._added()
 
     def acknowledge(self, accepted: asyncio.Future[None]) -> None:
@@ -104,19 +115,22 @@ class Acceptance:
         A message that caused nothing still waits for a commit under way: it may be the repetition of one whose events
         are in it.
         """
-        if self._events or self._rows or self._rejected or self._committing.locked():
-            self._accepted.append(accepted)
+        if self._waiting or self._committing.locked():
+            self._waiting.accepted.append(accepted)
             self._work.set()
         elif not accepted.done():
             accepted.set_result(None)
 
     async def room(self, seconds: float) -> bool:
-        """Wait, at most so long, while too much waits for the disk: backpressure for the pipeline. True: there is room."""
-        if not self._room.is_set():
+        """Wait, at most so long, while too much waits for the disk: backpressure for the pipeline. True: there is room.
+
+        A disk that refuses is not waited for: the line goes on without it, see `_spare`.
+        """
+        if not self._room.is_set() and not self._outbox.refused:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._room.wait()
-        return self._room.is_set()
+        return self._room.is_set() or bool(self._outbox.refused)
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -128,46 +142,96 @@ class Acceptance:
     async def commit(self) -> None:
         """Commit what was added so far, after a commit that is under way."""
         async with self._committing:
-            rows, events, rejected, accepted = self._rows, self._events, self._rejected, self._accepted
-            self._rows, self._events, self._rejected, self._accepted = {}, [], [], []
-            if rows or events or rejected:
-                await self._outbox.append(list(rows.values()), events, rejected)
-            self._room.set()
-            for waiting in accepted:
-                if not waiting.done():
-                    waiting.set_result(None)
+            while not await self._committed():
+                await self._press()
+
+    async def _committed(self) -> bool:
+        """False: the disk is full, and what was not stored still waits."""
+        taken = self._waiting.take()
+        if taken:
+            try:
+                await self._outbox.offer(list(taken.rows.values()), taken.events, taken.rejected)
+            except Full:
+                self._waiting.put_back(taken)
+                return False
+            except BaseException:
+                self._waiting.put_back(taken)
+                raise
+        self._room.set()
+        for waiting in taken.accepted:
+            if not waiting.done():
+                waiting.set_result(None)
+        return True
+
+    async def _press(self) -> None:
+        """While the disk is full: what must be noted is, with the room that is kept for it; then wait for room, or for more."""
+        taken = self._waiting.take_pressing()
+        if taken:
+            try:
+                await self._outbox.offer(list(taken.rows.values()), taken.events, pressing=True)
+            except BaseException:
+                self._waiting.put_back(taken)
+                raise
+        self._work.clear()
+        events = [asyncio.ensure_future(event.wait()) for event in (self._outbox.room, self._work)]
+        try:
+            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for event in events:
+                event.cancel()
 
     def _added(self) -> None:
         self._work.set()
-        if len(self._events) + len(self._rows) + len(self._rejected) >= _WAITING_MOST:
+        if len(self._waiting) >= _WAITING_MOST:
             self._room.clear()
 
-    def _event(self, build: Callable[[], Event]) -> None:
+    def _event(self, build: Callable[[], Event], *, keep: bool) -> None:
         try:
             event = build()
         except ContractViolation as exc:
             self._reject(exc)
             return
-        self._address(event)
+        self._address(event, keep=keep)
 
     def _reject(self, violation: ContractViolation) -> None:
         """A bug of ours: the event is kept as a dead letter, to be corrected, and another one tells of it."""
         self._counts.add("contract_violations", 1, pointer=violation.pointer)
         log.error("an event of ours breaks its contract and is kept as a dead letter", extra={"fields": {"why": str(violation)}})
         if violation.event is not None and (wanted := self._wanted(violation.event)):
-            self._rejected.append(Rejected(violation.event, wanted, f"{violation.pointer or '/'}: {violation.problem}"))
-        self._address(self._cases.of_rejected(violation))
+            self._waiting.rejected.append(Rejected(violation.event, wanted, f"{violation.pointer or '/'}: {violation.problem}"))
+        self._address(self._cases.of_rejected(violation), keep=True)
 
     def _wanted(self, event: Event) -> tuple[str, ...]:
         return tuple([route.name for route in self.routes if route.takes(event)])
 
-    def _address(self, event: Event) -> None:
+    def _address(self, event: Event, *, keep: bool) -> None:
         wanted = self._wanted(event)
         self._counts.add("events", 1, type=event.type)
         if not wanted:
             self._counts.add("events_unaddressed", 1, type=event.type)
             return
-        self._events.append(Addressed(event, wanted))
+        entry = Addressed(event, wanted)
+        if keep or not self._spare(entry):
+            self._waiting.events.append(entry)
+
+    def _spare(self, entry: Addressed) -> bool:
+        """Too much waits for a disk that refuses: the event is given up, counted and put down in the ledger, so that the line can go on.
+        Never the end of an incident whose beginning was told, never what a business message caused: its sender still has it.
+        """
+        if not self._outbox.refused:
+            self._untold.clear()
+            return False
+        incident = entry.event.correlationid
+        if incident not in self._untold and (len(self._waiting.events) < _WAITING_MOST or is_end(entry)):
+            return False
+        if incident and is_end(entry):
+            self._untold.discard(incident)
+        elif incident:
+            self._untold.add(incident)
+        for name in entry.destinations:
+            self._counts.add("events_dropped", 1, destination=name, reason="not_storing")
+            self._lost("events", name, "too many waited for a disk that took nothing", 1)
+        return True
 
 
 def _row(incident: Incident, state: str) -> IncidentRow:

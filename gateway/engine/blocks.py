@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,15 @@ class Blocks:
         if not self._room(len(found)):
             self._counts.add("waveforms_not_kept", 1, reason="too_large")
             return
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(found)
-        now = self._clock.now_ns()
-        os.utime(temporary, ns=(now, now))
-        temporary.replace(path)
+        temporary, now = path.with_suffix(".new"), self._clock.now_ns()
+        try:
+            temporary.write_bytes(found)
+            os.utime(temporary, ns=(now, now))
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):  # what is left of it would keep a full disk full
+                temporary.unlink()
+            raise
 
     def _room(self, wanted: int) -> bool:
         """Remove what is too old, and the oldest of the rest until this fits."""

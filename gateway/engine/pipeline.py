@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from gateway.contract import BAD, Batch, Clock, Finding, Frame, Record, State, Waveform, reason
 from gateway.engine.accept import Accepts
@@ -29,10 +30,22 @@ LONGEST_PAUSE = 0.02
 HOUSEKEEPING_SECONDS = 0.5
 
 
+class Troubles(Protocol):
+    """Looks at something that is no machine, and says what changed."""
+
+    @property
+    def rule(self) -> Rule:
+        """How its findings become incidents."""
+
+    def findings(self) -> list[Finding]:
+        """Since the last look."""
+
+
 class Pipeline:
     """order → stages → history → detectors → incidents → acceptance.
 
     devices    looks at the sources and at the times of what they read; its findings become incidents as a detector's do
+    troubles   others whose findings do: of the gateway itself
     progress   called after each flush: feeds the watchdog, so a hung pipeline is noticed
     """
 
@@ -46,9 +59,11 @@ class Pipeline:
         counts: Counts,
         progress: Callable[[], None],
         devices: Devices | None = None,
+        troubles: Sequence[Troubles] = (),
         inboxes: dict[str, Inbox] | None = None,
     ) -> None:
         self._devices, self.shadow = devices, Shadow(clock, incidents.make_id, counts)
+        self._troubles: list[Troubles] = [*([devices] if devices is not None else []), *troubles]
         self.line, self._incidents, self._acceptance = line, incidents, acceptance
         self._clock, self._counts, self._progress = clock, counts, progress
         self.inboxes: dict[str, Inbox] = {} if inboxes is None else inboxes
@@ -89,9 +104,9 @@ class Pipeline:
         emitted = [(name, inbox, taken) for name, inbox in self.inboxes.items() if (taken := inbox.take()) or inbox.reorder is not None]
         if emitted:
             self._process(emitted)
-        if self._devices is not None:
-            for finding in self._devices.findings():
-                self._change(finding, self._devices.rule, from_record=False)
+        for troubles in self._troubles:
+            for finding in troubles.findings():
+                self._change(finding, troubles.rule, from_record=False)
         for change in self._incidents.tick():
             self._acceptance.change(change)
         self.shadow.tick()
@@ -116,7 +131,7 @@ class Pipeline:
         for finding in findings:
             self._counts.add("findings", 1, watch=watch.name, state=finding.state.value)
             if finding.state is State.FACT:
-                self._acceptance.fact(finding, watch.rule)
+                self._acceptance.fact(finding, watch.rule, from_record=from_record)
                 continue
             self._change(finding, watch.rule, from_record=from_record)
             if finding.state is State.ACTIVE and "block" in finding.evidence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -41,11 +42,16 @@ class Snapshots:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(name)
         temporary = path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(_MAGIC + crc32(state).to_bytes(4, "big") + state)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(_MAGIC + crc32(state).to_bytes(4, "big") + state)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):  # what is left of it would keep a full disk full
+                temporary.unlink()
+            raise
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -19,6 +19,7 @@ CHECK_SECONDS = 0.5
 """How long the start looks; the rest is looked at while the gateway runs, see `Outbox.check`."""
 _SUFFIXES = ("", "-wal", "-shm")
 _EVERY_OPCODES = 20_000
+_PART = 1 << 20
 
 
 class Replaced:
@@ -145,11 +146,58 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     if not path.stat().st_size:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    _configure(connection)
+    if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        migrate(connection)
+    return connection
+
+
+def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA busy_timeout=5000")
     connection.execute("PRAGMA cache_size=-4096")
     connection.execute("PRAGMA journal_size_limit=16777216")
-    if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-        migrate(connection)
+
+
+def reopen(folder: Path) -> sqlite3.Connection:
+    """After a commit that failed: a connection that shows what is on the disk, and has looked at it for a moment.
+
+    The kernel drops what it could not write, yet shows it until the memory is wanted for something else, and a second fsync succeeds
+    because there is nothing left to write. So a transaction that failed may be seen in the WAL without being on the disk. What is seen
+    is written once more; then a commit that finds an id "already there" is right to say so.
+    Source: Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
+
+    raises sqlite3.OperationalError   the disk does not take it yet, or the file is not there (it is never made anew here)
+    raises sqlite3.DatabaseError      the file is damaged
+    """
+    path = folder / FILE_NAME
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        _configure(connection)
+        if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
+            raise sqlite3.OperationalError(f"{path.name} is not the file it was")
+        connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
+        _write_again(path.with_name(f"{path.name}-wal"))
+        connection.execute("ROLLBACK")
+        problem = _check(connection, within(CHECK_SECONDS))
+        connection.set_progress_handler(None, 0)
+        if problem is not None:
+            raise sqlite3.DatabaseError(problem)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _write_again(wal: Path) -> None:
+    """The same bytes to the same place, so that they are written whatever became of them before."""
+    try:
+        with wal.open("r+b") as file:
+            while part := file.read(_PART):
+                file.seek(-len(part), os.SEEK_CUR)
+                file.write(part)
+                file.flush()
+            os.fsync(file.fileno())
+    except OSError as exc:
+        raise sqlite3.OperationalError(f"the WAL cannot be written: {exc.strerror}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -9,16 +10,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.contract import ConfigError
+from gateway.supervisor import Unusable
+
+_PASSING = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+class NotNow(Unusable):
+    """The disk does not take anything at the moment. The process ends; a later start may succeed without anybody changing a file."""
 
 
 @contextmanager
 def state_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the kernel lets it go with the process. Raises ConfigError when it cannot be had."""
+    """Hold the folder's lock; the kernel lets it go with the process.
+
+    raises ConfigError   it cannot be had
+    raises NotNow        the disk refuses
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("a+")
     except OSError as exc:
-        raise ConfigError(f"the state folder {folder} cannot be used: {exc.strerror}") from exc
+        why = f"the state folder {folder} cannot be used: {exc.strerror}"
+        raise (NotNow(why) if exc.errno in _PASSING else ConfigError(why)) from exc
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from gateway.outbox import append, audit, incidents, ledger, memory, retention, 
 from gateway.outbox import lease as leases
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
-from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, suspect
+from gateway.outbox.condition import Condition, means_full
+from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, reopen, suspect
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.pick import Wanted
+from gateway.outbox.reserve import MARGIN_BYTES, Reserve
 from gateway.outbox.retention import Caps, Enforcement
 from gateway.outbox.writer import Operation, T, Writer
 from gateway.supervisor import Unusable
@@ -27,16 +30,23 @@ log = logging.getLogger("lineside")
 _DAY_NS = 86_400_000_000_000
 _ENFORCE_EVERY = 500
 _RETRY_SECONDS = 1.0
+_PROBE_SECONDS = 60.0
+"""A disk that stays full is tried once in so long all the same: the file may have free pages."""
 
 
 class Damaged(Unusable):
     """The file is damaged. The process ends; the next start salvages what can be read."""
 
 
+class Full(Exception):
+    """The disk is full, and what is left is kept for what must be noted. Offer it again when there is `room`."""
+
+
 class Outbox:
     """Events in, events out; everything awaited here is on disk when it returns.
 
     max_bytes, min_free_bytes, keep_days   caps, see retention.py
+    reserve_bytes                          kept aside for a full disk, see reserve.py
     destinations                           of the configuration, for the salvage of a damaged file
     """
 
@@ -48,13 +58,18 @@ class Outbox:
         max_bytes: int = 512 << 20,
         min_free_bytes: int = 0,
         keep_days: int = 30,
+        reserve_bytes: int = 0,
         destinations: Sequence[str] = (),
     ) -> None:
         self._folder, self._clock, self._destinations = folder, clock, destinations
         self.max_bytes, self.min_free_bytes, self.keep_days = max_bytes, min_free_bytes, keep_days
         self._since_enforced = 0
-        self.refused = ""
-        """Why the disk does not take anything now; empty while it does."""
+        self.condition = Condition(folder, clock)
+        self.reserve = Reserve(folder, reserve_bytes)
+        self.room = asyncio.Event()
+        """Set while new events are taken."""
+        self.room.set()
+        self._regaining: asyncio.Task[None] | None = None
         self._waiting: list[asyncio.Event] = []
         self.accepted = 0
         """Events stored since the start."""
@@ -69,15 +84,26 @@ class Outbox:
         raises sqlite3.OperationalError   the folder cannot be written
         raises ConfigError                the file is of a newer version
         """
-        connection, replaced = open_database(self._folder, self._destinations, self._clock.now_ns())
-        self._writer = Writer(connection)
+        try:
+            connection, replaced = self._open()
+            self.reserve.take()
+        except sqlite3.OperationalError as exc:
+            if not (means_full(exc) and self.reserve.release()):
+                raise
+            connection, replaced = self._open()
+        self._writer = Writer(connection, partial(reopen, self._folder), self.reserve.release)
         return replaced
+
+    def _open(self) -> tuple[sqlite3.Connection, Replaced | None]:
+        return open_database(self._folder, self._destinations, self._clock.now_ns())
 
     async def close(self) -> None:
         self._closing.set()
-        if self._enforcement is not None:
-            self._enforcement.cancel()
-            await asyncio.wait([self._enforcement])
+        tasks = [task for task in (self._enforcement, self._regaining) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._writer.close()
 
     def check(self) -> str | None:
@@ -102,14 +128,51 @@ class Outbox:
     def commits(self) -> int:
         return self._writer.commits
 
+    @property
+    def reopened(self) -> int:
+        """How often the file was opened again after a commit had failed, since the start."""
+        return self._writer.reopened
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the last commit is on the disk: nobody knows yet, so nothing of it counts as stored."""
+        return self._writer.unknown
+
+    @property
+    def refused(self) -> str:
+        """Why the disk does not take new events now; empty while it does."""
+        return self.condition.why
+
     async def run(self, operation: Operation[T]) -> T:
         """Any operation in the writer's next transaction; raises sqlite3.OperationalError when the disk refuses."""
         return await self._writer.submit(operation)
+
+    async def look(self, operation: Operation[T]) -> T:
+        """Only to read: it shares no commit, so a full disk does not matter. Raises sqlite3.OperationalError when it cannot be read."""
+        return await self._writer.submit(operation, alone=True)
 
     async def append(self, changed: Sequence[IncidentRow], events: Sequence[Addressed], rejected: Sequence[Rejected] = ()) -> None:
         """Returns when all of it is on disk, in one transaction; waits as long as the disk is full or refuses.
 
         The caller holds what it has meanwhile; nothing accepted is lost.
+        """
+        while True:
+            await self.room.wait()
+            with suppress(Full):
+                return await self.offer(changed, events, rejected)
+
+    async def offer(
+        self,
+        changed: Sequence[IncidentRow],
+        events: Sequence[Addressed],
+        rejected: Sequence[Rejected] = (),
+        *,
+        pressing: bool = False,
+    ) -> None:
+        """As `append`, but does not wait for room on a full disk.
+
+        pressing   may use the reserve, so it waits after all
+        raises Full
         """
         now_ns = self._clock.now_ns()
 
@@ -117,35 +180,63 @@ class Outbox:
             append.reject(connection, rejected, now_ns)
             return append.append(connection, changed, events)
 
-        self._stored(await self.insist(operation))
+        if not pressing and not self.room.is_set():
+            raise Full
+        self._stored(await self.insist(operation, yields=not pressing))
         for entry in events:
             if entry.destinations:
                 self.holding.accepted(len(entry.event.data))
 
-    async def insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None) -> T:
+    async def insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None, *, yields: bool = False) -> T:
         """Again until it is on disk, so it must bear being done twice: ids and the rows' states decide.
 
+        yields           leaves the last room on a full disk to others
+        raises Full      it does, and the disk is full
         raises Damaged   the file cannot be used any more
         """
         while True:
             try:
                 result = await (submitted or self._writer.submit(operation))
             except sqlite3.OperationalError as exc:
-                if not self.refused:
-                    log.error("outbox cannot write", extra={"fields": {"why": str(exc), "retry_seconds": _RETRY_SECONDS}})
-                self.refused = str(exc)
-                submitted = None
-                await self._clock.sleep(_RETRY_SECONDS)
-                continue
+                submitted, was_full = None, not self.room.is_set()
+                self._failed(exc)
+                if yields and not self.room.is_set():
+                    raise Full from exc
+                if was_full or not means_full(exc):
+                    await self._clock.sleep(_RETRY_SECONDS)
+                continue  # at once, where the reserve has made room
             except sqlite3.DatabaseError as exc:
                 if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                     raise
                 suspect(self._folder, str(exc))
                 raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
-            if self.refused:
-                log.info("outbox writes again")
-                self.refused = ""
+            if yields or self.condition.state != "full":
+                self.condition.works()
             return result
+
+    def _failed(self, error: sqlite3.OperationalError) -> None:
+        self.condition.failed(error)
+        if means_full(error) and self.room.is_set():
+            self.room.clear()
+            self._regaining = asyncio.create_task(self._regain(), name="room on the disk")
+
+    async def _regain(self) -> None:
+        """Until the reserve can be had again. What is new has to wait so long, or it would eat up the room for what must be noted."""
+        waited = 0.0
+        while True:
+            await self._clock.sleep(_RETRY_SECONDS)
+            waited += _RETRY_SECONDS
+            probe = waited >= _PROBE_SECONDS
+            waited %= _PROBE_SECONDS
+            with suppress(sqlite3.Error):
+                if await self._writer.submit(partial(self._take, margin=0 if probe else MARGIN_BYTES), alone=True):
+                    break
+        self.room.set()
+        if self.reserve.size and not probe:
+            self.condition.works()
+
+    def _take(self, _connection: sqlite3.Connection, margin: int) -> bool:
+        return self.reserve.take(margin)
 
     def _stored(self, new: int) -> None:
         if not new:
@@ -172,6 +263,8 @@ class Outbox:
             retention.give_back(connection)
 
         await self.insist(operation)
+        if self.room.is_set():
+            self.condition.works()
 
     @property
     def caps(self) -> Caps:

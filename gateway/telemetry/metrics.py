@@ -29,6 +29,7 @@ HELP = {
     "alarms_shadow": "incidents that watches on trial would have raised, by watch",
     "events": "events built, by type",
     "evidence_reduced": "incidents whose curves were cut short because there were too many",
+    "events_dropped": "events given up before they were stored, by destination and reason",
     "events_unaddressed": "events no destination wanted",
     "deliveries": "what became of events sent, by destination and outcome",
     "fields_cut": "fields cut short or left empty to fit a receiver, by destination",

@@ -1,0 +1,49 @@
+"""What is done by the clock and not by the readings: states to disk, losses into the ledger, caps, a look at the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from gateway.contract import Clock
+from gateway.engine.lane import Lanes
+from gateway.engine.watch import Watch
+from gateway.outbox.losses import Losses
+from gateway.outbox.store import Outbox
+from gateway.telemetry.wear import Wear
+
+MINUTE = 60.0
+_KEEP_CLOSED_NS = 90 * 86_400_000_000_000
+
+
+class Upkeep:
+    """`watches` are asked for each time; `files` is the executor for the disk."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        losses: Losses,
+        lanes: Lanes,
+        watches: Callable[[], Sequence[Watch]],
+        *,
+        wear: Wear,
+        files: Executor,
+        clock: Clock,
+    ) -> None:
+        self._outbox, self._losses, self._lanes, self._watches = outbox, losses, lanes, watches
+        self._wear, self._files, self._clock = wear, files, clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._look()
+        while True:
+            await self._clock.sleep(MINUTE)
+            if not self._outbox.refused:  # the room that is left is not for states
+                await self._lanes.save(self._watches())
+            await self._look()
+            await self._outbox.tidy(self._losses, self._clock.now_ns() - _KEEP_CLOSED_NS)
+            await self._outbox.keep_to_caps()
+
+    async def _look(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._files, self._wear.look)
