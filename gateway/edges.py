@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from gateway.config.secrets import references
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
 from gateway.contract import Clock, Event, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext, Usage
 from gateway.engine.devices import Devices
@@ -19,6 +20,7 @@ from gateway.engine.order import Reorder
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
 from gateway.feedback.edge import run_feedback
+from gateway.isolate.source import IsolatedSource, Isolation
 from gateway.outbox import tally
 from gateway.outbox.losses import Filled, Gap, Losses
 from gateway.outbox.sender import Sender
@@ -166,8 +168,26 @@ class Edges:
             serve=door.serve,
         )
         build: Callable[[], Source] = partial(source.plugin.build, source.options, context)
-        run = run_source(build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
+        alone = self._isolated(source, context) if source.isolated else None
+        run = run_source((lambda: alone) if alone else build, inbox, link, clock=self._clock, status=self._status, loading=self._loading)
+        run = alone.around(run) if alone else run
         self.sources[name] = (source, self._tasks.create_task(run, name=f"source {name}"), link, inbox)
+
+    def _isolated(self, source: SourceSettings, context: SourceContext) -> IsolatedSource:
+        assert source.isolated is not None  # noqa: S101  asked before
+        options = source.options
+        models = (options, *(tag.options for tag in source.tags), *(record.options for record in source.records))
+        isolation = Isolation(
+            plugin=source.isolated,
+            megabytes=options.isolated_megabytes,
+            silent_seconds=options.isolated_silence,
+            secrets=tuple(ref for model in models for _, ref in references(model)),
+        )
+
+        def ended(reason: str) -> None:
+            self._counts.add("source_processes_ended", 1, source=source.machine, reason=reason)
+
+        return IsolatedSource(options, context, isolation, ended=ended)
 
     def _source_changed(self, source: SourceSettings, link: Link, before: LinkState, since_ns: int) -> None:
         """What a source could not read while it was away stands in the ledger."""

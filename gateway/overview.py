@@ -184,6 +184,8 @@ class Overview:
             "state": link.state,
             "since": link.since_ns / 1e9,
             "why": link.why,
+            "isolated": source.isolated is not None,
+            "stopped": self._app.counts.total("source_processes_ended", source=name),
             "tags": len(source.tags),
             "readings": inbox.received,
             "bad": int((quality >= BAD).sum()),

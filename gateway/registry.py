@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from gateway.contract import ConfigError, DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
 
 Kind: TypeAlias = Literal["sources", "detectors", "uplinks"]
+_OURS = "lineside"
 _TYPES: dict[str, type[SourcePlugin] | type[DetectorPlugin] | type[UplinkPlugin]] = {
     "sources": SourcePlugin,
     "detectors": DetectorPlugin,
@@ -56,6 +57,13 @@ def uplink(name: str) -> UplinkPlugin:
     plugin = load("uplinks", name)
     assert isinstance(plugin, UplinkPlugin)  # noqa: S101
     return plugin
+
+
+def isolated(name: str, wanted: bool | None) -> str | None:
+    """The entry point of a source that runs in a process of its own; unless the engineer says else, what does not come with lineside."""
+    (entry, *_) = [entry for entry in _entries("sources") if entry.name == name]
+    ours = entry.dist is not None and entry.dist.name == _OURS
+    return entry.value if (not ours if wanted is None else wanted) else None
 
 
 def _entries(kind: Kind) -> list[EntryPoint]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway import registry
 from gateway.config.document import Reader, Spot
 from gateway.config.explain import name_like, option_names
 from gateway.config.model import NAME, MachineModel
@@ -18,7 +19,6 @@ from gateway.config.shipped import read_profile, shipped_profiles
 from gateway.config.tags_csv import read_tags
 from gateway.config.yaml import Path as Place
 from gateway.contract import Bearing, Machine, RecordSpec, SourcePlugin, Tag
-from gateway.registry import names
 
 _OF_A_PROFILE = ("tags", "records", "bearing")
 
@@ -71,7 +71,7 @@ def read_machines(reader: Reader, folder: Path) -> Plant:
 
 
 def _check_profile(reader: Reader, name: str, profile: Any) -> None:
-    known = {*_OF_A_PROFILE, *names("sources")}
+    known = {*_OF_A_PROFILE, *registry.names("sources")}
     for key in profile if isinstance(profile, Mapping) else ():
         if key not in known:
             reader.problem(("profiles", name, key), "unknown option", did_you_mean(key, known), key=True)
@@ -120,7 +120,8 @@ class _OneMachine:
         records = tuple(self._records(plugin))
         if options is None:
             return None
-        return SourceSettings(machine=self._name, plugin=plugin, options=options, tags=tags, records=records)
+        isolated = registry.isolated(plugin.name, options.isolated)
+        return SourceSettings(machine=self._name, plugin=plugin, options=options, tags=tags, records=records, isolated=isolated)
 
     def _without_source(self) -> None:
         for part in ("tags", "records"):

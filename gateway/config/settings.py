@@ -35,13 +35,17 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """One machine's source. `options` is the plugin's own model, `tags` are rows of the tag table."""
+    """One machine's source. `options` is the plugin's own model, `tags` are rows of the tag table.
+
+    isolated   the entry point of the plugin, if the source is read in a process of its own; else None
+    """
 
     machine: str
     plugin: SourcePlugin
     options: Any
     tags: tuple[Tag, ...]
     records: tuple[RecordSpec, ...]
+    isolated: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ class Trouble(StrEnum):
     DEGRADED = "degraded"  # it answers, but not all of it: units, nodes or topics are missing
     SILENT = "silent"  # connected, and nothing comes
     CLOCK_WRONG = "clock_wrong"  # its time is implausible, or far from ours
+    STOPPED = "stopped"  # its driver, in a process of its own, had to be stopped or crashed, again and again
     CERTIFICATE = "certificate_expiring"  # its certificate or ours ends soon
 
 

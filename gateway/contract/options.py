@@ -97,6 +97,13 @@ class SourceOptions(StrictModel):
     silent_after: Duration | None = Field(  # type: ignore[assignment]
         "10m", description="connected, and no reading for this long is an incident; null = never"
     )
+    isolated: bool | None = Field(
+        None, description="read in a process of its own, which is stopped when it hangs or takes too much; default: drivers of others are"
+    )
+    isolated_megabytes: int = Field(256, ge=64, le=4096, description="memory that process may take beside what Python itself takes")
+    isolated_silence: Duration = Field(  # type: ignore[assignment]
+        "10s", ge=1, le=300, description="how long that process may do nothing but compute before it is stopped"
+    )
 
 
 class TagOptions(StrictModel):

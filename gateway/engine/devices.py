@@ -227,5 +227,6 @@ _WORDS = {
     Trouble.DEGRADED: "only in part readable",
     Trouble.SILENT: "silent",
     Trouble.CLOCK_WRONG: "wrong clock",
+    Trouble.STOPPED: "its driver was stopped again and again",
     Trouble.CERTIFICATE: "certificate near its end",
 }

@@ -16,6 +16,7 @@ HELP = {
     "readings": "readings processed",
     "readings_bad": "readings that are bad, by reason",
     "readings_dropped": "readings lost in the gateway, by source and reason",
+    "source_processes_ended": "processes of isolated sources that were stopped or crashed, by source and reason",
     "polls_skipped": "polls not made because an earlier one took too long, by source",
     "posts": "what was posted to /ingest, by source and status",
     "records": "business messages taken",
