@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -25,9 +26,15 @@ _HARDLY_ANY = 64 << 10
 """Bytes; with less free, SQLite's shared memory file cannot be made either, which it reports as an I/O error."""
 
 
+_ERRNO = {errno.EROFS: _READ_ONLY, errno.ENOSPC: _FULL, errno.EDQUOT: _FULL}
+
+
 def code(error: sqlite3.Error) -> str:
-    """Its name, such as ``SQLITE_IOERR_FSYNC``; empty for an error that is not SQLite's own."""
-    return getattr(error, "sqlite_errorname", "")
+    """Its name, such as ``SQLITE_IOERR_FSYNC``; empty for an error that is not SQLite's own, nor one of the disk."""
+    found: str = getattr(error, "sqlite_errorname", "")
+    if not found and isinstance(error.__cause__, OSError):
+        found = _ERRNO.get(error.__cause__.errno or 0, "SQLITE_IOERR")
+    return found
 
 
 def means_full(error: sqlite3.Error) -> bool:

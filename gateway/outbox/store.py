@@ -74,7 +74,7 @@ class Outbox:
         self.accepted = 0
         """Events stored since the start."""
         self.holding = Holding(clock)
-        self._closing = threading.Event()
+        self._closing, self._looking = threading.Event(), threading.Lock()
         self._enforcing = asyncio.Lock()
         self._enforcement: asyncio.Task[None] | None = None
 
@@ -91,8 +91,12 @@ class Outbox:
             if not (means_full(exc) and self.reserve.release()):
                 raise
             connection, replaced = self._open()
-        self._writer = Writer(connection, partial(reopen, self._folder), self.reserve.release)
+        self._writer = Writer(connection, self._reopen, self.reserve.release)
         return replaced
+
+    def _reopen(self) -> sqlite3.Connection:
+        with self._looking:
+            return reopen(self._folder)
 
     def _open(self) -> tuple[sqlite3.Connection, Replaced | None]:
         return open_database(self._folder, self._destinations, self._clock.now_ns())
@@ -110,7 +114,8 @@ class Outbox:
         """Look at the whole file, which may take minutes: for a thread of its own; `close` ends it. What is wrong is told to
         the next start.
         """
-        problem = damage(self._folder / FILE_NAME, self._closing.is_set)
+        with self._looking:
+            problem = damage(self._folder / FILE_NAME, lambda: self._closing.is_set() or self.unknown)
         if problem is not None:
             suspect(self._folder, problem)
         return problem

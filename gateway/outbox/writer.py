@@ -22,6 +22,8 @@ Operation = Callable[[sqlite3.Connection], T]
 
 GROUP = 256
 """Operations per commit, at most."""
+CHECKPOINT_ROWS, CHECKPOINT_COMMITS = 1000, 250
+"""Changed, or commits, until the WAL is copied into the file: at about the size SQLite would choose, four megabytes."""
 PAUSE_SECONDS = 0.5
 """Between two attempts to open the file again: many may ask for it."""
 
@@ -56,6 +58,7 @@ class Writer:
         self.commits = self.reopened = 0
         self.unknown = False
         """Whether the last commit is on the disk: nobody knows until the file is open again."""
+        self._noted = connection.total_changes, 0
         self._refusal: sqlite3.Error | None = None
         self._refused_at = 0.0
         self._closed = False
@@ -124,7 +127,7 @@ class Writer:
                 self._full()
             self._refusal, self._refused_at = exc, time.monotonic()
             raise
-        self._refusal, self.unknown = None, False
+        self._refusal, self.unknown, self._noted = None, False, (0, self.commits)
         self.reopened += 1
         return self._connection
 
@@ -136,6 +139,7 @@ class Writer:
             committing = True
             connection.execute("COMMIT")
             self.commits += 1
+            self._checkpoint(connection)
         except sqlite3.Error as exc:
             if means_full(exc):
                 self._full()
@@ -143,6 +147,18 @@ class Writer:
                 self._let_go(connection, unknown=committing)
             return [(entry.future, None, exc) for entry in group]
         return results
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """By ourselves: SQLite's own is silent when the disk fails, and file and memory differ from then on."""
+        rows, commits = connection.total_changes - self._noted[0], self.commits - self._noted[1]
+        if rows < CHECKPOINT_ROWS and commits < CHECKPOINT_COMMITS:
+            return
+        self._noted = connection.total_changes, self.commits
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as exc:
+            if not is_passing(exc):  # a full disk is told when the WAL cannot grow any more
+                self._let_go(connection, unknown=False)
 
     def _let_go(self, connection: sqlite3.Connection, *, unknown: bool) -> None:
         """The next group opens the file anew."""
