@@ -37,6 +37,7 @@ from gateway.outbox.losses import Losses
 from gateway.outbox.store import Damaged, Outbox
 from gateway.overview import Overview
 from gateway.sdnotify import Notifier, answer_reload
+from gateway.stall import Guard
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
@@ -195,6 +196,7 @@ class App:
         self._tell_ready()
         core.append(tasks.create_task(self._reloads(), name="reloads"))
         core.append(tasks.create_task(self._check_outbox(), name="outbox check"))
+        core.append(tasks.create_task(Guard(self.counts).run(), name="stall guard"))
         await self._stop.wait()
         await self._shut_down(core, accepting)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 from gateway.contract import Clock, NotConnected, Source
 from gateway.engine.inbox import Inbox
+from gateway.stall import SOURCE, Stalled
 from gateway.supervisor import supervise
 from gateway.telemetry.status import Link, Status
 
+log = logging.getLogger("lineside")
 RETRY_SECONDS = 4.0
 """Between two attempts, at most: a machine that is on again shall be read within five seconds, and a local network bears it."""
 CONNECT_SECONDS = 30.0
 """For the driver that does not keep the contract's ten seconds: without it, its machine would be lost without a word."""
+CLOSE_SECONDS = 10.0
 
 
 async def pump(source: Source, inbox: Inbox, link: Link, status: Status) -> None:
@@ -26,7 +30,18 @@ async def pump(source: Source, inbox: Inbox, link: Link, status: Status) -> None
             got = await source.read()
             await inbox.emit(got if isinstance(got, list) else [got])
     finally:
-        await source.close()
+        await _close(source, link)
+
+
+async def _close(source: Source, link: Link) -> None:
+    """A driver that hangs in it would stay lost without a word."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS) as deadline:
+            await source.close()
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        log.warning("did not close", extra={"fields": {"source": link.name, "waited_seconds": CLOSE_SECONDS}})
 
 
 async def _connect(source: Source, link: Link) -> None:
@@ -46,6 +61,10 @@ async def run_source(build: Callable[[], Source], inbox: Inbox, link: Link, *, c
     async def one_life() -> None:
         if not built:
             built.append(await asyncio.get_running_loop().run_in_executor(loading, build))
-        await pump(built[0], inbox, link, status)
+        try:
+            await pump(built[0], inbox, link, status)
+        except Stalled as exc:
+            raise NotConnected(link.name, str(exc)) from None
 
+    SOURCE.set(link.name)  # of this task alone, and of what the source starts
     await supervise(link, one_life, clock, status, longest=RETRY_SECONDS)

@@ -17,6 +17,7 @@ HELP = {
     "readings_bad": "readings that are bad, by reason",
     "readings_dropped": "readings lost in the gateway, by source and reason",
     "source_processes_ended": "processes of isolated sources that were stopped or crashed, by source and reason",
+    "source_interrupted": "drivers in the gateway's own process that computed without a pause and were interrupted, by source",
     "polls_skipped": "polls not made because an earlier one took too long, by source",
     "posts": "what was posted to /ingest, by source and status",
     "records": "business messages taken",

@@ -61,7 +61,7 @@ class Gateway:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(40):
-            while not condition():  # noqa: ASYNC110
+            while not condition():
                 assert self._process is not None
                 assert self._process.returncode is None, self.log[-3000:]
                 await asyncio.sleep(0.02)
@@ -111,7 +111,7 @@ async def test_one_that_loops_is_stopped_told_and_tried_again_while_the_other_is
     missed = sum(float(number) for number in re.findall(r'polls_skipped_total\{source="press-07"\} (\S+)', metrics))
     assert missed * 4 <= sources["press-07"]["readings"], "the other source missed polls because of it"
     async with asyncio.timeout(10):
-        while "device_stopped" not in await gateway.get("/api/incidents"):
+        while "device_stopped" not in await gateway.get("/api/incidents"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert await gateway.end() == 0
 
@@ -128,7 +128,7 @@ async def test_processes_end_with_the_gateway_however_it_ends(gateway: Gateway, 
     child.send_signal(signal.SIGTERM)  # systemd sends it to the whole unit
     before = (await gateway.sources())["press-08"]["readings"]
     async with asyncio.timeout(10):
-        while (await gateway.sources())["press-08"]["readings"] < before + 5:
+        while (await gateway.sources())["press-08"]["readings"] < before + 5:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert await gateway.end() == 0
     assert not child.is_running()

@@ -100,6 +100,31 @@ def test_a_second_gateway_is_refused_the_first_ones_state_and_runs_with_its_own(
     assert running.systemctl("stop", "lineside@two") == 0
 
 
+def test_an_isolated_source_is_stopped_when_it_hangs_and_started_again(running: Any) -> None:
+    """Inside the sandbox, with its filter of system calls; the gateway itself goes on."""
+    file, pid = running.root / "etc/lineside/lineside.yaml", running.shown("MainPID")
+    text = file.read_text()
+    file.write_text(text.replace('tcp://127.0.0.1:9"', 'tcp://127.0.0.1:9", isolated: true, isolated_silence: 2s'))
+
+    def child() -> str:
+        return str(running.inside("pgrep", "-P", pid).stdout.strip())
+
+    def refused() -> int:
+        return int(running.journal("-u", "lineside", f"_PID={pid}").count("Connection refused"))
+
+    before = refused()
+    assert running.systemctl("reload", "lineside") == 0
+    running.until(lambda: child() and refused() > before, 30)
+    first = child()
+    assert running.inside("grep", "-c", "NOTIFY_SOCKET", f"/proc/{first}/environ").returncode == 1
+    running.inside("kill", "-STOP", first)
+    running.until(lambda: child() not in ("", first), 60)
+    assert running.shown("MainPID") == pid
+    assert "was stopped: no answer for 2 s" in running.journal("-u", "lineside")
+    assert running.systemctl("stop", "lineside") == 0
+    assert running.shown("Result") == "success"
+
+
 def test_it_runs_with_the_site_drop_in(running: Any) -> None:
     site = running.root / "opt/lineside/venv/share/lineside/systemd/50-site.conf"
     placed = running.root / "etc/systemd/system/lineside.service.d/50-site.conf"
