@@ -137,4 +137,5 @@ from gateway.cli import ledger as ledger  # noqa: E402
 from gateway.cli import life as life  # noqa: E402
 from gateway.cli import operators as operators  # noqa: E402
 from gateway.cli import outbox as outbox  # noqa: E402  the groups add themselves to `main`
+from gateway.cli import support as support  # noqa: E402
 from gateway.cli import uplink as uplink  # noqa: E402

@@ -1,4 +1,4 @@
-"""`lineside backup`, `restore`."""
+"""`lineside backup`, `restore`, `wipe`, `enrol`."""
 
 from __future__ import annotations
 
@@ -86,3 +86,41 @@ def restore(
     if file is None:
         raise click.UsageError("name the backup: lineside restore FILE")
     sys.exit(put(file, state_dir, config_dir, as_new_device=as_new_device, passphrase_file=passphrase_file, yes=yes))
+
+
+@main.command()
+@config_option
+@click.option("--configuration", is_flag=True, help="also the configuration itself, not only the secrets in its folder")
+@click.option("--yes", is_flag=True, help="do not ask")
+def wipe(config: Path, configuration: bool, yes: bool) -> None:
+    """Delete secrets, keys and all state, for decommissioning.
+
+    Names what goes and asks. Overwrites before it deletes, keys first; says what flash media cannot guarantee. Not while
+    the gateway runs.
+
+    Exit code 0: all is gone, 1: not, 2: cannot.
+    """
+    from gateway.commands.wipe import wipe as delete
+
+    sys.exit(delete(config, configuration=configuration, yes=yes))
+
+
+@main.command()
+@config_option
+@click.option("--state-dir", type=click.Path(path_type=Path), metavar="FOLDER", help="default: as the configuration says")
+@click.option("--show", is_flag=True, help="print the claim there is, make none")
+@click.option("--renew", is_flag=True, help="a new code for the same device; the one before is void")
+@click.option("--days", type=click.FloatRange(min=0.01, max=366), default=7.0, show_default=True, help="how long a new code is valid")
+@click.option("--json", "as_json", is_flag=True, help="code and signed claim, for a console")
+def enrol(config: Path, state_dir: Path | None, show: bool, renew: bool, days: float, as_json: bool) -> None:
+    """Print the code that claims this device for the fleet.
+
+    Makes the device's key once. Needs no network, and no configuration if you give --state-dir.
+
+    Exit code 0: here it is, 1: none, or expired, 2: cannot.
+    """
+    from gateway.commands.enrol import enrol as claim
+
+    if show and renew:
+        raise click.UsageError("give --show or --renew, not both")
+    sys.exit(claim(config, state_dir, days=days, renew=renew, show=show, as_json=as_json))

@@ -61,10 +61,10 @@ def is_identity(name: str) -> bool:
 def _item(name: str, path: Path) -> Item:
     parts = name.split("/")
     by_place = (parts[0] == CONFIG and parts[1] in SECRET_CONFIG) or is_identity(name)
-    return Item(name, path, by_place or _holds_a_private_key(path))
+    return Item(name, path, by_place or holds_a_private_key(path))
 
 
-def _holds_a_private_key(path: Path) -> bool:
+def holds_a_private_key(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(65_536)

@@ -80,6 +80,36 @@ def test_the_exposure_would_rise_without_a_line(installed: Path) -> None:
     assert exposure(installed) > before + 0.2
 
 
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    for name in ("lineside-backup.service", "lineside-backup.timer"):
+        text = (UNITS / name).read_text().replace("/opt/lineside/venv/bin/lineside", "/bin/true")
+        (tmp_path / name).write_text(text)
+    return tmp_path / "lineside-backup.service"
+
+
+@needs_systemd
+def test_the_backup_and_its_timer(backup: Path) -> None:
+    assert verify(backup) == ""
+    assert verify(backup.with_suffix(".timer")) == ""
+    assert exposure(backup) <= 0.3
+    backup.with_suffix(".timer").write_text(backup.with_suffix(".timer").read_text().replace("*-*-*", "*-*-x"))
+    assert "calendar" in verify(backup.with_suffix(".timer"))
+
+
+def test_the_backup_runs_as_the_gateway_does_and_writes_where_tmpfiles_made_a_place() -> None:
+    service, timer = options("lineside-backup.service"), options("lineside-backup.timer", "Timer")
+    assert (service["User"], service["StateDirectory"], service["StateDirectoryMode"]) == ("lineside", "lineside", "0700")
+    assert (timer["Persistent"], timer["RandomizedDelaySec"]) == ("true", "1h")
+    assert f"d {service['ReadWritePaths']} 0700 lineside lineside -" in (UNITS / "lineside.tmpfiles.conf").read_text()
+    arguments = service["ExecStart"].split()
+    assert arguments[arguments.index("--to") + 1] == service["ReadWritePaths"]
+    from gateway.cli import main
+
+    main.commands["backup"].make_context("backup", arguments[2:])
+    assert "enable lineside-backup.timer" in (UNITS / "lineside.preset").read_text().splitlines()
+
+
 def test_the_template_is_the_unit_with_names_of_its_own() -> None:
     one, other = (UNITS / name for name in ("lineside.service", "lineside@.service"))
     assert (

@@ -1,0 +1,79 @@
+"""`lineside wipe`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.commands.failing import FAILED, answered
+from gateway.commands.printing import counted, printable
+from gateway.config.glance import Glance, glance
+from gateway.contract import ConfigError
+from gateway.life import wipe as life
+from gateway.outbox.lock import state_lock
+
+_NOT_DONE = 1
+_FLASH = (
+    "What was overwritten may still be on flash: SD cards, eMMC and SSDs write elsewhere and keep the old cells, and so do file systems\n"
+    "that copy on write. If the secrets matter, change them where they are valid, and erase the whole medium (blkdiscard, the SSD's\n"
+    "secure erase), or destroy it."
+)
+
+
+def wipe(config: Path, *, configuration: bool, yes: bool) -> int:
+    """Exit code: 0 everything is gone, 1 not, 2 cannot."""
+    return answered(lambda: _wipe(config, configuration, yes))
+
+
+def _wipe(config: Path, configuration: bool, yes: bool) -> int:
+    known, config_dir = glance(config), config.absolute().parent
+    if not known.state_dir.is_dir():
+        raise ConfigError(f"there is no state folder {known.state_dir}; is {config} this gateway's configuration?")
+    with state_lock(known.state_dir):
+        files = life.found(known.state_dir, config_dir, configuration=configuration)
+        _show(files, known, config_dir)
+        if not (yes or _agreed(known.gateway)):
+            click.echo("nothing was deleted (--yes deletes without asking)", err=True)
+            return _NOT_DONE
+        left = _erase(files)
+        for folder in (known.state_dir, config_dir):
+            life.remove_folders(folder)
+    click.echo(f"{counted(len(files) - len(left), 'files')} overwritten and deleted")
+    for words in left:
+        click.echo(f"lineside: still there: {words}", err=True)
+    click.echo("Log lines are in the journal: journalctl --rotate && journalctl --vacuum-time=1s deletes them, with everybody else's.")
+    click.echo("Backups lie where you put them; certificates of this gateway are still trusted by servers: remove them there.")
+    click.echo(_FLASH)
+    return FAILED if left else 0
+
+
+def _show(files: Sequence[Path], known: Glance, config_dir: Path) -> None:
+    click.echo(f"{printable(known.urn)}: this deletes for good")
+    tops: Counter[Path] = Counter()
+    for path in files:
+        base = known.state_dir if path.is_relative_to(known.state_dir) else config_dir
+        tops[base / path.relative_to(base).parts[0]] += 1
+    for top, count in sorted(tops.items()):
+        click.echo(f"  {printable(top)}" + (f"/ ({counted(count, 'files')})" if top.is_dir() and not top.is_symlink() else ""))
+
+
+def _agreed(gateway: str) -> bool:
+    return (
+        sys.stdin.isatty()
+        and click.prompt(f"type the gateway's name ({gateway}) to delete all of it", default="", show_default=False) == gateway
+    )
+
+
+def _erase(files: Sequence[Path]) -> list[str]:
+    """What could not be erased, and why."""
+    left = []
+    for path in files:
+        try:
+            life.erase(path)
+        except OSError as exc:
+            left.append(f"{printable(path)}: {exc.strerror}")
+    return left

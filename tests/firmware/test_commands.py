@@ -1,0 +1,47 @@
+"""Commands of ours that the settings run: they exist, with these options, and do what the READMEs say."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from gateway.cli import main
+from gateway.life.claim import read_code
+
+LINESIDE = "/opt/lineside/venv/bin/lineside"
+
+
+def test_an_update_is_kept_when_the_gateway_is_healthy_and_not_awaited_longer_than_the_unit_may_take(firmware: Path) -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read(firmware / "ota/lineside-mark-good.service")
+    program, command, *arguments = parser["Service"]["ExecStartPre"].split()
+    context = main.commands[command].make_context(command, arguments)
+    assert (program, command, context.params["file"]) == (LINESIDE, "health", Path("/etc/lineside/lineside.yaml"))
+    assert 60 <= context.params["wait_seconds"] < float(parser["Service"]["TimeoutStartSec"])
+
+
+def test_the_first_boot_shows_a_code_that_a_console_can_read(firmware: Path, tmp_path: Path) -> None:
+    steps = yaml.safe_load((firmware / "cloud-init/user-data").read_text())["runcmd"]
+    (shell, flag, line) = next(step for step in steps if "enrol" in step[-1])
+    program = tmp_path / "lineside"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from gateway.cli import main; main()' \"$@\" --config {tmp_path}/none.yaml\n")
+    program.chmod(0o755)
+    places = {
+        LINESIDE: program,
+        "/var/lib/lineside": tmp_path / "state",
+        "/etc/issue.d": tmp_path / "issue.d",
+        "/dev/console": tmp_path / "tty",
+    }
+    for there, here in places.items():
+        assert there in line
+        line = line.replace(there, str(here))
+    done = subprocess.run([shell, flag, line], capture_output=True, text=True, timeout=30, check=True)
+    shown = (tmp_path / "issue.d/60-lineside.issue").read_text()
+    assert shown == done.stdout == (tmp_path / "tty").read_text()
+    (code,) = [words.split()[-1] for words in shown.splitlines() if words.startswith("claim code")]
+    assert len(read_code(code)) == 16
+    assert steps.index([shell, flag, next(s for s in steps if "enrol" in s[-1])[-1]]) < len(steps) - 1  # before the gateway starts

@@ -1,0 +1,93 @@
+"""`lineside health`: what the page says, or what the state shows where there is no page."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from gateway.commands import health
+from gateway.outbox.lock import state_lock
+
+Lineside = Callable[..., Result]
+
+
+@contextmanager
+def page(gateway: Any, status: Callable[[], int]) -> Iterator[None]:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code = status() if self.path == "/healthz" else 404
+            body = json.dumps({"healthy": code == 200, "outbox": "disk I/O error"}).encode()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    gateway.file.write_text(gateway.file.read_text().replace("page: off", f"page: {{host: 0.0.0.0, port: {server.server_port}}}"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_as_the_page_says(gateway: Any, lineside: Lineside) -> None:
+    answers = iter([200, 503, 503, 503, 200])
+    with page(gateway, lambda: next(answers)):
+        assert lineside("health", gateway.file).exit_code == 0
+        done = lineside("health", gateway.file)
+        assert (done.exit_code, "answers 503: healthy=False, outbox=disk I/O error" in done.stdout) == (1, True)
+        done = lineside("health", gateway.file, "--wait", 20, "--json")
+        assert (done.exit_code, json.loads(done.stdout)["healthy"]) == (0, True)
+
+
+def test_a_page_nobody_listens_at_and_one_that_never_answers(gateway: Any, lineside: Lineside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.2)
+    release = threading.Event()
+    with page(gateway, lambda: 200 + release.wait(10)):
+        done = lineside("health", gateway.file)
+        assert (done.exit_code, "does not answer: timed out" in done.stdout) == (1, True)
+        release.set()
+    done = lineside("health", gateway.file, "--wait", 0.6)
+    assert (done.exit_code, "Connection refused" in done.stdout) == (1, True)
+
+
+def test_without_a_page_by_lock_and_sign_of_life(gateway: Any, lineside: Lineside) -> None:
+    def alive(seconds_ago: float) -> None:
+        with closing(sqlite3.connect(gateway.state / "outbox.db")) as connection, connection:
+            connection.execute("INSERT OR REPLACE INTO note VALUES ('alive_ns', ?)", (str(time.time_ns() - int(seconds_ago * 1e9)),))
+
+    alive(1)
+    done = lineside("health", gateway.file)
+    assert (done.exit_code, "no gateway runs with the state folder" in done.stdout) == (1, True)
+    with state_lock(gateway.state):
+        done = lineside("health", gateway.file)
+        assert (done.exit_code, "it has no page to ask" in done.stdout) == (0, True)
+        alive(400)
+        done = lineside("health", gateway.file)
+        assert (done.exit_code, "last sign of life is 400 s old" in done.stdout) == (1, True)
+        (gateway.state / "outbox.db").unlink()
+        assert lineside("health", gateway.file).exit_code == 1
+
+
+def test_wrong_input(lineside: Lineside, gateway: Any) -> None:
+    done = lineside("health", "missing.yaml")
+    assert (done.exit_code, "there is no file missing.yaml" in done.stderr) == (2, True)
+    gateway.file.write_text("{")
+    assert lineside("health", gateway.file).exit_code == 2
+    assert lineside("health", gateway.file, "--wait", -1).exit_code == 2
