@@ -163,7 +163,7 @@ class Daemon:
         """Resources, and the watchdog."""
         while self.alive:
             self.peaks.look(self.pid, self.state)
-            if self.watchdog and time.monotonic() - self._notify.fed > self.watchdog:
+            if self.watchdog and self._notify.is_ready and time.monotonic() - self._notify.fed > self.watchdog:
                 self.hung += 1
                 os.kill(self.pid, signal.SIGABRT)
                 os.kill(self.pid, signal.SIGKILL)  # systemd gives it TimeoutAbortSec; a frozen one needs this at once
