@@ -118,6 +118,11 @@ class Acceptance:
                     await self._room.wait()
         return self._room.is_set()
 
+    @property
+    def idle(self) -> bool:
+        """Nothing waits for the disk."""
+        return not (self._events or self._rows or self._rejected or self._committing.locked())
+
     async def run(self) -> None:
         """Commit until cancelled."""
         while True:
