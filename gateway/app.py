@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.clock import SystemClock
+from gateway.clock import KeptClock
 from gateway.config import ConfigErrors, Settings, load
 from gateway.config.retable import keep_indices
 from gateway.config.secrets import Secrets
@@ -42,6 +42,7 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.telemetry.wear import Wear
+from gateway.timekeeping import Timekeeping
 from gateway.web import PageServer
 from gateway.web.ingest import Ingest
 
@@ -55,7 +56,8 @@ class App:
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, notifier: Notifier | None = None) -> None:
         self.settings = settings
-        self.clock: Clock = clock or SystemClock()
+        kept = KeptClock(trust=settings.clock.trust, wait_seconds=settings.clock.wait)
+        self.clock: Clock = clock or kept
         self.counts = Counts()
         self.status = Status(self.clock)
         buffer = settings.buffer
@@ -82,6 +84,8 @@ class App:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
+        own = clock is None  # one that is given is believed
+        self.time = Timekeeping(kept, self.outbox, self.status, self._builder, settings.state_dir, self._files) if own else None
         self._blocks = Blocks(self.settings.state_dir / "blocks", self._files, self.clock, self.counts)
         self._blocks.configure(settings.incidents, settings.tags)
         self._page: PageServer | None = None
@@ -141,6 +145,9 @@ class App:
             troubles=[self.storage],
             inboxes=inboxes,
         )
+        if self.time is not None:
+            await self.time.open()
+            self.time.join(self.pipeline, self._acceptance, self.incidents, self.devices, self._blocks, lambda: self.edges.breakers)
         await self.desk.open()
         await begin_epoch(self.outbox, self.incidents, self._builder, routes)
         await restore(
@@ -189,6 +196,8 @@ class App:
         core = [tasks.create_task(self.pipeline.run(), name="pipeline"), tasks.create_task(upkeep.run(), name="upkeep")]
         await self.lanes.start(watches)
         await self._lessons.apply_all()
+        if self.time is not None:
+            core.append(tasks.create_task(self.time.run(), name="time"))
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
         core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.edges.apply(self.settings)
@@ -241,6 +250,8 @@ class App:
         self.outbox.max_bytes, self.outbox.min_free_bytes = buffer.max_megabytes << 20, buffer.min_free_megabytes << 20
         self.outbox.keep_days, self.outbox.reserve.size = buffer.keep_events_days, buffer.reserve_megabytes << 20
         self.incidents.evidence_seconds = settings.incidents.after
+        if self.time is not None:
+            self.time.clock.trust, self.time.clock.wait_seconds = settings.clock.trust, settings.clock.wait
         self._cases.configure(settings.machines, line.history, settings.incidents)
         self._blocks.configure(settings.incidents, settings.tags)
         self.acceptance.routes = [Route.of(destination) for destination in settings.destinations]
@@ -263,7 +274,7 @@ class App:
             self.acceptance.change(change)
 
     def _rules(self, line: Line) -> dict[str, Rule]:
-        own = (self.devices.rule, self.storage.rule)
+        own = [self.devices.rule, self.storage.rule, *([self.time.rule] if self.time is not None else [])]
         return {**line.rules, **{rule.detector: rule for rule in own}}
 
     async def _reloads(self) -> None:
@@ -322,6 +333,8 @@ class App:
         await self.lanes.save(self.pipeline.line.watches)
         await self.edges.last_send(LAST_SEND_SECONDS)
         await self._close_page()
+        if self.time is not None:
+            await self.time.close()
         log.info("stopped")
 
     def _progress(self) -> None:

@@ -22,6 +22,7 @@ from gateway.engine.pump import run_source
 from gateway.feedback.edge import run_feedback
 from gateway.isolate.source import IsolatedSource, Isolation
 from gateway.outbox import tally
+from gateway.outbox.breaker import Breaker
 from gateway.outbox.losses import Filled, Gap, Losses
 from gateway.outbox.sender import Sender
 from gateway.outbox.store import Outbox
@@ -70,6 +71,11 @@ class Edges:
         self.sources: dict[str, tuple[SourceSettings, asyncio.Task[None], Link, Inbox]] = {}
         self.senders: dict[str, tuple[DestinationSettings, asyncio.Task[None], Link, Sender]] = {}
         self._verdicts: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def breakers(self) -> list[Breaker]:
+        """Of the destinations."""
+        return [sender.breaker for _, _, _, sender in self.senders.values()]
 
     async def apply(self, settings: Settings) -> None:
         """Stop what is gone or changed, start what is new; the rest is not touched."""

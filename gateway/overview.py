@@ -36,7 +36,7 @@ class Overview:
     def __init__(self, app: App) -> None:
         self._app = app
         self._metrics: Metrics | None = None
-        self._started_ns = app.clock.now_ns()
+        self._started = app.clock.monotonic()
         self._database: dict[str, Any] = {"backlog": {}, "bytes": 0, "allowed": 0, "oldest": None, "precision": {}, "shadow": {}}
         self._asked = -1e9
         self._rate = (time.monotonic(), 0, 0.0)
@@ -44,7 +44,7 @@ class Overview:
     async def status(self) -> Json:
         await self._ask()
         app, settings = self._app, self._app.settings
-        now_ns = app.clock.now_ns()
+        now_ns, uptime = app.clock.now_ns(), app.clock.monotonic() - self._started
         backlog, oldest = self._database["backlog"], self._database["oldest"]
         return {
             "gateway": {
@@ -52,8 +52,8 @@ class Overview:
                 "site": settings.site.site,
                 "enterprise": settings.site.enterprise,
                 "version": __version__,
-                "started": self._started_ns / 1e9,
-                "uptime_seconds": (now_ns - self._started_ns) / 1e9,
+                "started": now_ns / 1e9 - uptime,
+                "uptime_seconds": uptime,
                 "now": now_ns / 1e9,
             },
             "sources": [self._source(name) for name in app.edges.sources],
@@ -73,6 +73,7 @@ class Overview:
             },
             "storage": app.storage.as_json(app.acceptance.waiting),
             "analysis": list(app.lanes.standing()),
+            "clock": {} if app.time is None else app.time.told(),
             "incidents": told.alarms(app.incidents, now_ns),
             "watches": [self._watch(watch) for watch in app.pipeline.line.watches],
             "shelves": [told.shelf(shelf) for shelf in app.desk.shelving.shelves],
@@ -267,6 +268,8 @@ class Overview:
             yield Figure("breaker_open", "1 = only probes are sent", int(sender.breaker.state != "closed"), (("destination", name),))
             yield Figure("budget_used_up", "1 = only critical events are sent", int(bool(sender.throttle.why)), (("destination", name),))
         yield from app.storage.figures()
+        if app.time is not None:
+            yield from app.time.figures()
         yield from told.figures(app.incidents, app.desk, app.pipeline.line.watches)
         for watch, votes in self._database["precision"].items():
             if votes.precision is not None:

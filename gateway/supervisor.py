@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from gateway.contract import Clock, ConfigError, EndOfSource, NotConnected
-from gateway.telemetry.status import Link, Status
+from gateway.telemetry.status import CLOCK_RETRY_SECONDS, Link, Status
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 60.0
@@ -63,5 +63,7 @@ async def supervise(
         except Exception as exc:  # noqa: BLE001  the one place where any error of an edge becomes a wait
             hopeless = isinstance(exc, ConfigError) or (isinstance(exc, NotConnected) and exc.login)
             seconds = LONGEST_SECONDS if hopeless else backoff.failed()
+            if status.blames_clock(exc):
+                seconds = min(seconds, CLOCK_RETRY_SECONDS)
             status.down(link, exc, seconds)
             await clock.sleep(seconds)

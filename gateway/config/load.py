@@ -16,6 +16,7 @@ from gateway.config.problems import ConfigErrors, Problem, masked
 from gateway.config.secrets import Secrets, references
 from gateway.config.settings import (
     BufferSettings,
+    ClockSettings,
     DestinationSettings,
     IncidentSettings,
     Settings,
@@ -72,6 +73,7 @@ def _settings(root: RootModel, **parts: Any) -> Settings:
             blocks_megabytes=incidents.evidence.blocks_megabytes,
         ),
         web=None if gateway.page == "off" else WebSettings(host=gateway.page.host, port=gateway.page.port),
+        clock=ClockSettings(trust=gateway.clock.trust, wait=gateway.clock.wait),
         log_level=gateway.log_level,
         state_dir=Path(gateway.state_dir),
         disk_endurance_terabytes=gateway.disk_endurance_terabytes,

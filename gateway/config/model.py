@@ -84,11 +84,23 @@ class PageModel(StrictModel):
     port: int = Field(8080, ge=0, le=65535, description="0 = any free port")
 
 
+class ClockModel(StrictModel):
+    """When the gateway believes the clock of its machine."""
+
+    trust: Literal["auto", "ntp", "always"] = Field(
+        "auto", description="auto: NTP, a battery-backed clock, or a time that can be; ntp: only a synchronised clock; always: as it is"
+    )
+    wait: Duration = Field(  # type: ignore[assignment]
+        "10m", ge=1, description="how long events are held for their time to be put right, and a clock that was set is not followed"
+    )
+
+
 class GatewayModel(StrictModel):
     """The gateway itself."""
 
     page: PageModel | Literal["off"] = Field(default_factory=PageModel, description="off = no page, no API, no metrics")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    clock: ClockModel = Field(default_factory=ClockModel, description="when the clock of the machine is believed")
     state_dir: str = Field("/var/lib/lineside", min_length=1, description="where the outbox and what was learnt live")
     disk_endurance_terabytes: float | None = Field(
         None, gt=0, description="what the disk of state_dir bears to be written in its life (TBW); without it, 300 times its size"

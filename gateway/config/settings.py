@@ -90,6 +90,14 @@ class BufferSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockSettings:
+    """`trust` is auto, ntp or always; seconds."""
+
+    trust: str = "auto"
+    wait: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebSettings:
     """Where the local page listens; None: no page, no metrics."""
 
@@ -116,6 +124,7 @@ class Settings:
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
     buffer: BufferSettings = field(default_factory=BufferSettings)
     web: WebSettings | None = field(default_factory=WebSettings)
+    clock: ClockSettings = field(default_factory=ClockSettings)
     log_level: str = "info"
     state_dir: Path = Path("/var/lib/lineside")
     disk_endurance_terabytes: float | None = None

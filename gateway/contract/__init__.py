@@ -2,7 +2,7 @@
 
 from gateway.contract.device import Health, Load, Trouble
 from gateway.contract.errors import ConfigError, EndOfSource, LinesideError, NotConnected, StateError
-from gateway.contract.event import DUPLICATE, SENT, Event, Outcome, OutcomeKind, Usage
+from gateway.contract.event import DUPLICATE, SENT, UNCONFIRMED, Event, Outcome, OutcomeKind, Usage
 from gateway.contract.finding import Finding, Severity, State
 from gateway.contract.items import Batch, Frame, Item, Json, Record, Waveform
 from gateway.contract.learning import Learner, Learning, Scores, Scoring
@@ -51,6 +51,7 @@ __all__ = [
     "GOOD",
     "SENT",
     "UNCERTAIN",
+    "UNCONFIRMED",
     "Answer",
     "Batch",
     "Bearing",

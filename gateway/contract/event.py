@@ -24,6 +24,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     sequence       position in this gateway's stream, given by the outbox; 0 before
     partitionkey   machine: what must stay in order
     correlationid  incident id; empty for facts
+    timequality    `UNCONFIRMED` when no trusted clock ever confirmed its times; else empty. Told by the outbox when it is sent
     causationid    id of the event this one replaces (a dead letter sent again with corrected data); else empty
     dataschema     URL of the contract
     data           JSON, UTF-8, already validated against the contract
@@ -42,6 +43,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     correlationid: str = ""
     causationid: str = ""
     traceparent: str = ""
+    timequality: str = ""
     sequence: int = 0
 
 
@@ -93,5 +95,6 @@ class Usage:
     limit: float
 
 
+UNCONFIRMED: Final = "unconfirmed"
 SENT: Final = Outcome(OutcomeKind.SENT)
 DUPLICATE: Final = Outcome(OutcomeKind.DUPLICATE)

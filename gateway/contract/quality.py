@@ -17,6 +17,7 @@ class Quality(IntEnum):
     GATEWAY_TIME = 2  # the device's clock is implausible, so by rule the time is the gateway's
     LATE = 3  # older than what its tag said before, beyond what is put in order
     BACKFILLED = 4  # good, read later from the device's own history
+    CLOCK = 5  # good, but stamped by the gateway before its own clock could be trusted
     BAD = 16  # bad, and the source gave no reason
     BAD_DEVICE = 17  # the device refused this address or node
     BAD_TYPE = 18  # text where a number should be

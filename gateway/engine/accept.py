@@ -132,6 +132,11 @@ class Acceptance:
                     await self._room.wait()
         return self._room.is_set() or bool(self._outbox.refused)
 
+    @property
+    def idle(self) -> bool:
+        """Nothing waits for the disk."""
+        return not (self._events or self._rows or self._rejected or self._committing.locked())
+
     async def run(self) -> None:
         """Commit until cancelled."""
         while True:

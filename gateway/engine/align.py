@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.contract import Batch, Frame, Tag
-from gateway.engine.stages import rounds
+from gateway.engine.stages import leapt, rounds
 
 _LEAP_TICKS = 10
 _LEAP_SECONDS = 10.0
@@ -40,7 +40,18 @@ class Aligner:
         self._t_ns = np.full(len(tags), _NEVER)
         self._tick = -1
         self._next = 0
+        self._leapt_ns = 0
         self._leap = max(_LEAP_TICKS, int(_LEAP_SECONDS / every))
+
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much. If the machine's times go by it, what is held goes with it."""
+        self._leapt_ns = delta_ns if self._tick >= 0 else 0
+
+    def _follow(self, t_ns: int) -> None:
+        delta_ns, self._leapt_ns = self._leapt_ns, 0
+        if leapt(t_ns, self._tick * self._every_ns, delta_ns):
+            self._t_ns[self._t_ns != _NEVER] += delta_ns
+            self._tick, self._next = t_ns // self._every_ns, 0
 
     def add(self, batch: Batch) -> Frame | None:
         """Readings of this machine in, finished ticks out."""
@@ -51,6 +62,8 @@ class Aligner:
         ticks = batch.t_ns // self._every_ns
         if self._tick < 0:
             self._tick = int(ticks[0])
+        if self._leapt_ns:
+            self._follow(int(batch.t_ns[0]))
         self._go_back(ticks)
         rows: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
         ends: list[int] = []

@@ -15,7 +15,7 @@ import numpy as np
 from gateway.config.settings import SourceSettings
 from gateway.contract import Batch, Clock, Finding, Health, Quality, Severity, State, Trouble
 from gateway.engine.inbox import Inbox
-from gateway.engine.stages import AHEAD_NS, EARLIEST_NS, Table
+from gateway.engine.stages import EARLIEST_NS, Table
 from gateway.events.catalogue import DEVICE
 from gateway.incidents import Incidents, Rule
 from gateway.telemetry.status import Link
@@ -94,9 +94,11 @@ class Devices:
         if device is None or not len(batch):
             return
         now, oldest, newest = self._clock.monotonic(), int(batch.t_ns[0]), int(batch.t_ns[-1])
-        if oldest < EARLIEST_NS or newest > now_ns + AHEAD_NS:
+        if oldest < EARLIEST_NS or newest > now_ns + self._table().ahead_ns:
             device.implausible_at, device.implausible_ns = now, oldest if oldest < EARLIEST_NS else newest
             return
+        if self._table().doubt_from_ns:
+            return  # whose clock is wrong, nobody can say
         if now - device.lag_at > CLOCK_SECONDS:
             device.lag, device.lag_at = (inf, device.lag[0]), now
         lag = (now_ns - newest) / 1e9
@@ -108,6 +110,11 @@ class Devices:
         device = self._devices.get(name)
         lag = min(device.lag) if device is not None else inf
         return None if lag == inf else -lag
+
+    def leap(self) -> None:
+        """The gateway's clock was put right: what was measured against it says nothing."""
+        for device in self._devices.values():
+            device.lag, device.implausible_at = (inf, inf), -inf
 
     def findings(self) -> list[Finding]:
         """What changed since the last look, at most once a second."""

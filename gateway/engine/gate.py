@@ -33,6 +33,6 @@ class Gate:
             return False
         sound = self._all[table.last_quality[self._all] < BAD]
         now_ns = max(int(table.last_t_ns[sound].max()) if len(sound) else 0, t_ns)
-        if self._since_ns is None:
+        if self._since_ns is None or now_ns < self._since_ns:  # a clock that was set back: it settles anew
             self._since_ns = now_ns
         return now_ns - self._since_ns >= self._settle_ns

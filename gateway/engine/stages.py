@@ -42,6 +42,10 @@ class Table:
     has_stuck: bool = False
     earliest_ns: int = EARLIEST_NS
     """No time before it is plausible."""
+    ahead_ns: int = AHEAD_NS
+    """How far ahead of the gateway's clock a source's may be."""
+    doubt_from_ns: int = 0
+    """Since when the gateway's own clock is not trusted, by that clock; 0: it is."""
     gateway_time: Flags | None = None
     """Tags of sources whose implausible times are replaced by ours; None: of none."""
     last_value: Floats = field(init=False)
@@ -56,6 +60,9 @@ class Table:
     moved_t_ns: NDArray[np.int64] = field(init=False)
     seen_t_ns: NDArray[np.int64] = field(init=False)
     """The newest plausible time of each tag."""
+    leapt_ns: int = 0
+    """By how much the gateway's clock leapt, as long as it is not known of each tag whether its times leapt too: see `_leap`."""
+    unleapt: Flags = field(init=False)
 
     def __post_init__(self) -> None:
         n = len(self.scale)
@@ -63,11 +70,16 @@ class Table:
         self.believed_value, self.doubted_value = (np.full(n, np.nan) for _ in range(2))
         self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns = (np.zeros(n, np.int64) for _ in range(4))
         self.last_quality = np.full(n, BAD, np.uint8)
+        self.unleapt = np.zeros(n, dtype=bool)
 
     def beside(self, index: int, t_ns: int) -> float | None:
         """The last value of a tag, for a block of fast samples of this time: if it is good and within a minute."""
         fresh = abs(t_ns - int(self.last_t_ns[index])) <= _BESIDE_NS
         return float(self.last_value[index]) if fresh and self.last_quality[index] < BAD else None
+
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much; an older leap that a silent tag has not shown yet is forgotten."""
+        self.leapt_ns, self.unleapt[:] = delta_ns, self.last_t_ns > 0
 
     @staticmethod
     def of(tags: tuple[Tag, ...]) -> Table:
@@ -94,13 +106,14 @@ class Table:
     def adopt(self, old: Table) -> None:
         """After a reload: tags keep their index, so what was remembered of them stays."""
         n = min(len(old.scale), len(self.scale))
+        self.ahead_ns, self.doubt_from_ns, self.leapt_ns = old.ahead_ns, old.doubt_from_ns, old.leapt_ns
         for name in _REMEMBERED:
             getattr(self, name)[:n] = getattr(old, name)[:n]
 
 
 _REMEMBERED = (
     "last_value", "last_t_ns", "last_quality", "believed_value", "doubted_value",
-    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns",
+    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "unleapt",
 )  # fmt: skip
 
 
@@ -109,6 +122,8 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
 
     The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
+    if table.leapt_ns:
+        _leap(batch, table)
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
     if table.has_scale:
@@ -120,7 +135,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
             _mark(quality, (value < table.low[batch.tag]) | (value > table.high[batch.tag]), Quality.BAD_RANGE)
     if table.has_step:
         # What comes late is no neighbour of what came last.
-        sound = np.flatnonzero((quality < Quality.LATE) & np.isfinite(table.max_step[batch.tag]))
+        sound = np.flatnonzero(((quality < Quality.LATE) | (quality == Quality.CLOCK)) & np.isfinite(table.max_step[batch.tag]))
         quality[sound[doubtful(batch.tag[sound], value[sound], table)]] = Quality.BAD_SPIKE
     if table.has_stuck:
         sound = np.flatnonzero(quality < BAD)
@@ -142,7 +157,7 @@ def _mark(quality: NDArray[np.uint8], where: Flags, reason: Quality) -> None:
 def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) -> NDArray[np.int64]:
     """The times to go on with. An implausible one is bad, or by rule ours and marked so; one older than its tag's newest is late."""
     t_ns, tag = batch.t_ns, batch.tag
-    wrong = (t_ns < table.earliest_ns) | (t_ns > now_ns + AHEAD_NS)
+    wrong = (t_ns < table.earliest_ns) | (t_ns > now_ns + table.ahead_ns)
     if wrong.any():
         if table.gateway_time is not None and (ours := wrong & table.gateway_time[tag]).any():
             t_ns = np.where(ours, now_ns, t_ns)
@@ -158,7 +173,32 @@ def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) 
         table.seen_t_ns[tag] = np.maximum(t_plausible, newest)
     else:
         table.seen_t_ns[tag] = t_plausible
+    if table.doubt_from_ns:
+        quality[(quality == GOOD) & (t_ns >= table.doubt_from_ns) & (t_ns <= now_ns)] = Quality.CLOCK
     return t_ns
+
+
+def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
+    """The gateway's clock leapt between two times of one source: whether the source goes by that clock. The shorter way is the likely one.
+
+    >>> leapt(1_000_007, 5, 1_000_000), leapt(7, 5, 1_000_000)
+    (True, False)
+    """
+    return abs(t_ns - last_ns - delta_ns) < abs(t_ns - last_ns)
+
+
+def _leap(batch: Batch, table: Table) -> None:
+    """What is remembered of tags that go by the gateway's clock goes with it, so that nothing seems late, stuck or due by the leap."""
+    tag, first = np.unique(batch.tag, return_index=True)
+    pending = table.unleapt[tag]
+    tag, t_ns, delta = tag[pending], batch.t_ns[first[pending]], table.leapt_ns
+    since = t_ns - table.last_t_ns[tag]
+    with_us = tag[np.abs(since - delta) < np.abs(since)]
+    for column in (table.last_t_ns, table.passed_t_ns, table.moved_t_ns, table.seen_t_ns):
+        column[with_us] += np.where(column[with_us] > 0, delta, 0)
+    table.unleapt[tag] = False
+    if not table.unleapt.any():
+        table.leapt_ns = 0
 
 
 def _remember(batch: Batch, table: Table) -> None:

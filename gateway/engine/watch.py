@@ -133,6 +133,12 @@ class Watch:
                 found.append(frame)
         return found
 
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much."""
+        for aligner in self._aligners.values():
+            aligner.leap(delta_ns)
+        self._latest_ns.clear()
+
     def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
         """A block of its tags that it does not want is counted with the reason."""
         if Waveform not in self.takes or not self._mask[block.tag]:

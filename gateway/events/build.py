@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from gateway.events.catalogue import SHIPPED, Catalogue, ContractViolation
 
 _encode = msgspec.json.Encoder().encode
 _HOUR_NS = 3_600_000_000_000
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 
 
 def digest(*parts: object) -> str:
@@ -48,6 +50,15 @@ def to_ns(text: str) -> int:
     """
     whole, _, fraction = text.removesuffix("Z").partition(".")
     return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+def is_time(text: str) -> bool:
+    """Written as `rfc3339` does.
+
+    >>> is_time(rfc3339(1)), is_time("2027-01-15"), is_time("order 4711 of 2027-01-15T08:00:00Z")
+    (True, False, False)
+    """
+    return len(text) == 30 and _TIME.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4096)

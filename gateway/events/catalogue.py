@@ -27,7 +27,7 @@ REGISTRY_URL = "https://lineside.example/contracts"
 DEVICE = "device"
 """The domain of incidents of devices themselves: no detector's, but the gateway's."""
 GATEWAY = "gateway"
-"""The domain of what the gateway tells of itself."""
+"""The domain of incidents of the gateway itself."""
 _SUFFIX = ".schema.json"
 _SHARED = ("incident", "fact")
 _TYPE = re.compile(r"io\.lineside\.([^.]+)\.(.+)\.v([1-9][0-9]{0,3})")

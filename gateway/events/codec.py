@@ -46,6 +46,8 @@ def attributes(event: Event) -> dict[str, str]:
         found["causationid"] = event.causationid
     if event.traceparent:
         found["traceparent"] = event.traceparent
+    if event.timequality:
+        found["timequality"] = event.timequality
     return found
 
 
@@ -93,6 +95,8 @@ def nats_header_block(event: Event) -> bytes:
         own += f"ce-causationid: {escape(event.causationid)}\r\n"
     if event.traceparent:
         own += f"ce-traceparent: {escape(event.traceparent)}\r\n"
+    if event.timequality:
+        own += f"ce-timequality: {event.timequality}\r\n"
     return f"{common}{own}Nats-Msg-Id: {event.id}\r\n\r\n".encode()
 
 

@@ -8,12 +8,12 @@ from hashlib import sha256
 
 from gateway import registry
 from gateway.contract import ConfigError, Json
-from gateway.events.catalogue import DEVICE, PREFIX, REGISTRY_URL, SHIPPED, Catalogue
+from gateway.events.catalogue import DEVICE, GATEWAY, PREFIX, REGISTRY_URL, SHIPPED, Catalogue
 
 
 def sent_types(catalogue: Catalogue = SHIPPED) -> list[str]:
-    """What this gateway can send: three per domain of the installed detectors and of devices, and what has a contract of its own."""
-    domains = {DEVICE}
+    """What this gateway can send: three per domain of the installed detectors, devices and the gateway, and what has its own contract."""
+    domains = {DEVICE, GATEWAY}
     for name in registry.names("detectors"):
         try:
             domains.add(registry.detector(name).domain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.contract import Json, Severity
+from gateway.contract import UNCONFIRMED, Json, Severity
 from gateway.events import codec
 from gateway.events.catalogue import INCIDENT_STATES
 
@@ -26,8 +26,9 @@ ATTRIBUTES: Final[dict[str, dict[str, Json]]] = {
     "correlationid": {"type": "string", "description": "the incident; facts have none"},
     "causationid": {"type": "string", "description": "the event this one corrects"},
     "traceparent": {"type": "string", "description": "W3C trace context"},
+    "timequality": {"type": "string", "enum": [UNCONFIRMED], "description": "no trusted clock ever confirmed the times"},
 }
-OPTIONAL: Final = frozenset({"correlationid", "causationid", "traceparent"})
+OPTIONAL: Final = frozenset({"correlationid", "causationid", "traceparent", "timequality"})
 
 
 def headers() -> dict[str, Json]:

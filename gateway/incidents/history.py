@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -38,6 +38,7 @@ class _Ring:
     together: Batch | None = None
     readings: int = 0
     loose: int = 0
+    leapt_ns: int = 0
 
 
 class History:
@@ -78,8 +79,26 @@ class History:
         for number in np.unique(owner):
             self._push(self._rings[self._names[number]], batch.select(owner == number))
 
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much. A machine whose times go by it takes its past along."""
+        for ring in self._rings.values():
+            ring.leapt_ns = delta_ns if ring.blocks or ring.chunks else 0
+
+    @staticmethod
+    def _follow(ring: _Ring, newest: int) -> None:
+        delta, ring.leapt_ns, ring.together = ring.leapt_ns, 0, None
+        before = (ring.chunks or ring.blocks)[-1].newest
+        if abs(newest - before - delta) >= abs(newest - before):
+            return  # its times are the source's own
+        ring.blocks, ring.chunks = (
+            deque(_Chunk(at + delta, replace(batch, t_ns=batch.t_ns + delta), rows) for at, batch, rows in queue)
+            for queue in (ring.blocks, ring.chunks)
+        )
+
     def _push(self, ring: _Ring, batch: Batch) -> None:
         newest = int(batch.t_ns.max())
+        if ring.leapt_ns:
+            self._follow(ring, newest)
         ring.chunks.append(_Chunk(newest, batch))
         ring.together = None
         ring.readings += len(batch)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from gateway.contract import Clock, Finding, State
+from gateway.contract import Clock, Finding, Json, State
 from gateway.incidents.incident import Change, Incident, Phase
 from gateway.incidents.rates import Rates
 
@@ -115,6 +115,15 @@ class Incidents:
                 self._waiting.add(key)
             if incident.state == "open" and not incident.active:
                 self._set(track, key, "clear_at", now + max(0.0, rule.clear_after - passed))
+
+    def correct(self, right: Callable[[int], int], moved: Callable[[Json], Json]) -> None:
+        """The clock was put right: so are the times it gave to what is not over. Timers run on, and ids stay."""
+        for track in self._tracks.values():
+            incident = track.incident
+            incident.since_ns, incident.changed_ns = right(incident.since_ns), right(incident.changed_ns)
+            incident.raised_ns = right(incident.raised_ns)
+            incident.explanation, incident.evidence = moved(incident.explanation), moved(incident.evidence)
+        self._last_since = {key: right(since_ns) for key, since_ns in self._last_since.items()}
 
     def retire(self, rules: Mapping[str, Rule]) -> list[Change]:
         """The configuration changed: nobody will tell the end of a condition that no watch covers, so it ends now.

@@ -80,6 +80,10 @@ class Breaker:
         self._ready_at = self._clock.monotonic() + seconds
         return seconds
 
+    def leap(self, delta_ns: int) -> None:
+        """The wall clock was put right by so much: it was not well for as long as before."""
+        self._since_ns += delta_ns if self._since_ns else 0
+
     def memory(self) -> Memory:
         """To be written down after each change."""
         ready_ns = self._clock.now_ns() + int(self.wait_seconds() * 1e9)

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.contract import Event, Outcome, OutcomeKind
 from gateway.outbox import tally
+from gateway.outbox.ages import Shifts, recorded
 from gateway.outbox.pick import Place, Wanted, pick
 from gateway.outbox.rows import from_row
 from gateway.outbox.tally import LANES, Kind, Lane
@@ -23,7 +24,7 @@ def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_
     A place: nothing was found so far; go on there, so that others get the writer between.
     """
     if wanted.older_ns:
-        _expire(connection, destination, wanted.older_ns, now_ns)
+        _expire(connection, destination, wanted, now_ns)
     rows = pick(connection, destination, wanted, place)
     if isinstance(rows, Place):
         return rows
@@ -44,7 +45,7 @@ def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any]
     return events
 
 
-def _expire(connection: sqlite3.Connection, destination: str, older_ns: int, now_ns: int) -> None:
+def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> None:
     """Looks at the old end of each lane only: a million events that are young enough cost nothing."""
     for lane in Lane:
         while True:
@@ -53,7 +54,7 @@ def _expire(connection: sqlite3.Connection, destination: str, older_ns: int, now
                 "WHERE d.destination=? AND d.lane=? AND d.kept=0 ORDER BY d.seq LIMIT 500",
                 (destination, lane),
             ).fetchall()
-            old = [seq for seq, recorded_ns in rows if EARLIEST_NS <= recorded_ns < older_ns]
+            old = [seq for seq, at_ns in rows if at_ns >= EARLIEST_NS and recorded(seq, at_ns, wanted.shifts) < wanted.older_ns]
             if old:
                 bury(connection, destination, old, Kind.EXPIRED, now_ns, reason="older than max_age")
             if len(old) < len(rows) or not rows:
@@ -141,11 +142,14 @@ def _each(sequences: Sequence[int]) -> tuple[str, list[tuple[int, ...]]]:
     return "seq=?", [(seq,) for seq in sequences]
 
 
-def newest_waiting(connection: sqlite3.Connection, destination: str, before_ns: int) -> int:
+def newest_waiting(connection: sqlite3.Connection, destination: str, before_ns: int, shifts: Shifts = ()) -> int:
     """Where the backlog ends: the sequence of the newest delivery in order that was recorded before; 0: there is none."""
     oldest = "SELECT seq FROM delivery WHERE destination=? AND lane=? ORDER BY seq LIMIT 1"
     row = connection.execute(oldest, (destination, Lane.ORDERED)).fetchone()
-    if row is None or connection.execute("SELECT recorded_ns FROM event WHERE seq=?", row).fetchone()[0] >= before_ns:
+    if row is None:
+        return 0
+    at_ns = connection.execute("SELECT recorded_ns FROM event WHERE seq=?", row).fetchone()[0]
+    if recorded(row[0], at_ns, shifts) >= before_ns:
         return 0
     row = connection.execute("SELECT max(seq) FROM delivery WHERE destination=? AND lane=?", (destination, Lane.ORDERED)).fetchone()
     return int(row[0])

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from random import randint
 from typing import Any, NamedTuple
 
+from gateway.outbox.ages import Shifts
 from gateway.outbox.rows import SELECTED, fetch
 from gateway.outbox.tally import LANES, Lane
 
-_NEWEST = (1 << 63) - 1
+NEWEST = (1 << 63) - 1
 _PAGE = 200
 STEP, LOOK = 500, 5000
 """Deliveries that change their lane, or are looked at, in one transaction: everybody uses the writer, so nobody may have it for long."""
 _WAITING = f"SELECT {SELECTED} FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND "
 _KEYS = (
     "SELECT d.seq, e.partitionkey FROM delivery d CROSS JOIN event e USING (seq) WHERE d.destination=? AND d.lane=? AND d.seq>? "
-    "ORDER BY d.seq LIMIT ?"
+    "AND d.seq<=? ORDER BY d.seq LIMIT ?"
 )
 _SEQ, _ID, _MACHINE, _INCIDENT = 0, 1, 8, 10
 
@@ -42,6 +43,8 @@ class Wanted:
     anywhere        not the oldest but any, chosen by chance: when the oldest may be what the receiver cannot take
     backlog_until   with `backlog`: deliveries up to this sequence are the backlog, and at most so many of them may go
     older_ns        what was recorded before is not sent: it becomes a dead letter, expired
+    newest          nothing behind this sequence: what is newer waits for its time to be put right
+    shifts          see ages.py
     mark            write down that they are tried, before they are: there is a fallback, which must not get them too
     """
 
@@ -54,6 +57,8 @@ class Wanted:
     backlog_until: int = 0
     backlog: int = 0
     older_ns: int = 0
+    newest: int = NEWEST
+    shifts: Shifts = ()
     mark: bool = False
 
 
@@ -66,7 +71,7 @@ class Place(NamedTuple):
 
 def pick(connection: sqlite3.Connection, destination: str, wanted: Wanted, place: Place | None = None) -> list[Any] | Place:
     """Rows for `from_row`, in the order they shall be sent; or the place to go on at: nothing was found so far, and there is more."""
-    waiting = _Waiting(connection, destination)
+    waiting = _Waiting(connection, destination, wanted.newest)
     if wanted.alone and not wanted.anywhere:
         found = waiting.first(wanted, place)
         return found if isinstance(found, Place) else found[:1]
@@ -79,8 +84,8 @@ def pick(connection: sqlite3.Connection, destination: str, wanted: Wanted, place
 class _Waiting:
     """What waits for one destination, within one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, destination: str) -> None:
-        self._connection, self._destination = connection, destination
+    def __init__(self, connection: sqlite3.Connection, destination: str, newest: int) -> None:
+        self._connection, self._destination, self._newest = connection, destination, newest
         self._aside = dict(connection.execute("SELECT machine, why FROM aside WHERE destination=?", (destination,)).fetchall())
         self.moved = 0
 
@@ -110,7 +115,7 @@ class _Waiting:
         for lane in lanes if place is None else lanes[lanes.index(place.lane) :]:
             out = self._stepping(lane) | set(wanted.without) if wanted.only is None else set()
             after = place.seq if place is not None and place.lane is lane else 0
-            keys = self._fetch(_KEYS, lane, after, LOOK)
+            keys = self._fetch(_KEYS, lane, after, self._newest, LOOK)
             for seq, machine in keys:
                 if machine not in out and wanted.only in (None, machine):
                     return self._with_incident(self._rows("d.lane=? AND d.seq=?", lane, seq))
@@ -125,13 +130,13 @@ class _Waiting:
         why = self._aside.get(wanted.only)
         return [Lane.URGENT] if why == "budget" else [*([Lane.ASIDE] if why else []), Lane.URGENT, Lane.ORDERED]
 
-    def _of(self, lane: Lane, limit: int, *, after: int = 0, until: int = _NEWEST) -> list[Any]:
+    def _of(self, lane: Lane, limit: int, *, after: int = 0, until: int = NEWEST) -> list[Any]:
         """Of a lane, without what steps aside."""
         stepping = self._stepping(lane)
         size = min(max(limit, _PAGE), STEP) if stepping else limit
         found: list[Any] = []
         while len(found) < limit and self.moved < STEP:
-            page = self._rows("d.lane=? AND d.seq>? AND d.seq<=? ORDER BY d.seq LIMIT ?", lane, after, until, size)
+            page = self._rows("d.lane=? AND d.seq>? AND d.seq<=? ORDER BY d.seq LIMIT ?", lane, after, min(until, self._newest), size)
             found += [row for row in page if row[_MACHINE] not in stepping]
             self._step_aside(lane, [row[_SEQ] for row in page if row[_MACHINE] in stepping])
             if len(page) < size or not stepping:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
 
+from gateway.outbox.ages import Shifts
 from gateway.outbox.incidents import forget_oldest
 from gateway.outbox.sacrifice import give_up, in_order, too_old
 
@@ -28,11 +29,12 @@ WAL_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """max_bytes counts the WAL too; min_free_bytes is of the disk the file lies on; keep_ns is the age that is given up."""
+    """max_bytes counts the WAL too; min_free_bytes is of the disk the file lies on; keep_ns is the age that is given up, see ages.py."""
 
     max_bytes: int
     min_free_bytes: int
     keep_ns: int
+    shifts: Shifts = ()
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -96,7 +98,7 @@ def enforce(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> int:
 
 
 def _steps(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> Iterator[int]:
-    for table, rows in too_old(connection, now_ns - caps.keep_ns):
+    for table, rows in too_old(connection, now_ns - caps.keep_ns, caps.shifts):
         yield give_up(connection, table, "aged", "expired: older than keep_events_days", rows, now_ns)
     allowed = allowed_bytes(connection, caps)
     reason = f"evicted: {'max' if allowed == caps.max_bytes else 'min_free'}_megabytes"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gateway.contract import Severity
 from gateway.outbox import tally
+from gateway.outbox.ages import Shifts, recorded
 from gateway.outbox.lease import EARLIEST_NS, drop_orphans
 from gateway.outbox.ledger import note_more
 from gateway.outbox.tally import LANES, Kind, Lane
@@ -47,13 +48,13 @@ class Row(NamedTuple):
     time_ns: int
 
 
-def too_old(connection: sqlite3.Connection, before_ns: int) -> Iterator[tuple[str, list[Row]]]:
+def too_old(connection: sqlite3.Connection, before_ns: int, shifts: Shifts = ()) -> Iterator[tuple[str, list[Row]]]:
     """What was recorded before, and of which table. Looks at the old end only: a million events that are young enough cost nothing."""
     after = 0
     while True:
         statement = "SELECT seq, recorded_ns FROM event WHERE seq>? ORDER BY seq LIMIT ?"
         seen = connection.execute(statement, (after, CHUNK)).fetchall()
-        old = list(takewhile(lambda row: row[1] < before_ns, seen))
+        old = list(takewhile(lambda row: recorded(row[0], row[1], shifts) < before_ns, seen))
         known = [seq for seq, recorded_ns in old if recorded_ns >= EARLIEST_NS]
         if old:
             for table in _LANES:

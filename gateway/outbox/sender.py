@@ -17,7 +17,7 @@ from gateway.outbox.summary import Summarise
 from gateway.outbox.throttle import Throttle
 from gateway.outbox.trials import Trials
 from gateway.telemetry.counts import Counts
-from gateway.telemetry.status import Link, Status
+from gateway.telemetry.status import CLOCK_RETRY_SECONDS, Link, Status
 
 log = logging.getLogger("lineside")
 
@@ -270,6 +270,10 @@ class Sender:
         return outcomes
 
     async def _failed(self, exc: NotConnected | OSError) -> None:
+        if self._status.blames_clock(exc):  # no failure of the receiver, and over as soon as the clock is right
+            self._status.down(self._link, exc, CLOCK_RETRY_SECONDS)
+            await self._clock.sleep(CLOCK_RETRY_SECONDS)
+            return
         known = NotConnected(self.name, f"no answer within {self._deadline:g} s") if isinstance(exc, TimeoutError) else exc
         self._unreachable = isinstance(known, NotConnected) and not self.breaker.holding
         self._status.down(self._link, known, self.breaker.failed(str(known)[:300]))

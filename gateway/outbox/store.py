@@ -8,19 +8,23 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from gateway.contract import Clock, Event, Outcome
+from msgspec.structs import replace as struct_replace
+
+from gateway.contract import UNCONFIRMED, Clock, Event, Outcome
 from gateway.outbox import append, audit, incidents, ledger, memory, retention, shadow
 from gateway.outbox import lease as leases
+from gateway.outbox.ages import Shifts
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
 from gateway.outbox.condition import Condition, means_full
 from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, reopen, suspect
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
-from gateway.outbox.pick import Wanted
+from gateway.outbox.pick import NEWEST, Wanted
 from gateway.outbox.reserve import MARGIN_BYTES, Reserve
 from gateway.outbox.retention import Caps, Enforcement
 from gateway.outbox.writer import Operation, T, Writer
@@ -75,6 +79,11 @@ class Outbox:
         """Events stored since the start."""
         self.holding = Holding(clock)
         self._closing, self._looking = threading.Event(), threading.Lock()
+        self.newest: int | None = None
+        """Events behind this sequence are kept, but not sent yet: their time is still to be put right. None: all may go."""
+        self.shifts: Shifts = ()
+        self.doubted: Shifts = ()
+        """Stretches of the sequence whose times nobody has confirmed (the third number says nothing)."""
         self._enforcing = asyncio.Lock()
         self._enforcement: asyncio.Task[None] | None = None
 
@@ -155,6 +164,10 @@ class Outbox:
     async def look(self, operation: Operation[T]) -> T:
         """Only to read: it shares no commit, so a full disk does not matter. Raises sqlite3.OperationalError when it cannot be read."""
         return await self._writer.submit(operation, alone=True)
+
+    def submit(self, operation: Operation[T]) -> asyncio.Task[T]:
+        """`insist`, but its place among the writer's transactions is taken when this returns."""
+        return asyncio.create_task(self.insist(operation, self._writer.submit(operation)))
 
     async def append(self, changed: Sequence[IncidentRow], events: Sequence[Addressed], rejected: Sequence[Rejected] = ()) -> None:
         """Returns when all of it is on disk, in one transaction; waits as long as the disk is full or refuses.
@@ -274,7 +287,7 @@ class Outbox:
     @property
     def caps(self) -> Caps:
         """As they are now; a reload may change them."""
-        return Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS)
+        return Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS, self.shifts)
 
     async def keep_to_caps(self) -> None:
         """Give up what is too much or too old, step by step: what has to be stored meanwhile goes between."""
@@ -290,9 +303,15 @@ class Outbox:
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
         """What goes next, see pick.py."""
         now_ns, found = self._clock.now_ns(), None
+        if self.newest is not None or self.shifts:
+            wanted = replace(wanted, newest=NEWEST if self.newest is None else self.newest, shifts=self.shifts)
         while not isinstance(found, list):
             found = await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=now_ns, place=found))
-        return found
+        return [self._told(event) for event in found] if self.doubted else found
+
+    def _told(self, event: Event) -> Event:
+        doubted = any(first <= event.sequence <= last for first, last, _ in self.doubted)
+        return struct_replace(event, timequality=UNCONFIRMED) if doubted else event
 
     async def take_back(self, destination: str, machine: str, why: memory.Why) -> None:
         """The machine is set aside no more, and its events go on where they belong. In steps: others get the writer between."""
@@ -312,7 +331,7 @@ class Outbox:
             leases.settle(connection, destination, events, outcomes, now_ns)
             memory.keep_fillings(connection, destination, fillings)
 
-        return asyncio.create_task(self.insist(operation, self._writer.submit(operation)))
+        return self.submit(operation)
 
 
 def _report(done: asyncio.Task[None]) -> None:

@@ -62,7 +62,9 @@ class Throttle:
         """After an outage: from now on what is old is the backlog, if it has a pace of its own."""
         if self._pace.set:
             before_ns = self._clock.now_ns() - int(BACKLOG_AGE_SECONDS * 1e9)
-            self._backlog_until = await self._outbox.insist(partial(newest_waiting, destination=self._name, before_ns=before_ns))
+            self._backlog_until = await self._outbox.insist(
+                partial(newest_waiting, destination=self._name, before_ns=before_ns, shifts=self._outbox.shifts)
+            )
 
     async def wanted(self, limit: int) -> Wanted | None:
         """What to ask for now; None: nothing may go."""

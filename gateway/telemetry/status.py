@@ -10,6 +10,17 @@ from typing import Literal, TypeAlias
 from gateway.contract import Clock, LinesideError, NotConnected
 
 log = logging.getLogger("lineside")
+NOT_TRUSTED = "clock not trusted yet"
+CLOCK_RETRY_SECONDS = 5.0
+"""How soon a link is tried again that only the gateway's own clock keeps from being up."""
+_DATE_CODES = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_DATE_WORDS = (
+    "certificate is not yet valid",
+    "certificate has expired",
+    "certificate is valid from",
+    "certificate ended on",
+    "certificatetimeinvalid",
+)
 
 Kind: TypeAlias = Literal["source", "destination", "feedback"]
 LinkState: TypeAlias = Literal["connecting", "up", "down", "ended"]
@@ -37,6 +48,8 @@ class Status:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.doubted: Callable[[], bool] = lambda: False
+        """Whether the gateway's own clock is not to be trusted now."""
         self.links: dict[tuple[str, str], Link] = {}
 
     def add(self, kind: Kind, name: str) -> Link:
@@ -59,8 +72,19 @@ class Status:
         log.info(verb, extra={"fields": {link.kind: link.name, "after_seconds": round(seconds, 1)}})
         self._change(link, "up", "")
 
+    def blames_clock(self, error: BaseException) -> bool:
+        """A certificate seems too young or too old, and so it must to a clock that is wrong: nobody can say which of the two it is."""
+        return self.doubted() and judged_by_date(error)
+
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much."""
+        for link in self.links.values():
+            link.since_ns += delta_ns
+
     def down(self, link: Link, error: BaseException, retry_seconds: float) -> None:
         why, known = _why(error), link.state == "down"
+        if self.blames_clock(error):
+            error = NotConnected(getattr(error, "peer", link.name), why := f"{NOT_TRUSTED} ({why})")
         if not known or (why != link.why and not isinstance(error, NotConnected)):
             _tell(link, error, why, retry_seconds)
         if known:
@@ -86,6 +110,16 @@ class Status:
         link.state, link.why, link.since_ns = state, why, self._clock.now_ns()
         if link.changed is not None:
             link.changed(before, since_ns)
+
+
+def judged_by_date(error: BaseException) -> bool:
+    """Some certificate was refused because of its dates; it is found in what caused the error, or in its words."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if getattr(seen, "verify_code", 0) in _DATE_CODES or any(words in str(seen).lower() for words in _DATE_WORDS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _tell(link: Link, error: BaseException, why: str, retry_seconds: float) -> None:

@@ -27,6 +27,8 @@ class View(Protocol):
         outbox        {events, bytes, max_bytes, oldest_seconds}
         pipeline      {queue, readings_per_second, last_progress_seconds}
         analysis      [{watch, behind, computed_seconds, budget_seconds, rows_skipped}], of the slow detectors
+        clock*        {state: trusted|not_yet|stepped, trusted, by, seconds, why, behind_system_seconds, steps, events_held,
+                        events_corrected}
         incidents     {open, last_10_minutes*, flood*: bool, chattering*: ["machine/condition"], standing_over_24_hours*}
         watches*      [{name, detector, shadow: null or {last_week, active}, blackout: [machine],
                         learning: null or {share, still, of, alarms_last_week},

@@ -6,7 +6,7 @@ import { bytes, duration, moment, number, plural, words } from "./format.js";
 const STATES = { up: "connected", down: "not connected", connecting: "connecting", ended: "ended" };
 
 export function drawStatus(status) {
-  const { gateway = {}, outbox = {}, pipeline = {}, destinations = [] } = status;
+  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, destinations = [] } = status;
   text(byId("gateway"), gateway.name ?? "Lineside");
   text(byId("site"), [gateway.enterprise, gateway.site].filter(Boolean).join("  ·  "));
   list(byId("vitals"), vitals(status), (vital) => vital.name, vitalPart);
@@ -22,6 +22,7 @@ export function drawStatus(status) {
       `up ${duration(gateway.uptime_seconds)}`,
       typeof pipeline.readings_per_second === "number" ? `${number(Math.round(pipeline.readings_per_second), "counter")} readings/s` : null,
       pipeline.queue ? `${pipeline.queue} in the queue` : null,
+      clock.trusted === false ? `clock not trusted: ${clock.why}` : null,
     ]
       .filter(Boolean)
       .join("  ·  "),

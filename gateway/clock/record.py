@@ -1,0 +1,72 @@
+"""`clock.json` in the state directory: what the next start has to know of the time before."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+FILE_NAME = "clock.json"
+MOST = 100
+"""Stretches that are remembered; the outbox forgets what they are about long before."""
+
+State: TypeAlias = Literal["trusted", "not_yet", "stepped"]
+
+
+class Shift(NamedTuple):
+    """Events `first` to `last` were recorded by a clock that was `delta_ns` behind the one of today."""
+
+    first: int
+    last: int
+    delta_ns: int
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """
+    boot       id of the boot that `offset_ns` is about
+    offset_ns  the gateway's time less the time since the boot
+    seen_ns    the gateway's time when this was written: it is not earlier now, unless somebody says so
+    first      sequence of the first event of the stretch that is not trusted; 0: there is no such stretch now
+    from_ns    when it began, by the time of then
+    released   up to this sequence, events of it may have been sent as they are, so they stay so
+    doubted    stretches of the sequence whose times nobody will ever confirm
+    shifts     see `Shift`
+    steps      how often the clock was set while the gateway ran
+    """
+
+    boot: str = ""
+    offset_ns: int = 0
+    state: State = "trusted"
+    by: str = ""
+    seen_ns: int = 0
+    first: int = 0
+    from_ns: int = 0
+    released: int = 0
+    doubted: list[tuple[int, int]] = []
+    shifts: list[Shift] = []
+    steps: int = 0
+
+
+def load(folder: Path) -> Record:
+    """An empty one where there is none, or where it cannot be read."""
+    try:
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError):
+        return Record()
+
+
+def save(folder: Path, body: bytes) -> None:
+    """On disk when this returns. Raises OSError."""
+    temporary = folder / f"{FILE_NAME}.new"
+    with temporary.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / FILE_NAME)
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

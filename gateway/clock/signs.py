@@ -1,0 +1,75 @@
+"""What tells whether the wall clock of this machine can be trusted. Facts only; `kept.py` judges."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+BUILT_NS = 1_793_491_200_000_000_000
+"""2026-11-01, raised with each release: a clock that shows less was never set."""
+MARKER = Path("/run/systemd/timesync/synchronized")
+"""systemd-timesyncd touches it when it has an answer."""
+_RTC = Path("/sys/class/rtc/rtc0/since_epoch")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_STA_UNSYNC = 0x40
+_TIME_ERROR = 5
+
+
+class _Timex(ctypes.Structure):
+    """The beginning of struct timex, see adjtimex(2); `rest` is room for what follows."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+def synchronised() -> bool:
+    """The kernel's clock is disciplined (chrony, ntpd, timesyncd and PTP tell it so), or timesyncd has had an answer since the boot."""
+    told = _Timex()
+    try:
+        state = int(ctypes.CDLL(None).adjtimex(ctypes.byref(told)))
+    except AttributeError:  # no such call in this libc
+        state = -1
+    kernel = 0 <= state != _TIME_ERROR and not told.status & _STA_UNSYNC
+    return kernel or MARKER.exists()
+
+
+def rtc_ns() -> int | None:
+    """What the battery-backed clock shows; None: there is none, or it cannot be read."""
+    try:
+        return int(_RTC.read_text(encoding="ascii")) * 1_000_000_000
+    except (OSError, ValueError):
+        return None
+
+
+def boot_id() -> str:
+    """Of the kernel, another one after each boot; empty where there is none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def since_boot_ns() -> int:
+    """Goes on while the machine sleeps, and never jumps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The facts, each asked for when it is needed, so that tests can give others."""
+
+    wall_ns: Callable[[], int] = time.time_ns
+    since_boot_ns: Callable[[], int] = since_boot_ns
+    synchronised: Callable[[], bool] = synchronised
+    rtc_ns: Callable[[], int | None] = rtc_ns
+    boot_id: Callable[[], str] = boot_id

@@ -1,0 +1,302 @@
+"""Looks after the gateway's clock: whether it is trusted, what is to be done when it becomes so, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.clock import Adopted, KeptClock, Shift, record
+from gateway.contract import Finding, Json, Severity, State
+from gateway.engine.stages import AHEAD_NS
+from gateway.events.build import EventBuilder, rfc3339
+from gateway.events.catalogue import GATEWAY
+from gateway.incidents import Rule
+from gateway.outbox import correct, ledger
+from gateway.outbox.correct import Stretch
+from gateway.telemetry.counts import Figure
+from gateway.telemetry.status import Status
+
+if TYPE_CHECKING:
+    from gateway.engine.accept import Acceptance
+    from gateway.engine.blocks import Blocks
+    from gateway.engine.devices import Devices
+    from gateway.engine.pipeline import Pipeline
+    from gateway.incidents import Incidents
+    from gateway.outbox.breaker import Breaker
+    from gateway.outbox.store import Outbox
+
+log = logging.getLogger("lineside")
+LOOK_SECONDS = 1.0
+TELL_SECONDS = 600.0
+SETTLE_SECONDS = 60.0
+"""So long after a leap a reading may still be of the time before."""
+_SEEN_SECONDS = 600.0
+_RELEASE_SECONDS = 10.0
+_RELEASE = 100
+_ENDLESS = (1 << 63) - 1
+_YEARS_NS = 100 * 365 * 86_400_000_000_000
+DETECTOR = "gateway"
+CONDITION = "clock_not_trusted"
+_WHY = {
+    "not_yet": "since the boot neither NTP nor a battery-backed clock has confirmed the time",
+    "stepped": "the clock was set while the gateway ran, and nothing has confirmed it yet",
+}
+
+
+class Timekeeping:
+    """Of one gateway. What it knows lies in `clock.json`, so that a restart goes on with it."""
+
+    def __init__(self, clock: KeptClock, outbox: Outbox, status: Status, builder: EventBuilder, folder: Path, files: Executor) -> None:
+        self.clock, self._outbox, self._status, self._builder = clock, outbox, status, builder
+        self._folder, self._files = folder, files
+        self._record = record.Record()
+        self._saved_at = self._released_at = 0.0
+        self.corrected = 0
+        """Events whose times were put right since the start."""
+        self._settled_at: float | None = None
+        self._said = False
+        status.doubted = lambda: not clock.trusted
+
+    rule = Rule(DETECTOR, GATEWAY, 0.0, 0.0, None)
+
+    async def open(self) -> None:
+        """Before anything is stamped or stored."""
+        known = await self._on_disk(record.load, self._folder)
+        alive_ns, last, noted, oldest = await self._outbox.insist(
+            lambda c: (ledger.last_alive_ns(c), correct.last_sequence(c), correct.noted(c), correct.oldest(c))
+        )
+        self._record = known
+        if known.first and noted[0] == known.first:  # put right, and then the power went
+            self._end_stretch(known.released, noted[1])
+        before, seen_ns = known.boot, known.seen_ns
+        self.clock.open(known, alive_ns)
+        if known.first and (before != self.clock.boot_id or self.clock.trusted):
+            late_ns = max(0, self.clock.now_ns() - seen_ns)
+            self._end_stretch(last, late_ns)
+        if not self.clock.trusted and not known.first:
+            known.first, known.released, known.from_ns = last + 1, last, self.clock.now_ns()
+        known.doubted = [each for each in known.doubted if each[1] >= oldest][-record.MOST :]
+        known.shifts = [each for each in known.shifts if each.last >= oldest][-record.MOST :]
+        self._apply()
+        await self._save()
+        facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "time": rfc3339(self.clock.now_ns())}
+        log.log(logging.INFO if self.clock.trusted else logging.WARNING, "clock", extra={"fields": facts})
+
+    def join(
+        self,
+        pipeline: Pipeline,
+        acceptance: Acceptance,
+        incidents: Incidents,
+        devices: Devices,
+        blocks: Blocks,
+        breakers: Callable[[], Iterable[Breaker]],
+    ) -> None:
+        """Who has to know of a leap."""
+        self._pipeline, self._acceptance, self._incidents = pipeline, acceptance, incidents
+        self._devices, self._blocks, self._breakers = devices, blocks, breakers
+        self._doubt()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.clock.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Once a second."""
+        before = self.clock.state
+        by = self.clock.due()
+        if by:
+            await self._adopt(by)
+        elif self.clock.state != before:
+            await self._changed()
+        elif not self.clock.trusted:
+            await self._release()
+        self._doubt()
+        self._tell_incident()
+        if self.clock.monotonic() - self._saved_at > _SEEN_SECONDS:
+            await self._save()
+
+    async def close(self) -> None:
+        """The last thing."""
+        await self._save()
+
+    def told(self) -> dict[str, Json]:
+        """For the status."""
+        clock = self.clock
+        return {
+            "state": clock.state,
+            "trusted": clock.trusted,
+            "by": clock.by,
+            "seconds": round(clock.seconds, 1),
+            "why": _WHY.get(clock.state, ""),
+            "behind_system_seconds": round((clock.wall_ns - clock.now_ns()) / 1e9, 3),
+            "steps": clock.steps,
+            "events_held": self._outbox.newest is not None,
+            "events_corrected": self.corrected,
+        }
+
+    def figures(self) -> Iterator[Figure]:
+        yield Figure("clock_trusted", "1 = the gateway's clock is trusted", int(self.clock.trusted))
+        yield Figure("clock_steps", "how often the system's clock was set while the gateway ran", self.clock.steps, kind="counter")
+        yield Figure("clock_events_corrected", "events whose times were put right since the start", self.corrected, kind="counter")
+
+    async def _changed(self) -> None:
+        """The wall clock was set, and is not believed yet; or it is back where it was."""
+        clock, known = self.clock, self._record
+        facts = {"from": rfc3339(clock.now_ns()), "to": _shown(clock.wall_ns)}
+        if clock.trusted:
+            log.info("clock is back", extra={"fields": facts})
+            known.first = 0  # what was stamped meanwhile went by the right one
+        else:
+            log.warning("clock was set, and is not trusted yet", extra={"fields": {**facts, "wait_seconds": clock.wait_seconds}})
+            known.first = await self._outbox.insist(correct.last_sequence) + 1
+            known.released, known.from_ns = _ENDLESS, clock.now_ns()
+        self._apply()
+        await self._save()
+
+    async def _adopt(self, by: str) -> None:
+        """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
+        for _ in range(10):
+            self._pipeline.flush()
+            await self._acceptance.commit()
+            self._pipeline.flush()
+            if self._acceptance.idle:
+                break
+        adopted = self.clock.adopt(by)
+        known = self._record
+        stretch = Stretch(known.released, known.from_ns, adopted.from_ns, adopted.delta_ns)
+        self._leap(adopted, stretch)
+        if adopted.was == "not_yet":
+            self.corrected += await self._correct(stretch, adopted)
+        else:
+            last = await self._outbox.submit(partial(correct.age_as_before, delta_ns=adopted.delta_ns))
+            known.shifts.append(Shift(1, last, adopted.delta_ns))
+            self._end_stretch(last, 0)
+        self._apply()
+        await self._save()
+        self._tell(adopted)
+
+    async def _correct(self, stretch: Stretch, adopted: Adopted) -> int:
+        known = self._record
+        count, last = await self._outbox.submit(partial(correct.correct, stretch=stretch, first=known.first))
+        known.shifts += [Shift(first, until, adopted.delta_ns) for first, until in known.doubted]
+        self._end_stretch(min(known.released, last), adopted.delta_ns)
+        return count
+
+    def _end_stretch(self, last: int, delta_ns: int) -> None:
+        """What of it was not put right stays in doubt."""
+        known = self._record
+        if known.first <= last:
+            known.doubted.append((known.first, last))
+            if delta_ns:
+                known.shifts.append(Shift(known.first, last, delta_ns))
+        known.first = known.released = 0
+
+    def _leap(self, adopted: Adopted, stretch: Stretch) -> None:
+        """What lies in memory."""
+        delta_ns, line = adopted.delta_ns, self._pipeline.line
+        line.table.leap(delta_ns)
+        line.history.leap(delta_ns)
+        for watch in line.watches:
+            watch.leap(delta_ns)
+        self._status.leap(delta_ns)
+        self._devices.leap()
+        for breaker in self._breakers():
+            breaker.leap(delta_ns)
+        if adopted.was == "not_yet":
+            self._incidents.correct(stretch.right, partial(correct.moved, stretch=stretch))
+        else:
+            self._blocks.leap(delta_ns)
+        self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
+        line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
+
+    def _doubt(self) -> None:
+        """What the stages have to know; a reload makes a new table, which takes it over."""
+        table = self._pipeline.line.table
+        if self.clock.trusted:
+            table.doubt_from_ns = 0
+            if self._settled_at is None or self.clock.monotonic() >= self._settled_at:
+                table.ahead_ns, self._settled_at = AHEAD_NS, None
+        else:
+            table.doubt_from_ns, table.ahead_ns = max(1, self._record.from_ns), _YEARS_NS
+
+    def _apply(self) -> None:
+        """What the outbox has to know."""
+        known = self._record
+        held = known.first and self.clock.state == "not_yet"
+        self._outbox.newest = known.released if held else None
+        self._outbox.shifts = list(known.shifts)
+        now = [(known.first, _ENDLESS)] if known.first else []
+        self._outbox.doubted = [(first, last, 0) for first, last in [*known.doubted, *now]]
+
+    async def _release(self) -> None:
+        """What has waited for its time long enough goes as it is: a few at a time, and only while somebody takes them."""
+        now, clock = self.clock.monotonic(), self.clock
+        if self._outbox.newest is None or now - self._released_at < _RELEASE_SECONDS:
+            return
+        up = any(link.kind == "destination" and link.state == "up" for link in self._status.links.values())
+        if not up or clock.seconds < clock.wait_seconds:
+            return
+        before_ns, after = clock.now_ns() - int(clock.wait_seconds * 1e9), self._record.released
+        released = await self._outbox.insist(partial(correct.waited, after=after, before_ns=before_ns, most=_RELEASE))
+        self._released_at = now
+        if released > after:
+            self._record.released = released
+            await self._save()  # first: what may have been sent is not changed any more, whatever happens now
+            self._apply()
+
+    def _tell(self, adopted: Adopted) -> None:
+        seconds = adopted.delta_ns / 1e9
+        facts = {"from": rfc3339(adopted.from_ns), "to": rfc3339(adopted.to_ns), "seconds": round(seconds, 3), "by": adopted.by}
+        log.warning("clock is right now", extra={"fields": {**facts, "events_corrected": self.corrected}})
+        if abs(adopted.delta_ns) < 1_000_000_000:
+            return
+        gateway = self._builder.source.rsplit(":", 1)[-1]
+        title = f"{gateway}: the clock was put {'forward' if seconds > 0 else 'back'} by {abs(seconds):.0f} s"
+        data: dict[str, Json] = {"title": title[:255], "at": facts["to"], **facts, "corrected": self.corrected}
+        self._acceptance.event(self._builder.of_gateway("clock_set", data, severity=Severity.WARNING, now_ns=adopted.to_ns))
+
+    def _tell_incident(self) -> None:
+        """A clock that is not trusted for long is a case."""
+        active = not self.clock.trusted and self.clock.seconds >= TELL_SECONDS
+        if active == self._said:
+            return
+        self._said, now_ns = active, self.clock.now_ns()
+        gateway = self._builder.source.rsplit(":", 1)[-1]
+        finding = Finding(
+            machine=gateway,
+            condition=CONDITION,
+            state=State.ACTIVE if active else State.OVER,
+            t_ns=now_ns,
+            since_ns=now_ns - int(self.clock.seconds * 1e9) if active else now_ns,
+            severity=Severity.WARNING,
+            title=f"{gateway}: the clock cannot be trusted: {_WHY.get(self.clock.state, '')}"
+            if active
+            else f"{gateway}: the clock is right",
+            explanation={"state": self.clock.state, "system_shows": _shown(self.clock.wall_ns)},
+        )
+        for change in self._incidents.apply(finding, self.rule):
+            self._acceptance.change(change)
+
+    async def _save(self) -> None:
+        body = msgspec.json.encode(self.clock.kept(self._record))
+        self._saved_at = self.clock.monotonic()
+        try:
+            await self._on_disk(record.save, self._folder, body)
+        except OSError as exc:
+            log.error("clock.json cannot be written", extra={"fields": {"why": exc.strerror or str(exc)}})
+
+    async def _on_disk(self, work: Callable[..., record.Record | None], *given: object) -> record.Record:
+        return await asyncio.get_running_loop().run_in_executor(self._files, partial(work, *given)) or self._record
+
+
+def _shown(t_ns: int) -> str:
+    return rfc3339(max(0, t_ns))
