@@ -47,6 +47,7 @@ class Trail:
         self._outbox, self._folder, self._files, self._counts, self._clock = outbox, folder, files, counts, clock
         self._waiting: deque[Note] = deque()
         self._news = asyncio.Event()
+        self._writing: asyncio.Task[bool] | None = None
         self.failing = ""
         """Why nothing can be written now; empty while it can."""
         self.broken: Bad | None = None
@@ -88,7 +89,13 @@ class Trail:
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def flush(self) -> bool:
-        """Write what waits. False: the disk does not take it."""
+        """Write what waits. False: the disk does not take it. Who is cancelled meanwhile does not have it written twice."""
+        while self._writing is not None and not self._writing.done():
+            await asyncio.shield(self._writing)
+        self._writing = asyncio.create_task(self._write())
+        return await asyncio.shield(self._writing)
+
+    async def _write(self) -> bool:
         notes = list(self._waiting)
         if not notes:
             return True

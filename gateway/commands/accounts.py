@@ -180,7 +180,7 @@ def _asked(name: str) -> str:
     if sys.stdin.isatty():
         password = str(click.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
     else:
-        password = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        password = sys.stdin.readline().rstrip("\r\n")
     if (why := weakness(name, password)) is not None:
         raise Refused(f"this password is not taken: {why}")
     return password

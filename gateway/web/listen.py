@@ -11,9 +11,9 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -29,7 +29,7 @@ HEADER_SECONDS: Final = 15
 HANDSHAKE_SECONDS: Final = 10.0
 _UNREAD_MS: Final = 30_000
 _BACKLOG: Final = 128
-_REFUSED_IN_A_ROW, _REST_SECONDS = 32, 0.05
+_AT_ONCE, _REST_SECONDS = 32, 0.05
 
 
 class Listening:
@@ -40,6 +40,7 @@ class Listening:
         self._from: Counter[str] = Counter()
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._new: set[socket.socket] = set()
 
     async def open(self, host: str, port: int) -> int:
         """Returns the port. Raises OSError when the address is taken or is not ours."""
@@ -51,50 +52,61 @@ class Listening:
             self._close_sockets()
             raise
         for each in self._sockets:
-            self._start(self._accept(each))
+            asyncio.get_running_loop().add_reader(each.fileno(), self._accept, each)
         return int(self._sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """No more connections; those that are there are the runner's to end."""
+        self._close_sockets()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._close_sockets()
+        for connection in self._new:
+            connection.close()
 
     def _close_sockets(self) -> None:
         for each in self._sockets:
+            asyncio.get_running_loop().remove_reader(each.fileno())
             each.close()
         self._sockets.clear()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _accept(self, listening: socket.socket) -> None:
-        loop, refused = asyncio.get_running_loop(), 0
-        while True:
+    def _accept(self, listening: socket.socket) -> None:
+        """All that wait, but not more than some at a time: the line wants its turn."""
+        for _ in range(_AT_ONCE):
             try:
-                connection, address = await loop.sock_accept(listening)
+                connection, address = listening.accept()
+            except BlockingIOError:
+                return
             except ConnectionError:
                 continue
             except OSError as exc:  # no descriptors left: the line needs them more
                 self._counts.add("page_refused", reason="descriptors")
                 log.debug("cannot accept", extra={"fields": {"why": exc.strerror}})
-                await asyncio.sleep(1.0)
-                continue
+                break
             source = group(address[0])
-            if (reason := self._too_many(source)) is None:
-                refused = 0
-                self._from[source] += 1
-                self._start(self._serve(connection, source))
+            if (reason := self._too_many(source)) is not None:
+                self._counts.add("page_refused", reason=reason)
+                connection.close()
                 continue
-            connection.close()
-            self._counts.add("page_refused", reason=reason)
-            refused += 1
-            if refused % _REFUSED_IN_A_ROW == 0:
-                await asyncio.sleep(_REST_SECONDS)
+            connection.setblocking(False)
+            self._from[source] += 1
+            self._new.add(connection)
+            task = asyncio.create_task(self._serve(connection, source))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._rest(listening)
+
+    def _rest(self, listening: socket.socket) -> None:
+        """So many at once are no visitors; those who wait in the kernel wait a little longer."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening.fileno())
+
+        def again() -> None:
+            if listening in self._sockets:
+                loop.add_reader(listening.fileno(), self._accept, listening)
+
+        loop.call_later(_REST_SECONDS, again)
 
     def _too_many(self, source: str) -> str | None:
         if self._from[source] >= MOST_OF_ONE:
@@ -112,23 +124,15 @@ class Listening:
                 self._from[left.pop()] -= 1
                 self._from += Counter()
 
+        self._new.discard(connection)
+        seconds = HANDSHAKE_SECONDS if self._tls is not None else None
         try:
-            connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
-            seconds = HANDSHAKE_SECONDS if self._tls is not None else None
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: _Handler(self._runner, leave), connection, ssl=self._tls, ssl_handshake_timeout=seconds
             )
-        except (OSError, asyncio.CancelledError):
-            connection.close()
+        except OSError:  # it went away, or knows no TLS: the loop has closed it
             leave()
-            raise_if_cancelled()
-
-
-def raise_if_cancelled() -> None:
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 class _Handler(RequestHandler):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from math import ceil
 from typing import Final
@@ -42,11 +44,13 @@ class Login:
     thread   compares passwords, so that nobody else waits for it
     """
 
-    def __init__(self, access: Access, note: Note, counts: Counts, thread: Executor) -> None:
+    def __init__(
+        self, access: Access, note: Note, counts: Counts, thread: Executor, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._access, self._note, self._counts, self._thread = access, note, counts, thread
         self.banner = ""
-        self.failures = Failures(lambda name, after: note("login failed", who=name, after=after))
-        self._attempts = Attempts()
+        self.failures = Failures(lambda name, after: note("login failed", who=name, after=after), monotonic)
+        self._attempts = Attempts(monotonic)
         self._waiting = 0
 
     def routes(self) -> list[web.AbstractRouteDef]:

@@ -29,13 +29,14 @@ class Limits:
 
 @dataclass
 class Session:
-    """`account` is what it was at the login; `ended`: idle, limit, account, or empty while it holds."""
+    """`account` is what it was at the login; `ended`: idle, limit, account, or empty while it holds; `told`: the audit knows."""
 
     user: str
     account: User
     begun: float
     used: float
     ended: str = ""
+    told: bool = False
 
     @property
     def role(self) -> Role:
@@ -87,8 +88,9 @@ class Sessions:
         """Those that have ended since the last time; forgets old ones."""
         now, ended = self._monotonic(), []
         for key, session in list(self._sessions.items()):
-            if not session.ended and (why := self._why(session, users)):
-                session.ended = why
+            session.ended = session.ended or self._why(session, users)
+            if session.ended and not session.told:
+                session.told = True
                 ended.append(session)
             if session.ended and now - session.used > _FORGET_SECONDS + self.limits.longest:
                 del self._sessions[key]
