@@ -28,6 +28,8 @@ from gateway.engine.storage import Storage
 from gateway.engine.upkeep import Upkeep
 from gateway.events.build import EventBuilder
 from gateway.feedback.lessons import Lessons
+from gateway.front import Front
+from gateway.hands import AppHands
 from gateway.incidents import Incidents, Rule
 from gateway.operators.desk import Desk
 from gateway.operators.renewal import Renewal
@@ -43,7 +45,7 @@ from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.telemetry.wear import Wear
 from gateway.timekeeping import Timekeeping
-from gateway.web import PageServer
+from gateway.trail import Trail
 from gateway.web.ingest import Ingest
 
 log = logging.getLogger("lineside")
@@ -88,16 +90,23 @@ class App:
         self.time = Timekeeping(kept, self.outbox, self.status, self._builder, settings.state_dir, self._files) if own else None
         self._blocks = Blocks(self.settings.state_dir / "blocks", self._files, self.clock, self.counts)
         self._blocks.configure(settings.incidents, settings.tags)
-        self._page: PageServer | None = None
         self._ingest = Ingest(self.counts)
-        self.page_port = 0
+        self.trail = Trail(self.outbox, settings.state_dir, self._files, self.counts, self.clock)
+        self.front = Front(AppHands(self), self.trail, self._ingest, self.counts, self.clock, settings.state_dir)
+        self._asked_by = ""
+
+    @property
+    def page_port(self) -> int:
+        """0: it does not listen yet."""
+        return self.front.port
 
     def stop(self) -> None:
         """SIGTERM: end in good order."""
         self._stop.set()
 
-    def ask_reload(self) -> None:
-        """SIGHUP: reload as soon as the gateway runs; asked again meanwhile, once more."""
+    def ask_reload(self, who: str = "SIGHUP") -> None:
+        """Reload as soon as the gateway runs; asked again meanwhile, once more."""
+        self._asked_by = who
         self._reload.set()
 
     async def run(self) -> None:
@@ -147,9 +156,11 @@ class App:
         )
         if self.time is not None:
             await self.time.open()
-            self.time.join(self.pipeline, self._acceptance, self.incidents, self.devices, self._blocks, lambda: self.edges.breakers)
+            self.time.join(self.pipeline, self.acceptance, self.incidents, self.devices, self._blocks, lambda: self.edges.breakers)
         await self.desk.open()
         await begin_epoch(self.outbox, self.incidents, self._builder, routes)
+        await self.trail.open()
+        self.trail.started(self.settings)
         await restore(
             self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
         )
@@ -161,7 +172,7 @@ class App:
             try:
                 await self._work(tasks)
             finally:
-                await self._close_page()
+                await self.front.end()
                 self.lanes.close()
 
     def _put_together(self, tasks: asyncio.TaskGroup) -> None:
@@ -201,8 +212,9 @@ class App:
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
         core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.edges.apply(self.settings)
-        await self._open_page()
+        await self.front.open(self.settings, Overview(self))
         self._tell_ready()
+        core += [tasks.create_task(self.front.run(), name="front"), tasks.create_task(self.trail.run(), name="trail")]
         core.append(tasks.create_task(self._reloads(), name="reloads"))
         core.append(tasks.create_task(self._check_outbox(), name="outbox check"))
         core.append(tasks.create_task(Guard(self.counts).run(), name="stall guard"))
@@ -220,6 +232,7 @@ class App:
         except (ConfigErrors, ConfigError) as exc:
             for why in exc.problems if isinstance(exc, ConfigErrors) else [exc]:
                 log.error("reload refused", extra={"fields": {"why": str(why)}})
+            self.trail.note("reload refused", who=self._asked_by, name=str(self.settings.path))
             self._notifier.send("READY=1", "STATUS=reload refused, the configuration from before runs on; see the log")
             return False
         line.table.adopt(self.pipeline.line.table)  # readings went on while detectors were built
@@ -231,8 +244,8 @@ class App:
         await self._lessons.apply_all()
         self._retire(line)
         await self.edges.apply(settings)
-        if settings.web != old.web:
-            await self._open_page()
+        await self.front.open(settings, Overview(self))
+        self.trail.reloaded(old, settings, self._asked_by)
         log.info("reloaded", extra={"fields": {"file": str(settings.path)}})
         self._tell_ready()
         return True
@@ -283,26 +296,6 @@ class App:
             self._reload.clear()
             answer_reload(await self.reload())
 
-    async def _open_page(self) -> None:
-        """The page as the configuration wants it now. The line goes on without its window."""
-        await self._close_page()
-        web = self.settings.web
-        if web is None:
-            return
-        page = PageServer(Overview(self), web.host, web.port, self._ingest)
-        try:
-            self.page_port = await page.start()
-        except OSError as exc:
-            log.error("page cannot listen", extra={"fields": {"host": web.host, "port": web.port, "why": exc.strerror}})
-            return
-        self._page = page
-        log.info("page", extra={"fields": {"url": f"http://{web.host}:{self.page_port}/"}})
-
-    async def _close_page(self) -> None:
-        page, self._page = self._page, None
-        if page is not None:
-            await page.stop()
-
     async def _check_outbox(self) -> None:
         """The start had only a short look. What is found here ends the process; the next start salvages."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="check")
@@ -325,6 +318,8 @@ class App:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self.acceptance.commit()
+                self.trail.note("gateway stopped")
+                await self.trail.flush()
                 await self.desk.close(self.pipeline.shadow)
                 await self.outbox.tidy(self._losses, 0)
         except TimeoutError:
@@ -332,7 +327,7 @@ class App:
         accepting.cancel()
         await self.lanes.save(self.pipeline.line.watches)
         await self.edges.last_send(LAST_SEND_SECONDS)
-        await self._close_page()
+        await self.front.close()
         if self.time is not None:
             await self.time.close()
         log.info("stopped")

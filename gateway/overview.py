@@ -78,6 +78,7 @@ class Overview:
             "watches": [self._watch(watch) for watch in app.pipeline.line.watches],
             "shelves": [told.shelf(shelf) for shelf in app.desk.shelving.shelves],
             "withheld": [_brief(incident) | {"why": why} for incident, why in app.incidents.waiting[:_MOST_WITHHELD]],
+            "security": app.front.security(),
             "counters": app.counts.as_dict(),
         }
 

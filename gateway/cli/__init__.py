@@ -127,7 +127,10 @@ def load_or_exit(file: Path) -> Settings:
         sys.exit(EXIT_CONFIG)
 
 
+from gateway.cli import accounts as accounts  # noqa: E402
+from gateway.cli import audit as audit  # noqa: E402
 from gateway.cli import backtest as backtest  # noqa: E402
+from gateway.cli import config as config  # noqa: E402
 from gateway.cli import devices as devices  # noqa: E402
 from gateway.cli import dlq as dlq  # noqa: E402
 from gateway.cli import export as export  # noqa: E402

@@ -100,6 +100,7 @@ def tail(globs: tuple[str, ...], url: str, every: float, count: int | None) -> N
     """Live values of a running gateway.
 
     lineside tail 'press-*/oil_*' shows some. A table on a terminal, else a line with tabs for each change.
+    Once there are accounts it needs a token in $LINESIDE_TOKEN.
     """
     from gateway.commands.tail import tail as run
 

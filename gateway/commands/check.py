@@ -11,10 +11,13 @@ from pathlib import Path
 
 import click
 
+from gateway.accounts.store import read
 from gateway.commands.schema import event_types
 from gateway.config import ConfigErrors, Settings, load, render
 from gateway.config.settings import DestinationSettings, SourceSettings
+from gateway.contract import ConfigError
 from gateway.outbox.budget import DAY
+from gateway.web.guard import is_loopback
 
 
 def check_file(file: Path, *, as_json: bool) -> int:
@@ -78,6 +81,25 @@ def _too_many_requests(destination: DestinationSettings) -> str:
     )
 
 
+def page_warnings(settings: Settings) -> list[str]:
+    """Of a page that the network should reach."""
+    web = settings.web
+    if web is None or is_loopback(web.host):
+        return []
+    found = []
+    try:
+        if not read(settings.state_dir).exist:
+            posted = any(source.plugin.receives for source in settings.sources)
+            also = ", and what is posted to /ingest comes from this machine only" if posted else ""
+            remedy = f"lineside user add NAME --role admin --state-dir {settings.state_dir}"
+            found.append(f"nobody can log in yet, so the page listens on 127.0.0.1 instead of {web.host}{also}: {remedy}")
+    except ConfigError as exc:
+        found.append(f"whether somebody can log in at the page is not known: {exc}")
+    if web.tls is None:
+        found.append(f"the page is to listen on {web.host} without tls: passwords and tokens cross the network readable by everybody")
+    return found
+
+
 def warnings(settings: Settings) -> list[str]:
     """What is allowed but probably not meant."""
     found = []
@@ -95,6 +117,7 @@ def warnings(settings: Settings) -> list[str]:
         if not _sent(pattern)
     ]
     found += [warning for destination in settings.destinations if (warning := _too_many_requests(destination))]
+    found += page_warnings(settings)
     owners = packages_distributions()
     for package in ("gateway", "drivers", "models"):
         foreign = set(owners.get(package, ["lineside"])) - {"lineside"}

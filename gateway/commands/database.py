@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import click
 
+from gateway.outbox import audit_head
 from gateway.outbox.database import FILE_NAME
 from gateway.outbox.migrate import SCHEMA_VERSION
 
@@ -53,9 +54,10 @@ def reading(path: Path, *, snapshot: bool = True) -> Iterator[sqlite3.Connection
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def writing(path: Path, *, head: bool = True) -> Iterator[sqlite3.Connection]:
     """One transaction on a connection of its own; what is raised inside undoes all of it.
 
+    head   the audit's head follows, as far as it may be written: a gateway that runs does it, too
     raises Refused   as for `reading`, or somebody else has been writing for too long
     """
     _must_exist(path)
@@ -71,6 +73,9 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+    if head:
+        with suppress(OSError, sqlite3.Error):
+            audit_head.advance(path.parent, path)
 
 
 def outbox_file(state_dir: Path) -> Path:

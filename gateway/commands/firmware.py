@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.printing import counted, document
+from gateway.commands.record import record
 from gateway.contract import ConfigError
 from gateway.firmware import Board, Change, board_of, load_manifest, plan, write
 
@@ -37,6 +38,8 @@ def apply(folder: Path, root: Path, board: Board | None, parts: Sequence[str], *
     except (ConfigError, OSError) as exc:
         click.echo(f"lineside: {exc}", err=True)
         return _CANNOT
+    names = ", ".join(dict.fromkeys(change.part for change in changes))
+    record(root / "var/lib/lineside", "firmware settings written", names, after=counted(len(changes), "files"))
     _tell_what_next(changes, folder)
     return 0
 

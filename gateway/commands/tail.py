@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import click
@@ -66,9 +67,17 @@ class Tail:
         return row if moved else None
 
     def _machines(self) -> Any:
+        token = os.environ.get("LINESIDE_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            with urlopen(Request(f"{self._url}/api/machines"), timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  the page's own address
+            request = Request(f"{self._url}/api/machines", headers=headers)  # noqa: S310  the page's own address
+            with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 return msgspec.json.decode(answer.read())
+        except HTTPError as exc:
+            if exc.code == 401:
+                wanted = "put a token into $LINESIDE_TOKEN (lineside token add NAME --role viewer)"
+                raise Refused(f"the gateway at {self._url} needs a login; {wanted}") from exc
+            raise Refused(f"the gateway at {self._url} answers {exc.code} {exc.reason}") from exc
         except (URLError, OSError, msgspec.DecodeError, ValueError) as exc:
             why = getattr(exc, "reason", exc)
             raise Refused(f"no gateway answers at {self._url} ({why}); does it run, and is gateway.page not off?") from exc

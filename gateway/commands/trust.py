@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.commands.database import Refused
 from gateway.commands.printing import printable
+from gateway.commands.record import record
 
 FOLDERS = ("own", "trusted", "rejected")
 SOON_DAYS = 60
@@ -90,6 +91,7 @@ def move(pki: Path, prefix: str, *, accept: bool) -> int:
         one.path.replace(folder / one.path.name)
     except OSError as exc:
         raise Refused(f"{one.path} cannot be moved: {exc.strerror}; run the command as the gateway's user") from exc
+    record(pki.parent, f"certificate {target}", one.thumbprint, before=one.folder, after=one.subject)
     click.echo(f"{one.subject} is {target} now; a source that waits for it connects at its next attempt")
     return 0
 

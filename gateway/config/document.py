@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from gateway.config.explain import Explained, explain
 from gateway.config.problems import ConfigErrors, Problem, masked
+from gateway.config.signature import Signed
 from gateway.config.yaml import Document, Path
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,8 +50,15 @@ class Reader:
         self._lines = text.splitlines()
         self._problems: list[Problem] = []
         self.validated: list[tuple[BaseModel, Spot]] = []
+        self.files: dict[str, str] = {}
+        self.signed: Signed | None = None
         for path, (line, column), first in document.duplicates:
             self._problems.append(Problem(file, line, column, dotted(path), f"given twice, first in line {first[0]}"))
+
+    def took(self, name: str, raw: bytes) -> str | None:
+        """A file was read, by its name as the configuration has it. What is wrong with its signature; None: nothing, or none is needed."""
+        self.files[name] = sha256(raw).hexdigest()
+        return self.signed.problem(name, raw) if self.signed is not None else None
 
     def problem(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
         """At the value of `path`, or at its key."""

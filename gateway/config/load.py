@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.config import signature
 from gateway.config.document import Reader, Spot
 from gateway.config.machines import Plant, read_machines
 from gateway.config.model import BufferModel, RootModel
 from gateway.config.nodes import NotYaml
+from gateway.config.page import check_tls, read_page
 from gateway.config.plugins import pick_plugin
 from gateway.config.problems import ConfigErrors, Problem, masked
 from gateway.config.secrets import Secrets, references
@@ -21,27 +23,30 @@ from gateway.config.settings import (
     IncidentSettings,
     Settings,
     Site,
-    WebSettings,
 )
 from gateway.config.watches import read_watches
 from gateway.config.yaml import SECRET, parse
 from gateway.contract import ConfigError, Filter
 
 
-def load(path: Path, *, secrets: bool = True) -> Settings:
-    """Touches no network. `secrets=False` does not look whether the secrets are there.
+def load(path: Path, *, secrets: bool = True, signed: bool = True) -> Settings:
+    """Touches no network.
 
+    secrets   False: does not look whether the secrets are there
+    signed    False: takes it without the signature this gateway may need, for who is about to sign it
     raises ConfigErrors
     """
-    reader = _open(path)
+    reader = _open(path, signed=signed)
     root = reader.shape(RootModel, reader.data, ())
     plant = read_machines(reader, path.parent)
     watches = read_watches(reader, plant)
     destinations, buffer = _deliver(reader, reader.data.get("deliver"))
+    page = read_page(reader, path.parent)
     _check_page(reader, plant)
     _check_claims(reader, plant)
     if secrets:
         _check_secrets(reader, path.parent)
+        check_tls(reader, page, Secrets(path.parent))
     errors = reader.errors
     if root is None or errors.problems:
         raise errors
@@ -54,6 +59,9 @@ def load(path: Path, *, secrets: bool = True) -> Settings:
         watches=watches,
         destinations=destinations,
         buffer=BufferSettings(**buffer.model_dump()),
+        web=page,
+        files=reader.files,
+        signed_by=reader.signed.key if reader.signed is not None else "",
         secrets=tuple(sorted({ref.secret for model, _ in reader.validated for _, ref in references(model)})),
     )
 
@@ -72,7 +80,6 @@ def _settings(root: RootModel, **parts: Any) -> Settings:
             keep_blocks_days=incidents.evidence.keep_blocks_days,
             blocks_megabytes=incidents.evidence.blocks_megabytes,
         ),
-        web=None if gateway.page == "off" else WebSettings(host=gateway.page.host, port=gateway.page.port),
         clock=ClockSettings(trust=gateway.clock.trust, wait=gateway.clock.wait),
         log_level=gateway.log_level,
         state_dir=Path(gateway.state_dir),
@@ -81,13 +88,23 @@ def _settings(root: RootModel, **parts: Any) -> Settings:
     )
 
 
-def _open(path: Path) -> Reader:
+def _open(path: Path, *, signed: bool) -> Reader:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as exc:
         raise _unusable(path, "there is no such file") from exc
     except OSError as exc:
         raise _unusable(path, f"cannot be read: {exc.strerror}") from exc
+    seal = signature.wanted(path) if signed else None
+    if seal is not None and (why := seal.problem(path.name, raw)) is not None:
+        raise _unusable(path, why, f"sign it again: lineside config sign {path.name} --key KEY")
+    reader = _read(path, raw)
+    reader.took(path.name, raw)
+    reader.signed = seal
+    return reader
+
+
+def _read(path: Path, raw: bytes) -> Reader:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

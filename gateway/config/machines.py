@@ -179,12 +179,18 @@ class _OneMachine:
         file = self._options.get("tags_from")
         if not isinstance(file, str):
             return
+        place = self._folder / file
         try:
-            rows, problems = read_tags(self._folder / file, option_names(plugin.tag))
+            raw = place.read_bytes()
         except OSError as exc:
             self._reader.problem((*self._where, "tags_from"), f"{file!r} cannot be read: {exc.strerror}")
             self.complete = False
             return
+        if (why := self._reader.took(file, raw)) is not None:
+            self._reader.problem((*self._where, "tags_from"), f"{file!r} {why}", "sign the configuration again: lineside config sign")
+            self.complete = False
+            return
+        rows, problems = read_tags(place, raw, option_names(plugin.tag))
         for problem in problems:
             self._reader.csv_problem(problem.at, self._where, problem.message, problem.hint, cell=problem.cell)
         self.complete = self.complete and not problems

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from gateway.contract import Bearing, Duration, StrictModel
+from gateway.contract import Bearing, Duration, SecretRef, StrictModel
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 PLACE = r"^([a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*){0,2})?$"
@@ -77,11 +77,26 @@ class BufferModel(StrictModel):
     keep_events_days: int = Field(30, ge=1, description="what could not be delivered for so long is given up and counted")
 
 
+class PageTlsModel(StrictModel):
+    """https for the page; taken anew at each reload."""
+
+    certificate: str = Field(min_length=1, description="file with the certificate and its chain, PEM, relative to this file")
+    key: SecretRef = Field(description="its private key, PEM")
+
+
 class PageModel(StrictModel):
     """The local page, API and metrics."""
 
-    host: str = Field("127.0.0.1", description="0.0.0.0 = reachable from the network; it has no login and only reads")
+    host: str = Field("127.0.0.1", description="0.0.0.0 = reachable from the network, as soon as there is an account: lineside user add")
     port: int = Field(8080, ge=0, le=65535, description="0 = any free port")
+    tls: PageTlsModel | None = Field(None, description="https instead of http")
+    lock_after: Duration = Field("15m", gt=0, description="a session nobody uses is locked after this time")  # type: ignore[assignment]
+    lock_viewers_after: Duration | None = Field(
+        None, gt=0, description="of viewers, for screens on the floor: for example 30d; default: as lock_after"
+    )
+    longest_session: Duration = Field("12h", gt=0, description="after this time one has to log in again")  # type: ignore[assignment]
+    banner: str = Field("", max_length=2000, description="what who logs in has to read first, for example who may")
+    security_txt: str | None = Field(None, description="a file that is served as /.well-known/security.txt, relative to this file")
 
 
 class ClockModel(StrictModel):

@@ -13,6 +13,7 @@ from gateway.contract import (
     Filter,
     Machine,
     RecordSpec,
+    SecretRef,
     SourcePlugin,
     Tag,
     UplinkPlugin,
@@ -89,6 +90,14 @@ class BufferSettings:
     keep_events_days: int = 30
 
 
+@dataclass(frozen=True)
+class PageTls:
+    """The certificate's file, and where its key is found."""
+
+    certificate: Path
+    key: SecretRef
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClockSettings:
     """`trust` is auto, ntp or always; seconds."""
@@ -99,10 +108,16 @@ class ClockSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class WebSettings:
-    """Where the local page listens; None: no page, no metrics."""
+    """Where the local page listens; None: no page, no metrics. Seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8080
+    tls: PageTls | None = None
+    lock_after: float = 900.0
+    lock_viewers_after: float = 900.0
+    longest_session: float = 43_200.0
+    banner: str = ""
+    security_txt: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +127,8 @@ class Settings:
     tags        the tag table: `tags[i].index == i`, machines in the order of the file
     secrets     names of all secrets the file refers to
     state_dir   where the outbox and detector state live
+    files       SHA-256 of the file and of each list of tags it names, by name as it has them
+    signed_by   id of the key they are signed with; empty: no signature is needed here
     """
 
     path: Path
@@ -129,3 +146,10 @@ class Settings:
     state_dir: Path = Path("/var/lib/lineside")
     disk_endurance_terabytes: float | None = None
     secrets: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    signed_by: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Of the file itself; empty for settings nobody read from one."""
+        return self.files.get(self.path.name, "")

@@ -41,12 +41,11 @@ class CsvProblem:
     cell: str = ""
 
 
-def read_tags(path: Path, options: Iterable[str]) -> tuple[list[CsvTag], list[CsvProblem]]:
-    """The tags of a file whose columns may be `options`; raises OSError.
+def read_tags(path: Path, raw: bytes, options: Iterable[str]) -> tuple[list[CsvTag], list[CsvProblem]]:
+    """The tags of a file with this content, whose columns may be `options`.
 
     Empty cells are left out, so that defaults hold; empty lines are skipped.
     """
-    raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

@@ -1,7 +1,7 @@
 """``python -m gateway.demo.inbox TOKEN_FILE CA_FILE``: the CRM's inbox in a process of its own.
 
-Events come over HTTPS with a bearer token; what became of them is shown over plain HTTP on loopback, for the page and the
-story. Writes the certificate of its authority to CA_FILE, says ``{"ready": {...}}``, obeys ``cut`` and ``back``, and ends
+Events come over HTTPS with a bearer token; what became of them is shown over plain HTTP on loopback, for the demo's window and
+the story. Writes the certificate of its authority to CA_FILE, says ``{"ready": {...}}``, obeys ``cut`` and ``back``, and ends
 when its stdin does.
 """
 
@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -21,7 +20,7 @@ from gateway.demo.cases import Cases
 from gateway.demo.control import commands, run_child, say
 from gateway.events.build import to_ns
 from gateway.testkit.servers.https import Receiver
-from gateway.web.guard import guard, is_loopback
+from gateway.web.guard import guard
 
 HOST: Final = "127.0.0.1"
 
@@ -44,7 +43,6 @@ class Inbox:
         await self.receiver.start()
         app = web.Application()
         guard(app, HOST)
-        app.on_response_prepare.append(_let_local_pages_read)
         app.router.add_get("/cases", self._list)
         app.router.add_get("/cases/{incident}", self._one)
         app.router.add_get("/cases/{incident}/picture.svg", self._picture)
@@ -102,14 +100,6 @@ class Inbox:
             "doubled": self.cases.doubled,
             "latencies_ms": self.latencies_ms,
         }
-
-
-async def _let_local_pages_read(request: web.Request, response: web.StreamResponse) -> None:
-    """The gateway's page is of another origin: it may read, pages from elsewhere may not."""
-    origin = request.headers.get("Origin", "")
-    if is_loopback(urlsplit(origin).hostname or ""):
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Vary"] = "Origin"
 
 
 async def serve(token: str, ca: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +22,8 @@ from gateway.demo.play import Story
 from gateway.demo.scene import Scene
 from gateway.demo.servers import Servers, choose_port
 from gateway.demo.view import shown
+from gateway.demo.window import INBOX, Window
+from gateway.testkit.servers.ports import free_port
 
 OK, UNTRUE, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -66,10 +69,12 @@ class _Demo:
         chosen = choose_port(port)
         if port not in (0, chosen):
             self._scene.notes.append(f"port {port} is taken; the page is at {chosen}")
-        async with shown(self._scene):
-            if not await self._unless_stopped(self._servers.start(self._folder, page_port=chosen, clear_after=self._plan.clear_after)):
+        async with shown(self._scene), AsyncExitStack() as opened:
+            if not await self._unless_stopped(self._servers.start(self._folder, page_port=free_port(), clear_after=self._plan.clear_after)):
                 return INTERRUPTED
-            self._scene.page = f"{self._servers.page}/?inbox={self._servers.cases}"
+            window = Window(session, self._servers.page, self._servers.cases)
+            opened.push_async_callback(window.stop)
+            self._scene.page = f"{await window.start(chosen)}/?inbox={INBOX}"
             looker = Looker(session, self._servers.page, self._servers.cases)
             story = Story(self._plan, self._servers, looker, self._scene)
             ended = await self._unless_stopped(_either(story.play(), story.follow()))

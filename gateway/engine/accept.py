@@ -135,7 +135,7 @@ class Acceptance:
     @property
     def idle(self) -> bool:
         """Nothing waits for the disk."""
-        return not (self._events or self._rows or self._rejected or self._committing.locked())
+        return not (self._waiting or self._committing.locked())
 
     async def run(self) -> None:
         """Commit until cancelled."""

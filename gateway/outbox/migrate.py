@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from importlib.resources import files
 
-SCHEMA_VERSION = 3
+from gateway.outbox.audit import rechain
+
+SCHEMA_VERSION = 4
 
 _TO_VERSION_2 = """
 ALTER TABLE event ADD COLUMN causationid TEXT NOT NULL DEFAULT '';
@@ -60,6 +62,13 @@ def migrate(connection: sqlite3.Connection) -> None:
         for statement in statements((files("gateway.outbox") / "schema.sql").read_text(encoding="utf-8")):
             if _name(statement) in _NEW_TABLES and not db[_name(statement)].exists():
                 db.execute(statement)
+        db.execute("PRAGMA user_version=3")
+
+    @migrations()
+    def m004_chained_audit(db: Database) -> None:
+        if "hash" not in db["audit"].columns_dict:
+            db.execute("ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x''")
+            rechain(connection)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     migrations.apply(Database(connection))

@@ -16,9 +16,11 @@ from zlib import crc32
 from gateway.contract import Severity
 from gateway.outbox import tally
 from gateway.outbox.append import insert_many
+from gateway.outbox.audit import rechain
 from gateway.outbox.epoch import Epoch, epochs, stretches
 from gateway.outbox.lease import holds
 from gateway.outbox.ledger import note_loss
+from gateway.outbox.migrate import SCHEMA_VERSION
 from gateway.outbox.rows import COLUMNS, INSERT, from_row
 from gateway.outbox.tally import LANES
 
@@ -132,7 +134,8 @@ def _take_over(path: Path, target: sqlite3.Connection, destinations: Sequence[st
         reader = _Reader(source)
         target.execute("BEGIN IMMEDIATE")
         last = reader.number("SELECT seq FROM sqlite_sequence WHERE name='event'")
-        version_1 = reader.number("PRAGMA user_version") == 1
+        version = reader.number("PRAGMA user_version") or SCHEMA_VERSION
+        version_1 = version == 1
         for table in _KEYED_1 if version_1 else _KEYED:
             _copy(target, table, reader.all(table))
         reader.epochs = epochs(target)
@@ -143,6 +146,8 @@ def _take_over(path: Path, target: sqlite3.Connection, destinations: Sequence[st
             newest = reader.number(f"SELECT max(rowid) FROM {table}") or 1 << 32
             for rows in reader.span(table, _number(table), "1", newest, _FEW_QUERIES):
                 _copy(target, table, rows)
+        if version < 4:
+            rechain(target)
         if version_1:
             _rename_tallies(target)
         _balance(reader, target, found, now_ns)

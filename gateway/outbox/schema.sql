@@ -1,4 +1,4 @@
--- The durable half of the gateway, version 3. WAL, synchronous=FULL. One writer thread: gateway/outbox/writer.py.
+-- The durable half of the gateway, version 4. WAL, synchronous=FULL. One writer thread: gateway/outbox/writer.py.
 
 CREATE TABLE event (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,   -- CloudEvents `sequence`, never reused
@@ -159,15 +159,16 @@ CREATE TABLE shadow_alarm (
     PRIMARY KEY (watch, id)
 ) STRICT, WITHOUT ROWID;
 
--- Who changed what: thresholds, dead letters, shelves, what was learnt.
+-- Who changed what. A chain: a line that is changed, removed or put in does not fit any more, see audit.py.
 CREATE TABLE audit (
-    number INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY,                        -- without gaps
     at_ns  INTEGER NOT NULL,
     who    TEXT    NOT NULL,
     what   TEXT    NOT NULL,
     name   TEXT    NOT NULL,
     before TEXT    NOT NULL,
-    after  TEXT    NOT NULL
+    after  TEXT    NOT NULL,
+    hash   BLOB    NOT NULL DEFAULT x''                -- over the hash of the line before and this line
 ) STRICT;
 
 -- What was lost, when, how much and why, and how much of it came later after all.

@@ -276,7 +276,7 @@ class Outbox:
             write(connection, taken, now_ns)
             ledger.seen_alive(connection, now_ns)
             incidents.forget(connection, closed_before_ns)
-            audit.shorten(connection)
+            audit.shorten(connection, now_ns)
             shadow.forget(connection, now_ns)
             retention.give_back(connection)
 

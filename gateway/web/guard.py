@@ -16,18 +16,17 @@ log = logging.getLogger("lineside")
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# http://127.0.0.1:* is the demo's inbox on the same machine; everything else comes from us or is not loaded at all.
-CONTENT_POLICY: Final = (
-    "default-src 'self'; connect-src 'self' http://127.0.0.1:*; "
-    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+# Everything comes from us or is not loaded at all.
+CONTENT_POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": CONTENT_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
 
 
@@ -66,12 +65,12 @@ class Errors:
             response = await handler(request)
         except web.HTTPException as exc:
             headers = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
-            return _problem(exc.status, exc.reason.lower(), headers)
+            return problem(exc.status, exc.reason.lower(), headers)
         except Exception as exc:  # a page that fails must not take the gateway with it
             if route not in self._failing:
                 self._failing.add(route)
                 log.error("failed", extra={"fields": {"route": route, "why": type(exc).__name__}}, exc_info=exc)
-            return _problem(500, "internal error, see the log of the gateway", {})
+            return problem(500, "internal error, see the log of the gateway", {})
         if route in self._failing:
             self._failing.discard(route)
             log.info("back", extra={"fields": {"route": route}})
@@ -88,7 +87,7 @@ async def _only_loopback_names(request: web.Request, handler: Handler) -> web.St
     resource = request.match_info.route.resource
     posted = resource is not None and resource.canonical == PATH
     if not posted and not is_loopback(_name(request.headers.get("Host", ""))):
-        return _problem(421, "open this page as http://127.0.0.1 or http://localhost", {})
+        return problem(421, "open this page as http://127.0.0.1 or http://localhost", {})
     return await handler(request)
 
 
@@ -100,8 +99,10 @@ def _name(host: str) -> str:
 async def _protect(_: web.Request, response: web.StreamResponse) -> None:
     own = response.headers.get("Cache-Control")  # a contract may be kept: its hash says whether it is still the one
     response.headers.update(HEADERS | ({"Cache-Control": own} if own else {}))
+    response.headers["Server"] = "lineside"  # not which libraries in which versions
 
 
-def _problem(status: int, why: str, headers: dict[str, str]) -> web.Response:
-    body = msgspec.json.encode({"error": why})
+def problem(status: int, why: str, headers: dict[str, str], **facts: str) -> web.Response:
+    """What every refusal looks like."""
+    body = msgspec.json.encode({"error": why, **facts})
     return web.Response(body=body, status=status, content_type="application/json", charset="utf-8", headers=headers)

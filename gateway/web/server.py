@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from dataclasses import dataclass
 from importlib.resources import files
 from inspect import isawaitable
 from pathlib import Path
@@ -13,9 +15,14 @@ import numpy as np
 from aiohttp import web
 
 from gateway.contract import Json
+from gateway.telemetry.counts import Counts
 from gateway.web import registry
+from gateway.web.access import NOBODY, WHO, Access
 from gateway.web.guard import guard
+from gateway.web.hands import Changes
 from gateway.web.ingest import Ingest
+from gateway.web.listen import Listening
+from gateway.web.login import Login
 from gateway.web.view import View
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,40 +30,64 @@ MOST_INCIDENTS: Final = 500
 STATIC: Final = Path(str(files("gateway.web") / "static"))
 
 
-class PageServer:
-    """Serves one view on one address: GET and HEAD only, but for what `ingest` takes.
+@dataclass(frozen=True, kw_only=True)
+class Entrance:
+    """Who may come in, and what they may change."""
 
-    host   on a loopback address the Host header is checked, so that no web site can reach in by DNS rebinding;
-           any other address is open to whoever reaches it: there is no login, nothing to change and no secret to read;
-           only what is posted needs the token of its source
-    port   0 lets the system choose
+    access: Access
+    login: Login
+    changes: Changes
+    tls: ssl.SSLContext | None = None
+    security_txt: bytes | None = None
+
+
+class PageServer:
+    """Serves one view on one address.
+
+    host       on a loopback address the Host header is checked, so that no web site can reach in by DNS rebinding
+    port       0 lets the system choose
+    entrance   None: everybody may read, and nothing may be changed but by what `ingest` takes
     """
 
-    def __init__(self, view: View, host: str = "127.0.0.1", port: int = 8080, ingest: Ingest | None = None) -> None:
-        self._view, self._host, self._port, self._ingest = view, host, port, ingest
+    def __init__(
+        self,
+        view: View,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        ingest: Ingest | None = None,
+        entrance: Entrance | None = None,
+        counts: Counts | None = None,
+    ) -> None:
+        self._view, self._host, self._port, self._ingest, self._entrance = view, host, port, ingest, entrance
+        self._counts = counts or Counts()
         self._runner: web.AppRunner | None = None
+        self._listening: Listening | None = None
 
     async def start(self) -> int:
         """Listen and return the port. Raises OSError when the address is taken or is not ours."""
-        app = web.Application()
+        app = web.Application(client_max_size=0)  # who takes a body reads it within bounds of their own
         guard(app, self._host)
+        if self._entrance is not None:
+            app.middlewares.append(self._entrance.access.middleware)
         app.add_routes(self._routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)  # `ingest` does it, within bounds
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        # Not cancelled in the middle, where asyncio would leave the sockets open that it has already bound.
-        listening = asyncio.ensure_future(web.TCPSite(runner, self._host, self._port).start())
+        listening = Listening(runner, self._counts, self._entrance.tls if self._entrance else None)
         try:
-            await asyncio.shield(listening)
+            port = await listening.open(self._host, self._port)
         except (OSError, asyncio.CancelledError):
-            await asyncio.gather(listening, return_exceptions=True)
+            await listening.close()
             await runner.cleanup()
             raise
-        self._runner = runner
-        return int(runner.addresses[0][1])
+        self._runner, self._listening = runner, listening
+        return port
 
     async def stop(self) -> None:
         """Close every connection; twice is fine."""
         runner, self._runner = self._runner, None
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            await listening.close()
         if runner is not None:
             await runner.cleanup()
 
@@ -71,14 +102,37 @@ class PageServer:
             web.get("/api/incidents", self._incidents),
             web.get("/api/incidents/{id}", self._incident),
             web.get("/api/watches/{name}", self._watch),
+            web.get("/api/me", self._me),
             web.get("/metrics", self._metrics),
             web.get("/healthz", self._healthz),
             *registry.routes(),
             *(self._ingest.routes() if self._ingest is not None else ()),
+            *(self._guarded(self._entrance) if self._entrance is not None else ()),
         ]
+
+    def _guarded(self, entrance: Entrance) -> list[web.AbstractRouteDef]:
+        return [
+            web.get("/login", self._login_page),
+            web.get("/.well-known/security.txt", self._security_txt),
+            *entrance.login.routes(),
+            *entrance.changes.routes(),
+        ]
+
+    async def _login_page(self, _: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "login.html")
+
+    async def _security_txt(self, _: web.Request) -> web.StreamResponse:
+        if self._entrance is None or self._entrance.security_txt is None:
+            raise web.HTTPNotFound
+        return web.Response(body=self._entrance.security_txt, content_type="text/plain", charset="utf-8")
 
     async def _page(self, _: web.Request) -> web.StreamResponse:
         return web.FileResponse(STATIC / "index.html")
+
+    async def _me(self, request: web.Request) -> web.Response:
+        who = request.get(WHO, NOBODY)
+        assert who.role is not None  # noqa: S101  `Access` has let nobody else in
+        return answer({"name": who.name, "role": who.role.word, "kind": who.kind})
 
     async def _status(self, _: web.Request) -> web.Response:
         return answer(await told(self._view.status()))
@@ -116,9 +170,12 @@ class PageServer:
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=await told(self._view.metrics()), headers={"Content-Type": METRICS_TYPE})
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+    async def _healthz(self, request: web.Request) -> web.Response:
+        """Who is not logged in learns whether it is well, and no more."""
         healthy, facts = await told(self._view.healthy())
-        return answer({"healthy": healthy, **facts}, status=200 if healthy else 503)
+        who = request.get(WHO)
+        told_more = facts if who is None or who.role is not None else {}
+        return answer({"healthy": healthy, **told_more}, status=200 if healthy else 503)
 
 
 async def told(given: Json) -> Json:

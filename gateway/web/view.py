@@ -35,6 +35,7 @@ class View(Protocol):
                         left_out: {reason: blocks of fast channels}}]
         shelves*      [{id, machine, condition, critical, since, until, by, why}], the one that ends first first
         withheld*     what is shelved or in a blackout and holds: incidents as `incidents` tells them, with `why`
+        security*     {users, tokens, sessions, accounts_problem, listens, wanted, tls, audit: "sound" or what is wrong}
         counters      {name: count}
         """
 

@@ -110,7 +110,7 @@ def test_what_browse_prints_is_what_tags_from_reads(lineside: Callable[..., Resu
     assert result.exit_code == 0, result.output
     file = tmp_path / "tags.csv"
     file.write_text(result.stdout)
-    tags, problems = read_tags(file, ("at", "as", "unit"))
+    tags, problems = read_tags(file, file.read_bytes(), ("at", "as", "unit"))
     assert problems == []
     assert [(tag.name, tag.options) for tag in tags] == [
         ("load", {"at": "40011", "unit": "%"}),

@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 
 def read(file: Path, text: str) -> tuple[list[CsvTag], list[CsvProblem]]:
     file.write_bytes(text.encode("utf-8"))
-    return read_tags(file, OPTIONS)
+    return read_tags(file, file.read_bytes(), OPTIONS)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)

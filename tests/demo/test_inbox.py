@@ -133,11 +133,3 @@ async def test_only_what_raises_a_case_is_timed(inbox: Inbox, post: Post) -> Non
     for sequence, state in enumerate(("raised", "updated", "cleared")):
         await post(event(f"e{sequence}", sequence, state))
     assert len(inbox.figures()["latencies_ms"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("origin", "may"), [("http://127.0.0.1:8080", True), ("http://localhost:9", True), ("https://evil.example", False)]
-)
-async def test_only_pages_of_this_machine_may_read(inbox: Inbox, origin: str, may: bool) -> None:
-    _, _, headers = await ask(inbox, "/cases", Origin=origin)
-    assert headers.get("Access-Control-Allow-Origin") == (origin if may else None)

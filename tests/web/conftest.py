@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import numpy as np
 import pytest
 
+from gateway.accounts.passwords import hashed
+from gateway.accounts.roles import Role
+from gateway.accounts.store import Token, User, Watched, changing, digest_of
+from gateway.telemetry.counts import Counts
+from gateway.testkit.clock import FakeClock
 from gateway.web import PageServer
+from gateway.web.access import Access
+from gateway.web.hands import Changes, Unwanted
+from gateway.web.login import Login
+from gateway.web.server import Entrance
+from gateway.web.sessions import Limits, Sessions
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 SECONDS = 1_000_000_000
@@ -193,4 +206,95 @@ async def page(view: FakeView) -> AsyncIterator[str]:
 @pytest.fixture
 async def client(page: str) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(base_url=page) as session:
+        yield session
+
+
+PASSWORD = "correct horse battery"
+HASHED = hashed(PASSWORD)
+
+
+@dataclass
+class FakeHands:
+    """Remembers what it was asked to do."""
+
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def shelve(self, machine: str, condition: str, lasts: str, *, why: str, critical: bool, who: str) -> Any:
+        if lasts == "9d":
+            raise Unwanted("for: at most 7d")
+        self.asked.append(("shelve", f"{machine}/{condition}", lasts, why, critical, who))
+        return {"id": 7, "until": 1.0}
+
+    async def unshelve(self, number: int, *, who: str) -> None:
+        self.asked.append(("unshelve", number, who))
+
+    async def audit(self, limit: int) -> Any:
+        return [{"number": limit}]
+
+    def reload(self, *, who: str) -> None:
+        self.asked.append(("reload", who))
+
+
+class Guarded:
+    """A page with a login, on a free port: users named by their roles, each with a token ``token-<role>``."""
+
+    def __init__(self, folder: Path, view: FakeView, thread: ThreadPoolExecutor) -> None:
+        self.folder, self.clock, self.hands, self.counts = folder, FakeClock(), FakeHands(), Counts()
+        self.notes: list[tuple[str, str, str, str]] = []
+        self.accounts = Watched(folder)
+        self.sessions = Sessions(Limits(idle=900, idle_viewer=9000, longest=40_000), self.clock.monotonic)
+        access = Access(self.accounts, self.sessions, self.clock)
+        self.login = Login(access, self.note, self.counts, thread, self.clock.monotonic)
+        self.entrance = Entrance(
+            access=access, login=self.login, changes=Changes(self.hands, access, self.note, thread), security_txt=b"Contact: x"
+        )
+        self.view, self.url = view, ""
+
+    def note(self, what: str, *, who: str = "", name: str = "", before: str = "", after: str = "") -> None:
+        self.notes.append((what, who, name, after))
+
+    def populate(self) -> None:
+        with changing(self.folder) as accounts:
+            for role in Role:
+                accounts.users[role.word] = User(role=role.word, password=HASHED)
+                accounts.tokens[role.word] = Token(role=role.word, digest=digest_of(f"token-{role.word}"))
+        self.accounts.look()
+
+    def forget_all(self) -> None:
+        with changing(self.folder) as accounts:
+            accounts.users.clear()
+            accounts.tokens.clear()
+        self.accounts.look()
+
+    def change(self, name: str, **fields: Any) -> None:
+        with changing(self.folder) as accounts:
+            accounts.users[name] = msgspec.structs.replace(accounts.users[name], **fields)
+        self.accounts.look()
+
+    def cookie(self, name: str) -> dict[str, str]:
+        """Of a session that has just begun."""
+        port = self.url.rpartition(":")[2]
+        return {f"lineside-{port}": self.sessions.begin(name, self.accounts.accounts.users[name])}
+
+
+@pytest.fixture
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as made:
+        yield made
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path, view: FakeView, thread: ThreadPoolExecutor) -> AsyncIterator[Guarded]:
+    made = Guarded(tmp_path, view, thread)
+    made.populate()
+    server = PageServer(view, "127.0.0.1", 0, None, made.entrance, made.counts)
+    made.url = f"http://127.0.0.1:{await server.start()}"
+    yield made
+    await server.stop()
+
+
+@pytest.fixture
+async def stranger(guarded: Guarded) -> AsyncIterator[aiohttp.ClientSession]:
+    """Keeps no cookies."""
+    async with aiohttp.ClientSession(base_url=guarded.url, cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield session

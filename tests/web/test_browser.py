@@ -8,10 +8,12 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from gateway.demo.window import INBOX, Window
 from gateway.web import PageServer
 
 CASE = {
@@ -44,18 +46,21 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def inbox() -> AsyncIterator[str]:
-    """The demo's CRM: one case, readable from every origin."""
+async def window(page: str) -> AsyncIterator[str]:
+    """The demo's address: the page, and beside it a CRM with one case."""
 
     async def cases(_: web.Request) -> web.Response:
-        return web.json_response([CASE | {"updated": time.time()}], headers={"Access-Control-Allow-Origin": "*"})
+        return web.json_response([CASE | {"updated": time.time()}])
 
     app = web.Application()
     app.add_routes([web.get("/cases", cases)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with aiohttp.ClientSession() as session:
+        window = Window(session, page, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield await window.start(0)
+        await window.stop()
     await runner.cleanup()
 
 
@@ -68,13 +73,13 @@ class Complaints(list[str]):
         page.on("dialog", lambda dialog: self.append(dialog.message))
 
 
-async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, page: str, inbox: str, view: Any) -> None:
+async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, window: str, view: Any) -> None:
     tab = await browser.new_page(viewport={"width": 1440, "height": 1400})
     tab.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     complaints = Complaints()
     complaints.of(tab)
-    await tab.goto(f"{page}/?inbox={inbox}")
+    await tab.goto(f"{window}/?inbox={INBOX}")
 
     press = tab.locator("article.card", has_text="press-07")
     await expect(press).to_contain_text("71.25 °C")
@@ -91,7 +96,7 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, pag
     await expect(tab.locator("#delivery")).to_contain_text("breaker open")
     await expect(tab.locator("#inbox-rows")).to_contain_text("<b>Outer race</b> of pump-3")
     await expect(tab.locator("#inbox-rows")).to_contain_text("spectrum attached")
-    await expect(tab.locator("#inbox-rows a")).to_have_attribute("href", f"{inbox}/cases/{CASE['incident']}/picture.svg")
+    await expect(tab.locator("#inbox-rows a")).to_have_attribute("href", f"{INBOX}/cases/{CASE['incident']}/picture.svg")
 
     watches = tab.locator("#watches")
     await expect(tab.locator("#watches-count")).to_have_text("1 learning  ·  1 shelved")

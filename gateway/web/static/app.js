@@ -7,6 +7,7 @@ import { clock, duration, moment } from "./format.js";
 import { followInbox } from "./inbox.js";
 import { drawIncidents } from "./incidents.js";
 import { drawMachines, followHistory } from "./machines.js";
+import { followSession } from "./session.js";
 import { drawSpectra } from "./spectra.js";
 import { drawWatches } from "./watches.js";
 
@@ -83,4 +84,5 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) [started, answered] = [Date.now(), answered && Date.now()];
 });
 setInterval(drawFreshness, 500);
+followSession().catch(() => {}); // a page that is not guarded knows no sessions
 run();

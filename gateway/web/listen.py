@@ -1,0 +1,187 @@
+"""Where connections come in: how many there may be, how long one may say nothing, TLS.
+
+The page is a window, not the line: whoever opens a thousand connections is turned away before a request is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.telemetry.counts import Counts
+
+log = logging.getLogger("lineside")
+MOST: Final = 100
+"""Connections, but for those of this machine: they have their own."""
+MOST_OF_ONE: Final = 32
+HEADER_SECONDS: Final = 15
+"""A connection whose next request has not come by then, line and headers, is closed."""
+HANDSHAKE_SECONDS: Final = 10.0
+_UNREAD_MS: Final = 30_000
+_BACKLOG: Final = 128
+_AT_ONCE, _REST_SECONDS = 32, 0.05
+
+
+class Listening:
+    """The sockets of one server, and what came in through them."""
+
+    def __init__(self, runner: web.AppRunner, counts: Counts, tls: ssl.SSLContext | None = None) -> None:
+        self._runner, self._counts, self._tls = runner, counts, tls
+        self._from: Counter[str] = Counter()
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._new: set[socket.socket] = set()
+
+    async def open(self, host: str, port: int) -> int:
+        """Returns the port. Raises OSError when the address is taken or is not ours."""
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                self._sockets.append(_bound(family, address))
+        except OSError:
+            self._close_sockets()
+            raise
+        for each in self._sockets:
+            asyncio.get_running_loop().add_reader(each.fileno(), self._accept, each)
+        return int(self._sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """No more connections; those that are there are the runner's to end."""
+        self._close_sockets()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for connection in self._new:
+            connection.close()
+
+    def _close_sockets(self) -> None:
+        for each in self._sockets:
+            asyncio.get_running_loop().remove_reader(each.fileno())
+            each.close()
+        self._sockets.clear()
+
+    def _accept(self, listening: socket.socket) -> None:
+        """All that wait, but not more than some at a time: the line wants its turn."""
+        for _ in range(_AT_ONCE):
+            try:
+                connection, address = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue
+            except OSError as exc:  # no descriptors left: the line needs them more
+                self._counts.add("page_refused", reason="descriptors")
+                log.debug("cannot accept", extra={"fields": {"why": exc.strerror}})
+                break
+            source = group(address[0])
+            if (reason := self._too_many(source)) is not None:
+                self._counts.add("page_refused", reason=reason)
+                connection.close()
+                continue
+            connection.setblocking(False)
+            self._from[source] += 1
+            self._new.add(connection)
+            task = asyncio.create_task(self._serve(connection, source))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._rest(listening)
+
+    def _rest(self, listening: socket.socket) -> None:
+        """So many at once are no visitors; those who wait in the kernel wait a little longer."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening.fileno())
+
+        def again() -> None:
+            if listening in self._sockets:
+                loop.add_reader(listening.fileno(), self._accept, listening)
+
+        loop.call_later(_REST_SECONDS, again)
+
+    def _too_many(self, source: str) -> str | None:
+        if self._from[source] >= MOST_OF_ONE:
+            return "address"
+        if source != LOCAL and sum(self._from.values()) - self._from[LOCAL] >= MOST:
+            return "connections"
+        return None
+
+    async def _serve(self, connection: socket.socket, source: str) -> None:
+        """Hands it to aiohttp; the place is free again when it is closed."""
+        left = [source]
+
+        def leave() -> None:
+            if left:
+                self._from[left.pop()] -= 1
+                self._from += Counter()
+
+        self._new.discard(connection)
+        seconds = HANDSHAKE_SECONDS if self._tls is not None else None
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: _Handler(self._runner, leave), connection, ssl=self._tls, ssl_handshake_timeout=seconds
+            )
+        except OSError:  # it went away, or knows no TLS: the loop has closed it
+            leave()
+
+
+class _Handler(RequestHandler):
+    """aiohttp's connection, which says when it is over."""
+
+    def __init__(self, runner: web.AppRunner, leave: Callable[[], None]) -> None:
+        assert runner.server is not None  # noqa: S101  it was set up
+        super().__init__(
+            runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  which it knows as none
+            auto_decompress=False,  # `ingest` does it, within bounds
+            keepalive_timeout=HEADER_SECONDS,
+            lingering_time=2.0,
+        )
+        self._leave = leave
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._leave()
+        super().connection_lost(exc)
+
+
+LOCAL: Final = "this machine"
+
+
+def group(address: str) -> str:
+    """Whose a connection counts as: an IPv6 network of /64 is one, for it has as many addresses as it likes.
+
+    >>> group("10.1.4.7"), group("2001:db8:0:1:aaaa::1"), group("127.0.0.1"), group("::ffff:10.1.4.7")
+    ('10.1.4.7', '2001:db8:0:1::/64', 'this machine', '10.1.4.7')
+    """
+    with suppress(ValueError):
+        found = ipaddress.ip_address(address.partition("%")[0])
+        found = getattr(found, "ipv4_mapped", None) or found
+        if found.is_loopback:
+            return LOCAL
+        return str(found) if found.version == 4 else str(ipaddress.ip_network(f"{found}/64", strict=False))
+    return address
+
+
+def _bound(family: int, address: object) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)  # type: ignore[arg-type]
+        made.listen(_BACKLOG)
+    except OSError as exc:
+        made.close()
+        raise OSError(exc.errno, f"cannot listen on {address}: {(exc.strerror or str(exc)).lower()}") from exc
+    return made
