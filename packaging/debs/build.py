@@ -6,7 +6,7 @@ import configparser
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from debs.control import write_control
@@ -23,14 +23,15 @@ TOGETHER_MEGABYTES = 120
 _MEGABYTE = 1_000_000
 
 
-def build(target: Target, release: Release, out: Path, *, anew: bool = False) -> Iterator[Path]:
+def build(target: Target, release: Release, out: Path, chosen: Container[str], *, anew: bool = False) -> Iterator[Path]:
     """One .deb after the other. Raises SystemExit for one that is larger than it may be.
 
-    anew   build it although the same inputs have been built before
+    chosen   names of packages
+    anew     build it although the same inputs have been built before
     """
     shares = split(packages(), wheels(target), target)
     total = 0
-    for package in packages():
+    for package in (each for each in packages() if each.name in chosen):
         share, deb = shares[package.name], out / f"{package.name}_{release.debian_version(target)}_{target.arch}.deb"
         kept = BUILD / "debs" / f"{package.name}-{_inputs(package, share, target, release)}.deb"
         if anew or not kept.exists():

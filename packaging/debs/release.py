@@ -39,5 +39,6 @@ def epoch() -> int:
 
 def version() -> str:
     found = re.search(r'^__version__ = "([^"]+)"', (ROOT / "gateway/__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
-    assert found is not None
+    if found is None:
+        raise SystemExit("gateway/__init__.py has no __version__")
     return found[1]

@@ -39,6 +39,10 @@ def packages() -> tuple[Package, ...]:
     )
 
 
+def names() -> list[str]:
+    return [package.name for package in packages()]
+
+
 def split(chosen: Iterable[Package], wheels: Mapping[str, Wheel], target: Target) -> dict[str, list[Wheel]]:
     """By name of the package. Raises SystemExit when one of its requirements is not in the lock."""
     taken: set[str] = set()

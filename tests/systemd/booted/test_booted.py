@@ -101,7 +101,7 @@ def test_a_second_gateway_is_refused_the_first_ones_state_and_runs_with_its_own(
 
 
 def test_it_runs_with_the_site_drop_in(running: Any) -> None:
-    site = running.root / "opt/lineside/venv/share/lineside/systemd/50-site.conf"
+    site = running.root / "usr/share/lineside/systemd/50-site.conf"
     placed = running.root / "etc/systemd/system/lineside.service.d/50-site.conf"
     placed.write_text(site.read_text())
     running.systemctl("daemon-reload")
