@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 from gateway.contract import ConfigError, DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
@@ -39,6 +40,11 @@ def load(kind: Kind, name: str) -> Plugin:
     if not isinstance(plugin, _TYPES[kind]) or plugin.name != name:
         raise ConfigError(f"{found[0].value} is not the {kind[:-1]} plugin {name!r}")
     return plugin
+
+
+def lacking(plugin: Plugin) -> list[str]:
+    """Libraries it needs and that are not installed here."""
+    return [name for name in plugin.needs if find_spec(name) is None] if isinstance(plugin, DetectorPlugin) else []
 
 
 def source(name: str) -> SourcePlugin:

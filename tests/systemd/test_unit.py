@@ -43,7 +43,7 @@ def exposure(unit: Path) -> float:
 def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The unit, or an instance of the template, with a program that exists here."""
     unit = tmp_path / request.param.replace("@", "@press")
-    unit.write_text((UNITS / request.param).read_text().replace("/opt/lineside/venv/bin/lineside", "/bin/true"))
+    unit.write_text((UNITS / request.param).read_text().replace("/usr/bin/lineside", "/bin/true"))
     return unit
 
 

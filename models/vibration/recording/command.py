@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,8 @@ def vibration(
 
     FILE is npz, wav, csv or mat (MATLAB 4 to 7.2). Exit code 0: examined, 2: something is wrong with what was given.
     """
+    if find_spec("scipy") is None:
+        raise click.ClickException("needs scipy, which this installation lacks: install the package lineside-analytics, or with pip: scipy")
     import numpy as np
 
     from models.vibration.analysis import unusable

@@ -36,26 +36,44 @@ def _module() -> Any:
     return module
 
 
-@pytest.fixture(scope="session", params=os.environ.get("LINESIDE_LAB", "").split() or [None])
-def lab(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """LINESIDE_LAB="bookworm trixie": which Debians; `make lab` sets it."""
-    if request.param is None:
+SUITES = os.environ.get("LINESIDE_LAB", "").split() or [None]
+"""LINESIDE_LAB="bookworm trixie": which Debians; `make lab` sets it."""
+
+
+def _booted(suite: str | None) -> Iterator[Any]:
+    if suite is None:
         pytest.skip("make lab")
     module = _module()
-    lab = module.Lab(module.make(request.param, module.ROOT / "build" / "lab"))
-    lab.until = module.until
+    lab = module.Lab(module.make(suite, module.ROOT / "build" / "lab"))
+    lab.until, lab.package = module.until, module.package
     try:
         lab.start()
-        assert lab.systemctl("daemon-reload") == 0
-        assert lab.inside("systemd-sysusers").returncode == 0
-        assert lab.inside("systemd-tmpfiles", "--create").returncode == 0
-        lab.write("/etc/lineside/credentials/crm_token", "canary-42")
-        lab.write("/etc/systemd/system/lineside.service.d/10-credential.conf", CREDENTIAL)
-        lab.write("/etc/systemd/system/lineside@two.service.d/10-credential.conf", CREDENTIAL)
-        lab.systemctl("daemon-reload")
         yield lab
     finally:
         lab.stop()
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def bare(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A Debian nobody has installed the gateway in."""
+    yield from _booted(request.param)
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def lab(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A Debian with the package, and a secret."""
+    for lab in _booted(request.param):
+        done = lab.inside("dpkg", "-i", lab.package(lab.root))
+        assert done.returncode == 0, done.stdout + done.stderr
+        give_secret(lab)
+        lab.systemctl("daemon-reload")
+        yield lab
+
+
+def give_secret(lab: Any) -> None:
+    lab.write("/etc/lineside/credentials/crm_token", "canary-42")
+    lab.write("/etc/systemd/system/lineside.service.d/10-credential.conf", CREDENTIAL)
+    lab.write("/etc/systemd/system/lineside@two.service.d/10-credential.conf", CREDENTIAL)
 
 
 @pytest.fixture

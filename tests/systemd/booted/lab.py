@@ -7,7 +7,6 @@ controllers of memory and tasks, MemoryMax= and TasksMax= are read there but not
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,77 +14,36 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from packaging.markers import Marker
-
 ROOT = Path(__file__).parents[3]
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,procps"
 GROUPS = "/sys/fs/cgroup"
+LATER = "0.1.1~lab"
+"""What an upgrade in the lab goes to: the same programs, another version."""
 
 
 def make(suite: str, folder: Path) -> Path:
-    """A Debian with the gateway as a wheel in /opt/lineside/venv, by the steps of systemd/README.md. Kept below build/."""
+    """A Debian as it was before anybody installed the gateway, with two versions of its packages in /srv."""
+    packages = folder / "packages" / suite
+    shutil.rmtree(packages, ignore_errors=True)
+    for options in ([], ["--version", LATER]):
+        build(suite, packages, *options)
     root = folder / suite
-    if not (root / "opt/lineside/venv/bin/pip").exists():
-        shutil.rmtree(root, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        run("mmdebstrap", "--variant=minbase", "--mode=root", f"--include={PACKAGES}", suite, str(root))
-        run("chroot", str(root), "python3", "-m", "venv", "/opt/lineside/venv")
-    if not (root / "opt/lineside/wheels/installed").exists():
-        packages(root)
-    install(root)
+    shutil.rmtree(root, ignore_errors=True)
+    run("cp", "-a", "--reflink=auto", str(ROOT / "build/roots" / suite), str(root))
+    shutil.copytree(packages, root / "srv", dirs_exist_ok=True)
     return root
 
 
-def packages(root: Path) -> None:
-    """What the lock names, fetched here and installed there without a network. nkeys comes as source, hence setuptools."""
-    wheels = root / "opt/lineside/wheels"
-    version = run("chroot", str(root), "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
-    platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("_2_28", "_2_17", "2014")]
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps", "-d", str(wheels))
-    wheels.mkdir(exist_ok=True)
-    (wheels / "gateway.lock").write_text(fitting((ROOT / "locks/gateway.lock").read_text(), version))
-    run(*pip, *platforms, f"--python-version={version}", "--require-hashes", "-r", str(wheels / "gateway.lock"))
-    run(*pip, "setuptools", "wheel", "packaging")
-    inside = ("chroot", str(root), "/opt/lineside/venv/bin/pip", "--disable-pip-version-check", "--quiet", "install", "--no-index")
-    run(*inside, "-f", "/opt/lineside/wheels", "--require-hashes", "-r", "/opt/lineside/wheels/gateway.lock")
-    (wheels / "installed").touch()
+def build(suite: str, out: Path, *options: str) -> None:
+    """The core of this checkout, for this machine's kind; with its Debian below build/roots, if that is not there yet."""
+    arch = run("dpkg", "--print-architecture").strip()
+    only = ("--package", "lineside", "--suite", suite, "--arch", arch, "--out", str(out))
+    run("env", f"PYTHONPATH={ROOT / 'packaging'}", sys.executable, "-m", "debs", *only, *options)
 
 
-def fitting(lock: str, version: str) -> str:
-    """What of the lock is for this Python; pip would ask the one it runs in."""
-    python = {"python_version": version, "python_full_version": f"{version}.0"}
-    kept = []
-    for block in re.split(r"\n(?=\S)", lock.strip()):
-        requirement, _, rest = block.partition(" \\\n")
-        name, _, marker = requirement.partition(" ; ")
-        if not marker or Marker(marker).evaluate(python):
-            kept.append(f"{name} \\\n{rest}")
-    return "\n".join(kept) + "\n"
-
-
-def install(root: Path) -> None:
-    """This checkout's wheel over what is there; a folder of configuration as on the first day."""
-    out = root / "opt/lineside/dist"
-    shutil.rmtree(out, ignore_errors=True)
-    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(out), str(ROOT))
-    (wheel,) = out.glob("*.whl")
-    pip = (
-        "chroot",
-        str(root),
-        "/opt/lineside/venv/bin/pip",
-        "--disable-pip-version-check",
-        "--quiet",
-        "install",
-        "--no-index",
-        "--no-deps",
-    )
-    run(*pip, "--force-reinstall", f"/opt/lineside/dist/{wheel.name}")
-    for folder in ("etc/lineside", "var/lib/lineside", "var/lib/lineside-two", "etc/systemd/system/lineside.service.d"):
-        shutil.rmtree(root / folder, ignore_errors=True)
-    venv = root / "opt/lineside/venv/lib"
-    for kind, name in (("sysusers.d", "lineside.conf"), ("tmpfiles.d", "lineside.conf"), ("systemd/system", "lineside.service")):
-        shutil.copy(venv / kind / name, root / "usr/lib" / kind / name)
-    shutil.copy(venv / "systemd/system/lineside@.service", root / "usr/lib/systemd/system")
+def package(root: Path, later: bool = False) -> str:
+    """Its path in the Debian."""
+    (path,) = (path for path in (root / "srv").glob("lineside_*.deb") if (LATER in path.name) == later)
+    return f"/srv/{path.name}"
 
 
 def run(*words: str) -> str:
@@ -123,8 +81,14 @@ class Lab:
         return self._pid > 0
 
     def inside(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = ["nsenter", "-t", str(self._pid), "-m", "-u", "-i", "-n", "-p", "-C", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(self._entering(*words), capture_output=True, text=True, check=False, timeout=300)
+
+    def started(self, *words: str) -> subprocess.Popen[bytes]:
+        """Without waiting for its end."""
+        return subprocess.Popen(self._entering(*words), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _entering(self, *words: str) -> list[str]:
+        return ["nsenter", "-t", str(self._pid), "-m", "-u", "-i", "-n", "-p", "-C", *words]
 
     def systemctl(self, *words: str) -> int:
         return self.inside("systemctl", *words).returncode

@@ -126,7 +126,7 @@ def test_an_isolated_source_is_stopped_when_it_hangs_and_started_again(running: 
 
 
 def test_it_runs_with_the_site_drop_in(running: Any) -> None:
-    site = running.root / "opt/lineside/venv/share/lineside/systemd/50-site.conf"
+    site = running.root / "usr/share/lineside/systemd/50-site.conf"
     placed = running.root / "etc/systemd/system/lineside.service.d/50-site.conf"
     placed.write_text(site.read_text())
     running.systemctl("daemon-reload")

@@ -1,0 +1,48 @@
+"""A minimal Debian of a release: its Python writes the byte code, and a package is tried in it. Needs root and mmdebstrap."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from debs.run import run
+from debs.target import BUILD, Target
+
+INCLUDE = "systemd,systemd-sysv,dbus,python3,procps,openssl"
+_BOUND = 'mount --bind "$1" "$2/mnt" && shift && root=$1 && shift && exec chroot "$root" "$@"'
+_OVERLAID = """
+mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root &&
+mount -t overlay none -o "lowerdir=$2,upperdir=/mnt/up,workdir=/mnt/work" /mnt/root &&
+mount --bind "$1" /mnt/root/mnt && mount -t proc proc /mnt/root/proc && shift 2 && exec chroot /mnt/root "$@"
+"""
+
+
+def root(suite: str) -> Path:
+    """Made when it is not there yet, then kept."""
+    folder = BUILD / "roots" / suite
+    if not (folder / "usr/bin/python3").exists():
+        if shutil.which("mmdebstrap") is None:
+            raise SystemExit("mmdebstrap is missing; install it: sudo apt-get install mmdebstrap")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        run("mmdebstrap", "--variant=minbase", "--mode=root", f"--include={INCLUDE}", suite, str(folder))
+    return folder
+
+
+def beside(suite: str, folder: Path, *words: str, **environment: str) -> str:
+    """Runs a program of that Debian with `folder` as its /mnt."""
+    return run("unshare", "-m", "sh", "-c", _BOUND, "sh", str(folder), str(root(suite)), *words, **environment)
+
+
+def thrown_away(suite: str, folder: Path, *words: str) -> str:
+    """The same, and what it changes in that Debian is gone afterwards."""
+    return run("unshare", "-m", "sh", "-c", _OVERLAID, "sh", str(folder), str(root(suite)), *words)
+
+
+def compile_all(target: Target, tree: Path) -> None:
+    """Byte code that is believed without a look at its source: dpkg gives files other times, and nobody else writes here.
+
+    One process and no random hashes, so that the same sources give the same bytes.
+    """
+    options = ("-q", "--invalidation-mode", "unchecked-hash", "-s", "/mnt", "-p", "/")
+    beside(target.suite, tree, "python3", "-m", "compileall", *options, f"/mnt/{target.site}", PYTHONHASHSEED="0")

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Installs or upgrades Lineside from a bundle, without a network: sh install.sh in the unpacked bundle, or lineside-install BUNDLE.tar.
+set -eu
+KEY=/etc/lineside/update.pub
+
+usage() {
+  cat <<'END'
+usage: sh install.sh [OPTION]...                  in a bundle that is unpacked
+       lineside-install [OPTION]... BUNDLE.tar    on a gateway that has Lineside already
+
+  --key FILE    the public key the bundle must be signed with; it is kept in /etc/lineside/update.pub for the next time
+  --unsigned    install it although nobody's signature is checked
+  --with NAME   also lineside-NAME: analytics, demo; what is installed already is always upgraded
+  --downgrade   allow an older version than the installed one
+  --check       only check signature and sums
+END
+}
+
+refuse() { echo "lineside-install: $*" >&2; exit 1; }
+
+key='' unsigned='' with='' downgrade=--refuse-downgrade check='' bundle=''
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --key) key=${2:?--key wants a file}; shift ;;
+    --unsigned) unsigned=yes ;;
+    --with) with="$with lineside-${2:?--with wants a name}"; shift ;;
+    --downgrade) downgrade='' ;;
+    --check) check=yes ;;
+    -h | --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
+    *) bundle=$1 ;;
+  esac
+  shift
+done
+
+# What was signed is copied to where only root writes, and only the copy is looked at and installed.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ -n "$bundle" ]; then
+  tar -xf "$bundle" -C "$work" --strip-components=1 --no-same-owner
+else
+  here=$(dirname "$0")
+  [ -e "$here/SHA256SUMS" ] || { usage >&2; exit 2; }
+  cp "$here"/SHA256SUMS* "$here"/*.deb "$here/install.sh" "$here/README.md" "$work"
+fi
+cd "$work"
+
+verify() { openssl pkeyutl -verify -rawin -pubin -inkey "$1" -in SHA256SUMS -sigfile SHA256SUMS.sig >/dev/null 2>&1; }
+
+if [ -z "$unsigned" ]; then
+  chosen=${key:-$KEY}
+  [ -e "$chosen" ] || refuse "no key to check the signature with: --key FILE, or --unsigned"
+  [ -e SHA256SUMS.sig ] || refuse "the bundle is not signed; --unsigned installs it all the same"
+  command -v openssl >/dev/null || refuse "openssl is missing, and checks the signature: apt-get install openssl, or --unsigned"
+  verify "$chosen" || refuse "the signature is not of $chosen; --unsigned installs it all the same"
+fi
+sha256sum --strict --quiet -c SHA256SUMS || refuse "the bundle is damaged"
+for file in *.deb; do
+  grep -q "^[0-9a-f]*  $file\$" SHA256SUMS || refuse "$file is not among the sums"
+done
+echo "signature: ${unsigned:+not checked, as you said}${unsigned:-good}; sums: good" | sed 's/saidyes/said/'
+[ -z "$check" ] || exit 0
+
+arch=$(dpkg --print-architecture)
+set --
+for name in lineside lineside-analytics lineside-demo; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null || true)
+  case "$name:$state: $with " in
+    lineside:* | *:installed:* | *:half-*:* | *:unpacked:* | *" $name "*) ;;
+    *) continue ;;
+  esac
+  file=$(echo "$name"_*_"$arch".deb)
+  [ -e "$file" ] || refuse "this bundle is not for $arch"
+  set -- "$@" "$file"
+done
+# What a person wrote in /etc stays.
+dpkg $downgrade --force-confdef --force-confold -i "$@"
+if [ -n "$key" ] && [ -z "$unsigned" ] && [ "$(realpath "$key_file" 2>/dev/null)" != "$KEY" ]; then
+  install -m 644 "$key" "$KEY"
+fi
