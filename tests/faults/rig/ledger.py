@@ -64,7 +64,7 @@ def balance(taken: Iterable[str], arrived: Sequence[Arrival], *, stored: int, ke
     return Balance(
         taken=len(wanted),
         stored=stored,
-        delivered=rows,
+        delivered=len(first),
         lost=lost,
         silently=unsaid,
         doubled=_doubled(first),

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from gateway.testkit.servers.mqtt import Publisher
+from rig.mes import step_of
 
 
 class Orders:
@@ -45,7 +46,7 @@ class Orders:
         while self._open:
             self._next += 1
             order = f"{self._prefix}{self._next}"
-            payload = json.dumps({"order": order, "step": "milling", "at": datetime.now(UTC).isoformat()})
+            payload = json.dumps({"order": order, "step": step_of(order), "at": datetime.now(UTC).isoformat()})
             await self._publisher.publish(self._topic, payload.encode(), self._qos)
             self.taken[order] = time.monotonic()
             await asyncio.sleep(self._pause)
