@@ -19,7 +19,7 @@ MODES: tuple[Mode, ...] = ("refuse", "unknown", "wrong", "silent")
 @row(
     24,
     "names refused, unknown, of a wrong address, and a name server that is silent",
-    expected="orders are taken as fast as ever (p99 at most 4 times that of before, or 0.3 s); sources live; delivering within 30 s; lost 0",
+    expected="orders are taken as fast as ever (p99 at most 4 times that of before, or 0.5 s); sources live; delivering within 30 s; lost 0",
     needs=ROOT,
     night=5,
 )
@@ -49,7 +49,7 @@ async def misnamed(run: Run, plant: Plant, server: Names, mode: Mode, probe: Pro
     times = await probe.times(150)
     await asyncio.sleep(1)
     run.note(**{f"p99_ms_{mode}": round(1000 * high(times)), "p99_ms_usual": round(1000 * usual)})
-    run.check(high(times) <= max(4 * usual, 0.3), f"{mode}: p99 of an order {high(times):.2f} s, usually {usual:.2f} s")
+    run.check(high(times) <= max(4 * usual, 0.5), f"{mode}: p99 of an order {high(times):.2f} s, usually {usual:.2f} s")
     run.check(plant.plc.served > served, f"{mode}: the PLC was not read any more")
     run.check(server.asked > asked, f"{mode}: nobody asked for a name: no fault")
     run.check(await why(plant), f"{mode}: the page says that the CRM is well")
