@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rig.names import Mode, Names
+from rig.nameserver import Mode, Names
 from rig.netns import THERE, Namespace
 from rig.plant import Plant
 from rig.probe import Probe, high
