@@ -52,7 +52,7 @@ conformance: $(VENV)/dev.stamp
 	fi
 
 faults: $(VENV)/dev.stamp
-	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
+	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) LINESIDE_DISKS=1 $(BIN)/python -m pytest tests/faults tests/app/test_disk.py $(ARGS)
 	LINESIDE_EXAMPLES=thorough $(BIN)/python -m pytest $(PARALLEL) -m hypothesis --timeout 600 $(ARGS)
 
 SUITES := bookworm trixie

@@ -17,7 +17,7 @@ from gateway.outbox.lock import NotNow
 from gateway.telemetry.log import Style, configure
 
 _NOT_NOW, _CONFIG = 1, 2
-PAUSE_SECONDS = 10.0
+PAUSE_SECONDS = 5.0
 """Before it gives up on a disk that refuses: systemd starts it again at once, and a disk is not mended in two seconds."""
 
 

@@ -207,7 +207,7 @@ class Outbox:
                 self._failed(exc)
                 if yields and not self.room.is_set():
                     raise Full from exc
-                if was_full or not means_full(exc):
+                if was_full or self.condition.state != "full":
                     await self._clock.sleep(_RETRY_SECONDS)
                 continue  # at once, where the reserve has made room
             except sqlite3.DatabaseError as exc:
@@ -221,7 +221,7 @@ class Outbox:
 
     def _failed(self, error: sqlite3.OperationalError) -> None:
         self.condition.failed(error)
-        if means_full(error) and self.room.is_set():
+        if self.condition.state == "full" and self.room.is_set():
             self.room.clear()
             self._regaining = asyncio.create_task(self._regain(), name="room on the disk")
 
