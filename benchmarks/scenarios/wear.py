@@ -16,6 +16,7 @@ from benchmarks.gateway import Gateway
 from benchmarks.machine import written_bytes
 from benchmarks.result import Result, Target
 from benchmarks.servers import Missing, modbus_servers
+from gateway.testkit.servers.https import Receiver
 
 TAGS = 50
 MINUTES = float(os.environ.get("WEAR_MINUTES", "20"))
@@ -54,12 +55,12 @@ class Card:
         return int(fields[4]), int(fields[6]) * SECTOR
 
 
-def config(port: int) -> str:
+def config(port: int, receiver: str) -> str:
     tags = "".join(f"      r{i:02d}: {{at: {40001 + i}}}\n" for i in range(TAGS))
     return (
         f'machines:\n  plc:\n    source: {{modbus: "tcp://127.0.0.1:{port}", poll_seconds: 1}}\n    tags:\n{tags}'
         'watch:\n  - limit: {on: "plc/*", high: 70000}\n  - anomaly: {on: "plc/*"}\n'
-        'deliver:\n  crm: {https: "http://127.0.0.1:9/", mode: batch, timeout: 1s}\n'
+        f'deliver:\n  crm: {{https: "{receiver}", mode: batch}}\n'
     )
 
 
@@ -77,9 +78,11 @@ async def run() -> list[Result]:
         (folder / "run").mkdir()
         with Card(folder) as card:
             (folder / "run" / "state").symlink_to(card.folder)
-            async with modbus_servers(1) as (port,), Gateway(config(port), folder / "run") as gateway:
+            async with modbus_servers(1) as (port,), Receiver(tls=False) as crm, Gateway(config(port, crm.url), folder / "run") as gateway:
                 await asyncio.sleep(WARM_UP_SECONDS)
-                return [await measure(gateway, card)]
+                found = await measure(gateway, card)
+                found.facts["state_files"] = {path.name: path.stat().st_size for path in card.folder.glob("**/*") if path.is_file()}
+                return [found]
 
 
 async def measure(gateway: Gateway, card: Card) -> Result:

@@ -255,13 +255,17 @@ class Outbox:
             self._enforcement = asyncio.create_task(self.keep_to_caps(), name="retention")
             self._enforcement.add_done_callback(_report)
 
-    async def tidy(self, losses: Losses, closed_before_ns: int) -> None:
-        """Write down what was lost elsewhere, forget incidents that are closed since long."""
+    async def tidy(self, losses: Losses, closed_before_ns: int, *, alive: bool = True) -> None:
+        """Write down what was lost elsewhere, forget incidents that are closed since long. Without anything to note it writes nothing.
+
+        alive   note that the gateway runs: 60 kilobytes with the file system's journal, so not every time
+        """
         taken, now_ns = losses.take(), self._clock.now_ns()
 
         def operation(connection: sqlite3.Connection) -> None:
             write(connection, taken, now_ns)
-            ledger.seen_alive(connection, now_ns)
+            if alive:
+                ledger.seen_alive(connection, now_ns)
             incidents.forget(connection, closed_before_ns)
             audit.shorten(connection)
             shadow.forget(connection, now_ns)
