@@ -111,12 +111,16 @@ class Gateway:
     async def sample(self) -> Sample:
         """CPU is read before the counters, whose making costs a millisecond of it."""
         at, cpu = time.perf_counter(), cpu_seconds(self.pid)
-        async with self._http.get(f"{self.url}/metrics") as reply:
-            text = await reply.text()
+        text = await self.metrics()
         counters: dict[str, float] = {}
         for name, _, value in _SAMPLE.findall(text):
             counters[name] = counters.get(name, 0.0) + float(value)
         return Sample(at, cpu, counters)
+
+    async def metrics(self) -> str:
+        """As a scraper gets them."""
+        async with self._http.get(f"{self.url}/metrics") as reply:
+            return await reply.text()
 
     async def window(self, warm_up: float, seconds: float) -> Sample:
         """What happened in `seconds` after a warm-up."""

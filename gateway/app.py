@@ -326,7 +326,8 @@ class App:
             log.error("the last findings were not written", extra={"fields": {"why": self.outbox.refused or "no time"}})
         accepting.cancel()
         await self.lanes.save(self.pipeline.line.watches)
-        await self.edges.last_send(LAST_SEND_SECONDS)
+        # What cannot be read cannot be sent either.
+        await self.edges.last_send(0.0 if self.outbox.condition.state in ("read_only", "failing") else LAST_SEND_SECONDS)
         await self.front.close()
         if self.time is not None:
             await self.time.close()

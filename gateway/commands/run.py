@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +17,13 @@ from gateway.app import App
 from gateway.config import Settings
 from gateway.contract import ConfigError
 from gateway.life import resume
+from gateway.loop import new_loop
 from gateway.outbox.lock import NotNow
 from gateway.telemetry.log import Style, configure
 
 _NOT_NOW, _CONFIG = 1, 2
-PAUSE_SECONDS = 10.0
+LEAVE_SECONDS = 1.0
+PAUSE_SECONDS = 5.0
 """Before it gives up on a disk that refuses: systemd starts it again at once, and a disk is not mended in two seconds."""
 
 
@@ -39,9 +43,13 @@ def run_gateway(settings: Settings, style: str) -> int:
     chosen: Style = style  # type: ignore[assignment]  # click has checked it
     configure(settings.log_level, chosen)
     code = 0
+    # All of ours is closed then, but uvloop waits for lookups that hang.
+    leaving = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
+    leaving.daemon = True
     try:
-        with _runner() as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_main(settings))
+            leaving.start()
     except* NotNow as group:
         for exc in _leaves(group):
             click.echo(f"lineside: {exc}", err=True)
@@ -51,6 +59,7 @@ def run_gateway(settings: Settings, style: str) -> int:
         for exc in _leaves(group):
             click.echo(f"lineside: {exc}", err=True)
         code = _CONFIG
+    leaving.cancel()
     return code
 
 
@@ -69,13 +78,3 @@ async def _main(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGINT, app.stop)
     loop.add_signal_handler(signal.SIGHUP, app.ask_reload)
     await app.run()
-
-
-def _runner() -> asyncio.Runner:
-    if sys.platform == "linux":
-        try:
-            import uvloop
-        except ImportError:
-            return asyncio.Runner()
-        return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    return asyncio.Runner()

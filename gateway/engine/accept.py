@@ -81,6 +81,7 @@ class Acceptance:
         self.routes = routes
         self._waiting = Waiting()
         self._untold: set[str] = set()
+        self._in_hand = 0
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -89,7 +90,7 @@ class Acceptance:
     @property
     def waiting(self) -> int:
         """Changes and events that are in memory only."""
-        return len(self._waiting)
+        return len(self._waiting) + self._in_hand
 
     def change(self, change: Change) -> None:
         """An incident began, changed or ended."""
@@ -153,15 +154,10 @@ class Acceptance:
     async def _committed(self) -> bool:
         """False: the disk is full, and what was not stored still waits."""
         taken = self._waiting.take()
-        if taken:
-            try:
-                await self._outbox.offer(list(taken.rows.values()), taken.events, taken.rejected)
-            except Full:
-                self._waiting.put_back(taken)
-                return False
-            except BaseException:
-                self._waiting.put_back(taken)
-                raise
+        try:
+            await self._store(taken)
+        except Full:
+            return False
         self._room.set()
         for waiting in taken.accepted:
             if not waiting.done():
@@ -170,13 +166,7 @@ class Acceptance:
 
     async def _press(self) -> None:
         """While the disk is full: what must be noted is, with the room that is kept for it; then wait for room, or for more."""
-        taken = self._waiting.take_pressing()
-        if taken:
-            try:
-                await self._outbox.offer(list(taken.rows.values()), taken.events, pressing=True)
-            except BaseException:
-                self._waiting.put_back(taken)
-                raise
+        await self._store(self._waiting.take_pressing(), pressing=True)
         self._work.clear()
         events = [asyncio.ensure_future(event.wait()) for event in (self._outbox.room, self._work)]
         try:
@@ -184,6 +174,19 @@ class Acceptance:
         finally:
             for event in events:
                 event.cancel()
+
+    async def _store(self, taken: Waiting, *, pressing: bool = False) -> None:
+        """What is not on disk when this ends waits again."""
+        if not taken:
+            return
+        self._in_hand = len(taken)
+        try:
+            await self._outbox.offer(list(taken.rows.values()), taken.events, taken.rejected, pressing=pressing)
+        except BaseException:
+            self._waiting.put_back(taken)
+            raise
+        finally:
+            self._in_hand = 0
 
     def _added(self) -> None:
         self._work.set()

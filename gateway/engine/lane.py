@@ -12,7 +12,7 @@ from math import inf, isfinite
 
 from gateway.contract import Batch, Clock, Detector, Finding, Frame, Json, RationedWatchOptions, StateError, Waveform
 from gateway.engine.ration import Ration
-from gateway.engine.snapshot import Snapshots
+from gateway.engine.snapshot import Pace, Snapshots
 from gateway.engine.watch import Watch, build_detector
 from gateway.telemetry.counts import Counts
 
@@ -126,6 +126,7 @@ class Lanes:
         self._analysis = ThreadPoolExecutor(1, thread_name_prefix="analysis")
         self._running: dict[str, tuple[SlowLane, asyncio.Task[None]]] = {}
         self._refused = False
+        self._pace = Pace(clock)
 
     def get(self, name: str) -> SlowLane | None:
         """The lane of a slow watch."""
@@ -167,12 +168,16 @@ class Lanes:
                 lane = SlowLane(watch, self._analysis, build=build, found=self._found, dropped=self._dropped, ration=ration)
                 self._running[name] = lane, self._tasks.create_task(lane.run(), name=f"watch {name}")
 
-    async def save(self, watches: Iterable[Watch]) -> None:
-        """Every detector's state to disk. A disk that refuses keeps the old states; it is told once."""
+    async def save(self, watches: Iterable[Watch], *, all_of_them: bool = True) -> None:
+        """Every detector's state to disk, or those that are due. A disk that refuses keeps the old states; it is told once."""
         for watch in watches:
+            if not (all_of_them or self._pace.due(watch.name, spoke=watch.spoke)):
+                continue
+            watch.spoke = False  # before its state is taken: what it says from now on is not in it
             try:
                 await self._keep(watch.name, await self._dump(watch))
             except OSError as exc:
+                watch.spoke = True
                 if not self._refused:
                     log.error("detector states cannot be saved", extra={"fields": {"why": exc.strerror, "watch": watch.name}})
                 self._refused = True
@@ -209,8 +214,9 @@ class Lanes:
         return await lane.dump() if lane else watch.dump()
 
     async def _keep(self, name: str, state: bytes | None) -> None:
-        if state is not None:
+        if state is not None and self._pace.changed(name, state):
             await asyncio.get_running_loop().run_in_executor(self._files, self._snapshots.save, name, state)
+            self._pace.saved(name, state)
 
     async def stop(self) -> None:
         """End the slow ones; what they were behind is not looked at."""

@@ -8,9 +8,45 @@ from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
+from gateway.contract import Clock
+
 log = logging.getLogger("lineside")
 _MAGIC = b"LSSTATE1"
 _HEADER = len(_MAGIC) + 4
+
+
+BYTES_A_DAY = 15e6
+"""For all states together: what is written is what wears out a card."""
+_OVERHEAD = 64 << 10
+"""Bytes that a file system with a journal writes beside each file."""
+_SOONEST, _LATEST = 60.0, 3600.0
+
+
+class Pace:
+    """Which states are to be saved now: what spoke since, within a minute; what only went on learning, as often as a day's bytes allow."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._saved: dict[str, tuple[float, int, int]] = {}
+
+    def due(self, name: str, *, spoke: bool) -> bool:
+        """`spoke`: it found something since it was saved, so after a crash its state of before would not fit its incidents."""
+        if spoke or name not in self._saved:
+            return True
+        return self._clock.monotonic() - self._saved[name][0] >= self.seconds()
+
+    def seconds(self) -> float:
+        """Between two times that all are saved."""
+        size = sum(size + _OVERHEAD for _, size, _ in self._saved.values())
+        return min(_LATEST, max(_SOONEST, size / BYTES_A_DAY * 86_400.0))
+
+    def changed(self, name: str, state: bytes) -> bool:
+        """What is the same as on the disk is not written again."""
+        return name not in self._saved or self._saved[name][2] != crc32(state)
+
+    def saved(self, name: str, state: bytes) -> None:
+        """It is on the disk."""
+        self._saved[name] = self._clock.monotonic(), len(state), crc32(state)
 
 
 class Snapshots:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from itertools import count
 
 from gateway.contract import Clock
 from gateway.engine.lane import Lanes
@@ -14,6 +15,8 @@ from gateway.outbox.store import Outbox
 from gateway.telemetry.wear import Wear
 
 MINUTE = 60.0
+ALIVE_MINUTES = 5
+"""How far off the ledger may be when it says since when a gateway that was cut off did not run."""
 _KEEP_CLOSED_NS = 90 * 86_400_000_000_000
 
 
@@ -37,12 +40,13 @@ class Upkeep:
     async def run(self) -> None:
         """Until cancelled."""
         await self._look()
-        while True:
+        for minute in count(1):
             await self._clock.sleep(MINUTE)
             if not self._outbox.refused:  # the room that is left is not for states
-                await self._lanes.save(self._watches())
+                await self._lanes.save(self._watches(), all_of_them=False)
             await self._look()
-            await self._outbox.tidy(self._losses, self._clock.now_ns() - _KEEP_CLOSED_NS)
+            alive = minute % ALIVE_MINUTES == 0
+            await self._outbox.tidy(self._losses, self._clock.now_ns() - _KEEP_CLOSED_NS, alive=alive)
             await self._outbox.keep_to_caps()
 
     async def _look(self) -> None:

@@ -77,6 +77,8 @@ class Watch:
         self.everything = settings.plugin.everything
         self.detector: Detector | None = None
         self._words: deque[Callable[[Detector], None]] = deque()
+        self.spoke = False
+        """It found something since its state was last taken."""
         self.fit(table_size)
         self._of_machine = {
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
@@ -183,7 +185,9 @@ class Watch:
                 self._listen(self.detector)
             if isinstance(item, Waveform):
                 self._seen[item.tag] = item
-            return self.detector.process(item)
+            found = self.detector.process(item)
+            self.spoke = self.spoke or bool(found)
+            return found
         except Exception as exc:
             exc.add_note(f"watch {self.name} ({self.settings.plugin.name}) looking at a {type(item).__name__}")
             raise

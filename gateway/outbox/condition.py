@@ -38,7 +38,7 @@ def code(error: sqlite3.Error) -> str:
 
 
 def means_full(error: sqlite3.Error) -> bool:
-    """The disk has no room, or none for a file of a few kilobytes."""
+    """The disk has no room, or perhaps none for a file of a few kilobytes."""
     return code(error) in (_FULL, "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMOPEN")
 
 
@@ -82,7 +82,7 @@ class Condition:
 
     def _state(self, error: sqlite3.Error) -> StorageState:
         name = code(error)
-        if means_full(error):
+        if name == _FULL:
             return "full"
         if name.startswith(_READ_ONLY):
             return "read_only"

@@ -97,7 +97,7 @@ def lines(connection: sqlite3.Connection, since_ns: int = 0) -> list[Line]:
 
 
 def seen_alive(connection: sqlite3.Connection, now_ns: int) -> None:
-    """Once a minute, so that the next start knows how long nothing was read."""
+    """Every few minutes, so that the next start knows how long nothing was read."""
     connection.execute("INSERT OR REPLACE INTO note VALUES ('alive_ns', ?)", (str(now_ns),))
 
 

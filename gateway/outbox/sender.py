@@ -88,15 +88,17 @@ class Sender:
         self._wake.set()
 
     async def drain(self, deadline_seconds: float) -> None:
-        """The last send before a stop: try until empty, a failure, or the deadline."""
+        """The last send before a stop: try until empty, a failure, or the deadline. What cannot be noted until then is sent again later."""
         try:
             async with asyncio.timeout(deadline_seconds):
                 while not self.breaker.wait_seconds() and (events := await self._lease()):
                     await self._deliver(events)
+                await self._settled()
         except TimeoutError:
             return
         finally:
-            await self._settled()
+            if self._settling is not None:
+                self._settling.cancel()
             await self._disconnect()
 
     async def _recall(self) -> None:

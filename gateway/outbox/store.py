@@ -220,7 +220,7 @@ class Outbox:
                 self._failed(exc)
                 if yields and not self.room.is_set():
                     raise Full from exc
-                if was_full or not means_full(exc):
+                if was_full or self.condition.state != "full":
                     await self._clock.sleep(_RETRY_SECONDS)
                 continue  # at once, where the reserve has made room
             except sqlite3.DatabaseError as exc:
@@ -234,7 +234,7 @@ class Outbox:
 
     def _failed(self, error: sqlite3.OperationalError) -> None:
         self.condition.failed(error)
-        if means_full(error) and self.room.is_set():
+        if self.condition.state == "full" and self.room.is_set():
             self.room.clear()
             self._regaining = asyncio.create_task(self._regain(), name="room on the disk")
 
@@ -268,13 +268,17 @@ class Outbox:
             self._enforcement = asyncio.create_task(self.keep_to_caps(), name="retention")
             self._enforcement.add_done_callback(_report)
 
-    async def tidy(self, losses: Losses, closed_before_ns: int) -> None:
-        """Write down what was lost elsewhere, forget incidents that are closed since long."""
+    async def tidy(self, losses: Losses, closed_before_ns: int, *, alive: bool = True) -> None:
+        """Write down what was lost elsewhere, forget incidents that are closed since long. Without anything to note it writes nothing.
+
+        alive   note that the gateway runs: 60 kilobytes with the file system's journal, so not every time
+        """
         taken, now_ns = losses.take(), self._clock.now_ns()
 
         def operation(connection: sqlite3.Connection) -> None:
             write(connection, taken, now_ns)
-            ledger.seen_alive(connection, now_ns)
+            if alive:
+                ledger.seen_alive(connection, now_ns)
             incidents.forget(connection, closed_before_ns)
             audit.shorten(connection, now_ns)
             shadow.forget(connection, now_ns)

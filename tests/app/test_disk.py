@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,28 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.testkit.disk import NEEDS, SickDisk, can_fail, mounted_memory
+
 MEGABYTE = 1 << 20
 FULL_CONFIG = "  buffer: {min_free_megabytes: 0, reserve_megabytes: 2}\n"
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of twelve megabytes; needs root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "lineside", str(folder)], check=False).returncode:
-        pytest.skip("mounting needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    """A file system of twelve megabytes."""
+    with mounted_memory(tmp_path / "small", 12) as there:
+        if not there:
+            pytest.skip("mounting needs root")
+        yield tmp_path / "small"
+
+
+@pytest.fixture
+def sick(tmp_path: Path) -> Iterator[SickDisk]:
+    if not can_fail():
+        pytest.skip(NEEDS)
+    made = SickDisk(tmp_path)
+    yield made
+    made.close()
 
 
 class Page:
@@ -124,6 +131,51 @@ async def test_a_full_disk_is_told_what_must_be_noted_still_is_and_nothing_is_lo
     assert daemon.said("outbox writes again") == 1
     await daemon.start("outbox", "check", "--state-dir", str(site.state))
     assert await daemon.exit_code() == 0, daemon.log.read_text()[-2000:]
+
+
+async def test_a_disk_that_becomes_read_only_is_told_and_the_line_goes_on_without_it(site: Any, daemon: Any, sick: SickDisk) -> None:
+    """ext4 does so when its journal cannot be written. Nothing but a new start helps then, so it must end in good order."""
+    site.state = sick.folder / "state"
+    site.configure()
+    site.oil(50)
+    await daemon.start()
+    await site.until(lambda: daemon.said("ready") == 1, 20)
+    page = Page(daemon)
+    site.oil(80)
+    await site.until(lambda: site.told() == ["raised"], 20)
+    sick.fail()
+    sick.give_up()
+    site.oil(50)
+    await until(lambda: _is(page, "read_only"))
+    sick.heal()
+    storage = await page.storage()
+    assert storage["waiting_in_memory"] > 0
+    assert "fsck" in storage["remedy"]
+    readings = await page.metric("readings_total")
+    await until(lambda: _more(page, "readings_total", readings + 20))
+    for path in ("/", "/metrics", "/healthz", "/api/status", "/api/machines", "/api/incidents"):
+        assert (await page.get(path))[0] == 200, path
+    assert site.told() == ["raised"]
+    daemon.signal(signal.SIGTERM)
+    assert await asyncio.wait_for(daemon.exit_code(), 10) == 0
+    assert "Traceback" not in daemon.log.read_text()
+
+    sick.remount(repair=True)
+    await daemon.start()
+    await site.until(lambda: site.told()[:2] == ["raised", "cleared"], 30)
+    assert len(set(site.receiver.order)) == len(site.receiver.events)
+
+
+async def test_a_start_on_a_disk_that_is_read_only_ends_with_one_line(site: Any, daemon: Any, tmp_path: Path) -> None:
+    with mounted_memory(tmp_path / "ro", 1, "ro") as there:
+        if not there:
+            pytest.skip("mounting needs root")
+        site.state = tmp_path / "ro" / "state"
+        site.configure()
+        await daemon.start()
+        assert await daemon.exit_code() == 1, "not 2: systemd shall try again"
+    lines = daemon.log.read_text().splitlines()
+    assert lines == [f"lineside: the state folder {site.state} cannot be used: Read-only file system"]
 
 
 async def _told(site: Any, type_: str) -> bool:

@@ -1,15 +1,11 @@
-"""A disk that returns EIO, for real: ext4 on a loop device on an NBD server that fails when it is told to. Needs root and nbdkit."""
+"""A disk that returns EIO, for real: what counted as stored is on it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import sqlite3
-import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -21,82 +17,16 @@ from gateway.outbox.database import FILE_NAME
 from gateway.outbox.pick import Wanted
 from gateway.outbox.rows import SELECTED, from_row
 from gateway.outbox.store import Outbox
+from gateway.testkit.disk import NEEDS, SickDisk, can_fail
 from gateway.testkit.rigs import event
 
-TOOLS = ("nbdkit", "nbdfuse", "losetup", "mkfs.ext4", "mount", "fusermount3")
-pytestmark = pytest.mark.skipif(
-    bool(os.geteuid()) or not all(map(shutil.which, TOOLS)), reason="needs root, nbdkit, libnbd-bin, fuse3, e2fsprogs"
-)
-
-
-class Disk:
-    """Mounted at `folder`. `fail` and `heal` it; `remount` forgets what is only in the kernel's memory."""
-
-    def __init__(self, work: Path, *options: str) -> None:
-        self._work, self.folder, self._trigger = work, work / "mnt", work / "err"
-        image, self._fuse, socket = work / "disk.img", work / "fuse", work / "socket"
-        for folder in (self.folder, self._fuse):
-            folder.mkdir()
-        with image.open("wb") as file:
-            file.truncate(48 << 20)
-        _run("mkfs.ext4", "-q", "-F", *options, str(image))
-        error = ("error=EIO", "error-rate=100%", f"error-file={self._trigger}")
-        self._kit = subprocess.Popen(["nbdkit", "-f", "-U", str(socket), "--filter=error", "file", str(image), *error])
-        _wait(socket.exists)
-        self._nbd = subprocess.Popen(["nbdfuse", str(self._fuse), "--unix", str(socket)])
-        _wait((self._fuse / "nbd").exists)
-        self._loop = subprocess.check_output(["losetup", "-f", "--show", str(self._fuse / "nbd")], text=True).strip()
-        _run("mount", self._loop, str(self.folder))
-
-    def fail(self) -> None:
-        self._trigger.touch()
-
-    def heal(self) -> None:
-        self._trigger.unlink()
-
-    @contextmanager
-    def after_a_power_cut(self) -> Iterator[Path]:
-        """What is really on the disk now, mounted elsewhere: nothing that only the kernel's memory holds."""
-        image, folder = self._work / "cut.img", self._work / "cut"
-        shutil.copyfile(self._work / "disk.img", image)
-        subprocess.run(["fsck.ext4", "-fy", str(image)], capture_output=True, check=False)
-        folder.mkdir(exist_ok=True)
-        _run("mount", "-o", "loop", str(image), str(folder))
-        try:
-            yield folder
-        finally:
-            _run("umount", str(folder))
-
-    def remount(self, *, repair: bool = False) -> None:
-        _run("umount", str(self.folder))
-        if repair:
-            subprocess.run(["fsck.ext4", "-fy", self._loop], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        _run("mount", self._loop, str(self.folder))
-
-    def close(self) -> None:
-        self._trigger.unlink(missing_ok=True)
-        for command in (["umount", "-l", str(self.folder)], ["losetup", "-d", self._loop], ["fusermount3", "-uz", str(self._fuse)]):
-            subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
-        for process in (self._nbd, self._kit):
-            process.terminate()
-            process.wait(10)
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+pytestmark = pytest.mark.skipif(not can_fail(), reason=NEEDS)
 
 
 @pytest.fixture(params=["without a journal", "with a journal"])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SickDisk]:
     """Without a journal the file system goes on after an error; with one it becomes read-only."""
-    made = Disk(tmp_path, *(["-O", "^has_journal"] if request.param == "without a journal" else []))
+    made = SickDisk(tmp_path, *(["-O", "^has_journal"] if request.param == "without a journal" else []))
     yield made
     made.close()
 
@@ -126,7 +56,7 @@ async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_was_stored_before_during_and_after_an_io_error_is_on_the_disk(disk: Disk) -> None:
+async def test_what_was_stored_before_during_and_after_an_io_error_is_on_the_disk(disk: SickDisk) -> None:
     """What the kernel shows after a failed fsync need not be there: so it is the disk that is looked at."""
     stored: list[int] = []
     async with opened(disk.folder / "state") as box:
