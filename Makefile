@@ -52,7 +52,7 @@ conformance: $(VENV)/dev.stamp
 	fi
 
 faults: $(VENV)/dev.stamp
-	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
+	LINESIDE_KILLS=60 LINESIDE_LIVES=200 LINESIDE_FAULTS=1 LINESIDE_SEED=$$(date +%s) $(BIN)/python -m pytest tests/faults $(ARGS)
 	LINESIDE_EXAMPLES=thorough $(BIN)/python -m pytest $(PARALLEL) -m hypothesis --timeout 600 $(ARGS)
 
 SUITES := bookworm trixie
