@@ -12,7 +12,20 @@ from benchmarks.machine import describe, pin_others
 from benchmarks.result import Result
 from benchmarks.servers import HERE, Missing
 
-SCENARIOS = ("modbus", "mqtt", "mqtt_driver", "ingest", "opcua", "outbox", "backlog", "https", "footprint", "reconnect_opcua", "reconnect")
+SCENARIOS = (
+    "modbus",
+    "mqtt",
+    "mqtt_driver",
+    "ingest",
+    "opcua",
+    "outbox",
+    "backlog",
+    "https",
+    "footprint",
+    "reconnect_opcua",
+    "reconnect",
+    "isolation",
+)
 HEAD = """\
 # Results
 
