@@ -58,7 +58,8 @@ faults: $(VENV)/dev.stamp
 
 faults-night: $(VENV)/dev.stamp
 	$(BIN)/python tests/faults --night $(if $(ROWS),$(ROWS:%=--row %),--write) $(ARGS)
-	LINESIDE_KILLS=60 LINESIDE_SEED=$$(date +%s) LINESIDE_DISKS=1 $(BIN)/python -m pytest tests/faults tests/app/test_disk.py $(ARGS)
+	LINESIDE_KILLS=60 LINESIDE_LIVES=200 LINESIDE_FAULTS=1 LINESIDE_SEED=$$(date +%s) LINESIDE_DISKS=1 \
+	  $(BIN)/python -m pytest tests/faults tests/app/test_disk.py $(ARGS)
 	LINESIDE_EXAMPLES=thorough $(BIN)/python -m pytest $(PARALLEL) -m hypothesis --timeout 600 $(ARGS)
 
 # What the rows need beside the venv; whoever is not root is asked for a password.

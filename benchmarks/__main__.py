@@ -25,6 +25,7 @@ SCENARIOS = (
     "wear",
     "reconnect_opcua",
     "reconnect",
+    "isolation",
 )
 HEAD = """\
 # Results

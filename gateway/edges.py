@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.config.secrets import references
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
 from gateway.contract import Clock, Event, LinesideError, SecretRef, Source, SourceContext, Uplink, UplinkContext, Usage
+from gateway.engine.admit import Admission
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
 from gateway.engine.order import Reorder
@@ -156,7 +157,8 @@ class Edges:
         link.changed = partial(self._source_changed, source, link)
         seconds = source.options.reorder
         reorder = Reorder(self._clock, seconds) if seconds else None
-        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped, reorder=reorder)
+        admit = Admission(source.tags, source.records).check
+        inbox = Inbox(source.options.when_full, wake=self._pipeline.wake, took=took, dropped=dropped, reorder=reorder, admit=admit)
         self._pipeline.inboxes[name] = inbox
         door = self._ingest.door(name) if source.plugin.receives else Door()
         context = SourceContext(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Iterator
 from email.message import Message
@@ -20,6 +21,12 @@ TYPES = {
     "text/csv": "csv",
 }
 MOST_TOLD = 20
+# Those that are decoded in one pass; Python knows others, such as punycode, that take hours for a megabyte.
+_CHARSETS = {"utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "ascii", "cp437", "cp850", "cp852", "mac-roman"}
+_CHARSETS |= (
+    {f"cp125{n}" for n in range(9)} | {f"iso8859-{n}" for n in range(1, 17)} | {"gbk", "gb18030", "big5", "shift_jis", "cp932", "euc_jp"}
+)
+_CHARSETS |= {"euc_kr", "koi8-r"}
 
 
 def form(content_type: str) -> tuple[str, str] | None:
@@ -62,8 +69,10 @@ def _rows(body: bytes, kind: str, charset: str, mapper: Mapper, inside: Steps, d
 
 def _text(body: bytes, charset: str) -> str:
     try:
+        if codecs.lookup(charset).name not in _CHARSETS:
+            raise LookupError
         return body.decode(charset)
     except UnicodeDecodeError as exc:
         raise Unreadable(f"line {body[: exc.start].count(10) + 1}", f"byte {body[exc.start]:#x} is not {charset}") from exc
     except LookupError as exc:
-        raise Unreadable("", f"there is no charset {charset!r}") from exc
+        raise Unreadable("", f"the charset {charset[:40]!r} is not taken") from exc

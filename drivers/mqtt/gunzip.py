@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 
 MAGIC = b"\x1f\x8b"
+MOST_MEMBERS = 100
+"""Each costs what is left of the payload; a sender that compresses piece by piece makes some."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -20,7 +22,9 @@ def gunzip(payload: bytes, most_bytes: int) -> bytes:
     b'21.5'
     """
     parts: list[bytes] = []
-    while payload:
+    for _ in range(MOST_MEMBERS):
+        if not payload:
+            break
         stream = zlib.decompressobj(_GZIP)
         try:
             parts.append(stream.decompress(payload, most_bytes + 1))
@@ -32,4 +36,4 @@ def gunzip(payload: bytes, most_bytes: int) -> bytes:
         if not stream.eof:
             return b""
         payload = stream.unused_data
-    return b"".join(parts)
+    return b"" if payload else b"".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 from asyncua import ua
@@ -11,8 +12,8 @@ from asyncua.ua import uaerrors
 from drivers.opcua.config import OpcuaOptions
 from drivers.opcua.trust import Untrusted
 
-FAILURES = (uaerrors.UaError, OSError, ValueError)
-"""What the library raises for a peer that is gone or refuses; TimeoutError and ConnectionError are OSErrors."""
+FAILURES = (uaerrors.UaError, OSError, ValueError, struct.error)
+"""What the library raises for a peer that is gone, refuses, or sends what is no answer; TimeoutError and ConnectionError are OSErrors."""
 
 NOT_US = (uaerrors.BadUserAccessDenied, uaerrors.BadIdentityTokenRejected, uaerrors.BadIdentityTokenInvalid)
 _NOT_OUR_CERTIFICATE = (
@@ -77,6 +78,8 @@ def why(exc: BaseException, options: OpcuaOptions, file: Path, server: str, *, o
     if isinstance(exc, ConnectionResetError | ConnectionAbortedError) or type(exc) is ConnectionError:
         asked = opening and options.security != "None"
         return f"connection lost; does the server trust our certificate {file}? If not: {click(server)}" if asked else "connection lost"
+    if isinstance(exc, struct.error):
+        return f"an answer that is none: {exc}"
     if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
         return os.strerror(exc.errno).lower()
     return (str(exc) or type(exc).__name__).splitlines()[0][:200]

@@ -9,7 +9,8 @@ from math import isfinite, nan
 
 from gateway.contract import GOOD, Quality, reason
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+# Each digit can be matched in one way only: a cell of digits that is no number would hold the gateway for minutes otherwise.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _FRACTION = re.compile(r"[.,](\d+)")
 _WORDS = {"true": 1.0, "false": 0.0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from drivers.rows.row import Refused, Row, Unreadable
 
 _SIGNS = {",": ",", ";": ";", "|": "|", "tab": "\t"}
+MOST_COLUMNS = 2_000
 _SPARE = 5  # a preamble is not looked for beyond so many empty lines
 
 
@@ -31,10 +33,10 @@ def table_rows(lines: Iterable[str], delimiter: str = "auto", needed: Sequence[s
     try:
         header = [name.strip() for name in next(reader)]
         _check(header, needed)
-        width = len(header)
+        width, used = len(header), max((at for at, name in enumerate(header, start=1) if name), default=0)
         for cells in reader:
             at, begin = reader.line_num, at or 1
-            row = _row(cells, header, width, f"line {begin + 1 + skipped}")
+            row = _row(cells, header, width, used, f"line {begin + 1 + skipped}")
             if row is not None:
                 yield row
     except csv.Error as exc:
@@ -63,20 +65,23 @@ def _sign(header: str, delimiter: str) -> str:
 
 
 def _check(header: Sequence[str], needed: Sequence[str]) -> None:
+    if len(header) > MOST_COLUMNS:
+        raise Unreadable("line 1", f"more than {MOST_COLUMNS:,} columns")
     named = [name for name in header if name]
-    if twice := next((name for name in named if named.count(name) > 1), None):
+    if twice := next((name for name, times in Counter(named).items() if times > 1), None):
         raise Unreadable("line 1", f"two columns are named {twice!r}")
     if missing := next((name for name in needed if name not in named), None):
         raise Unreadable("line 1", f"no column {missing!r}; there are {', '.join(named)}")
 
 
-def _row(cells: list[str], header: Sequence[str], width: int, where: str) -> Row | Refused | None:
+def _row(cells: list[str], header: Sequence[str], width: int, used: int, where: str) -> Row | Refused | None:
+    """`used`: columns up to the last one that has a name."""
     if not any(cell.strip() for cell in cells):
         return None
     while len(cells) > width and not cells[-1].strip():  # a sign at the end of the line
         cells.pop()
     if len(cells) != width:
-        if len(cells) < width and all(not name for name in header[len(cells) :]):
+        if used <= len(cells) < width:
             return Row(where, {name: cell for name, cell in zip(header, cells, strict=False) if name})
         return Refused(where, f"{len(cells)} cells, the header has {width}")
     return Row(where, {name: cell for name, cell in zip(header, cells, strict=True) if name})

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 from gateway.contract import GOOD, Quality
 
 Decimals: TypeAlias = Literal[".", ","]
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+# Each digit can be matched in one way only: a cell of digits that is no number would hold the gateway for minutes otherwise.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _WORDS = {"true": 1.0, "false": 0.0}
 _BAD_TYPE, _BAD_FORMAT, _NOT_FINITE = int(Quality.BAD_TYPE), int(Quality.BAD_FORMAT), int(Quality.BAD_NOT_FINITE)
 

@@ -31,6 +31,7 @@ class Inbox:
     took      number of readings that came in
     dropped   (what: ``readings`` or ``waveforms``, reason, how many)
     reorder   holds readings behind the queue until they are due
+    admit     raises what `emit` raises for an item that its source may not give
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Inbox:
         took: Callable[[int], None],
         dropped: Callable[[str, str, int], None],
         reorder: Reorder | None = None,
+        admit: Callable[[Item], None] = lambda _item: None,
     ) -> None:
         self.reorder = reorder
+        self._admit = admit
         self._when_full, self._wake, self._took, self._dropped = when_full, wake, took, dropped
         self._items: deque[Emitted] = deque()
         self._room = asyncio.Event()
@@ -54,6 +57,7 @@ class Inbox:
         """Returns when the readings are queued and what the records caused is on disk."""
         waiting = []
         for item in items:
+            self._admit(item)
             while self._full(item) and (self._when_full == "block" or isinstance(item, Record)):
                 self._room.clear()
                 self._wake()

@@ -76,7 +76,7 @@ class Judge:
         if frame.tag not in self._tags or frame.quality not in _QUALITIES:
             raise Broken("a block of a tag that is not its own, or of a quality nobody knows")
         if not (math.isfinite(frame.rate_hz) and frame.rate_hz > 0 and frame.dropped >= 0 and len(frame.samples) % 4 == 0):
-            raise Broken("a block of no rate, or of parts of samples")
+            raise Broken("a block of no rate, or of parts of samples")  # how long a block may be, the gateway's own admission knows
         if any(each is not None and not math.isfinite(each) for each in (frame.speed_rpm, frame.load)):
             raise Broken("a block at no speed or load that exists")
         _time(frame.t_ns)
@@ -105,14 +105,15 @@ def _time(t_ns: int) -> None:
 
 
 def to_json(value: Json) -> bytes:
-    """Python's own, because it keeps NaN and numbers beyond 64 bits."""
-    return json.dumps(value).encode()
+    """Python's own, because it keeps NaN and numbers beyond 64 bits. Half a surrogate pair is nothing that can be written: ``?``."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace")
 
 
 def from_json(text: bytes) -> Json:
-    """Raises Broken, also for what is nested too deeply for whoever has to write it again."""
+    """Raises Broken, also for what cannot be written again: nested too deeply, or half a surrogate pair."""
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as exc:
         raise Broken(f"no JSON: {exc}") from exc
     _shallow(value)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _FILES = 512
-_NICE = 5
+_NICE = 10
 _EXPENDABLE = "500"
 
 

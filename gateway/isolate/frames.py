@@ -173,5 +173,5 @@ async def next_up(reader: asyncio.StreamReader, largest: int) -> tuple[Up, int]:
     body = await reader.readexactly(size)
     try:
         return _up.decode(body), size
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Broken(str(exc)) from exc

@@ -138,6 +138,8 @@ class Process:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # what it has started may live on, and hold its pipe
             self._over(_how_it_ended(await child.wait()))
+        finally:
+            self.kill("garbage", "was stopped: what it sent could not be taken")  # unless there is a reason already
 
     def _take(self, frame: frames.Up, size: int) -> None:
         answer = frame if isinstance(frame, frames.Done | frames.Failed) else None

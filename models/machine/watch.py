@@ -173,6 +173,8 @@ class Watch:
 
     def progress(self, state: float) -> float:
         """Share of the warm-up of a state, 0 to 1."""
-        baseline = self.baselines[state]
+        baseline = self.baselines.get(state)
+        if baseline is None:  # no row has come yet
+            return 0.0
         share = float(np.minimum(self._warm_ups(baseline), 1.0).mean())
         return share if baseline.calm else min(share, 0.99)

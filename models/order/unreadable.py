@@ -49,8 +49,13 @@ class Unreadable:
             since_ns=min(self._since[record.source] or record.t_ns, record.t_ns),
             severity=Severity.WARNING,
             title=f"{record.source}: records {why}" if active else f"{record.source}: every record names an order and a step",
-            explanation={"record": record.source, "missing": missing, "path": path, "fields": sorted(map(str, record.fields))[:20]}
+            explanation={"record": record.source, "missing": missing, "path": path, "fields": _names(record)}
             if missing
             else {"record": record.source},
             hold_seconds=0.0,
         )
+
+
+def _names(record: Record) -> list[str]:
+    """Some, and not the whole of each: what is sent to us may be of any size."""
+    return [name[:100] for name in sorted(map(str, record.fields))[:20]]

@@ -1,4 +1,4 @@
-"""A bad cable: passes bytes on, and mangles what comes back."""
+"""A bad cable: passes bytes on, mangles what comes back, or passes nothing any more and says nothing of it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,27 @@ def noise(seed: int, share: float) -> Mangle:
 
 
 class Relay:
-    """Between a client and a port of loopback. `mangle` may be set at any time; None: bytes pass as they are."""
+    """Between a client and a port of loopback. `mangle` may be set at any time; None: bytes pass as they are.
+
+    `freeze`: nothing is read nor written any more, the connections stay, and new ones are taken: half-open. `thaw` ends it.
+    """
 
     def __init__(self, target: int, mangle: Mangle | None = None) -> None:
         self._target, self.mangle = target, mangle
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
+    def freeze(self) -> None:
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        self._flows.set()
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
 
     @property
     def address(self) -> str:
@@ -60,6 +75,7 @@ class Relay:
         assert task is not None
         self._tasks.add(task)
         try:
+            await self._flows.wait()
             there, onward = await asyncio.open_connection("127.0.0.1", self._target)
             try:
                 async with asyncio.TaskGroup() as both:
@@ -67,7 +83,7 @@ class Relay:
                     both.create_task(self._pass_on(there, writer, mangled=True))
             finally:
                 onward.transport.abort()
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # at the end; asyncio would tell a cancelled one as an error
             pass
         finally:
             self._tasks.discard(task)
@@ -76,6 +92,7 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, mangled: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                await self._flows.wait()
                 writer.write(self.mangle(data) if mangled and self.mangle else data)
                 await writer.drain()
         writer.transport.abort()

@@ -104,7 +104,9 @@ async def test_ten_megabytes_are_taken_whole(rig: Rig) -> None:
         (json.dumps(STEP) + "\nnonsense", "application/x-ndjson", 400, "line 2: no JSON"),
         ("type,at\nstep,1,2,3\n", "text/csv", 400, "line 2: 4 cells, the header has 2"),
         (b"type,at\nst\xe4p,1\n", "text/csv", 400, "line 2: byte 0xe4 is not utf-8"),
-        ("type,at\n", "text/csv; charset=klingon", 400, "no charset 'klingon'"),
+        ("type,at\n", "text/csv; charset=klingon", 400, "the charset 'klingon' is not taken"),
+        ("type,at\n", "text/csv; charset=punycode", 400, "the charset 'punycode' is not taken"),
+        ("type,at\n", "text/csv; charset=undefined", 400, "the charset 'undefined' is not taken"),
         (json.dumps(STEP), "text/plain", 415, "text/plain; taken are application/json"),
     ],
 )

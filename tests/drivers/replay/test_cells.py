@@ -101,3 +101,10 @@ def test_no_text_raises_anything(text: str, quality: str) -> None:
     to_ns(text)
     reading = to_reading(text, quality)
     assert reading is None or isnan(reading[0]) == (reading[1] >= BAD)
+
+
+def test_a_long_text_of_digits_that_is_no_number_is_seen_at_once() -> None:
+    """In as many steps as it has digits; their square would be hours in which nothing else runs."""
+    found = to_reading("1" * 1_000_000 + "x")
+    assert found is not None
+    assert found[1] == Quality.BAD_TYPE

@@ -85,3 +85,11 @@ def test_what_python_writes_is_read_back(cells: list[str], delimiter: str) -> No
     writer.writerow(cells)
     got = rows(written.getvalue(), delimiter)
     assert got == ([] if not any(cell.strip() for cell in cells) else [Row("line 2", {f"c{i}": cell for i, cell in enumerate(cells)})])
+
+
+def test_a_header_of_very_many_columns_is_refused_and_many_nameless_ones_cost_nothing() -> None:
+    with pytest.raises(Unreadable, match="more than 2,000 columns"):
+        rows(",".join(f"a{number}" for number in range(200_000)))
+    found = rows("a" + "," * 1_999 + "\n" + "1\n" * 20_000, ",")
+    assert len(found) == 20_000
+    assert all(isinstance(row, Row) and row.fields == {"a": "1"} for row in found)

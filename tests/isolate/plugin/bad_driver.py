@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import random
 import subprocess
 import sys
 from contextlib import suppress
 from typing import Any
+
+import odd
 
 from gateway.contract import (
     Answer,
@@ -36,13 +39,14 @@ FLOOD = frames.pack(frames.Beat())
 class Options(SourceOptions):
     bad: str
     after: int = 2
+    seed: int = 1
     poll_seconds: float = 0.01
     password: SecretRef | None = None
 
 
 class BadSource:
     def __init__(self, options: Options, context: SourceContext) -> None:
-        self._options, self._context, self._count = options, context, 0
+        self._options, self._context, self._count, self._dice = options, context, 0, random.Random(options.seed)
         if options.bad == "loop_in_build":
             _for_ever()
 
@@ -64,6 +68,11 @@ class BadSource:
         self._count += 1
         if self._count > self._options.after and (deed := _DEEDS.get(self._options.bad)) is not None:
             deed(self)
+        if self._options.bad == "odd":
+            blocks = [tag.index for tag in self._context.tags if tag.options.kind == "waveform"]
+            plain = [tag.index for tag in self._context.tags if tag.options.kind != "waveform"]
+            now_ns, record = self._context.clock.now_ns(), self._context.records[0].path
+            return [odd.item(self._dice, now_ns, plain, blocks, record) for _ in range(20)]
         if self._options.bad == "all":
             return self._all()
         return Batch.of([tag.index for tag in self._context.tags], [self._context.clock.now_ns()] * len(self._context.tags), self._values())

@@ -251,3 +251,7 @@ def test_states_and_counters_are_not_looked_at() -> None:
     counter = replace(context.tags[2], options=TagOptions(kind="counter"))
     detector = plugin.build(plugin.options.model_validate({"on": "*/*"}), replace(context, tags=(*context.tags[:2], counter)))
     assert detector._names == {"m": ("a", "b")}
+
+
+def test_a_machine_that_has_said_nothing_yet_has_learnt_nothing() -> None:
+    assert [(one.machine, one.share) for one in machine().learning()] == [("press-07", 0.0)]
