@@ -1,4 +1,4 @@
-"""`lineside health`."""
+"""`lineside health`, `doctor`, `bundle`."""
 
 from __future__ import annotations
 
@@ -24,3 +24,20 @@ def health(file: Path, wait_seconds: float, as_json: bool) -> None:
     from gateway.commands.health import health as look
 
     sys.exit(look(file, wait_seconds=wait_seconds, as_json=as_json))
+
+
+@main.command()
+@config_argument
+@click.option("--no-network", "offline", is_flag=True, help="do not connect to what the configuration names")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+def doctor(file: Path, offline: bool, as_json: bool) -> None:
+    """Say what is wrong around the gateway, with a remedy each.
+
+    Clock, disk, certificates, permissions, network, configuration, versions, service, memory and temperature. As root it
+    sees everything. FILE is /etc/lineside/lineside.yaml if you give none.
+
+    Exit code 0: no errors, 1: errors, 2: wrong input.
+    """
+    from gateway.commands.doctor import doctor as look
+
+    sys.exit(look(file, network=not offline, as_json=as_json))

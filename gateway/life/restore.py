@@ -14,7 +14,7 @@ from tarfile import TarFile
 from gateway.contract import ConfigError
 from gateway.life import swap
 from gateway.life.archive import SEALED, Damaged, Manifest, extract, inside, opened, unpack, verify
-from gateway.life.contents import CONFIG, OUTBOX, SECRET_CONFIG, STATE, is_identity
+from gateway.life.contents import BEFORE, CONFIG, OUTBOX, SECRET_CONFIG, STATE, is_identity
 from gateway.life.sealed import unseal
 from gateway.outbox import epoch
 from gateway.outbox.database import open_database
@@ -97,7 +97,7 @@ def restore(
         raise
     swap.finish(state_dir)
     missing = [*manifest.left_out, *([] if secrets else manifest.sealed)]
-    return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{swap.BEFORE}{stamp}")
+    return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{BEFORE}{stamp}")
 
 
 def _secrets(tar: TarFile, manifest: Manifest, passphrase: str | None) -> dict[str, bytes]:
