@@ -41,3 +41,22 @@ def doctor(file: Path, offline: bool, as_json: bool) -> None:
     from gateway.commands.doctor import doctor as look
 
     sys.exit(look(file, network=not offline, as_json=as_json))
+
+
+@main.command()
+@config_argument
+@click.option("--to", "target", type=click.Path(path_type=Path), metavar="FILE|FOLDER", help="default: here")
+@click.option("--with-events", is_flag=True, help="also the newest events that wait or are kept: what happened at the machines")
+@click.option("--hide-hosts", is_flag=True, help="host names and addresses become host-1, host-2, ...")
+@click.option("--log-lines", type=click.IntRange(min=0, max=100_000), default=5000, show_default=True, help="of the journal")
+def bundle(file: Path, target: Path | None, with_events: bool, hide_hosts: bool, log_lines: int) -> None:
+    """Write what support needs to see into one file, without secrets.
+
+    Configuration, versions, check, doctor, status, metrics, ledger, outbox and log. A list of what is in it is printed and
+    in it. FILE is /etc/lineside/lineside.yaml if you give none.
+
+    Exit code 0: written, 1: failed, 2: cannot.
+    """
+    from gateway.commands.bundle import bundle as write
+
+    sys.exit(write(file, target, with_events=with_events, hide_hosts=hide_hosts, log_lines=log_lines))

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _ALIVE_SECONDS = 150.0
 """A running gateway writes down that it runs every minute."""
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 class Health(NamedTuple):
@@ -57,7 +57,7 @@ def look(known: Glance) -> Health:
 
 def of_page(host: str, port: int) -> Health:
     """What /healthz answers within a deadline; whoever asks needs no token."""
-    connection = http.client.HTTPConnection(_HERE.get(host, host), port, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(HERE.get(host, host), port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()
