@@ -51,9 +51,13 @@ def account(name: str = "lineside") -> Account | None:
 
 
 def secrets(config_dir: Path) -> list[Entry]:
-    """Raises PermissionError when one may not look."""
-    folders = [config_dir / name for name in ("secrets", "credentials") if (config_dir / name).is_dir()]
-    return [look(path) for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    """Files of secrets, but for those in a folder of credentials that is closed itself: systemd hands them out.
+
+    raises PermissionError   one may not look
+    """
+    folders = [config_dir / "secrets", config_dir / "credentials"]
+    there = [folder for folder in folders if folder.is_dir() and (folder.name == "secrets" or look(folder).mode & 0o077)]
+    return [look(path) for folder in there for path in sorted(folder.iterdir()) if path.is_file()]
 
 
 def judge(state: Entry, config: Entry, private: Iterable[Entry], owner: Account | None) -> Iterator[Finding]:

@@ -171,6 +171,12 @@ def test_modes_and_owners_of_files(tmp_path: Path) -> None:
     put(tmp_path, secrets__token="x")
     secret.chmod(0o644)
     assert [(entry.path, entry.mode) for entry in permissions.secrets(tmp_path)] == [(secret, 0o644)]
+    put(tmp_path, credentials__nats="x")
+    (tmp_path / "credentials/nats").chmod(0o644)
+    (tmp_path / "credentials").chmod(0o700)
+    assert len(permissions.secrets(tmp_path)) == 1
+    (tmp_path / "credentials").chmod(0o755)
+    assert len(permissions.secrets(tmp_path)) == 2
     assert permissions.look(tmp_path / "missing").mode == -1
     root = permissions.account("root")
     assert root is not None

@@ -80,12 +80,19 @@ def install(root: Path) -> None:
         "--no-deps",
     )
     run(*pip, "--force-reinstall", f"/opt/lineside/dist/{wheel.name}")
-    for folder in ("etc/lineside", "var/lib/lineside", "var/lib/lineside-two", "etc/systemd/system/lineside.service.d"):
+    for folder in (
+        "etc/lineside",
+        "var/lib/lineside",
+        "var/lib/lineside-two",
+        "var/backups/lineside",
+        "etc/systemd/system/lineside.service.d",
+    ):
         shutil.rmtree(root / folder, ignore_errors=True)
     venv = root / "opt/lineside/venv/lib"
     for kind, name in (("sysusers.d", "lineside.conf"), ("tmpfiles.d", "lineside.conf"), ("systemd/system", "lineside.service")):
         shutil.copy(venv / kind / name, root / "usr/lib" / kind / name)
-    shutil.copy(venv / "systemd/system/lineside@.service", root / "usr/lib/systemd/system")
+    for name in ("lineside@.service", "lineside-backup.service", "lineside-backup.timer"):
+        shutil.copy(venv / "systemd/system" / name, root / "usr/lib/systemd/system")
 
 
 def run(*words: str) -> str:
