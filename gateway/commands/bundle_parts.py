@@ -29,7 +29,7 @@ from gateway.commands.outbox import cloud_event, print_stats
 from gateway.config.glance import Glance
 from gateway.contract import ConfigError
 from gateway.doctor import service
-from gateway.life.contents import CONFIG, items
+from gateway.life.contents import CONFIG, config_items
 from gateway.outbox.rows import SELECTED, from_row
 
 _SHOWN = (".yaml", ".yml", ".csv")
@@ -85,9 +85,9 @@ def parts(scene: Scene) -> Iterator[Part]:
 
 def _configuration(scene: Scene) -> Iterator[Part]:
     """Every YAML and CSV in its folder that is no secret."""
-    found = items(scene.known.state_dir, scene.config.absolute().parent)
+    found = config_items(scene.known.state_dir, scene.config.absolute().parent)
     try:
-        paths = [item for item in found if item.name.startswith(f"{CONFIG}/") and not item.secret and item.path.suffix in _SHOWN]
+        paths = [item for item in found if not item.secret and item.path.suffix in _SHOWN]
     except (OSError, ConfigError) as exc:
         why = str(exc)
         yield Part("configuration.txt", "the configuration", lambda: f"could not be had: {why}\n")
