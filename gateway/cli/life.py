@@ -56,7 +56,7 @@ def backup(
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--state-dir", type=click.Path(path_type=Path), metavar="FOLDER", help="default: as the configuration in the backup says")
 @click.option("--config-dir", type=click.Path(path_type=Path), default=Path(DEFAULT_CONFIG).parent, show_default=True, metavar="FOLDER")
-@click.option("--as-new-device", is_flag=True, help="without the identity and the OPC UA certificate of the old device")
+@click.option("--as-new-device", is_flag=True, help="without the identity, OPC UA certificate and MQTT client ids of the old one")
 @passphrase_option
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--finish", is_flag=True, help="go on with a restore that was interrupted; needs --state-dir")

@@ -1,4 +1,4 @@
-"""`lineside health`."""
+"""`lineside health`, `doctor`, `bundle`."""
 
 from __future__ import annotations
 
@@ -24,3 +24,39 @@ def health(file: Path, wait_seconds: float, as_json: bool) -> None:
     from gateway.commands.health import health as look
 
     sys.exit(look(file, wait_seconds=wait_seconds, as_json=as_json))
+
+
+@main.command()
+@config_argument
+@click.option("--no-network", "offline", is_flag=True, help="do not connect to what the configuration names")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+def doctor(file: Path, offline: bool, as_json: bool) -> None:
+    """Say what is wrong around the gateway, with a remedy each.
+
+    Clock, disk, certificates, permissions, network, configuration, versions, service, memory and temperature. As root it
+    sees everything. FILE is /etc/lineside/lineside.yaml if you give none.
+
+    Exit code 0: no errors, 1: errors, 2: wrong input.
+    """
+    from gateway.commands.doctor import doctor as look
+
+    sys.exit(look(file, network=not offline, as_json=as_json))
+
+
+@main.command()
+@config_argument
+@click.option("--to", "target", type=click.Path(path_type=Path), metavar="FILE|FOLDER", help="default: here")
+@click.option("--with-events", is_flag=True, help="also the newest events that wait or are kept: what happened at the machines")
+@click.option("--hide-hosts", is_flag=True, help="host names and addresses become host-1, host-2, ...")
+@click.option("--log-lines", type=click.IntRange(min=0, max=100_000), default=5000, show_default=True, help="of the journal")
+def bundle(file: Path, target: Path | None, with_events: bool, hide_hosts: bool, log_lines: int) -> None:
+    """Write what support needs to see into one file, without secrets.
+
+    Configuration, versions, check, doctor, status, metrics, ledger, outbox and log. A list of what is in it is printed and
+    in it. FILE is /etc/lineside/lineside.yaml if you give none.
+
+    Exit code 0: written, 1: failed, 2: cannot.
+    """
+    from gateway.commands.bundle import bundle as write
+
+    sys.exit(write(file, target, with_events=with_events, hide_hosts=hide_hosts, log_lines=log_lines))

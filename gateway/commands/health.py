@@ -15,12 +15,13 @@ from gateway.commands.failing import FAILED, answered
 from gateway.commands.printing import document, printable
 from gateway.config.glance import Glance, glance
 from gateway.outbox.ledger import last_alive_ns
+from gateway.outbox.lock import held
 
 ANSWER_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _ALIVE_SECONDS = 150.0
 """A running gateway writes down that it runs every minute."""
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 class Health(NamedTuple):
@@ -56,7 +57,7 @@ def look(known: Glance) -> Health:
 
 def of_page(host: str, port: int) -> Health:
     """What /healthz answers within a deadline; whoever asks needs no token."""
-    connection = http.client.HTTPConnection(_HERE.get(host, host), port, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(HERE.get(host, host), port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()
@@ -80,7 +81,7 @@ def _facts(body: bytes) -> str:
 
 def of_state(state_dir: Path) -> Health:
     """Without a page: somebody holds the lock, and wrote down lately that it runs."""
-    if not locked(state_dir):
+    if not held(state_dir):
         return Health(False, f"no gateway runs with the state folder {state_dir}")
     try:
         with reading(outbox_file(state_dir)) as connection:
@@ -90,15 +91,3 @@ def of_state(state_dir: Path) -> Health:
     if abs(seconds) > _ALIVE_SECONDS:
         return Health(False, f"a gateway runs, but its last sign of life is {seconds:,.0f} s old")
     return Health(True, f"a gateway runs, its last sign of life is {seconds:,.0f} s old; it has no page to ask")
-
-
-def locked(state_dir: Path, locks: Path = Path("/proc/locks")) -> bool:
-    """A gateway runs with this folder, as the kernel's list of locks says: trying the lock would get into the way of one that starts.
-
-    Raises OSError when one cannot look.
-    """
-    try:
-        inode = (state_dir / "lock").stat().st_ino
-    except FileNotFoundError:
-        return False
-    return any(f":{inode} " in line and " FLOCK " in line for line in locks.read_text(encoding="ascii").splitlines())

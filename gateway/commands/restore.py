@@ -66,7 +66,7 @@ def _restore(file: Path, state_dir: Path | None, config_dir: Path, as_new_device
             now_ns=time.time_ns(),
             who=typed(),
         )
-    _tell(done, config_dir / manifest.config)
+    _tell(done, manifest, [folder / done.aside for folder in (state_dir, config_dir) if (folder / done.aside).exists()], config_dir)
     if named != state_dir:
         click.echo(f"the configuration names the state folder {named}: change gateway.state_dir to {state_dir} before the start", err=True)
     return 0
@@ -94,9 +94,10 @@ def _show(manifest: Manifest, state_dir: Path, config_dir: Path, as_new_device: 
         click.echo("device        its own identity: lineside enrol, and servers have to trust its certificate")
 
 
-def _tell(done: life.Restored, config: Path) -> None:
+def _tell(done: life.Restored, manifest: Manifest, aside: list[Path], config_dir: Path) -> None:
     click.echo(f"restored: {counted(len(done.files) + len(done.secrets), 'files')}; sequences go on behind {done.epoch.first}")
-    click.echo(f"what was there is in {done.aside}, in both folders; delete it when the gateway runs well")
+    if aside:
+        click.echo(f"what was there is in {' and '.join(map(str, aside))}; delete it when the gateway runs well")
     if done.missing:
         click.echo(f"not restored, because they are secrets: {', '.join(map(printable, done.missing))}", err=True)
-    click.echo(f"next: lineside check {config}, then start the gateway")
+    click.echo(f"next: lineside check {config_dir / manifest.config}, then start the gateway")

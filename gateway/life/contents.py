@@ -42,8 +42,13 @@ def items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
     """
     for name, path in _files(state_dir, _LEFT_OUT):
         yield _item(f"{STATE}/{name}", path)
+    yield from config_items(state_dir, config_dir)
+
+
+def config_items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
+    """Of the configuration's folder alone; the state folder may lie in it."""
     size = 0
-    for name, path in _files(config_dir, (STAGING, f"{BEFORE}*", "*.new", "*.tar"), state_dir.absolute()):
+    for name, path in _files(config_dir, (STAGING, f"{BEFORE}*", "*.new", "*.tar", "*.tar.gz"), state_dir.absolute()):
         size += path.stat().st_size
         if size > _MOST_CONFIG:
             raise ConfigError(f"{config_dir} holds more than {_MOST_CONFIG >> 20} MB; give the configuration a folder of its own")
@@ -56,6 +61,15 @@ def is_identity(name: str) -> bool:
     (True, False)
     """
     return any(name.startswith((f"{part}/", f"{part}.")) for part in IDENTITY)
+
+
+def is_of_device(name: str) -> bool:
+    """What another device beside the first one must not have: its identity, and the session that a broker keeps for it.
+
+    >>> is_of_device("state/sources/pump-3/session.json"), is_of_device("state/sources/pump-3/map.json")
+    (True, False)
+    """
+    return is_identity(name) or fnmatchcase(name, f"{STATE}/sources/*/session.json")
 
 
 def _item(name: str, path: Path) -> Item:

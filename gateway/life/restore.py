@@ -14,7 +14,7 @@ from tarfile import TarFile
 from gateway.contract import ConfigError
 from gateway.life import swap
 from gateway.life.archive import SEALED, Damaged, Manifest, extract, inside, opened, unpack, verify
-from gateway.life.contents import CONFIG, OUTBOX, SECRET_CONFIG, STATE, is_identity
+from gateway.life.contents import BEFORE, CONFIG, OUTBOX, SECRET_CONFIG, STATE, is_of_device
 from gateway.life.sealed import unseal
 from gateway.outbox import epoch
 from gateway.outbox.database import open_database
@@ -84,8 +84,8 @@ def restore(
     try:
         with opened(file) as (tar, _):
             secrets = _secrets(tar, manifest, passphrase)
-            names = [name for name in manifest.files if name != SEALED and not (as_new_device and is_identity(name))]
-            taken = [name for name in secrets if not (as_new_device and is_identity(name))]
+            names = [name for name in manifest.files if name != SEALED and not (as_new_device and is_of_device(name))]
+            taken = [name for name in secrets if not (as_new_device and is_of_device(name))]
             _put(places, tar, names, {name: secrets[name] for name in taken}, manifest.modes)
         begun = _begin_epoch(places[STATE], manifest, now_ns, who)
         config = [name.removeprefix(f"{CONFIG}/") for name in [*names, *taken] if name.startswith(f"{CONFIG}/")]
@@ -97,7 +97,7 @@ def restore(
         raise
     swap.finish(state_dir)
     missing = [*manifest.left_out, *([] if secrets else manifest.sealed)]
-    return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{swap.BEFORE}{stamp}")
+    return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{BEFORE}{stamp}")
 
 
 def _secrets(tar: TarFile, manifest: Manifest, passphrase: str | None) -> dict[str, bytes]:

@@ -41,6 +41,24 @@ def state_lock(folder: Path) -> Iterator[None]:
         yield
 
 
+def held(folder: Path, locks: Path = Path("/proc/locks")) -> bool:
+    """A gateway runs with this folder, as the kernel's list of locks says: trying the lock would get into the way of one that starts.
+
+    Raises OSError when one cannot look.
+    """
+    try:
+        inode = (folder / "lock").stat().st_ino
+    except FileNotFoundError:
+        return False
+    return any(f":{inode} " in line and " FLOCK " in line for line in locks.read_text(encoding="ascii").splitlines())
+
+
+def holder(folder: Path) -> int:
+    """Process that holds it; 0: nobody does, or nobody knows. Raises OSError."""
+    text = (folder / "lock").read_text(encoding="ascii", errors="replace").strip() if held(folder) else ""
+    return int(text) if text.isdigit() else 0
+
+
 def _write_pid(descriptor: int) -> None:
     """For people; a full disk is no reason not to start."""
     with suppress(OSError):

@@ -95,10 +95,12 @@ def test_as_a_new_device_it_has_no_identity_of_the_old_one(
     gateway: Any, other: Any, passphrase: Path, lineside: Lineside, tmp_path: Path
 ) -> None:
     gateway.put(gateway.state / "pki/device.key.pem", b"-----BEGIN PRIVATE KEY-----")
+    gateway.put(gateway.state / "sources/press-07/session.json", b'{"client_id": "of the old device"}')
     sealing = ("--passphrase-file", passphrase)
     lineside("backup", "--config", gateway.file, "--to", "b.tar", "--with-secrets", *sealing)
     assert run(lineside, tmp_path / "b.tar", other, "--as-new-device", *sealing).exit_code == 0
     assert content(other.state / "pki") == {"trusted/plc.der": b"certificate"}
+    assert content(other.state / "sources") == {"press-07/map.json": b"{}"}
     assert (other.config / "secrets/crm_token").exists()
 
 

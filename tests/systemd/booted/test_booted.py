@@ -135,3 +135,38 @@ def test_it_runs_with_the_site_drop_in(running: Any) -> None:
     finally:
         placed.unlink()
         running.systemctl("daemon-reload")
+
+
+LINESIDE = "/opt/lineside/venv/bin/lineside"
+
+
+def test_a_backup_is_taken_beside_it_and_restored_over_it(running: Any) -> None:
+    assert running.systemctl("start", "lineside-backup") == 0, running.journal("-u", "lineside-backup", "-n", "20")
+    (backup,) = running.inside("sh", "-c", "ls /var/backups/lineside/*.tar").stdout.split()
+    assert running.inside("stat", "-c", "%U %a", backup).stdout.split() == ["lineside", "600"]
+    assert running.inside(LINESIDE, "backup", "--verify", backup).returncode == 0
+    refused = running.inside(LINESIDE, "restore", backup, "--yes")
+    assert (refused.returncode, "another gateway runs" in refused.stderr) == (2, True)
+    assert running.systemctl("stop", "lineside") == 0
+    done = running.inside(LINESIDE, "restore", backup, "--yes")
+    assert done.returncode == 0, done.stderr
+    owners = running.inside("find", "/var/lib/lineside", "-not", "-user", "lineside").stdout
+    assert owners == ""
+    assert running.systemctl("start", "lineside") == 0, running.journal("-u", "lineside", "-n", "20")
+    ledger = running.inside(LINESIDE, "ledger", "--state-dir", "/var/lib/lineside").stdout
+    assert "restored from a backup" in ledger
+
+
+def test_as_root_it_is_looked_after(running: Any) -> None:
+    assert running.inside(LINESIDE, "health", "--wait", "20").returncode == 0
+    told = running.inside(LINESIDE, "doctor", "--json").stdout
+    checks = json.loads(told)["checks"]
+    assert checks["service"] == [] or {each["what"][:24] for each in checks["service"]} == {"the unit is not enabled:"}
+    assert [each for each in checks["permissions"] if each["weight"] == "error"] == []
+    made = running.inside(LINESIDE, "enrol")
+    assert made.returncode == 0, made.stderr
+    assert running.inside("stat", "-c", "%U %a", "/var/lib/lineside/pki/device.key.pem").stdout.split() == ["lineside", "600"]
+    assert running.inside(LINESIDE, "bundle", "--to", "/tmp/b.tar.gz").returncode == 0
+    log = running.inside("tar", "xzOf", "/tmp/b.tar.gz", "lineside-support/journal.txt").stdout
+    assert "ready" in log
+    assert "canary-42" not in running.inside("sh", "-c", "tar xzOf /tmp/b.tar.gz").stdout
