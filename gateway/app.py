@@ -130,7 +130,7 @@ class App:
         )
         if self.time is not None:
             await self.time.open()
-            self.time.join(self.pipeline, self._acceptance, self.incidents, self.devices, self._blocks, lambda: self.edges.breakers)
+            self.time.join(self.pipeline, self._acceptance, self.incidents, self._blocks, lambda: self.edges.breakers)
         await self.desk.open()
         await restore(
             self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock

@@ -26,7 +26,6 @@ from gateway.telemetry.status import Status
 if TYPE_CHECKING:
     from gateway.engine.accept import Acceptance
     from gateway.engine.blocks import Blocks
-    from gateway.engine.devices import Devices
     from gateway.engine.pipeline import Pipeline
     from gateway.incidents import Incidents
     from gateway.outbox.breaker import Breaker
@@ -86,7 +85,7 @@ class Timekeeping:
         known.shifts = [each for each in known.shifts if each.last >= oldest][-record.MOST :]
         self._apply()
         await self._save()
-        facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "time": rfc3339(self.clock.now_ns())}
+        facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "gateway_time": rfc3339(self.clock.now_ns())}
         log.log(logging.INFO if self.clock.trusted else logging.WARNING, "clock", extra={"fields": facts})
 
     def join(
@@ -94,13 +93,12 @@ class Timekeeping:
         pipeline: Pipeline,
         acceptance: Acceptance,
         incidents: Incidents,
-        devices: Devices,
         blocks: Blocks,
         breakers: Callable[[], Iterable[Breaker]],
     ) -> None:
         """Who has to know of a leap."""
         self._pipeline, self._acceptance, self._incidents = pipeline, acceptance, incidents
-        self._devices, self._blocks, self._breakers = devices, blocks, breakers
+        self._blocks, self._breakers = blocks, breakers
         self._doubt()
 
     async def run(self) -> None:
@@ -202,13 +200,9 @@ class Timekeeping:
 
     def _leap(self, adopted: Adopted, stretch: Stretch) -> None:
         """What lies in memory."""
-        delta_ns, line = adopted.delta_ns, self._pipeline.line
-        line.table.leap(delta_ns)
-        line.history.leap(delta_ns)
-        for watch in line.watches:
-            watch.leap(delta_ns)
+        delta_ns = adopted.delta_ns
+        self._pipeline.leap(delta_ns)
         self._status.leap(delta_ns)
-        self._devices.leap()
         for breaker in self._breakers():
             breaker.leap(delta_ns)
         if adopted.was == "not_yet":
@@ -216,7 +210,7 @@ class Timekeeping:
         else:
             self._blocks.leap(delta_ns)
         self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
-        line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
+        self._pipeline.line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
 
     def _doubt(self) -> None:
         """What the stages have to know; a reload makes a new table, which takes it over."""
