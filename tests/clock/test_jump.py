@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(180)  # daemons on a machine that does much else
 MONTH = 30 * 86_400 * 10**9
 BASE = 2 * MONTH
 """So that a month back is still a time that can be."""
