@@ -12,10 +12,12 @@ So nothing in the gateway sees a jump, but where a new time is adopted, which wh
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import NamedTuple
 
+from gateway.clock import record
 from gateway.clock.record import Record, State
-from gateway.clock.signs import BUILT_NS, Signs
+from gateway.clock.signs import BUILT_NS, Signs, boot_id, since_boot_ns
 from gateway.clock.system import SystemClock
 
 STEP_NS = 1_000_000_000
@@ -35,6 +37,14 @@ class Adopted(NamedTuple):
     @property
     def delta_ns(self) -> int:
         return self.to_ns - self.from_ns
+
+
+def gateway_now_ns(folder: Path) -> int:
+    """What the clock of the gateway with this state folder shows, for commands beside it: it may not be the system's."""
+    known = record.load(folder)
+    if known.state == "trusted" or not known.boot or known.boot != boot_id():
+        return time.time_ns()
+    return known.offset_ns + since_boot_ns()
 
 
 class KeptClock(SystemClock):
@@ -77,24 +87,24 @@ class KeptClock(SystemClock):
     def boot_id(self) -> str:
         return self._signs.boot_id()
 
-    def open(self, record: Record, alive_ns: int = 0) -> None:
+    def open(self, known: Record, alive_ns: int = 0) -> None:
         """Go on after what was. `alive_ns`: when the gateway was last seen running, by another witness."""
         wall_ns, boot_ns = self._signs.wall_ns(), self._signs.since_boot_ns()
-        self._floor_ns = max(BUILT_NS, record.seen_ns, alive_ns)
-        self._wall_offset_ns, self.steps = wall_ns - boot_ns, record.steps
-        if record.boot and record.boot == self._signs.boot_id():
-            self._offset_ns = record.offset_ns
-            self._become("not_yet" if record.state == "not_yet" else "trusted", record.by)
+        self._floor_ns = max(BUILT_NS, known.seen_ns, alive_ns)
+        self._wall_offset_ns, self.steps = wall_ns - boot_ns, known.steps
+        if known.boot and known.boot == self._signs.boot_id():
+            self._offset_ns = known.offset_ns
+            self._become("not_yet" if known.state == "not_yet" else "trusted", known.by)
             return
-        by = self._sign(wall_ns, boot_ns, known=bool(record.seen_ns))
+        by = self._sign(wall_ns, boot_ns, known=bool(known.seen_ns))
         self._offset_ns = (wall_ns if by else max(wall_ns, self._floor_ns)) - boot_ns
         self._become("trusted" if by else "not_yet", by)
 
-    def kept(self, record: Record) -> Record:
+    def kept(self, known: Record) -> Record:
         """Write into it what the next start has to know."""
-        record.boot, record.offset_ns, record.seen_ns = self._signs.boot_id(), self._offset_ns or 0, self.now_ns()
-        record.state, record.by, record.steps = self.state, self.by, self.steps
-        return record
+        known.boot, known.offset_ns, known.seen_ns = self._signs.boot_id(), self._offset_ns or 0, self.now_ns()
+        known.state, known.by, known.steps = self.state, self.by, self.steps
+        return known
 
     def due(self) -> str:
         """Compare with the wall clock, once a second. Why another time is to be adopted now; empty: it is not."""

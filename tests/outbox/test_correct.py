@@ -28,7 +28,13 @@ def made(number: int, t_ns: int, **data: object) -> Event:
 
 async def test_times_of_the_gateway_are_moved_and_all_others_stay(outbox: Outbox) -> None:
     own = T0 + 5 * 10**9
-    data = {"since": rfc3339(own), "raised": rfc3339(TRUE), "title": "x 2027", "score": 1.5, "evidence": {"from_ns": own - 5, "to_ns": TRUE}}
+    data = {
+        "since": rfc3339(own),
+        "raised": rfc3339(TRUE),
+        "title": "x 2027",
+        "score": 1.5,
+        "evidence": {"from_ns": own - 5, "to_ns": TRUE},
+    }
     events = [made(1, own), made(2, own, **data), made(3, TRUE)]
     await outbox.append([], [Addressed(each, ("crm",)) for each in events])
     assert await outbox.run(lambda c: correct.correct(c, STRETCH, 1)) == (2, 3)
