@@ -55,6 +55,7 @@ class KeptClock(SystemClock):
 
     def __init__(self, signs: Signs | None = None, *, trust: str = "auto", wait_seconds: float = 600.0) -> None:
         self._signs = signs or Signs()
+        self._since_boot_ns = self._signs.since_boot_ns
         self.trust, self.wait_seconds = trust, wait_seconds
         self.state: State = "trusted"
         self.by = ""
@@ -67,7 +68,7 @@ class KeptClock(SystemClock):
 
     def now_ns(self) -> int:
         offset = self._offset_ns
-        return time.time_ns() if offset is None else offset + self._signs.since_boot_ns()
+        return time.time_ns() if offset is None else offset + self._since_boot_ns()
 
     @property
     def trusted(self) -> bool:
