@@ -121,6 +121,7 @@ class KeptClock(SystemClock):
             return self._sign(wall_ns, boot_ns) or self._settled(wall_ns, boot_ns)
         if abs(offset - self._offset_ns) <= STEP_NS:
             self._offset_ns = offset
+            self.by = self._confirmed(wall_ns) or self.by
             if self.state == "stepped":
                 self._become("trusted", self.by)
             return ""
@@ -143,7 +144,12 @@ class KeptClock(SystemClock):
         """By somebody who knows better than we do."""
         if self.trust == "always":
             return "configuration"
-        return "ntp" if wall_ns >= BUILT_NS and self._signs.synchronised() else ""
+        return "ntp" if wall_ns >= BUILT_NS and (self._signs.synchronised() or self._marked(wall_ns)) else ""
+
+    def _marked(self, wall_ns: int) -> bool:
+        """Somebody said so since the boot, and since the clock was last set."""
+        since = 0 if self._set_at is None or self.state == "not_yet" else wall_ns - self._signs.since_boot_ns() + self._set_at
+        return since < self._signs.marked_ns() <= wall_ns + STEP_NS
 
     def _settled(self, wall_ns: int, boot_ns: int) -> str:
         """Somebody set it, it can be right, and it was left so."""

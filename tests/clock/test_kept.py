@@ -23,10 +23,18 @@ class Machine:
     ntp: bool = False
     rtc: int | None = None
     name: str = "boot-1"
+    marked: int = 0
 
     @property
     def signs(self) -> Signs:
-        return Signs(lambda: self.wall, lambda: self.boot, lambda: self.ntp, lambda: self.rtc, lambda: self.name)
+        return Signs(
+            wall_ns=lambda: self.wall,
+            since_boot_ns=lambda: self.boot,
+            synchronised=lambda: self.ntp,
+            marked_ns=lambda: self.marked,
+            rtc_ns=lambda: self.rtc,
+            boot_id=lambda: self.name,
+        )
 
     def passes(self, seconds: float) -> None:
         self.wall += int(seconds * SECOND)
@@ -54,6 +62,7 @@ SEEN = Record(boot="boot-0", seen_ns=NOW - DAY)
         (Machine(wall=60 * SECOND, rtc=60 * SECOND), SEEN, "auto", "not_yet", ""),  # its battery is empty
         (Machine(wall=NOW - 2 * DAY), SEEN, "auto", "not_yet", ""),  # before what was seen already
         (Machine(wall=NOW - DAY + 25 * SECOND), SEEN, "auto", "not_yet", ""),  # restored from a file at the boot
+        (Machine(marked=NOW - SECOND), SEEN, "ntp", "trusted", "ntp"),  # told by a file, as where nobody may ask the kernel
         (Machine(), SEEN, "ntp", "not_yet", ""),
         (Machine(ntp=True), SEEN, "ntp", "trusted", "ntp"),
         (Machine(wall=60 * SECOND), SEEN, "always", "trusted", "configuration"),
@@ -104,6 +113,16 @@ class TestALeap:
         machine.wall += leap
         assert clock.due() == "ntp"
         assert clock.adopt("ntp").delta_ns == leap
+
+    def test_is_not_confirmed_by_what_was_said_before_it(self, leap: int) -> None:
+        machine = Machine(marked=NOW - SECOND)
+        clock = machine.clock()
+        machine.passes(5)
+        machine.wall += leap
+        assert (clock.due(), clock.state) == ("", "stepped")
+        machine.passes(5)
+        machine.marked = machine.wall
+        assert clock.due() == "ntp"
 
     def test_that_nobody_confirms_is_followed_when_it_was_left_so(self, leap: int) -> None:
         machine = Machine()
