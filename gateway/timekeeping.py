@@ -68,7 +68,7 @@ class Timekeeping:
     async def open(self) -> None:
         """Before anything is stamped or stored."""
         known = await self._on_disk(record.load, self._folder)
-        alive_ns, last, noted, oldest = await self._outbox.insist(
+        alive_ns, last, noted, oldest = await self._outbox.run(
             lambda c: (ledger.last_alive_ns(c), correct.last_sequence(c), correct.noted(c), correct.oldest(c))
         )
         self._record = known
@@ -242,10 +242,13 @@ class Timekeeping:
         before_ns, after = clock.now_ns() - int(clock.wait_seconds * 1e9), self._record.released
         released = await self._outbox.insist(partial(correct.waited, after=after, before_ns=before_ns, most=_RELEASE))
         self._released_at = now
-        if released > after:
-            self._record.released = released
-            await self._save()  # first: what may have been sent is not changed any more, whatever happens now
+        if released <= after:
+            return
+        self._record.released = released
+        if await self._save():  # first: what may have been sent is not changed any more, whatever happens now
             self._apply()
+        else:
+            self._record.released = after
 
     def _tell(self, adopted: Adopted) -> None:
         seconds = adopted.delta_ns / 1e9
@@ -280,13 +283,16 @@ class Timekeeping:
         for change in self._incidents.apply(finding, self.rule):
             self._acceptance.change(change)
 
-    async def _save(self) -> None:
+    async def _save(self) -> bool:
+        """True: it is on disk."""
         body = msgspec.json.encode(self.clock.kept(self._record))
         self._saved_at = self.clock.monotonic()
         try:
             await self._on_disk(record.save, self._folder, body)
         except OSError as exc:
             log.error("clock.json cannot be written", extra={"fields": {"why": exc.strerror or str(exc)}})
+            return False
+        return True
 
     async def _on_disk(self, work: Callable[..., record.Record | None], *given: object) -> record.Record:
         return await asyncio.get_running_loop().run_in_executor(self._files, partial(work, *given)) or self._record

@@ -85,7 +85,8 @@ def install(root: Path) -> None:
     venv = root / "opt/lineside/venv/lib"
     for kind, name in (("sysusers.d", "lineside.conf"), ("tmpfiles.d", "lineside.conf"), ("systemd/system", "lineside.service")):
         shutil.copy(venv / kind / name, root / "usr/lib" / kind / name)
-    shutil.copy(venv / "systemd/system/lineside@.service", root / "usr/lib/systemd/system")
+    for name in ("lineside@.service", "lineside-clock.service"):
+        shutil.copy(venv / "systemd/system" / name, root / "usr/lib/systemd/system")
 
 
 def run(*words: str) -> str:
