@@ -156,7 +156,7 @@ class App:
         )
         if self.time is not None:
             await self.time.open()
-            self.time.join(self.pipeline, self.acceptance, self.incidents, self.devices, self._blocks, lambda: self.edges.breakers)
+            self.time.join(self.pipeline, self.acceptance, self.incidents, self._blocks, lambda: self.edges.breakers)
         await self.desk.open()
         await begin_epoch(self.outbox, self.incidents, self._builder, routes)
         await self.trail.open()

@@ -26,7 +26,6 @@ from gateway.telemetry.status import Status
 if TYPE_CHECKING:
     from gateway.engine.accept import Acceptance
     from gateway.engine.blocks import Blocks
-    from gateway.engine.devices import Devices
     from gateway.engine.pipeline import Pipeline
     from gateway.incidents import Incidents
     from gateway.outbox.breaker import Breaker
@@ -69,7 +68,7 @@ class Timekeeping:
     async def open(self) -> None:
         """Before anything is stamped or stored."""
         known = await self._on_disk(record.load, self._folder)
-        alive_ns, last, noted, oldest = await self._outbox.insist(
+        alive_ns, last, noted, oldest = await self._outbox.run(
             lambda c: (ledger.last_alive_ns(c), correct.last_sequence(c), correct.noted(c), correct.oldest(c))
         )
         self._record = known
@@ -86,7 +85,7 @@ class Timekeeping:
         known.shifts = [each for each in known.shifts if each.last >= oldest][-record.MOST :]
         self._apply()
         await self._save()
-        facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "time": rfc3339(self.clock.now_ns())}
+        facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "gateway_time": rfc3339(self.clock.now_ns())}
         log.log(logging.INFO if self.clock.trusted else logging.WARNING, "clock", extra={"fields": facts})
 
     def join(
@@ -94,13 +93,12 @@ class Timekeeping:
         pipeline: Pipeline,
         acceptance: Acceptance,
         incidents: Incidents,
-        devices: Devices,
         blocks: Blocks,
         breakers: Callable[[], Iterable[Breaker]],
     ) -> None:
         """Who has to know of a leap."""
         self._pipeline, self._acceptance, self._incidents = pipeline, acceptance, incidents
-        self._devices, self._blocks, self._breakers = devices, blocks, breakers
+        self._blocks, self._breakers = blocks, breakers
         self._doubt()
 
     async def run(self) -> None:
@@ -202,13 +200,9 @@ class Timekeeping:
 
     def _leap(self, adopted: Adopted, stretch: Stretch) -> None:
         """What lies in memory."""
-        delta_ns, line = adopted.delta_ns, self._pipeline.line
-        line.table.leap(delta_ns)
-        line.history.leap(delta_ns)
-        for watch in line.watches:
-            watch.leap(delta_ns)
+        delta_ns = adopted.delta_ns
+        self._pipeline.leap(delta_ns)
         self._status.leap(delta_ns)
-        self._devices.leap()
         for breaker in self._breakers():
             breaker.leap(delta_ns)
         if adopted.was == "not_yet":
@@ -216,7 +210,7 @@ class Timekeeping:
         else:
             self._blocks.leap(delta_ns)
         self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
-        line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
+        self._pipeline.line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
 
     def _doubt(self) -> None:
         """What the stages have to know; a reload makes a new table, which takes it over."""
@@ -248,10 +242,13 @@ class Timekeeping:
         before_ns, after = clock.now_ns() - int(clock.wait_seconds * 1e9), self._record.released
         released = await self._outbox.insist(partial(correct.waited, after=after, before_ns=before_ns, most=_RELEASE))
         self._released_at = now
-        if released > after:
-            self._record.released = released
-            await self._save()  # first: what may have been sent is not changed any more, whatever happens now
+        if released <= after:
+            return
+        self._record.released = released
+        if await self._save():  # first: what may have been sent is not changed any more, whatever happens now
             self._apply()
+        else:
+            self._record.released = after
 
     def _tell(self, adopted: Adopted) -> None:
         seconds = adopted.delta_ns / 1e9
@@ -286,13 +283,16 @@ class Timekeeping:
         for change in self._incidents.apply(finding, self.rule):
             self._acceptance.change(change)
 
-    async def _save(self) -> None:
+    async def _save(self) -> bool:
+        """True: it is on disk."""
         body = msgspec.json.encode(self.clock.kept(self._record))
         self._saved_at = self.clock.monotonic()
         try:
             await self._on_disk(record.save, self._folder, body)
         except OSError as exc:
             log.error("clock.json cannot be written", extra={"fields": {"why": exc.strerror or str(exc)}})
+            return False
+        return True
 
     async def _on_disk(self, work: Callable[..., record.Record | None], *given: object) -> record.Record:
         return await asyncio.get_running_loop().run_in_executor(self._files, partial(work, *given)) or self._record

@@ -9,6 +9,7 @@ from pathlib import Path
 from drivers.files.config import FilesOptions
 
 DAY_NS = 86_400_000_000_000
+_NEVER_SET_NS = 1_420_070_400_000_000_000  # 2015-01-01
 MOST_COUNTED = 1_000
 
 
@@ -65,14 +66,23 @@ class Folder:
             names = [entry.name for _, entry in zip(range(2 * MOST_COUNTED), entries, strict=False)]
         return min(sum(not name.endswith(".why") for name in names), MOST_COUNTED)
 
-    def tidy(self, now_ns: int) -> None:
-        """Forget what was moved to done `keep_days` ago: a move sets the change time, and leaves the file's own alone."""
+    def tidy(self, now_ns: int, *, leapt: bool = False) -> None:
+        """Forget what was moved to done `keep_days` ago: a move sets the change time, and leaves the file's own alone.
+
+        leapt   the clock did since the last time, so nobody knows how old anything is: all of it begins anew, as does what was moved
+                before the clock was set
+        """
         if self._options.keep_days is None:
             return
         oldest_ns = now_ns - self._options.keep_days * DAY_NS
         with os.scandir(self._done) as entries:
             for entry in entries:
-                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_ctime_ns < oldest_ns:
+                stat = _stat(entry) if entry.is_file(follow_symlinks=False) else None
+                if stat is None or stat.st_ctime_ns >= oldest_ns:
+                    continue
+                if leapt or stat.st_ctime_ns < _NEVER_SET_NS:
+                    os.utime(entry.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # which makes now its change time
+                else:
                     Path(entry.path).unlink(missing_ok=True)
 
     def _is_ours(self, entry: os.DirEntry[str]) -> bool:

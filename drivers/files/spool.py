@@ -18,6 +18,7 @@ from gateway.contract import Clock, Item
 ROWS = 2_000
 MOST_TOLD = 20
 TIDY_SECONDS = 3600.0
+LEAP_SECONDS = 3600.0
 
 
 class _Current:
@@ -42,7 +43,7 @@ class Spool:
         self._queue: deque[str] = deque()
         self._current: _Current | None = None
         self._begun: dict[str, Progress] = {}
-        self._tidied = float("-inf")
+        self._tidied, self._since = float("-inf"), clock.now_ns() / 1e9 - clock.monotonic()
         self.lost = self.waiting = 0
 
     def open(self) -> None:
@@ -104,8 +105,9 @@ class Spool:
         self._queue.extend(self._folder.complete(self._clock.monotonic()))
         self.waiting = self._folder.count_failed()
         if self._clock.monotonic() - self._tidied >= TIDY_SECONDS:
-            self._tidied = self._clock.monotonic()
-            self._folder.tidy(self._clock.now_ns())
+            self._tidied, since = self._clock.monotonic(), self._clock.now_ns() / 1e9 - self._clock.monotonic()
+            self._folder.tidy(self._clock.now_ns(), leapt=abs(since - self._since) > LEAP_SECONDS)
+            self._since = since
 
     def _skip(self, current: _Current, rows: int) -> None:
         while rows > 0 and not current.broken:

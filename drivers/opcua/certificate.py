@@ -34,18 +34,20 @@ class Own:
         return x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
 
 
-def own_certificate(folder: Path, application_uri: str, older: Iterable[Path] = ()) -> Own:
+def own_certificate(folder: Path, application_uri: str, older: Iterable[Path] = (), now: datetime | None = None) -> Own:
     """From `folder`; several sources may ask at once.
 
     Both are made anew if one is missing, damaged or expired, or is for another `application_uri` (the host was renamed):
     servers refuse such a certificate. Before that, the first pair in a folder of `older` that fits is taken over, so that no server
-    has to accept a new one. The key file has mode 0600. Blocks for about 0.1 s when it makes them. Raises OSError.
+    has to accept a new one. `now` is the gateway's time: a machine that boots in 1970 must not make a certificate that has ended when
+    its clock is right. The key file has mode 0600. Blocks for about 0.1 s when it makes them. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _locked(folder / ".lock"):
-        pair = _pair(folder, application_uri)
+        now = datetime.now(UTC) if now is None else now
+        pair = _pair(folder, application_uri, now)
         if pair is None:
-            pair = next(filter(None, (_pair(place, application_uri) for place in older)), None) or _made(application_uri)
+            pair = next(filter(None, (_pair(place, application_uri, now) for place in older)), None) or _made(application_uri, now)
             _write(folder / KEY, pair[1], 0o600)
             _write(folder / CERTIFICATE, pair[0], 0o644)
     return Own(*pair, folder / CERTIFICATE)
@@ -59,15 +61,15 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _pair(folder: Path, application_uri: str) -> tuple[bytes, bytes] | None:
+def _pair(folder: Path, application_uri: str, now: datetime) -> tuple[bytes, bytes] | None:
     certificate, key = folder / CERTIFICATE, folder / KEY
     if not (certificate.exists() and key.exists()):
         return None
     der, pem = certificate.read_bytes(), key.read_bytes()
-    return (der, pem) if _fits(der, pem, application_uri) else None
+    return (der, pem) if _fits(der, pem, application_uri, now) else None
 
 
-def _fits(der: bytes, pem: bytes, application_uri: str) -> bool:
+def _fits(der: bytes, pem: bytes, application_uri: str, now: datetime) -> bool:
     try:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -75,14 +77,12 @@ def _fits(der: bytes, pem: bytes, application_uri: str) -> bool:
     except (ValueError, TypeError, x509.ExtensionNotFound):
         return False
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return (
-        application_uri in uris and certificate.not_valid_after_utc > datetime.now(UTC) and private.public_key() == certificate.public_key()
-    )
+    return application_uri in uris and certificate.not_valid_after_utc > now and private.public_key() == certificate.public_key()
 
 
-def _made(application_uri: str) -> tuple[bytes, bytes]:
+def _made(application_uri: str, now: datetime) -> tuple[bytes, bytes]:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return _issue(private, application_uri), _pem(private)
+    return _issue(private, application_uri, now), _pem(private)
 
 
 def _addresses() -> list[x509.GeneralName]:
@@ -97,12 +97,11 @@ def _addresses() -> list[x509.GeneralName]:
     return [x509.IPAddress(address) for address in sorted(known, key=str) if not address.is_loopback]
 
 
-def _issue(private: rsa.RSAPrivateKey, application_uri: str) -> bytes:
+def _issue(private: rsa.RSAPrivateKey, application_uri: str, now: datetime) -> bytes:
     """Self-signed as OPC UA Part 6, 6.2.2 asks: the URI in the SAN, usable as client and server."""
     host = socket.gethostname()
     names = [x509.UniformResourceIdentifier(application_uri), x509.DNSName(host), *_addresses()]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Lineside"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, host)])
-    now = datetime.now(UTC)
     usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=True,

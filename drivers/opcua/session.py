@@ -129,7 +129,7 @@ class Session:
         endpoint = self._endpoint(offered, policy, mode)
         theirs = await asyncio.to_thread(self._trusted, endpoint)
         older = sorted(self._context.state_dir.parent.glob("*/pki"))  # there was one per machine once
-        own = await asyncio.to_thread(own_certificate, self.own_file.parent, self.client.application_uri, older)
+        own = await asyncio.to_thread(own_certificate, self.own_file.parent, self.client.application_uri, older, self._now)
         self.ends = {"our": own.until, "the server's": theirs.not_valid_after_utc}
         await self.client.set_security(
             _POLICIES[policy],
@@ -151,8 +151,11 @@ class Session:
         context, options = self._context, self._options
         host = urlsplit(options.opcua).hostname or ""
         shown = Shown(endpoint.ServerCertificate or b"", endpoint.Server.ApplicationUri or "", host, options.opcua)
-        now = datetime.fromtimestamp(context.clock.now_ns() / 1e9, UTC)
-        return check(shown, context.pki, context.state_dir / "pinned.json", options.trust, now)
+        return check(shown, context.pki, context.state_dir / "pinned.json", options.trust, self._now)
+
+    @property
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._context.clock.now_ns() / 1e9, UTC)
 
     def _described(self, endpoints: Any) -> None:
         for endpoint in endpoints or ():

@@ -12,10 +12,12 @@ So nothing in the gateway sees a jump, but where a new time is adopted, which wh
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import NamedTuple
 
+from gateway.clock import record
 from gateway.clock.record import Record, State
-from gateway.clock.signs import BUILT_NS, Signs
+from gateway.clock.signs import BUILT_NS, Signs, boot_id, since_boot_ns
 from gateway.clock.system import SystemClock
 
 STEP_NS = 1_000_000_000
@@ -37,6 +39,14 @@ class Adopted(NamedTuple):
         return self.to_ns - self.from_ns
 
 
+def gateway_now_ns(folder: Path) -> int:
+    """What the clock of the gateway with this state folder shows, for commands beside it: it may not be the system's."""
+    known = record.load(folder)
+    if known.state == "trusted" or not known.boot or known.boot != boot_id():
+        return time.time_ns()
+    return known.offset_ns + since_boot_ns()
+
+
 class KeptClock(SystemClock):
     """Until `open`, the wall clock as it is.
 
@@ -45,6 +55,7 @@ class KeptClock(SystemClock):
 
     def __init__(self, signs: Signs | None = None, *, trust: str = "auto", wait_seconds: float = 600.0) -> None:
         self._signs = signs or Signs()
+        self._since_boot_ns = self._signs.since_boot_ns
         self.trust, self.wait_seconds = trust, wait_seconds
         self.state: State = "trusted"
         self.by = ""
@@ -57,7 +68,7 @@ class KeptClock(SystemClock):
 
     def now_ns(self) -> int:
         offset = self._offset_ns
-        return time.time_ns() if offset is None else offset + self._signs.since_boot_ns()
+        return time.time_ns() if offset is None else offset + self._since_boot_ns()
 
     @property
     def trusted(self) -> bool:
@@ -77,24 +88,24 @@ class KeptClock(SystemClock):
     def boot_id(self) -> str:
         return self._signs.boot_id()
 
-    def open(self, record: Record, alive_ns: int = 0) -> None:
+    def open(self, known: Record, alive_ns: int = 0) -> None:
         """Go on after what was. `alive_ns`: when the gateway was last seen running, by another witness."""
         wall_ns, boot_ns = self._signs.wall_ns(), self._signs.since_boot_ns()
-        self._floor_ns = max(BUILT_NS, record.seen_ns, alive_ns)
-        self._wall_offset_ns, self.steps = wall_ns - boot_ns, record.steps
-        if record.boot and record.boot == self._signs.boot_id():
-            self._offset_ns = record.offset_ns
-            self._become("not_yet" if record.state == "not_yet" else "trusted", record.by)
+        self._floor_ns = max(BUILT_NS, known.seen_ns, alive_ns)
+        self._wall_offset_ns, self.steps = wall_ns - boot_ns, known.steps
+        if known.boot and known.boot == self._signs.boot_id():
+            self._offset_ns = known.offset_ns
+            self._become("not_yet" if known.state == "not_yet" else "trusted", known.by)
             return
-        by = self._sign(wall_ns, boot_ns, known=bool(record.seen_ns))
+        by = self._sign(wall_ns, boot_ns, known=bool(known.seen_ns))
         self._offset_ns = (wall_ns if by else max(wall_ns, self._floor_ns)) - boot_ns
         self._become("trusted" if by else "not_yet", by)
 
-    def kept(self, record: Record) -> Record:
+    def kept(self, known: Record) -> Record:
         """Write into it what the next start has to know."""
-        record.boot, record.offset_ns, record.seen_ns = self._signs.boot_id(), self._offset_ns or 0, self.now_ns()
-        record.state, record.by, record.steps = self.state, self.by, self.steps
-        return record
+        known.boot, known.offset_ns, known.seen_ns = self._signs.boot_id(), self._offset_ns or 0, self.now_ns()
+        known.state, known.by, known.steps = self.state, self.by, self.steps
+        return known
 
     def due(self) -> str:
         """Compare with the wall clock, once a second. Why another time is to be adopted now; empty: it is not."""
@@ -110,6 +121,7 @@ class KeptClock(SystemClock):
             return self._sign(wall_ns, boot_ns) or self._settled(wall_ns, boot_ns)
         if abs(offset - self._offset_ns) <= STEP_NS:
             self._offset_ns = offset
+            self.by = self._confirmed(wall_ns) or self.by
             if self.state == "stepped":
                 self._become("trusted", self.by)
             return ""
@@ -132,7 +144,12 @@ class KeptClock(SystemClock):
         """By somebody who knows better than we do."""
         if self.trust == "always":
             return "configuration"
-        return "ntp" if wall_ns >= BUILT_NS and self._signs.synchronised() else ""
+        return "ntp" if wall_ns >= BUILT_NS and (self._signs.synchronised() or self._marked(wall_ns)) else ""
+
+    def _marked(self, wall_ns: int) -> bool:
+        """Somebody said so since the boot, and since the clock was last set."""
+        since = 0 if self._set_at is None or self.state == "not_yet" else wall_ns - self._signs.since_boot_ns() + self._set_at
+        return since < self._signs.marked_ns() <= wall_ns + STEP_NS
 
     def _settled(self, wall_ns: int, boot_ns: int) -> str:
         """Somebody set it, it can be right, and it was left so."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 BUILT_NS = 1_793_491_200_000_000_000
 """2026-11-01, raised with each release: a clock that shows less was never set."""
-MARKER = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd touches it when it has an answer."""
+MARKERS = (Path("/run/systemd/timesync/synchronized"), Path("/run/lineside-clock/synchronised"))
+"""systemd-timesyncd makes the first when it has an answer, `lineside-clock.service` the second when the kernel says so: the sandbox of
+the gateway's own unit does not let it ask the kernel (ProtectClock=yes)."""
+BOOT_ID = "LINESIDE_BOOT_ID"
+"""From the unit, whose sandbox hides the file."""
 _RTC = Path("/sys/class/rtc/rtc0/since_epoch")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _STA_UNSYNC = 0x40
@@ -33,14 +39,22 @@ class _Timex(ctypes.Structure):
 
 
 def synchronised() -> bool:
-    """The kernel's clock is disciplined (chrony, ntpd, timesyncd and PTP tell it so), or timesyncd has had an answer since the boot."""
+    """The kernel's clock is disciplined now: chrony, ntpd, timesyncd and PTP tell it so. False also where nobody may ask."""
     told = _Timex()
     try:
         state = int(ctypes.CDLL(None).adjtimex(ctypes.byref(told)))
     except AttributeError:  # no such call in this libc
         state = -1
-    kernel = 0 <= state != _TIME_ERROR and not told.status & _STA_UNSYNC
-    return kernel or MARKER.exists()
+    return 0 <= state != _TIME_ERROR and not told.status & _STA_UNSYNC
+
+
+def marked_ns() -> int:
+    """When, by the wall clock of then, somebody last said that it was synchronised since the boot; 0: nobody has."""
+    found = [0]
+    for marker in MARKERS:
+        with suppress(OSError):
+            found.append(marker.stat().st_mtime_ns)
+    return max(found)
 
 
 def rtc_ns() -> int | None:
@@ -52,16 +66,15 @@ def rtc_ns() -> int | None:
 
 
 def boot_id() -> str:
-    """Of the kernel, another one after each boot; empty where there is none."""
+    """Of the kernel, another one after each boot; empty where nobody tells it. Without the dashes, as systemd writes it."""
     try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="ascii").strip().replace("-", "")
     except OSError:
-        return ""
+        return os.environ.get(BOOT_ID, "")
 
 
-def since_boot_ns() -> int:
-    """Goes on while the machine sleeps, and never jumps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+since_boot_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+"""Goes on while the machine sleeps, and never jumps."""
 
 
 @dataclass(frozen=True)
@@ -71,5 +84,6 @@ class Signs:
     wall_ns: Callable[[], int] = time.time_ns
     since_boot_ns: Callable[[], int] = since_boot_ns
     synchronised: Callable[[], bool] = synchronised
+    marked_ns: Callable[[], int] = marked_ns
     rtc_ns: Callable[[], int | None] = rtc_ns
     boot_id: Callable[[], str] = boot_id

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from pathlib import Path
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import counted, document, printable, when
 from gateway.commands.who import typed, user
@@ -24,7 +24,7 @@ _MOST_NAMED = 3
 def add(state_dir: Path, what: str, duration: str, *, by: str | None, why: str, critical: bool) -> int:
     """Shelve; the same machine and condition again changes the end."""
     machine, condition = _place(what)
-    lasts, now_ns = _lasts(duration), time.time_ns()
+    lasts, now_ns = _lasts(duration), gateway_now_ns(state_dir)
     who = user() if by is None else by
     for name, text in (("--by", who), ("--why", why)):
         check_text(name, text)
@@ -64,7 +64,7 @@ def _standing(connection: sqlite3.Connection, shelf: Shelf) -> list[str]:
 def print_list(state_dir: Path, *, as_json: bool) -> int:
     """The one that ends first first."""
     with reading(outbox_file(state_dir)) as connection:
-        here = shelves.those(connection, time.time_ns())
+        here = shelves.those(connection, gateway_now_ns(state_dir))
     for shelf in here:
         if as_json:
             found = {"id": shelf.number, "machine": shelf.machine, "condition": shelf.condition, "critical": shelf.critical}
@@ -81,7 +81,7 @@ def print_list(state_dir: Path, *, as_json: bool) -> int:
 
 def remove(state_dir: Path, number: int, *, by: str | None) -> int:
     """Exit code 1: there is no such shelf."""
-    who, now_ns = typed() if by is None else f"{by} (command)", time.time_ns()
+    who, now_ns = typed() if by is None else f"{by} (command)", gateway_now_ns(state_dir)
     check_text("--by", who)
     with writing(outbox_file(state_dir)) as connection:
         here = {shelf.number: shelf for shelf in shelves.those(connection, now_ns)}

@@ -25,6 +25,10 @@ class Gate:
         self._settle_ns = int(settle * 1e9)
         self._since_ns: int | None = None
 
+    def leap(self, delta_ns: int) -> None:
+        """The machine's times leapt with the gateway's clock."""
+        self._since_ns = None if self._since_ns is None else self._since_ns + delta_ns
+
     def is_open(self, table: Table, t_ns: int = 0) -> bool:
         """Time is that of the readings, so that a recording is judged as the plant was; `t_ns` is that of a waveform at hand."""
         values = {name: float(table.last_value[index]) for name, index in self._index.items()}

@@ -20,7 +20,7 @@ from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
 from gateway.engine.order import in_order
 from gateway.engine.shadow import Shadow
-from gateway.engine.stages import run
+from gateway.engine.stages import leapt, run
 from gateway.engine.watch import Watch
 from gateway.incidents import Incidents, Rule
 from gateway.telemetry.counts import Counts
@@ -75,6 +75,7 @@ class Pipeline:
         self.flushes = 0
         self.last_progress = clock.monotonic()
         self.latest_waveform: dict[int, Waveform] = {}
+        self._leapt_ns, self._unleapt = 0, set[int]()
 
     def wake(self) -> None:
         self._work.set()
@@ -170,6 +171,8 @@ class Pipeline:
         line = self.line
         everything, passed = run(batch, line.table, self._clock.now_ns())
         self._counts.add("readings", len(everything))
+        if line.table.followed:
+            self._follow()
         if len(passed) < len(everything):
             self._count_bad(everything)
         line.history.add(everything)
@@ -178,6 +181,24 @@ class Pipeline:
             if watch.detector is not None and len(batch):
                 for item in watch.items(batch, line.table):
                     self._look(watch, item)
+
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much; who goes by it shows with its next item."""
+        self._leapt_ns, self._unleapt = delta_ns, set(self.latest_waveform)
+        line = self.line
+        line.table.leap(delta_ns)
+        line.history.leap(delta_ns)
+        for watch in line.watches:
+            watch.leap(delta_ns)
+        if self._devices is not None:
+            self._devices.leap()
+
+    def _follow(self) -> None:
+        followed = self.line.table.followed
+        for watch in self.line.watches:
+            for tag, delta_ns in followed:
+                watch.follow(tag, delta_ns)
+        followed.clear()
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:
         lane = self.lane(watch.name) if watch.slow else None
@@ -195,6 +216,11 @@ class Pipeline:
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
+        if block.tag in self._unleapt:
+            self._unleapt.discard(block.tag)
+            if leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, self._leapt_ns):
+                self.line.table.followed.append((block.tag, self._leapt_ns))
+                self._follow()
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:

@@ -63,6 +63,8 @@ class Table:
     leapt_ns: int = 0
     """By how much the gateway's clock leapt, as long as it is not known of each tag whether its times leapt too: see `_leap`."""
     unleapt: Flags = field(init=False)
+    followed: list[tuple[int, int]] = field(default_factory=list)
+    """Tags whose times were seen to leap with the gateway's clock, and by how much; whoever has told the watches empties it."""
 
     def __post_init__(self) -> None:
         n = len(self.scale)
@@ -196,6 +198,7 @@ def _leap(batch: Batch, table: Table) -> None:
     with_us = tag[np.abs(since - delta) < np.abs(since)]
     for column in (table.last_t_ns, table.passed_t_ns, table.moved_t_ns, table.seen_t_ns):
         column[with_us] += np.where(column[with_us] > 0, delta, 0)
+    table.followed += [(index, delta) for index in with_us.tolist()]
     table.unleapt[tag] = False
     if not table.unleapt.any():
         table.leapt_ns = 0

@@ -6,6 +6,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from gateway.contract import (
     DetectorContext,
     Finding,
     Frame,
+    Leaping,
     Rationed,
     Record,
     Selective,
@@ -72,6 +74,7 @@ class Watch:
         )
         self._blackout = Blackout(options.blackout, context.timezone) if options.blackout else None
         self._latest_ns: dict[str, int] = {}
+        self._followed: dict[str, bool] = {}
         self.shadow: bool = options.shadow
         self.slow = settings.plugin.slow
         self.everything = settings.plugin.everything
@@ -137,9 +140,19 @@ class Watch:
 
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much."""
+        self._followed = dict.fromkeys([tag.machine for tag in self.settings.tags], False)
         for aligner in self._aligners.values():
             aligner.leap(delta_ns)
         self._latest_ns.clear()
+
+    def follow(self, tag: int, delta_ns: int) -> None:
+        """This tag's times were seen to leap with the gateway's clock, and so do those of its machine: the detector is told, once."""
+        machine = self._machine_of.get(tag)
+        if machine is not None and not self._followed.get(machine, True):
+            self._followed[machine] = True
+            if machine in self._gates:
+                self._gates[machine].leap(delta_ns)
+            self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
 
     def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
         """A block of its tags that it does not want is counted with the reason."""
@@ -239,6 +252,11 @@ class Watch:
         for machine in closed:
             allowed[self._of_machine[machine]] = False
         return allowed
+
+
+def _leap(detector: Detector, machine: str, delta_ns: int) -> None:
+    if isinstance(detector, Leaping):
+        detector.leap(machine, delta_ns)
 
 
 def build_watch(

@@ -133,6 +133,14 @@ class Columns:
         self.alarms[day % DAYS, rows] += 1
         self.day[rows] = day
 
+    def leap(self, rows: NDArray[np.intp], delta_ns: int) -> None:
+        """All times of these tags were so much later; 0 is none. Days go by whole ones."""
+        times = self.times[:, rows]
+        self.times[:, rows] = np.where(times > 0, times + delta_ns, times)
+        days = round(delta_ns / _DAY_NS)
+        self.day[rows] = np.where(self.day[rows] > 0, self.day[rows] + days, 0)
+        self.alarms[:, rows] = np.roll(self.alarms[:, rows], days, axis=0)
+
     def of_the_week(self) -> NDArray[np.int64]:
         """int64[k], alarms that began in the seven days up to each tag's last reading."""
         today = self.times[LAST] // _DAY_NS

@@ -172,6 +172,11 @@ class Anomaly:
         known = (z >= limit) | (shown > NONE) | again
         return peaks.rarity(np.where(began, np.maximum(z, limit), np.where(known, np.minimum(z, BACK * limit), z)))
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        rows = np.array([row for row, tag in enumerate(self._tags) if tag.machine == machine], dtype=np.intp)
+        self._bank.columns.leap(rows, delta_ns)
+        self._groups.since[rows] += np.where(self._groups.since[rows] > 0, delta_ns, 0)
+
     def dump(self) -> bytes:
         return state.dump(self._bank.columns, [tag.path for tag in self._tags])
 

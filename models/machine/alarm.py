@@ -72,5 +72,12 @@ class Alarm:
         self.end(t_ns)
         self.began.pop()
 
+    def leap(self, delta_ns: int) -> None:
+        """All its times; 0 is none."""
+        for name in ("since_ns", "started_ns", "quiet_until_ns"):
+            if at_ns := getattr(self, name):
+                setattr(self, name, at_ns + delta_ns)
+        self.began = deque((t_ns + delta_ns for t_ns in self.began), maxlen=_MOST)
+
     def last_week(self, now_ns: int) -> int:
         return sum(now_ns - t_ns < _WEEK * 1e9 for t_ns in self.began)

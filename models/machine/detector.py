@@ -79,6 +79,10 @@ class MachineDetector:
         if machine in self._watches:
             self._watches[machine].adopt(tags)
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        if machine in self._watches:
+            self._watches[machine].leap(delta_ns)
+
     def dump(self) -> bytes:
         return state.dump(self._options, self._watches)
 

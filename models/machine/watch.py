@@ -53,6 +53,12 @@ class Watch:
         self.state, self.last_ns, self.entered_ns, self.left_out = float("nan"), 0, 0, 0
         self._built: tuple[bytes, Relations] | None = None
 
+    def leap(self, delta_ns: int) -> None:
+        """All its times; 0 is none."""
+        self.last_ns += delta_ns if self.last_ns else 0
+        self.entered_ns += delta_ns if self.entered_ns else 0
+        self.alarm.leap(delta_ns)
+
     def row(self, t_ns: int, x: Floats, state: float) -> tuple[float, list[Finding]]:
         """The score, and what is to be told."""
         if t_ns <= self.last_ns:

@@ -89,6 +89,9 @@ class Order:
             hold_seconds=self._late_after,
         )
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        self._memory.leap(machine, delta_ns)
+
     def dump(self) -> bytes:
         return self._memory.dump(self._unreadable.counts if self._unreadable else {})
 

@@ -45,6 +45,12 @@ class Memory:
         too_many = max(0, len(self._last) - self._most)
         return [(oldest, self._last.pop(oldest)) for oldest in list(islice(self._last, too_many))]
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        """All that is known of a machine was so much later."""
+        for order, last in self._last.items():
+            if order[0] == machine:
+                self._last[order] = Last(last.t_ns + delta_ns, last.steps)
+
     def dump(self, unreadable: Mapping[str, int]) -> bytes:
         rows = [[machine, number, last.t_ns, list(last.steps)] for (machine, number), last in self._last.items()]
         return json.dumps(

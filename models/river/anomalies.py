@@ -55,6 +55,12 @@ class Anomalies:
         self._waiting: deque[Floats] = deque()  # rows with their scores, not yet learnt
         self._learnt = 0
 
+    def leap(self, delta_ns: int) -> None:
+        for name in ("_since", "_accept_ns", "_before_ns"):
+            if at_ns := getattr(self, name):
+                setattr(self, name, at_ns + delta_ns)
+        self._alarms.leap(delta_ns)
+
     def row(self, t_ns: int, x: Floats) -> list[Finding]:
         missed = round((t_ns - self._before_ns) / (self._options.every * 1e9)) - 1 if self._before_ns else 0
         self._before_ns, self.rare = t_ns, 0.0

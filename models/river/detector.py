@@ -77,6 +77,11 @@ class River:
     def skip(self, frame: Frame) -> None:
         self._members[frame.machine].over_budget(len(frame.t_ns))
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        if machine in self._members:
+            self._last[machine] += delta_ns if self._last[machine] else 0
+            self._members[machine].leap(delta_ns)
+
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Frame)  # noqa: S101  `takes` says so
         machine = item.machine

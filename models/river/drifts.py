@@ -36,6 +36,11 @@ class Drifts:
         self._since = np.zeros(len(names), dtype=np.int64)  # rows each model has seen since its tag's last drift
         self._drifts = [Week() for _ in names]
 
+    def leap(self, delta_ns: int) -> None:
+        self._before_ns += delta_ns if self._before_ns else 0
+        for week in self._drifts:
+            week.leap(delta_ns)
+
     def row(self, t_ns: int, x: Floats) -> list[Finding]:
         self._before_ns = t_ns
         warm = self._scaling.table[0] < self._options.warm_up_rows

@@ -26,6 +26,9 @@ class Member(Protocol):
     def row(self, t_ns: int, x: Floats) -> list[Finding]:
         """One complete row, later than the last; x is float64[k] in the order of `names`, finite."""
 
+    def leap(self, delta_ns: int) -> None:
+        """What it remembers of times was so much later."""
+
     def skip(self) -> None:
         """A row with a missing value was left out."""
 

@@ -21,6 +21,10 @@ class Week:
     def add(self, t_ns: int) -> None:
         self._times.append(t_ns)
 
+    def leap(self, delta_ns: int) -> None:
+        """All of them were so much later."""
+        self._times = deque((t_ns + delta_ns for t_ns in self._times), maxlen=_MOST)
+
     def count(self, now_ns: int) -> int:
         return sum(now_ns - t_ns < WEEK_SECONDS * 1e9 for t_ns in self._times)
 

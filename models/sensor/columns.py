@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.sensor.settings import DAY_NS, TICK_NS
 from models.sensor.tags import NAMES
 
 (
@@ -92,6 +93,15 @@ class Columns(Table):
             alarms=np.zeros((2, DAYS, k), dtype=np.int64),
         )
 
+    def leap(self, rows: NDArray[np.intp], delta_ns: int) -> None:
+        """All times of these tags were so much later; 0 is none. Days go by whole ones."""
+        for times in (self.times, self.since, self.wrong):
+            times[:, rows] += np.where(times[:, rows] > 0, delta_ns, 0)
+        days = round(delta_ns / DAY_NS)
+        begun = self.alarms[0][:, rows]
+        self.alarms[0][:, rows] = np.where(begun > 0, begun + days, 0)
+        self.alarms[:, :, rows] = np.roll(self.alarms[:, :, rows], days, axis=1)
+
     def forget(self, rows: NDArray[np.intp]) -> None:
         """Start these tags anew, except for their troubles: whether those are over is not known."""
         kept = {name: getattr(self, name)[..., rows].copy() for name in ("active", "since", "alarms")}
@@ -122,6 +132,12 @@ class Machines(Table):
     block: NDArray[np.int64]
     late: NDArray[np.bool_]
     late_since: NDArray[np.int64]
+
+    def leap(self, m: int, delta_ns: int) -> None:
+        """All times of this machine were so much later; 0 is none."""
+        self.tick[m] += delta_ns // TICK_NS if self.tick[m] else 0
+        self.block[2, m] += delta_ns if self.block[2, m] else 0
+        self.late_since[m] += delta_ns if self.late_since[m] else 0
 
     @staticmethod
     def fresh(m: int) -> Machines:

@@ -156,6 +156,12 @@ class Sensor:
         mine = [row for row, tag in enumerate(self._tags) if tag.machine == machine and (not tags or tag.name in tags)]
         return np.array(mine, dtype=np.intp)
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        if machine in self._names:
+            m = self._names.index(machine)
+            self._plant.machines.leap(m, delta_ns)
+            self._bank.columns.leap(np.flatnonzero(self._plant.of == m), delta_ns)
+
     def dump(self) -> bytes:
         return state.dump(self._bank.columns, self._paths(), self._plant.machines, self._names)
 

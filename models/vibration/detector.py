@@ -72,6 +72,14 @@ class Vibration:
         known = [(path, latest) for path, latest in self._latest.items() if latest is not None]
         return {path: {"t_ns": t_ns, **spectra(block)} for path, (t_ns, block) in known}
 
+    def leap(self, machine: str, delta_ns: int) -> None:
+        for path in self._points.get(machine, ()):
+            self._channels[path].leap(delta_ns)
+        if machine in self._trends:
+            self._trends[machine].history[..., 0] += delta_ns / 1e9
+        if machine in self._machines:
+            self._machines[machine].leap(delta_ns)
+
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Waveform)  # noqa: S101  `takes` says so
         return [found for block, tacho in self._tachos.pairs(item) for found in self._placed(block, self._look(block, tacho))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -42,6 +42,15 @@ class Machine:
     said: dict[str, dict[str, Finding]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     heard_ns: dict[str, int] = field(default_factory=dict)
     changed_ns: dict[str, int] = field(default_factory=dict)
+
+    def leap(self, delta_ns: int) -> None:
+        """All its times were so much later."""
+        for times in (self.heard_ns, self.changed_ns):
+            for name in times:
+                times[name] += delta_ns
+        for said in self.said.values():
+            for tag, finding in said.items():
+                said[tag] = replace(finding, t_ns=finding.t_ns + delta_ns, since_ns=finding.since_ns + delta_ns)
 
     def hear(self, tag: str, t_ns: int, findings: Iterable[Finding]) -> list[Finding]:
         """What is to be told after this channel's block of `t_ns`: of causes, for the whole machine, and all else as it is.

@@ -54,6 +54,14 @@ class Channel:
         self.bearing = Opinion(partial(agreed_fault, unsure=VERDICTS.index(OPEN)), self.confirm)
         self.signal = Opinion(agreed_trouble, self.confirm)
 
+    def leap(self, delta_ns: int) -> None:
+        """All its times were so much later; 0 is none."""
+        self.last_t_ns += delta_ns if self.last_t_ns else 0
+        self.trend.since_ns += delta_ns if self.trend.since_ns else 0
+        for opinion, _ in self.opinions:
+            opinion.since_ns += delta_ns if opinion.since_ns else 0
+            opinion.recent = [(t_ns + delta_ns, value) for t_ns, value in opinion.recent]
+
     @property
     def opinions(self) -> tuple[tuple[Opinion, int], ...]:
         """With the highest number each may have."""

@@ -103,7 +103,7 @@ class Gateway:
     async def until_status(self, condition: Callable[[dict[str, Any]], bool], seconds: float = 15.0) -> dict[str, Any]:
         try:
             async with asyncio.timeout(seconds):
-                while not condition(found := await self.status()):
+                while not condition(found := await self.status()):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
                 return found
         except TimeoutError:
@@ -117,7 +117,7 @@ class Gateway:
                 before = await self.get("incidents?limit=200")
                 known = {incident["id"] for incident in before if incident["state"] == state}
                 async with asyncio.timeout(10):
-                    while not {i["id"] for i in await self.get("incidents?limit=200") if i["state"] == state} - known:
+                    while not {i["id"] for i in await self.get("incidents?limit=200") if i["state"] == state} - known:  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
 
     @property

@@ -6,7 +6,11 @@ import signal
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from gateway.events.build import to_ns
+
+pytestmark = pytest.mark.timeout(180)  # daemons on a machine that does much else
 
 
 async def test_what_was_stamped_before_the_clock_was_right_arrives_with_its_true_time(gateway: Any) -> None:

@@ -34,6 +34,7 @@ def test_incidents_of_every_domain_are_known_and_facts_with_a_contract_of_their_
     types = event_types()
     assert {event_type("limit", state) for state in ("raised", "updated", "cleared")} <= set(types)
     assert own_types() == [
+        "io.lineside.gateway.clock_set.v1",
         "io.lineside.gateway.contract_rejected.v1",
         "io.lineside.gateway.events_summarised.v1",
         "io.lineside.gateway.outbox_replaced.v1",

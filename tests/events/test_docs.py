@@ -38,7 +38,7 @@ def test_the_headers_are_what_the_gateway_sends(event: Event) -> None:
 
 
 def test_every_attribute_has_its_row(event: Event) -> None:
-    corrected = replace(event, causationid="inc-a-0001")
+    corrected = replace(event, causationid="inc-a-0001", timequality="unconfirmed")
     for name in [*codec.attributes(corrected), "datacontenttype"]:
         assert f"| `{name}` |" in PAGE, name
 

@@ -114,9 +114,17 @@ class TellsOnlyChanges(Around):
             told[:] = True
 
 
+class StaysBehind(Around):
+    """Remembers the times of before."""
+
+    def leap(self, machine: str, delta_ns: int) -> None:
+        return None
+
+
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
+        (StaysBehind, detectors.goes_along_when_the_gateways_clock_is_put_right),
         (CountsItems, detectors.findings_are_the_same_however_the_input_is_cut),
         (Forgets, detectors.dump_and_load_in_the_middle_change_nothing),
         (Pickles, detectors.state_is_no_pickle),

@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.contract import Batch, Detector, Finding, Frame, Record, State, StateError, Waveform
+from gateway.contract import Batch, Detector, Finding, Frame, Leaping, Record, State, StateError, Waveform
 from gateway.testkit.checks.cuts import CUTS, later, rows, span_ns
 from gateway.testkit.checks.findings import changes, same, well_formed
 from gateway.testkit.checks.states import GARBAGE, arrays, of_another_version, pickled
@@ -18,6 +18,7 @@ CONSTRUCT_SECONDS = 0.25
 LONG_ROWS, LONG_SECONDS = 4_000, 0.6
 STATE_BYTES = 16 << 20
 GROWTH_BYTES = 192 * 1024
+_LEAP_NS = 28 * 86_400 * 10**9
 
 
 def run(detector: Detector, items: Sequence[Piece]) -> list[Finding]:
@@ -184,6 +185,27 @@ def damaged_input_is_survived(rig: DetectorRig) -> None:
     assert any(f.state is State.ACTIVE for f in run(detector, later(rig.faulty(), shift))), "blind after damaged input"
 
 
+def goes_along_when_the_gateways_clock_is_put_right(rig: DetectorRig) -> None:
+    """Four weeks ahead or back in the middle of a fault: what is told afterwards is the same, at the new times. For those that can."""
+    before, after = halves(rig.faulty())
+    plain = rig.detector()
+    run(plain, before)
+    expected = [_edge(finding, 0) for finding in run(plain, after)]
+    for delta_ns in (_LEAP_NS, -_LEAP_NS):
+        detector = rig.detector()
+        if not isinstance(detector, Leaping):
+            return
+        run(detector, before)
+        for machine in [*rig.machines, "not-watched"]:
+            detector.leap(machine, delta_ns)
+        told = [_edge(finding, delta_ns) for finding in run(detector, later(after, delta_ns))]
+        assert told == expected, f"after a leap by {delta_ns / 1e9:.0f} s: {told[:3]} instead of {expected[:3]}"
+
+
+def _edge(finding: Finding, delta_ns: int) -> tuple[object, ...]:
+    return finding.machine, finding.condition, finding.state, finding.severity, finding.t_ns - delta_ns, finding.since_ns - delta_ns
+
+
 def _begin(items: Sequence[Piece]) -> int:
     return min(int(min(item.t_ns)) if isinstance(item, Batch | Frame) else item.t_ns for item in items if rows([item]))
 
@@ -231,5 +253,6 @@ CHECKS: Final = (
     unusable_state_is_refused_and_changes_nothing,
     state_is_no_pickle,
     damaged_input_is_survived,
+    goes_along_when_the_gateways_clock_is_put_right,
     memory_is_bounded_over_a_long_stream,
 )

@@ -296,6 +296,20 @@ def test_done_is_tidied_by_when_a_file_came_there(rig: Rig) -> None:
     assert names(rig.folder / "done") == []
 
 
+def test_a_clock_that_leapt_tidies_nothing_away(rig: Rig) -> None:
+    """A month ahead: what was done an hour ago is not a month old. It begins anew, and goes in its time."""
+    folder = Folder(FilesOptions(files=str(rig.folder), keep_days=2))
+    folder.prepare()
+    now_ns = rig.drop("done.csv", "x").stat().st_ctime_ns
+    folder.done("done.csv", now_ns)
+    before_ns = (rig.folder / "done" / "done.csv").stat().st_ctime_ns
+    folder.tidy(now_ns + 30 * DAY_NS, leapt=True)
+    assert names(rig.folder / "done") == ["done.csv"]
+    assert (rig.folder / "done" / "done.csv").stat().st_ctime_ns > before_ns
+    folder.tidy(now_ns + 3 * DAY_NS)
+    assert names(rig.folder / "done") == []
+
+
 async def test_a_folder_that_cannot_be_used_is_said_in_words(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotConnected, match="never-mounted: no such folder"):
         await rig.dead_source().connect()
