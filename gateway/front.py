@@ -43,8 +43,7 @@ def address(web: WebSettings, *, somebody: bool) -> str:
 class Front:
     """Outlives reloads, and the sessions with it; the line goes on without its window.
 
-    view    what the page shows
-    hands   what it may change
+    hands   what may be changed over it
     """
 
     def __init__(self, hands: Hands, trail: Trail, ingest: Ingest, counts: Counts, clock: Clock, state_dir: Path) -> None:

@@ -30,7 +30,9 @@ class AppHands:
                 raise Unwanted(f"{name}: write it on one line, in at most {_LONGEST_TEXT} characters")
         now_ns = self._app.clock.now_ns()
         shelf = Shelf(0, machine, condition, critical, now_ns, now_ns + int(_lasts(lasts) * 1e9), who, why)
-        made = await self._run(lambda connection: _add(connection, shelf, now_ns))
+        made = await self._app.outbox.run(lambda connection: _add(connection, shelf, now_ns))
+        if made is None:
+            raise Unwanted(f"{shelves.MOST} shelves are in use, which is as many as there may be")
         return {"id": made.number, "until": made.until_ns / 1e9}
 
     async def unshelve(self, number: int, *, who: str) -> None:
@@ -50,12 +52,6 @@ class AppHands:
 
     def reload(self, *, who: str) -> None:
         self._app.ask_reload(who)
-
-    async def _run(self, operation: object) -> Shelf:
-        found: Shelf | None = await self._app.outbox.run(operation)  # type: ignore[arg-type]
-        if found is None:
-            raise Unwanted(f"{shelves.MOST} shelves are in use, which is as many as there may be")
-        return found
 
 
 def _add(connection: sqlite3.Connection, shelf: Shelf, now_ns: int) -> Shelf | None:

@@ -12,7 +12,7 @@ from gateway.cli import main, state_option
 
 @main.group()
 def audit() -> None:
-    """Who did what: logins, accounts, configurations, everything changed by hand."""
+    """Who did what, and whether that is still as written."""
 
 
 @audit.command("list")

@@ -72,7 +72,7 @@ def feedback_precision(state_dir: Path, as_json: bool) -> None:
 def feedback_audit(state_dir: Path, limit: int, as_json: bool) -> None:
     """Who changed what, the latest first.
 
-    Thresholds, dead letters, shelves, and what watches were told to forget or to adopt.
+    Thresholds, dead letters, shelves, what watches were told to forget or to adopt; the same lines as `lineside audit list`.
     """
     from gateway.commands.feedback import print_audit
 

@@ -143,7 +143,7 @@ class _Handler(RequestHandler):
         super().__init__(
             runner.server,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  which it knows as none
+            access_log=None,  # type: ignore[arg-type]  # which it knows as none
             auto_decompress=False,  # `ingest` does it, within bounds
             keepalive_timeout=HEADER_SECONDS,
             lingering_time=2.0,

@@ -65,10 +65,7 @@ class Login:
 
     async def _login(self, request: web.Request) -> web.Response:
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                given = msgspec.json.decode(await read_body(request), type=Given)
-        except TimeoutError:
-            return problem(408, "the body did not come in time", {})
+            given = msgspec.json.decode(await read_body(request), type=Given)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return problem(400, "send {user, password} as JSON", {})
         address = group(request.remote or "")
@@ -118,12 +115,16 @@ class Login:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """A small one. Raises HTTPRequestEntityTooLarge."""
+    """A small one, that comes soon. Raises HTTPRequestEntityTooLarge, HTTPRequestTimeout."""
     found = b""
-    async for chunk in request.content.iter_chunked(MOST_BYTES):
-        found += chunk
-        if len(found) > MOST_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MOST_BYTES, len(found))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_chunked(MOST_BYTES):
+                found += chunk
+                if len(found) > MOST_BYTES:
+                    raise web.HTTPRequestEntityTooLarge(MOST_BYTES, len(found))
+    except TimeoutError as exc:
+        raise web.HTTPRequestTimeout from exc
     return found
 
 

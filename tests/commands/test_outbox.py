@@ -383,7 +383,7 @@ def test_an_empty_file(command: Command, tmp_path: Path, arguments: tuple[str, .
 @pytest.mark.parametrize(
     ("version", "remedy"),
     [
-        (9, "was written by a newer lineside (schema 9, this one knows 3); use that one, this one refuses to start with it"),
+        (9, "was written by a newer lineside (schema 9, this one knows 4); use that one, this one refuses to start with it"),
         (1, "if an older lineside wrote it, start the gateway once: it brings the file up to date"),
     ],
 )

@@ -67,7 +67,7 @@ class Site:
 
     def audit(self) -> list[tuple[str, str]]:
         with closing(sqlite3.connect(self.state / FILE_NAME)) as connection:
-            return connection.execute("SELECT before, after FROM audit ORDER BY number").fetchall()
+            return connection.execute("SELECT before, after FROM audit WHERE what LIKE 'threshold%' ORDER BY number").fetchall()
 
 
 def factor(app: App) -> float:

@@ -106,6 +106,19 @@ async def test_a_long_body_is_not_read(guarded: Any, stranger: aiohttp.ClientSes
         assert reply.status == 413
 
 
+async def test_a_body_that_does_not_come_is_given_up(
+    guarded: Any, stranger: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "BODY_SECONDS", 0.2)
+
+    async def dripping() -> Any:
+        yield b'{"user":'
+        await asyncio.sleep(5)
+
+    async with stranger.post("/api/login", data=dripping(), headers=own(guarded)) as reply:
+        assert reply.status == 408
+
+
 class TestBackoff:
     async def test_a_stranger_who_guesses_does_not_keep_the_owner_out(self) -> None:
         clock = FakeClock()
