@@ -37,7 +37,7 @@ def build(suite: str, out: Path, *options: str) -> None:
     """The core of this checkout, for this machine's kind; with its Debian below build/roots, if that is not there yet."""
     arch = run("dpkg", "--print-architecture").strip()
     only = ("--package", "lineside", "--suite", suite, "--arch", arch, "--out", str(out))
-    run("env", f"PYTHONPATH={ROOT / 'packaging'}", sys.executable, "-m", "debs", *only, *options)
+    run("env", f"PYTHONPATH={ROOT / 'packaging'}", sys.executable, "-m", "debs", "build", *only, *options)
 
 
 def package(root: Path, later: bool = False) -> str:

@@ -160,8 +160,6 @@ def test_removed_it_leaves_configuration_and_state_and_comes_back_with_them(bare
 def test_purged_it_leaves_nothing(bare: Any) -> None:
     bare.write("/etc/systemd/system/lineside.service.d/10-credential.conf", "[Service]\n")
     assert bare.inside("dpkg", "-P", "lineside").returncode == 0
-    left = [
-        path for top in ("etc", "usr", "var/lib") for path in (bare.root / top).rglob("lineside*") if "var/lib/dpkg" not in str(path)
-    ]
+    left = [path for top in ("etc", "usr", "var/lib") for path in (bare.root / top).rglob("lineside*") if "var/lib/dpkg" not in str(path)]
     assert left == []
     assert bare.shown("LoadState") == "not-found"
