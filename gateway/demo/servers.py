@@ -14,7 +14,6 @@ from gateway.demo.folder import RunFolder
 from gateway.testkit.servers.nats import executable
 from gateway.testkit.servers.ports import free_port
 
-
 _NEEDED = ("amqtt", "scipy", "trustme")
 
 
