@@ -83,9 +83,10 @@ class Lab:
     def inside(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self._entering(*words), capture_output=True, text=True, check=False, timeout=300)
 
-    def started(self, *words: str) -> subprocess.Popen[bytes]:
-        """Without waiting for its end."""
-        return subprocess.Popen(self._entering(*words), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        """Without waiting for its end; its output line by line."""
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(self._entering(*words), stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True)
 
     def _entering(self, *words: str) -> list[str]:
         return ["nsenter", "-t", str(self._pid), "-m", "-u", "-i", "-n", "-p", "-C", *words]
