@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults faults-night faults-setup lab wheel lock clean
+.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults faults-night faults-setup lab wheel deb deb-check deb-lint deb-arm64-import lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
@@ -19,6 +19,9 @@ help:
 	@echo "make bench-analytics DATA=folder  detectors on public recordings; writes benchmarks/ANALYTICS.md"
 	@echo "make bench-vibration DATA=folder  the bearing diagnosis on public recordings; writes benchmarks/VIBRATION.md"
 	@echo "make wheel    build the wheel and try it in a venv of its own"
+	@echo "make deb [KEY=release.pem]  packages for Debian 12 and 13, amd64 and arm64, and bundles without a network, in dist/deb (root; mmdebstrap)"
+	@echo "make deb-check  those of this machine's kind built twice, installed, used, removed and purged in Debians of their own"
+	@echo "make deb-lint, make deb-arm64-import  lintian; arm64 imported under qemu (minutes)"
 	@echo "make lock     resolve the dependencies anew into locks/"
 
 demo: $(VENV)/demo.stamp
@@ -88,6 +91,21 @@ bench-vibration: $(VENV)/dev.stamp
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python tests/packaging/smoke.py
+
+DEBS := PYTHONPATH=packaging $(BIN)/python -m debs
+deb: $(VENV)/dev.stamp
+	$(DEBS) build $(if $(KEY),--key $(KEY)) $(ARGS)
+
+deb-check: $(VENV)/dev.stamp
+	$(DEBS) check $(ARGS)
+
+# zstd is what dpkg of Debian 12 and 13 reads and Debian's own archive does not take: that is malformed to lintian.
+deb-lint:
+	lintian --allow-root --fail-on error --suppress-tags malformed-deb-archive $(ARGS) dist/deb/*.deb
+
+# Needs qemu-user-static, and binfmt-support or its entry in /proc/sys/fs/binfmt_misc made by hand.
+deb-arm64-import: $(VENV)/dev.stamp
+	$(DEBS) emulate $(ARGS)
 
 # Hashes for every platform and Python; uv is only needed here. The files name no index.
 lock: $(VENV)/dev.stamp

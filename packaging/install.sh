@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs or upgrades Lineside from a bundle, without a network: sh install.sh in the unpacked bundle, or lineside-install BUNDLE.tar.
+# Installs or upgrades Lineside from a bundle, without a network.
 set -eu
 KEY=/etc/lineside/update.pub
 
@@ -8,20 +8,23 @@ usage() {
 usage: sh install.sh [OPTION]...                  in a bundle that is unpacked
        lineside-install [OPTION]... BUNDLE.tar    on a gateway that has Lineside already
 
-  --key FILE    the public key the bundle must be signed with; it is kept in /etc/lineside/update.pub for the next time
-  --unsigned    install it although nobody's signature is checked
+  --key FILE    the public key (Ed25519, PEM) the bundle must be signed with; /etc/lineside/update.pub keeps it for the next time
+  --unsigned    install it although no signature is checked
   --with NAME   also lineside-NAME: analytics, demo; what is installed already is always upgraded
   --downgrade   allow an older version than the installed one
   --check       only check signature and sums
 END
 }
 
-refuse() { echo "lineside-install: $*" >&2; exit 1; }
+refuse() {
+  echo "lineside-install: $*" >&2
+  exit 1
+}
 
 key='' unsigned='' with='' downgrade=--refuse-downgrade check='' bundle=''
 while [ $# -gt 0 ]; do
   case "$1" in
-    --key) key=${2:?--key wants a file}; shift ;;
+    --key) key=$(realpath -e "${2:?--key wants a file}"); shift ;;
     --unsigned) unsigned=yes ;;
     --with) with="$with lineside-${2:?--with wants a name}"; shift ;;
     --downgrade) downgrade='' ;;
@@ -33,11 +36,11 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-# What was signed is copied to where only root writes, and only the copy is looked at and installed.
+# Copied to where only we write: what is checked is what is installed.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ -n "$bundle" ]; then
-  tar -xf "$bundle" -C "$work" --strip-components=1 --no-same-owner
+  tar -xf "$bundle" -C "$work" --strip-components=1 --no-same-owner --no-same-permissions
 else
   here=$(dirname "$0")
   [ -e "$here/SHA256SUMS" ] || { usage >&2; exit 2; }
@@ -45,36 +48,37 @@ else
 fi
 cd "$work"
 
-verify() { openssl pkeyutl -verify -rawin -pubin -inkey "$1" -in SHA256SUMS -sigfile SHA256SUMS.sig >/dev/null 2>&1; }
+verified() {
+  openssl pkeyutl -verify -rawin -pubin -inkey "$1" -in SHA256SUMS -sigfile SHA256SUMS.sig >/dev/null 2>&1
+}
 
 if [ -z "$unsigned" ]; then
-  chosen=${key:-$KEY}
-  [ -e "$chosen" ] || refuse "no key to check the signature with: --key FILE, or --unsigned"
+  trusted=${key:-$KEY}
+  [ -e "$trusted" ] || refuse "no key to check the signature with; give --key FILE, or --unsigned"
   [ -e SHA256SUMS.sig ] || refuse "the bundle is not signed; --unsigned installs it all the same"
-  command -v openssl >/dev/null || refuse "openssl is missing, and checks the signature: apt-get install openssl, or --unsigned"
-  verify "$chosen" || refuse "the signature is not of $chosen; --unsigned installs it all the same"
+  command -v openssl >/dev/null || refuse "openssl is missing, which checks the signature; install it, or give --unsigned"
+  verified "$trusted" || refuse "not signed with $trusted; --unsigned installs it all the same"
+  echo "signed with $trusted"
 fi
 sha256sum --strict --quiet -c SHA256SUMS || refuse "the bundle is damaged"
 for file in *.deb; do
   grep -q "^[0-9a-f]*  $file\$" SHA256SUMS || refuse "$file is not among the sums"
 done
-echo "signature: ${unsigned:+not checked, as you said}${unsigned:-good}; sums: good" | sed 's/saidyes/said/'
+echo "complete and undamaged"
 [ -z "$check" ] || exit 0
 
 arch=$(dpkg --print-architecture)
 set --
 for name in lineside lineside-analytics lineside-demo; do
   state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null || true)
-  case "$name:$state: $with " in
-    lineside:* | *:installed:* | *:half-*:* | *:unpacked:* | *" $name "*) ;;
+  case "$name $state$with " in
+    "lineside "* | *" installed"* | *" half-"* | *" unpacked"* | *" $name "*) ;;
     *) continue ;;
   esac
   file=$(echo "$name"_*_"$arch".deb)
   [ -e "$file" ] || refuse "this bundle is not for $arch"
   set -- "$@" "$file"
 done
-# What a person wrote in /etc stays.
+# What a person wrote below /etc stays.
 dpkg $downgrade --force-confdef --force-confold -i "$@"
-if [ -n "$key" ] && [ -z "$unsigned" ] && [ "$(realpath "$key_file" 2>/dev/null)" != "$KEY" ]; then
-  install -m 644 "$key" "$KEY"
-fi
+[ -z "$key" ] || [ -n "$unsigned" ] || [ "$key" = "$KEY" ] || install -m 644 "$key" "$KEY"

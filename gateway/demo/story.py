@@ -34,8 +34,7 @@ def run_demo(*, seconds: float | None, summary: Path | None, folder: Path, port:
     seconds   the story's length; it ends by itself then. None: a slow story, and everything keeps running until Ctrl-C
     """
     try:
-        run_folder = RunFolder(folder)
-        servers = Servers.of(run_folder.path)
+        run_folder, servers = _prepared(folder)
     except (FolderRefused, OSError) as exc:
         click.echo(f"lineside demo: {exc}", err=True)
         return REFUSED
@@ -46,6 +45,15 @@ def run_demo(*, seconds: float | None, summary: Path | None, folder: Path, port:
         return UNTRUE
     finally:
         run_folder.close()
+
+
+def _prepared(folder: Path) -> tuple[RunFolder, Servers]:
+    run_folder = RunFolder(folder)
+    try:
+        return run_folder, Servers.of(run_folder.path)
+    except OSError:
+        run_folder.close()
+        raise
 
 
 class _Demo:

@@ -18,4 +18,6 @@ def check(options: VibrationOptions, context: DetectorContext) -> None:
     mountings(options, context)
 
 
-plugin = DetectorPlugin(name="vibration", domain="vibration", options=VibrationOptions, build=build, slow=True, check=check, needs=("scipy",))
+plugin = DetectorPlugin(
+    name="vibration", domain="vibration", options=VibrationOptions, build=build, slow=True, check=check, needs=("scipy",)
+)

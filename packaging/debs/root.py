@@ -17,26 +17,28 @@ mount --bind "$1" /mnt/root/mnt && mount -t proc proc /mnt/root/proc && shift 2 
 """
 
 
-def root(suite: str) -> Path:
-    """Made when it is not there yet, then kept."""
-    folder = BUILD / "roots" / suite
+def root(suite: str, arch: str = "") -> Path:
+    """Made when it is not there yet, then kept. `arch`: where that is not this machine's kind, dpkg runs under qemu."""
+    folder = BUILD / "roots" / (f"{suite}-{arch}" if arch else suite)
     if not (folder / "usr/bin/python3").exists():
         if shutil.which("mmdebstrap") is None:
             raise SystemExit("mmdebstrap is missing; install it: sudo apt-get install mmdebstrap")
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        run("mmdebstrap", "--variant=minbase", "--mode=root", f"--include={INCLUDE}", suite, str(folder))
+        kind = (f"--architectures={arch}",) if arch else ()
+        run("mmdebstrap", "--variant=minbase", "--mode=root", *kind, f"--include={INCLUDE}", suite, str(folder))
     return folder
 
 
 def beside(suite: str, folder: Path, *words: str, **environment: str) -> str:
-    """Runs a program of that Debian with `folder` as its /mnt."""
+    """Runs a program of that Debian, of this machine's kind, with `folder` as its /mnt."""
     return run("unshare", "-m", "sh", "-c", _BOUND, "sh", str(folder), str(root(suite)), *words, **environment)
 
 
-def thrown_away(suite: str, folder: Path, *words: str) -> str:
-    """The same, and what it changes in that Debian is gone afterwards."""
-    return run("unshare", "-m", "sh", "-c", _OVERLAID, "sh", str(folder), str(root(suite)), *words)
+def thrown_away(target: Target, folder: Path, *words: str) -> str:
+    """The same in a Debian of the target's kind, and what it changes there is gone afterwards."""
+    foreign = "" if target.arch == run("dpkg", "--print-architecture").strip() else target.arch
+    return run("unshare", "-m", "sh", "-c", _OVERLAID, "sh", str(folder), str(root(target.suite, foreign)), *words)
 
 
 def compile_all(target: Target, tree: Path) -> None:

@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
-
 _FOR_DEVELOPERS = (".a", ".c", ".h", ".pxd", ".pyi", ".pyx")
 """Nobody compiles on a gateway, or runs the tests of its libraries."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from gateway import registry
 
 Lineside = Callable[..., Result]
 Config = Callable[[str], str]
@@ -117,3 +120,24 @@ def test_json_is_one_object_for_each_problem(lineside: Lineside, config: Config,
             "excerpt": "wach: []",
         },
     ]
+
+
+@pytest.mark.parametrize(("options", "library"), [("vibration: {on: pump-3/x}", "scipy"), ("river: {on: pump-3/y}", "river")])
+def test_a_detector_whose_library_is_not_installed_says_what_to_install(
+    lineside: Lineside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, library: str
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == library else find_spec(name))
+    text = f"""
+version: 1
+site: {{enterprise: acme, site: dresden, gateway: dresden-press-01}}
+watch:
+  - {options}
+"""
+    (tmp_path / "lineside.yaml").write_text(text, encoding="utf-8")
+    result = lineside("check", "lineside.yaml")
+    assert result.exit_code == 2
+    kind = options.partition(":")[0]
+    assert result.stderr.splitlines()[0] == (
+        f"lineside.yaml:5:5: watch[0].{kind}: needs {library}, which this installation lacks; "
+        f"install the package lineside-analytics, or with pip: {library}"
+    )

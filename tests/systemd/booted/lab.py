@@ -37,7 +37,7 @@ def build(suite: str, out: Path, *options: str) -> None:
     """The core of this checkout, for this machine's kind; with its Debian below build/roots, if that is not there yet."""
     arch = run("dpkg", "--print-architecture").strip()
     only = ("--package", "lineside", "--suite", suite, "--arch", arch, "--out", str(out))
-    run("env", f"PYTHONPATH={ROOT / 'packaging'}", sys.executable, "-m", "debs", *only, *options)
+    run("env", f"PYTHONPATH={ROOT / 'packaging'}", sys.executable, "-m", "debs", "build", *only, *options)
 
 
 def package(root: Path, later: bool = False) -> str:
@@ -83,9 +83,10 @@ class Lab:
     def inside(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self._entering(*words), capture_output=True, text=True, check=False, timeout=300)
 
-    def started(self, *words: str) -> subprocess.Popen[bytes]:
-        """Without waiting for its end."""
-        return subprocess.Popen(self._entering(*words), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        """Without waiting for its end; its output line by line."""
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(self._entering(*words), stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True)
 
     def _entering(self, *words: str) -> list[str]:
         return ["nsenter", "-t", str(self._pid), "-m", "-u", "-i", "-n", "-p", "-C", *words]

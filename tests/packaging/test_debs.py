@@ -1,0 +1,241 @@
+"""How packages are made: what of a lock fits, what goes where, what is refused. Their contents: `make deb-check`, `make lab`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from debs.bundle import bundle
+from debs.control import write_control
+from debs.lock import Pin, pins
+from debs.pack import pack
+from debs.release import Release
+from debs.sbom import sbom
+from debs.split import Package, packages, split
+from debs.target import RELEASES, ROOT, Target
+from debs.unpack import unpack
+from debs.wheels import Wheel
+
+HERE = Target("bookworm", "amd64")
+EPOCH = 1_700_000_000
+LOCK = """\
+numpy==2.4.6 ; python_full_version < '3.12' \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+numpy==2.5.5 ; python_full_version >= '3.12' \\
+    --hash=sha256:cc
+colorama==0.4.6 ; sys_platform == 'win32' \\
+    --hash=sha256:dd
+PyYAML==6.0.4 \\
+    --hash=sha256:ee
+"""
+
+
+def wheel(name: str, requires: tuple[str, ...] = (), licence: str = "MIT") -> Wheel:
+    metadata = Message()
+    metadata["License-Expression"] = licence
+    for text in requires:
+        metadata["Requires-Dist"] = text
+    return Wheel(Path(f"{name}.whl"), name, "1.0", hashlib.sha256(name.encode()).hexdigest(), metadata)
+
+
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+    return path
+
+
+def test_of_a_lock_what_the_target_wants(tmp_path: Path) -> None:
+    lock = tmp_path / "gateway.lock"
+    lock.write_text(LOCK)
+    for suite, version in (("bookworm", "2.4.6"), ("trixie", "2.5.5")):
+        found = pins(lock, Target(suite, "arm64").environment)
+        assert {name: pin.version for name, pin in found.items()} == {"numpy": version, "pyyaml": "6.0.4"}
+    assert pins(lock, HERE.environment)["numpy"].text == "numpy==2.4.6 --hash=sha256:aa --hash=sha256:bb"
+
+
+def test_a_line_without_a_hash_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "gateway.lock"
+    lock.write_text("numpy==2.4.6\n")
+    with pytest.raises(SystemExit, match="not pinned with hashes"):
+        pins(lock, HERE.environment)
+
+
+def test_the_python_of_each_release_has_an_end() -> None:
+    assert {suite: (Target(suite, "amd64").python, Target(suite, "amd64").python_after) for suite in RELEASES} == {
+        "bookworm": ("3.11", "3.12"),
+        "trixie": ("3.13", "3.14"),
+    }
+    assert "manylinux_2_28_aarch64" in Target("bookworm", "arm64").platforms
+    assert "manylinux_2_38_x86_64" not in HERE.platforms  # Debian 12 has glibc 2.36
+
+
+def test_a_wheel_goes_where_it_belongs_without_what_developers_need(tmp_path: Path) -> None:
+    files = {
+        "one/__init__.py": b"",
+        "one/tests/test_one.py": b"",
+        "one/fast.pyx": b"",
+        "one-1.0.data/scripts/server": b"#!",
+        "one-1.0.data/purelib/two.py": b"",
+        "one-1.0.data/data/share/one/x.conf": b"",
+        "one-1.0.data/headers/one.hpp": b"",
+    }
+    prefix, site = tmp_path / "prefix", tmp_path / "site"
+    unpack(archive(tmp_path / "one.whl", files), prefix, site)
+    found = {str(path.relative_to(tmp_path)) for top in (prefix, site) for path in top.rglob("*") if path.is_file()}
+    assert found == {"prefix/bin/server", "prefix/share/one/x.conf", "site/one/__init__.py", "site/two.py"}
+    assert (prefix / "bin/server").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("name", ["../evil.py", "/etc/evil", "one-1.0.data/data/../../evil"])
+def test_a_wheel_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SystemExit, match="leads out"):
+        unpack(archive(tmp_path / "one.whl", {name: b""}), tmp_path / "prefix", tmp_path / "site")
+
+
+def test_each_wheel_is_in_one_package_and_its_needs_are_before_it() -> None:
+    wheels = {
+        each.name: each
+        for each in (
+            wheel("core", ("common>=1", 'old ; python_version < "3"', "pip")),
+            wheel("common", ('serial ; extra == "serial"',)),
+            wheel("serial"),
+            wheel("heavy", ("core", "common[serial]")),
+        )
+    }
+    shares = split((Package("a", ("core",), 1), Package("b", ("heavy",), 1)), wheels, HERE)
+    assert {name: [each.name for each in share] for name, share in shares.items()} == {"a": ["common", "core"], "b": ["heavy", "serial"]}
+
+
+def test_a_requirement_that_no_lock_holds_is_refused() -> None:
+    with pytest.raises(SystemExit, match="no lock holds common"):
+        split((Package("a", ("core",), 1),), {"core": wheel("core", ("common",))}, HERE)
+
+
+def test_the_core_does_without_what_is_large_and_all_together_stay_below_the_limit() -> None:
+    core, *others = packages()
+    assert not any(root.startswith(("scipy", "river")) for root in core.roots)
+    assert core.megabytes + sum(each.megabytes for each in others) <= 120
+
+
+def test_the_bill_of_materials_is_valid_and_the_same_each_time() -> None:
+    wheels = [wheel("one"), wheel("two", licence="Apache-2.0 OR BSD-3-Clause")]
+    text = sbom("lineside", "1.0+deb12", "Apache-2.0", wheels, EPOCH)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert text == sbom("lineside", "1.0+deb12", "Apache-2.0", wheels, EPOCH)
+    found = {component["name"]: component for component in json.loads(text)["components"]}
+    assert found["one"]["purl"] == "pkg:pypi/one@1.0"
+    assert found["one"]["hashes"] == [{"alg": "SHA-256", "content": wheels[0].sha256}]
+    assert found["two"]["licenses"] == [{"expression": "Apache-2.0 OR BSD-3-Clause"}]
+
+
+def test_the_schema_would_find_a_wrong_bill() -> None:
+    text = sbom("lineside", "1.0", "Apache-2.0", [wheel("one")], EPOCH)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text.replace("SHA-256", "SHA-257")) is not None
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    return Release("1.0", EPOCH, tmp_path / "lineside.whl")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[[str], Path]:
+    """The demo's control file around one file."""
+
+    def build(name: str) -> Path:
+        tree = tmp_path / name
+        (tree / "usr/share/doc/lineside-demo").mkdir(parents=True)
+        (tree / "usr/share/doc/lineside-demo/copyright").write_text("x")
+        write_control(tree, "lineside-demo", {"version": "1.0+deb12", "arch": "amd64", "maintainer": "a <a@example.org>"})
+        pack(tree, tmp_path / f"{name}.deb", EPOCH)
+        return tmp_path / f"{name}.deb"
+
+    return build
+
+
+def test_the_same_tree_gives_the_same_bytes(small: Callable[[str], Path]) -> None:
+    first, second = small("first"), small("second")
+    assert first.read_bytes() == second.read_bytes()
+    told = subprocess.run(["dpkg-deb", "-f", str(first), "Depends", "Installed-Size"], capture_output=True, text=True, check=True).stdout
+    assert "Depends: lineside (= 1.0+deb12)" in told
+    assert "Installed-Size: 1" in told
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    """Private and public."""
+    private, public = tmp_path / "release.pem", tmp_path / "release.pub"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(private)], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)], check=True, capture_output=True)
+    return private, public
+
+
+def install(*words: str) -> subprocess.CompletedProcess[str]:
+    script = str(ROOT / "packaging/install.sh")
+    return subprocess.run(["sh", script, "--check", *words], capture_output=True, text=True, check=False)
+
+
+def test_a_signed_bundle_is_taken_with_its_key_only(
+    small: Callable[[str], Path], release: Release, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path = bundle([small("one")], HERE, release, keys[0], tmp_path)
+    assert path.name == "lineside-1.0+deb12-amd64.tar"
+    done = install("--key", str(keys[1]), str(path))
+    assert (done.returncode, done.stdout) == (0, f"signed with {keys[1]}\ncomplete and undamaged\n")
+    others = tmp_path / "others"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", f"{others}.pem"], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", f"{others}.pem", "-pubout", "-out", f"{others}.pub"], check=True, capture_output=True)
+    refused = install("--key", f"{others}.pub", str(path))
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        f"lineside-install: not signed with {others}.pub; --unsigned installs it all the same\n",
+    )
+
+
+def test_an_unsigned_bundle_is_refused_unless_the_person_says_so(
+    small: Callable[[str], Path], release: Release, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path = bundle([small("one")], HERE, release, None, tmp_path)
+    refused = install("--key", str(keys[1]), str(path))
+    assert (refused.returncode, "not signed; --unsigned" in refused.stderr) == (1, True)
+    assert install("--unsigned", str(path)).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["one.deb", "install.sh", "more.deb"])
+def test_a_bundle_that_was_changed_is_refused_also_unsigned(
+    small: Callable[[str], Path], release: Release, tmp_path: Path, name: str
+) -> None:
+    """Changed, or with a package in it that nobody signed for."""
+    path = bundle([small("one")], HERE, release, None, tmp_path)
+    subprocess.run(["tar", "-xf", str(path), "-C", str(tmp_path)], check=True)
+    unpacked = path.with_suffix("")
+    with (unpacked / name).open("ab") as file:
+        file.write(b"# and more")
+    assert (unpacked / "SHA256SUMS").exists()
+    done = subprocess.run(["sh", str(unpacked / "install.sh"), "--check", "--unsigned"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is damaged" in done.stderr or "is not among the sums" in done.stderr
+
+
+def test_the_shell_scripts_are_read_by_a_shell() -> None:
+    scripts = [ROOT / "packaging" / name for name in ("install.sh", "trial.sh", "lineside/postinst", "lineside/prerm", "lineside/postrm")]
+    for script in scripts:
+        assert subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False).returncode == 0, script
+
+
+def test_a_pin_and_the_builder_are_of_this_checkout() -> None:
+    assert Pin("one", "1.0", frozenset({"aa"})).text == "one==1.0 --hash=sha256:aa"
+    done = subprocess.run([sys.executable, "-m", "debs", "--help"], capture_output=True, text=True, check=False, cwd=ROOT / "packaging")
+    assert done.returncode == 0
+    assert "--key" in done.stdout
