@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rig import report
-from rig.names import NAMES
+from rig.catalogue import NAMES
 from rig.result import Result
 from rig.table import Row, load
 
