@@ -35,7 +35,8 @@ def cut(said: bytes = b"") -> Whim:
         assert request.transport is not None
         request.transport.write(said)
         await asyncio.sleep(0.05)  # what was said goes out before the reset
-        request.transport.abort()
+        if request.transport is not None:  # the daemon may have hung up by itself
+            request.transport.abort()
         return web.Response(status=599)
 
     return answer
