@@ -153,12 +153,12 @@ class Plant:
         self.run.check(took <= 10, f"took {took:.1f} s to stop (must: 10)")
 
     async def _drained(self, seconds: float, drains: bool) -> None:
-        open_incidents = "SELECT 1 FROM incident WHERE state='open' LIMIT 1"
+        open_incidents = "SELECT 1 FROM incident WHERE state='open' AND machine='press' LIMIT 1"
         try:
             await until(
                 lambda: not outbox.ask(self.state, open_incidents) and (not drains or not outbox.waiting(self.state)),
                 seconds,
-                "the outbox empty and every incident closed",
+                "the outbox empty and the PLC's incident closed",
             )
         except AssertionError as exc:
             self.run.check(False, str(exc))
