@@ -86,8 +86,8 @@ async def ticking(server: OpcuaServer) -> None:
     35,
     "OPC UA answers with arrays of 2^31 elements, variants 20,000 deep, chunks of 4 GB, cut or garbled",
     expected="the connection is given up, nothing else: orders as fast as ever (p99 at most 4 times, or 0.5 s); memory bounded; good again within 20 s",
-    count=30,
-    night=600,
+    count=8,
+    night=300,
     limit=180,
 )
 async def hostile(run: Run) -> None:
