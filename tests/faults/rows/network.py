@@ -19,7 +19,7 @@ MODES: tuple[Mode, ...] = ("refuse", "unknown", "wrong", "silent")
 @row(
     24,
     "names refused, unknown, of a wrong address, and a name server that is silent",
-    expected="orders are taken as fast as ever (p99 at most 4 times that of before, or 0.5 s); sources live; delivering within 30 s; lost 0",
+    expected="orders as fast as ever (p99 at most 4 times that of before, or 0.5 s); sources live; delivering within 30 s; lost 0",
     needs=ROOT,
     night=5,
 )
@@ -29,7 +29,10 @@ async def names(run: Run) -> None:
         plant = Plant(run, network=net)
         plant.crm.host = "crm.test"
         async with plant:
-            plant.config["machines"]["ghost"] = {"source": {"modbus": "tcp://ghost.test:502", "lost_after": "1h"}, "tags": {"level": {"at": 40001}}}
+            plant.config["machines"]["ghost"] = {
+                "source": {"modbus": "tcp://ghost.test:502", "lost_after": "1h"},
+                "tags": {"level": {"at": 40001}},
+            }
             await plant.start()
             await plant.arrived(10)
             async with Probe(plant) as probe:

@@ -27,7 +27,17 @@ from rig.table import row
 from rows.uplink import losses
 
 CANARIES = {name: f"canary-{name.replace('_', '-')}-7d1f+/=&" for name in ("crm_token", "broker", "server", "posted", "typed", "url")}
-PATHS = ("/", "/metrics", "/healthz", "/api/status", "/api/machines", "/api/incidents", "/api/history?machine=press", "/api/spectra", "/nothing")
+PATHS = (
+    "/",
+    "/metrics",
+    "/healthz",
+    "/api/status",
+    "/api/machines",
+    "/api/incidents",
+    "/api/history?machine=press",
+    "/api/spectra",
+    "/nothing",
+)
 
 
 def forms(secret: str) -> Iterator[bytes]:
@@ -62,7 +72,7 @@ async def echo(request: web.Request, _documents: list[dict[str, Any]]) -> web.St
     limit=240,
 )
 async def canaries(run: Run) -> None:
-    broker, server = Mosquitto(password="another"), OpcuaServer({"load": 1.0}, anonymous=False)  # noqa: S106  refuses ours
+    broker, server = Mosquitto(password="another"), OpcuaServer({"load": 1.0}, anonymous=False)
     async with broker, server, Plant(run) as plant:
         _configure(run, plant, broker, server)
         await plant.start()
@@ -96,7 +106,13 @@ def _configure(run: Run, plant: Plant, broker: Mosquitto, server: OpcuaServer) -
             "tags": {"temperature": {"topic": "oven/temperature"}},
         },
         "cnc": {
-            "source": {"opcua": server.url, "user": "edge", "password": {"secret": "server"}, "allow_plain_password": True, "lost_after": "1h"},
+            "source": {
+                "opcua": server.url,
+                "user": "edge",
+                "password": {"secret": "server"},
+                "allow_plain_password": True,
+                "lost_after": "1h",
+            },
             "tags": {"load": {"node": server.node("load")}},
         },
     }
@@ -107,7 +123,9 @@ async def _wrong(run: Run, plant: Plant) -> None:
     """Wrong tokens, logins, addresses, and a secret written where its name belongs."""
     async with aiohttp.ClientSession() as http:
         await http.post(plant.mes.url, data=b"{}", headers={"Authorization": f"Bearer {CANARIES['posted']}"})
-        await http.post(f"{plant.daemon.url}/api/login", json={"user": "anna", "password": CANARIES["typed"]}, headers={"Origin": plant.daemon.url})
+        await http.post(
+            f"{plant.daemon.url}/api/login", json={"user": "anna", "password": CANARIES["typed"]}, headers={"Origin": plant.daemon.url}
+        )
         await http.get(f"{plant.daemon.url}/api/status?token={quote_plus(CANARIES['typed'])}")
     good = json.dumps(plant.config)
     for wrong in (
