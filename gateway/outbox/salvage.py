@@ -46,7 +46,7 @@ class Salvage:
 
     @property
     def unreadable(self) -> bool:
-        """Nothing could be read: the new file begins with nothing, and the sequence with 1."""
+        """Nothing could be read: the new file begins with nothing, and the sequence far behind every number that may have been given."""
         return not self.events and not self.incidents and self.lost_events is None
 
 
@@ -110,9 +110,19 @@ class _Reader:
 
 def salvage(path: Path, target: sqlite3.Connection, destinations: Sequence[str], now_ns: int) -> Salvage:
     """Copy into the empty outbox `target`, in one transaction. A file that is no database at all gives nothing."""
+    found = _take_over(path, target, destinations, now_ns)
+    if found.unreadable:
+        for name in destinations:
+            note_loss(target, what="events", name=name, from_ns=now_ns, to_ns=now_ns, count=None, reason=REASON, now_ns=now_ns)
+        _continue_sequence(target, now_ns // 1000)  # microseconds since 1970: so many events nobody has had
+    return found
+
+
+def _take_over(path: Path, target: sqlite3.Connection, destinations: Sequence[str], now_ns: int) -> Salvage:
     found = Salvage()
     try:
         source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        source.execute("PRAGMA writable_schema=ON")  # else SQLite refuses a file that is shorter than its head says
         source.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError:
         return found

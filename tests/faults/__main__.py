@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--night", action="store_true", help="every row, as often as at night")
     parser.add_argument("--ci", action="store_true", help="the part CI runs; docs/reliability.md is not written")
     parser.add_argument("--write", action="store_true", help="put what was found into docs/reliability.md and README.md")
+    parser.add_argument("--collect", action="store_true", help="run nothing: --write with what earlier runs left in build/faults")
     parser.add_argument("--list", action="store_true", help="say which rows there are")
     given = parser.parse_args()
     rows = load()
@@ -47,11 +48,15 @@ def main() -> int:
         return 0
     if unknown := set(given.row) - {each.key for each in rows}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
-    found = [play(each, given) for each in chosen(rows, given)]
+    found = collected() if given.collect else [play(each, given) for each in chosen(rows, given)]
     print(report.summary(found))
     if given.write:
         report.write(found, rows)
     return 1 if any(each.problems for each in found) else 0
+
+
+def collected() -> list[Result]:
+    return [Result.of(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(OUT.glob("row-*.json"))]
 
 
 def chosen(rows: list[Row], given: argparse.Namespace) -> list[Row]:

@@ -334,3 +334,28 @@ def test_killed_between_the_renames_of_the_damaged_file_its_wal_is_not_missed(tm
     assert db.execute("SELECT count(*) FROM event").fetchone() == (COUNT,)
     law(db)
     db.close()
+
+
+def test_a_file_whose_end_was_cut_off_gives_what_is_before_it(tmp_path: Path) -> None:
+    file = filled(tmp_path)
+    os.truncate(file, file.stat().st_size * 3 // 4)
+    db, replaced = reopened(tmp_path)
+    found = replaced.salvage
+    assert found.events > COUNT // 4
+    assert found.events + (found.lost_events or 0) >= COUNT
+    law(db)
+    db.close()
+
+
+def test_of_a_file_that_is_none_no_sequence_is_given_again_and_the_loss_is_told(tmp_path: Path) -> None:
+    file = filled(tmp_path)
+    with file.open("r+b") as out:
+        out.write(bytes(4096))
+    db, replaced = reopened(tmp_path)
+    assert replaced.salvage.unreadable
+    assert next_sequence(db) > NOW_NS // 1000
+    assert db.execute("SELECT what, name, count, reason FROM ledger ORDER BY id").fetchall() == [
+        ("events", "crm", None, REASON),
+        ("events", "plant", None, REASON),
+    ]
+    db.close()

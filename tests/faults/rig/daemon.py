@@ -58,9 +58,10 @@ class Daemon:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def launch(self) -> None:
-        """Without waiting for READY."""
-        self.file.write_text(json.dumps(self.config, indent=1), encoding="utf-8")
+    async def launch(self, *, write: bool = True) -> None:
+        """Without waiting for READY. `write` False: the configuration is what is there."""
+        if write:
+            self.file.write_text(json.dumps(self.config, indent=1), encoding="utf-8")
         self._notify.close()
         self._notify.open()
         environment = os.environ | {"NOTIFY_SOCKET": str(self._notify.path)} | self.env
@@ -163,7 +164,7 @@ class Daemon:
         """Resources, and the watchdog."""
         while self.alive:
             self.peaks.look(self.pid, self.state)
-            if self.watchdog and time.monotonic() - self._notify.fed > self.watchdog:
+            if self.watchdog and self._notify.is_ready and time.monotonic() - self._notify.fed > self.watchdog:
                 self.hung += 1
                 os.kill(self.pid, signal.SIGABRT)
                 os.kill(self.pid, signal.SIGKILL)  # systemd gives it TimeoutAbortSec; a frozen one needs this at once

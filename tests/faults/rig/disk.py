@@ -65,6 +65,18 @@ class PowerDisk:
         self._loop = _run("losetup", "-f", "--show", str(self._fuse / "nbd")).strip()
         _run("mount", self._loop, str(self.mount))
 
+    def back_somehow(self) -> bool:
+        """As at a boot: examined first, and made anew when there is nothing to mend. Whether it had to be."""
+        subprocess.run(["e2fsck", "-fy", str(self._image)], check=False, capture_output=True, env=_ENVIRONMENT)
+        try:
+            self.power_on()
+        except RuntimeError:
+            self.power_off()
+            _run("mkfs.ext4", "-q", "-F", str(self._image))
+            self.power_on()
+            return True
+        return False
+
     def cut(self, seed: int, share: float) -> None:
         """The power goes, now; what was not flushed survives by this share. `power_off` and `power_on` bring back what is left."""
         left = self._image.with_name("left.img")

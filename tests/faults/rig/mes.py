@@ -32,6 +32,10 @@ class Mes:
         self._open = True
         self._running = asyncio.create_task(self._run(), name="mes")
 
+    def stop(self) -> None:
+        """Nothing new."""
+        self._open = False
+
     async def finish(self, seconds: float = 60.0) -> None:
         """Nothing new; what is not answered yet is repeated until it is."""
         self._open = False

@@ -35,6 +35,11 @@ class NotifySocket:
             self._socket.close()
             self._socket = None
 
+    @property
+    def is_ready(self) -> bool:
+        """The watchdog counts from here."""
+        return self._ready.is_set()
+
     async def ready(self, seconds: float) -> None:
         await asyncio.wait_for(self._ready.wait(), seconds)
 
@@ -43,6 +48,7 @@ class NotifySocket:
             name, _, text = line.partition("=")
             if name == "READY":
                 self._ready.set()
+                self.fed = time.monotonic()
             elif name == "WATCHDOG":
                 self.fed = time.monotonic()
             elif name == "STATUS":
