@@ -36,7 +36,7 @@ async def names(run: Run) -> None:
             await plant.start()
             await plant.arrived(10)
             async with Probe(plant) as probe:
-                usual = high(await probe.times(100))
+                usual = high(await probe.times(80))
                 for _ in range(run.count):
                     for mode in MODES:
                         await misnamed(run, plant, server, mode, probe, usual)
@@ -49,7 +49,7 @@ async def misnamed(run: Run, plant: Plant, server: Names, mode: Mode, probe: Pro
     await plant.crm.stop()  # a connection that is open asks for no name
     await asyncio.sleep(0.5)
     served, asked = plant.plc.served, server.asked
-    times = await probe.times(150)
+    times = await probe.times(80)
     await asyncio.sleep(1)
     run.note(**{f"p99_ms_{mode}": round(1000 * high(times)), "p99_ms_usual": round(1000 * usual)})
     run.check(high(times) <= max(4 * usual, 0.5), f"{mode}: p99 of an order {high(times):.2f} s, usually {usual:.2f} s")
