@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gateway.testkit.servers.ports import free_port
-from rig import outbox
+from rig import answers, outbox
 from rig.crm import Crm
 from rig.daemon import Daemon
 from rig.ledger import balance
@@ -105,6 +105,10 @@ class Plant:
         """The daemon, and then the MES."""
         self.run.note(ready_seconds=round(await self.daemon.start(), 2))
         self.mes.start()
+
+    def maybe_away(self) -> None:
+        """In half of all rounds the CRM takes nothing, so that what is acknowledged is on the gateway's disk and nowhere else."""
+        self.crm.before = answers.status(503) if self.run.dice.random() < 0.5 else None
 
     async def flow(self, orders: int, seconds: float = 60.0) -> None:
         """Returns when so many more orders were answered 202."""

@@ -24,7 +24,7 @@ DRIVER = Path(__file__).parents[1] / "rig" / "faulty_driver.py"
     "a driver of somebody else that raises, loops for ever, ends its process, eats memory",
     expected="only its own source stops, and is tried again; the gateway runs on; an order is at the CRM within 5 s meanwhile; "
     "less than 600 MB",
-    limit=180,
+    limit=600,
 )
 async def bad_driver(run: Run) -> None:
     async with Plant(run) as plant:
@@ -124,7 +124,7 @@ def fitted(points: list[tuple[float, float]], blocks: int = 8) -> tuple[float, f
     "CPU starved: nice 19 beside two busy processes on its core; stopped for 30 s",
     expected="lost 0, readings counted, delivering again within 20 s of the end",
     kind="N",
-    limit=180,
+    limit=600,
     needs=("taskset", "nice"),
 )
 async def starved(run: Run) -> None:

@@ -20,16 +20,18 @@ from rig.table import row
     expected="lost 0; repeats at most one batch per kill; READY and delivering again within 15 s",
     count=20,
     night=200,
-    limit=240,
+    limit=600,
 )
 async def killed(run: Run) -> None:
     async with Plant(run) as plant:
         await plant.start()
         for _ in range(run.count):
+            plant.maybe_away()
             await plant.flow(run.dice.randint(5, 60))
             await asyncio.sleep(run.dice.uniform(0.005, 0.2))
             began = time.monotonic()
             await plant.daemon.kill()
+            plant.crm.before = None
             await plant.daemon.start()
             await plant.recovered(15, since=began)
         await plant.settle()
@@ -43,7 +45,7 @@ async def killed(run: Run) -> None:
     expected="ended within 10 s with exit code 0, everything acknowledged is stored, the WAL is written back",
     count=20_000,
     night=100_000,
-    limit=240,
+    limit=600,
 )
 async def terminated(run: Run) -> None:
     async with Plant(run) as plant:

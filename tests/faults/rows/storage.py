@@ -49,7 +49,7 @@ async def disk_full(run: Run) -> None:
     expected="for every N nothing is acknowledged that is not there; goes on by itself within 10 s",
     count=20,
     night=200,
-    limit=240,
+    limit=600,
     needs=("cc",),
 )
 async def full_at_each_write(run: Run) -> None:
@@ -62,7 +62,7 @@ async def full_at_each_write(run: Run) -> None:
     expected="a failed commit is unknown: not acknowledged, no id twice; goes on by itself within 10 s",
     count=20,
     night=200,
-    limit=240,
+    limit=600,
     needs=("cc",),
 )
 async def eio_at_each_write(run: Run) -> None:
