@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many rows at once; times are longer then")
     parser.add_argument("--list", action="store_true", help="say which rows there are")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended either way, it ends what it has started
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rows = load()
     if given.list:
         for each in rows:
@@ -90,23 +93,27 @@ def play(row: Row, given: argparse.Namespace) -> Result:
     """One row, from nothing to its JSON file."""
     seed = random.SystemRandom().randrange(10_000) if given.seed is None else given.seed
     count = given.count or (row.night if given.night else row.count)
-    folder = Path(tempfile.mkdtemp(prefix=f"lineside-row-{row.key}-"))
-    run = Run(row, count=count, seed=seed, folder=folder)
-    result, began = run.result, time.monotonic()
-    result.date, result.version, result.machine = f"{datetime.now(UTC):%Y-%m-%d}", version(), describe()
-    result.skipped = row.missing()
-    if not result.skipped:
-        asyncio.run(tried(run, row.limit * max(1.0, count / row.count)))
-    result.seconds = round(time.monotonic() - began, 1)
-    result.write(OUT)
-    kept = OUT / f"row-{row.key}"
-    shutil.rmtree(kept, ignore_errors=True)
-    if result.problems:
-        with suppress(shutil.Error):  # what is neither file nor folder is not kept
-            shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("notify", "nbd", "*.img", "mnt", "fuse"))
-    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"lineside-row-{row.key}-", ignore_cleanup_errors=True) as folder:
+        run = Run(row, count=count, seed=seed, folder=Path(folder))
+        result, began = run.result, time.monotonic()
+        result.date, result.version, result.machine = f"{datetime.now(UTC):%Y-%m-%d}", version(), describe()
+        result.skipped = row.missing()
+        if not result.skipped:
+            asyncio.run(tried(run, row.limit * max(1.0, count / row.count)))
+        result.seconds = round(time.monotonic() - began, 1)
+        result.write(OUT)
+        keep(run)
     print(report.line(result), flush=True)
     return result
+
+
+def keep(run: Run) -> None:
+    """Of a row that failed: log, configuration, state."""
+    kept = OUT / f"row-{run.row.key}"
+    shutil.rmtree(kept, ignore_errors=True)
+    if run.result.problems:
+        with suppress(shutil.Error):  # what is neither file nor folder is not kept
+            shutil.copytree(run.folder, kept, ignore=shutil.ignore_patterns("notify", "nbd", "*.img", "mnt", "fuse"))
 
 
 async def tried(run: Run, limit: float) -> None:
