@@ -20,6 +20,8 @@ from rig.table import row
 from rows.mqtt import fresh, machine
 
 HUGE = 0x7FFFFFFF
+OVERFLOW = 0x0480
+"""Good, of a value, and the bit that older ones were thrown away (Part 4, 7.39)."""
 DEEP = 20_000
 
 
@@ -146,6 +148,7 @@ async def reborn(run: Run) -> None:
             await plant.start()
             await plant.arrived(5)
             await statuses(run, plant, first)
+            await overflowed(run, plant, first)
             await during(first, lambda: fresh(run, plant, "cnc", "load", 20))
             for session in list(first.server.iserver._external_sessions.values()):
                 await session.close_session(True)
@@ -186,6 +189,18 @@ async def statuses(run: Run, plant: Plant, server: OpcuaServer) -> None:
             await asyncio.sleep(0.1)
         run.check(found["quality"] not in ("good", "uncertain"), f"{name}: {found['quality']}")
         run.check(found["value"] != 999.0, f"{name}: the value beside it was taken")
+
+
+async def overflowed(run: Run, plant: Plant, server: OpcuaServer) -> None:
+    """The server's queue was too short, and it says so beside a good value."""
+    await server.set("load", 5.0, status=OVERFLOW)
+    found: dict[str, float] = {}
+    for _ in range(50):
+        found = await plant.daemon.metrics()
+        if found.get("readings_dropped{reason=server_queue_full,source=cnc}"):
+            return
+        await asyncio.sleep(0.1)
+    run.check(False, "values the server lost are not counted")
 
 
 async def told(plant: Plant) -> bool:
