@@ -178,9 +178,9 @@ class Watch:
         return baseline.warm_ups(self.options.warm_up_rows, self.options.warm_up)
 
     def progress(self, state: float) -> float:
-        """Share of the warm-up of a state, 0 to 1."""
+        """Share of the warm-up of a state, 0 to 1; nothing of one that was never seen."""
         baseline = self.baselines.get(state)
-        if baseline is None:  # no row has come yet
+        if baseline is None:
             return 0.0
         share = float(np.minimum(self._warm_ups(baseline), 1.0).mean())
         return share if baseline.calm else min(share, 0.99)

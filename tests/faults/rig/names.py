@@ -1,52 +1,56 @@
-"""Every fault of the scoreboard by its number, so that one without a row is listed as such."""
+"""A name server that answers, refuses, lies or is silent. Needs root for its port, and stands behind a `Namespace`'s wire."""
 
-NAMES = {
-    1: "kill -9 at random moments",
-    2: "power cut, honest disk",
-    3: "power cut, lying disk",
-    4: "SIGTERM with a backlog",
-    5: "hung loop",
-    6: "a driver that crashes or loops for ever",
-    7: "disk full at the N-th write",
-    8: "quota of the outbox reached",
-    9: "EIO on write and flush",
-    10: "read-only file system",
-    11: "pages zeroed, file truncated",
-    12: "single bits flipped",
-    13: "wrong owner or mode; configuration not readable",
-    14: "two instances on one state folder",
-    15: "older and newer outbox, upgrade killed half way",
-    16: "ten days without the CRM, then the backlog",
-    17: "flapping uplink",
-    18: "half-open uplink",
-    19: "acknowledgement lost after the CRM stored",
-    20: "200 with half a body, garbage, a wrong count",
-    21: "401, 403",
-    22: "413, a poison event",
-    23: "429 with Retry-After, 5xx, a slow CRM",
-    24: "DNS refused, black hole, wrong address",
-    25: "TLS expired, not yet valid, wrong host, unknown authority, old version",
-    26: "client certificate renewed on disk",
-    27: "30 % loss, 64 kbit/s, small packets",
-    28: "broker restarted or killed",
-    29: "NATS leaf without sync",
-    30: "clock: days back and ahead, 1970",
-    31: "duplicate and backward source times",
-    32: "NaN, infinities, 2^63, 1 MB, lone surrogates",
-    33: "types that change, duplicate tags, 10,000 tags",
-    34: "Modbus: broken frames",
-    35: "OPC UA: huge arrays, nesting, lost sessions",
-    36: "MQTT: bad UTF-8, 5 MB, deep JSON, flood",
-    37: "slow loris, 1,000 connections, huge headers on the page",
-    38: "page: brute force, CSRF, traversal, XSS, expired session",
-    39: "configuration: bombs, wrong types, duplicate keys, broken reloads",
-    40: "secret canaries",
-    41: "Modbus write outside the list; replayed or stale command",
-    42: "memory over a soak",
-    43: "CPU starved",
-    44: "USB adapter back under another name",
-    45: "update: signed, unsigned, wrong architecture, killed half way, bad health",
-    46: "backup, wipe, restore on another device",
-    47: "hardened unit",
-    48: "models: constant, stuck, missing, drifting, NaN; state damaged",
-}
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Literal, Self, TypeAlias, cast
+
+from rig.netns import THERE
+
+Mode: TypeAlias = Literal["right", "refuse", "unknown", "silent", "wrong"]
+_CODE = {"refuse": 5, "unknown": 3}
+_A = 1
+
+
+class Names(asyncio.DatagramProtocol):
+    """mode    what becomes of a question:
+        right    `address`
+        refuse   REFUSED
+        unknown  NXDOMAIN
+        silent   nothing
+        wrong    an address nobody has
+    asked     how many questions came
+    """
+
+    def __init__(self, address: str = THERE, *, wrong: str = "10.99.0.77") -> None:
+        self.mode: Mode = "right"
+        self.asked = 0
+        self._address, self._wrong = address, wrong
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def __aenter__(self) -> Self:
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, (THERE, 53))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.asked += 1
+        if self.mode != "silent" and self._transport is not None:
+            self._transport.sendto(self._answer(data), addr)
+
+    def _answer(self, question: bytes) -> bytes:
+        """RFC 1035; one question, at most one address, for a minute of no time at all."""
+        end = question.index(0, 12) + 5
+        kind = struct.unpack(">H", question[end - 4 : end - 2])[0]
+        found = kind == _A and self.mode in ("right", "wrong")
+        head = question[:2] + struct.pack(">HHHHH", 0x8180 | _CODE.get(self.mode, 0), 1, int(found), 0, 0)
+        address = bytes(map(int, (self._address if self.mode == "right" else self._wrong).split(".")))
+        record = struct.pack(">HHHIH", 0xC00C, _A, 1, 0, 4) + address if found else b""
+        return head + question[12:end] + record

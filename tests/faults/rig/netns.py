@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import fcntl
 import os
 import socket
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from rig.table import PATH
 
@@ -29,6 +31,7 @@ class Namespace:
         tag = f"{os.getpid() % 100_000}"
         self.name, self.inner, self.outer = f"lineside{tag}", f"li{tag}", f"lo{tag}"
         self._thread: ThreadPoolExecutor | None = None
+        self._lock: IO[str] | None = None
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -37,6 +40,7 @@ class Namespace:
         return ["ip", "netns", "exec", self.name]
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._wait_for_the_wire)
         try:
             _run("ip", "netns", "add", self.name)
             _run("ip", "link", "add", self.outer, "type", "veth", "peer", "name", self.inner, "netns", self.name)
@@ -65,6 +69,13 @@ class Namespace:
         (folder / "resolv.conf").unlink(missing_ok=True)
         if folder.is_dir():
             folder.rmdir()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _wait_for_the_wire(self) -> None:
+        """Its addresses are fixed, so there is one at a time."""
+        self._lock = (Path(tempfile.gettempdir()) / "lineside-faults-wire").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     async def let_in(self, port: int) -> None:
         """Who connects to this port of our loopback is at the daemon's."""

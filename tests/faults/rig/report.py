@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from rig.names import NAMES
+from rig.catalogue import NAMES
 from rig.result import Result
 from rig.table import Row
 

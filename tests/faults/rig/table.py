@@ -64,7 +64,7 @@ def row(
     count: int = 1,
     night: int = 0,
     ci: bool = True,
-    limit: float = 120.0,
+    limit: float = 300.0,
     needs: tuple[str, ...] = (),
 ) -> Callable[[Body], Body]:
     """Declares a row; see `Row`. `night` 0: as `count`."""

@@ -10,6 +10,7 @@ from gateway.testkit.servers.mqtt import Mosquitto
 from gateway.testkit.servers.nats import NatsServer
 from gateway.testkit.servers.ports import free_port
 from rig import outbox
+from rig.daemon import command
 from rig.ledger import balance
 from rig.orders import Orders
 from rig.plant import Plant
@@ -41,7 +42,9 @@ class Durable(NatsServer):
 async def came(plant: Plant, orders: Orders, within: float) -> None:
     """Until one that was published after now is at the CRM."""
     known, began = len(orders.taken), time.monotonic()
-    await until(lambda: any(order in plant.crm.keys for order in list(orders.taken)[known:]), 2 * within, f"an order: {plant.daemon.tail()[-700:]}")
+    await until(
+        lambda: any(order in plant.crm.keys for order in list(orders.taken)[known:]), 2 * within, "an order published and delivered"
+    )
     plant.run.recovered(time.monotonic() - began, within)
 
 
@@ -174,8 +177,6 @@ async def unsynced(run: Run) -> None:
 
 async def warnings(plant: Plant) -> str:
     """All that the log, the page and two commands say."""
-    from rig.daemon import command
-
     await until(lambda: [line for line in plant.daemon.lines("connected") if line.get("destination") == "plant"], 20, "NATS connected")
     words = [str(line) for line in plant.daemon.lines() if line.get("level") in ("WARNING", "ERROR", "warning", "error")]
     words += [str(each["why"]) for each in (await plant.daemon.status())["destinations"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rig import answers
 from rig.plant import Plant
@@ -64,7 +64,7 @@ def dated(run: Run, plant: Plant) -> None:
     for document in plant.crm.documents.values():
         off = abs(datetime.fromisoformat(document["time"]).timestamp() - now)
         if off > 3600 and not document.get("timequality"):
-            wrong.append(document["time"])
+            wrong.append((document["time"], document["type"]))
     run.check(not wrong, f"{len(wrong)} of {len(plant.crm.documents)} events have a time that is wrong and is not said to be: {wrong[:3]}")
 
 

@@ -1,33 +1,30 @@
-"""Rows of the page: who crowds it, and who wants in."""
+"""Rows of the page: who crowds it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
+import urllib.request
 from contextlib import suppress
-from typing import Any
 
-import aiohttp
-
-from rig.daemon import lineside
 from rig.plant import Plant
 from rig.probe import Probe, high
 from rig.run import Run, until
 from rig.table import row
 
 CONNECTIONS = 1000
-PASSWORD, WRONG = "a-long-canary-for-anna-42", "something-else-entirely-7"
 
 
 class Crowd:
-    """Connections to the page that are not let go. `alive`: how many the daemon has not closed."""
+    """Connections to the page that are not let go by us. `alive`: how many the daemon has not closed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._writers: list[asyncio.StreamWriter] = []
-        self._readers: list[asyncio.StreamReader] = []
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    @property
+    def alive(self) -> int:
+        return len(self._open)
 
     async def come(self, count: int, said: bytes = b"") -> None:
         for _ in range(count):
@@ -35,33 +32,37 @@ class Crowd:
                 reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", self._port), 5)
             except (OSError, TimeoutError):
                 continue
-            self._readers.append(reader)
-            self._writers.append(writer)
-            with suppress(OSError):
-                writer.write(said)
+            writer.write(said)
+            watching = asyncio.create_task(_until_closed(reader))
+            self._open[watching] = writer
+            watching.add_done_callback(self._closed)
 
     async def dribble(self, seconds: float, piece: bytes) -> None:
         """A piece of a head to each, once a second."""
         until_then = time.monotonic() + seconds
         while time.monotonic() < until_then:
-            for writer in self._writers:
-                with suppress(OSError):
-                    writer.write(piece)
+            for writer in self._open.values():
+                writer.write(piece)
             await asyncio.sleep(1)
 
-    @property
-    def alive(self) -> int:
-        return sum(not reader.at_eof() and reader.exception() is None for reader in self._readers)
-
     def leave(self) -> None:
-        for writer in self._writers:
+        for writer in list(self._open.values()):
             writer.transport.abort()
+
+    def _closed(self, watching: asyncio.Task[None]) -> None:
+        self._open.pop(watching).transport.abort()
+
+
+async def _until_closed(reader: asyncio.StreamReader) -> None:
+    with suppress(OSError):
+        while await reader.read(65536):
+            pass
 
 
 @row(
     37,
     "1,000 connections, slow heads and huge heads on the page",
-    expected="orders as fast as ever (p99 at most 4 times that of before, or 0.5 s); PLC and CRM reconnect within 15 s; memory bounded; lost 0",
+    expected="orders as fast as ever (p99 at most 4 times that of before, or 0.5 s); PLC and CRM reconnect within 15 s; 80 MB more; lost 0",
 )
 async def crowded(run: Run) -> None:
     async with Plant(run) as plant:
@@ -69,19 +70,19 @@ async def crowded(run: Run) -> None:
         await plant.start()
         await plant.arrived(20)
         async with Probe(plant) as probe:
-            usual, before = high(await probe.times(150)), plant.daemon.peaks.rss_mb
+            usual, before = high(await probe.times(80)), plant.daemon.peaks.rss_mb
             crowd = Crowd(plant.daemon.port)
             await crowd.come(CONNECTIONS, b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
             dribbling = asyncio.create_task(crowd.dribble(8, b"a"))
             await shouted(run, plant)
-            times = await probe.times(300)
+            times = await probe.times(150)
             await plant.crm.stop()  # both have to connect anew, and need descriptors for it
             await plant.plc.stop()
             await plant.plc.start()
             await plant.crm.start()
             served = plant.plc.served
             await plant.recovered(15)
-            run.check(plant.plc.served > served, "the PLC was not read again")
+            await until(lambda: plant.plc.served > served, 15, "the PLC is read again")
             await dribbling
             run.note(p99_ms=round(1000 * high(times)), p99_ms_usual=round(1000 * usual), still_open=crowd.alive)
             crowd.leave()
@@ -94,10 +95,8 @@ async def crowded(run: Run) -> None:
 
 
 def _answers(plant: Plant) -> bool:
-    import urllib.request
-
     try:
-        with urllib.request.urlopen(f"{plant.daemon.url}/healthz", timeout=3) as reply:  # noqa: S310  our own page
+        with urllib.request.urlopen(f"{plant.daemon.url}/healthz", timeout=3) as reply:
             return int(reply.status) == 200
     except OSError:
         return False
@@ -143,132 +142,3 @@ async def slow_heads(run: Run) -> None:
         dribbling.cancel()
         crowd.leave()
         await plant.settle()
-
-
-PATHS = (
-    "/static/../../../../../../etc/passwd",
-    "/static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
-    "/static/..%2f..%2f..%2f..%2fetc%2fpasswd",
-    "/static//etc/passwd",
-    "/static/%2fetc%2fpasswd",
-    "/static/....//....//etc/passwd",
-    "/static/..\\..\\..\\etc\\passwd",
-    "/static/../../config/secrets.py",
-    "/api/incidents/..%2f..%2f..%2fetc%2fpasswd",
-    "/api/watches/%00",
-    "/static/%00/etc/passwd",
-    "/ingest/..%2f..%2fetc%2fpasswd",
-)
-SCRIPT = "<img src=x onerror=alert(1)>"
-
-
-@row(
-    38,
-    "page: passwords guessed, forged requests, paths, foreign names, script in names, a session that ended",
-    expected="refused, slowed down, audited; lost 0",
-    limit=180,
-)
-async def forced(run: Run) -> None:
-    async with Plant(run) as plant:
-        await plant.start()
-        await plant.arrived(10)
-        await paths(run, plant)
-        await names(run, plant)
-        await script(run, plant)
-        await accounts(run, plant)
-        await plant.flow(120)  # after a hundred records that can be read, that case is over
-        await plant.settle()
-
-
-async def paths(run: Run, plant: Plant) -> None:
-    for path in PATHS:
-        said = await raw(plant, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        run.check(b"root:" not in said and b"import" not in said, f"{path} was answered {said[:200]!r}")
-        run.check(said[9:10] == b"4" or not said, f"{path} was answered {said[:40]!r}")
-
-
-async def names(run: Run, plant: Plant) -> None:
-    said = await raw(plant, b"GET /api/status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
-    run.check(said[9:12] == b"421", f"a foreign name in Host was answered {said[:40]!r}")
-
-
-async def script(run: Run, plant: Plant) -> None:
-    """What a sender may put into a name stands in the case that its record is unreadable: as data, never as a page's."""
-    headers = {"Authorization": "Bearer let-me-in"}
-    async with aiohttp.ClientSession() as http:
-        async with http.post(plant.mes.url, json={SCRIPT: SCRIPT}, headers=headers) as reply:
-            run.check(reply.status in (202, 400), f"fields named like a script was answered {reply.status}")
-        for path in ("/", "/api/status", "/api/incidents", "/api/machines", "/static/app.js", "/nothing-here"):
-            async with http.get(plant.daemon.url + path) as reply:
-                policy = reply.headers.get("Content-Security-Policy", "")
-                body = await reply.text()
-                well = "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
-                run.check(well, f"{path}: Content-Security-Policy {policy!r}")
-                run.check(reply.headers.get("X-Content-Type-Options") == "nosniff", f"{path}: no nosniff")
-                run.check(not ("text/html" in reply.content_type and SCRIPT in body), f"{path} repeats what a sender said as HTML")
-
-
-async def accounts(run: Run, plant: Plant) -> None:
-    state = ["--state-dir", str(plant.state)]
-    code, said = await typed(f"{PASSWORD}\n{PASSWORD}\n", "user", "add", "anna", "--role", "operator", *state)
-    if not run.check(code == 0, f"there are no accounts: lineside user add: exit code {code}: {said[-200:]}"):
-        return
-    await asyncio.sleep(3)  # "a running gateway notices changes within seconds"
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-        page = _Page(http, plant.daemon.url)
-        run.check(await page.get("/api/status") == 401, "the page is shown without a login")
-        run.check(await page.login("anna", PASSWORD) == 200, "anna cannot log in")
-        run.check(await page.get("/api/status") == 200, "anna cannot read the page")
-        forged = await page.post("/api/logout", {"Origin": "http://evil.example"})
-        run.check(forged == 403, f"a request forged by a foreign site was answered {forged}")
-        run.check(await page.post("/api/reload", {"Origin": plant.daemon.url}) == 403, "an operator may reload")
-        stolen = {cookie.key: cookie.value for cookie in http.cookie_jar}
-        await page.post("/api/logout", {"Origin": plant.daemon.url})
-        run.check(await page.get("/api/status", cookies=stolen) == 401, "a session holds after its logout")
-    await guessed(run, plant)
-    code, said = await typed("", "audit", "list", "--json", *state)
-    run.check("login failed" in said and "anna" in said, f"the audit does not tell of the guesses: {said[-300:]}")
-    code, said = await typed("", "audit", "verify", *state)
-    run.check(code == 0, f"lineside audit verify: exit code {code}: {said[-200:]}")
-    await typed("", "user", "remove", "anna", *state)
-    await asyncio.sleep(3)
-
-
-async def guessed(run: Run, plant: Plant) -> None:
-    """Wrong ones as fast as it goes, and then the right one."""
-    answered: list[int] = []
-    async with aiohttp.ClientSession() as http:
-        page = _Page(http, plant.daemon.url)
-        for _ in range(40):
-            answered.append(await page.login("anna", WRONG))
-    tried = answered.count(401)
-    run.note(guesses=len(answered), compared=tried)
-    run.check(tried <= 10, f"{tried} of 40 guesses in a row were compared")
-    run.check(429 in answered, f"nobody is slowed down: {sorted(set(answered))}")
-
-
-class _Page:
-    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
-        self._http, self._url = http, url
-
-    async def get(self, path: str, **options: Any) -> int:
-        async with self._http.get(self._url + path, allow_redirects=False, **options) as reply:
-            return reply.status
-
-    async def post(self, path: str, headers: dict[str, str]) -> int:
-        async with self._http.post(self._url + path, headers=headers) as reply:
-            return reply.status
-
-    async def login(self, user: str, password: str) -> int:
-        headers = {"Origin": self._url, "Content-Type": "application/json"}
-        body = json.dumps({"user": user, "password": password})
-        async with self._http.post(f"{self._url}/api/login", data=body, headers=headers) as reply:
-            return reply.status
-
-
-async def typed(given: str, *words: str) -> tuple[int, str]:
-    """`lineside` with something on its standard input."""
-    pipe, both = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-    process = await asyncio.create_subprocess_exec(*lineside(), *words, stdin=pipe, stdout=pipe, stderr=both, env=os.environ)
-    said, _ = await asyncio.wait_for(process.communicate(given.encode()), 60)
-    return process.returncode or 0, said.decode(errors="replace")

@@ -15,10 +15,10 @@ from rig.table import row
 @row(
     2,
     "power cut, a disk that honours flush",
-    expected="ext4 mounts, the outbox opens, lost 0; delivering again within 20 s",
+    expected="ext4 mounts, the outbox opens, lost 0; delivering again within 30 s",
     count=12,
     night=100,
-    limit=240,
+    limit=600,
     needs=NEEDS,
 )
 async def power_cut(run: Run) -> None:
@@ -26,15 +26,17 @@ async def power_cut(run: Run) -> None:
         async with Plant(run, state=disk.mount / "state") as plant:
             await plant.start()
             for _ in range(run.count):
+                plant.maybe_away()
                 await plant.flow(run.dice.randint(5, 60))
                 await asyncio.sleep(run.dice.uniform(0.0, 0.3))
                 began = time.monotonic()
                 await asyncio.to_thread(disk.cut, run.dice.randrange(1 << 30), run.dice.choice((0, 0.3, 0.7, 1)))
                 await plant.daemon.kill()
+                plant.crm.before = None
                 await asyncio.to_thread(disk.power_off)
                 await asyncio.to_thread(disk.power_on)
                 await plant.daemon.start()
-                await plant.recovered(20, since=began)
+                await plant.recovered(30, since=began)
             await plant.settle()
             run.check(not plant.daemon.lines("outbox damaged, set aside"), "an honest disk, and the outbox was damaged")
 
@@ -47,7 +49,7 @@ async def power_cut(run: Run) -> None:
     kind="N",
     count=5,
     night=40,
-    limit=300,
+    limit=600,
     needs=NEEDS,
 )
 async def lying(run: Run) -> None:
@@ -56,9 +58,11 @@ async def lying(run: Run) -> None:
             await plant.start()
             unmountable = 0
             for _ in range(run.count):
+                plant.maybe_away()
                 await plant.flow(run.dice.randint(20, 60))
                 await asyncio.to_thread(disk.cut, run.dice.randrange(1 << 30), run.dice.choice((0, 0.5, 0.9, 1)))
                 await plant.daemon.kill()
+                plant.crm.before = None
                 await asyncio.to_thread(disk.power_off)
                 unmountable += await asyncio.to_thread(disk.back_somehow)
                 began = time.monotonic()

@@ -20,7 +20,7 @@ BACKLOG, PAGE = 2000, 4096
     expected="found at the start; what can be read is delivered, the old file is kept, what is gone is told and counted",
     count=3,
     night=30,
-    limit=200,
+    limit=600,
 )
 async def pages(run: Run) -> None:
     async with Plant(run) as plant:

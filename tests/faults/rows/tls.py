@@ -142,7 +142,7 @@ class Client:
         }
 
     def renew(self, name: str, authority: trustme.CA) -> ssl.SSLContext:
-        """As certbot does: new files beside, renamed over the old ones. Returns a server's context that takes only what this authority signs."""
+        """As certbot does: new files, renamed over the old ones. Returns a server's context that takes only what this authority signs."""
         made = authority.issue_cert(common_name=name, organization_unit_name=name)
         self._put(self._folder / "client.pem", b"".join(blob.bytes() for blob in made.cert_chain_pems))
         self._put(self._folder / "secrets" / "client_key", made.private_key_pem.bytes())

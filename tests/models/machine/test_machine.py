@@ -138,6 +138,12 @@ def test_a_command_adopts_what_is_in_alarm_and_only_that() -> None:
     assert untold.process(frame(x[700:], start=700)) == []
 
 
+def test_before_the_first_row_nothing_is_learnt() -> None:
+    """The gateway asks at its start; a PLC may be away then."""
+    assert [(one.machine, one.state, one.share) for one in machine().learning()] == [("press-07", "", 0.0)]
+    assert [one.share for one in machine(state=True).learning()] == [0.0]
+
+
 def test_what_is_forgotten_is_learnt_anew() -> None:
     detector = machine()
     detector.process(frame(together(500)))
