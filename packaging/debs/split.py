@@ -64,7 +64,7 @@ def _closure(wanted: Requirement, wheels: Mapping[str, Wheel], target: Target, a
         raise SystemExit(f"no lock holds {name}; make lock")
     extras = {"", *wanted.extras}
     seen = above | {(name, extra) for extra in extras}
-    found = {name}
+    found: set[str] = {name}
     for requirement in _requires(wheels[name], extras, target):
         if not {(canonicalize_name(requirement.name), extra) for extra in {"", *requirement.extras}} <= above:
             found |= _closure(requirement, wheels, target, seen)
