@@ -48,6 +48,7 @@ class Trail:
         self._waiting: deque[Note] = deque()
         self._news = asyncio.Event()
         self._writing: asyncio.Task[bool] | None = None
+        self._left = False  # what commands left is among what waits
         self.failing = ""
         """Why nothing can be written now; empty while it can."""
         self.broken: Bad | None = None
@@ -70,7 +71,9 @@ class Trail:
     async def open(self) -> None:
         """Take what commands left, and look whether the chain goes on where it ended."""
         loop = asyncio.get_running_loop()
-        self._waiting.extendleft(reversed(await loop.run_in_executor(self._files, _take_pending, self._folder)))
+        pending = await loop.run_in_executor(self._files, _pending, self._folder)
+        self._waiting.extendleft(reversed(pending))
+        self._left = bool(pending)
         await self._advance()
         if self.broken is None:
             with suppress(sqlite3.Error):
@@ -114,6 +117,9 @@ class Trail:
             return False
         for _ in notes:
             self._waiting.popleft()
+        if self._left:
+            self._left = False
+            await asyncio.get_running_loop().run_in_executor(self._files, _forget_pending, self._folder)
         if self.failing:
             log.info("audit is written again", extra={"fields": {"lines": len(notes)}})
             self.failing = ""
@@ -139,16 +145,23 @@ def _of(settings: Settings) -> str:
     return f"sha256 {settings.digest}{signed}"
 
 
-def _take_pending(folder: Path) -> list[Note]:
-    path = folder / PENDING
+def _pending(folder: Path) -> list[Note]:
+    """What commands did before there was an outbox."""
     try:
-        text = path.read_text(encoding="utf-8")
-        path.unlink()
-        sync(folder)
-    except OSError:
+        text = (folder / PENDING).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
         return []
     found = []
     for line in text.splitlines():
         with suppress(ValueError, TypeError):
-            found.append(Note(*json.loads(line)))
+            note = Note(*json.loads(line))
+            if isinstance(note.at_ns, int) and all(isinstance(text, str) for text in note[1:]):
+                found.append(note)
     return found
+
+
+def _forget_pending(folder: Path) -> None:
+    """It is in the outbox. Killed before this, it is there twice: better than never."""
+    with suppress(OSError):
+        (folder / PENDING).unlink(missing_ok=True)
+        sync(folder)

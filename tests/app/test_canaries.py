@@ -170,7 +170,7 @@ def commands(site: Any) -> dict[str, bytes]:
     given += [["audit", "export", str(out / "audit.jsonl"), "--state-dir", state], ["outbox", "stats", "--state-dir", state]]
     given += [["outbox", "export", str(out / "outbox.jsonl"), "--state-dir", state], ["outbox", "list", "--state-dir", state]]
     if "bundle" in main.commands:
-        given.append(["bundle", str(site.file), "--output", str(out / "bundle")])
+        given.append(["bundle", str(site.file), "--to", str(out / "bundle"), "--with-events"])
     found = {}
     for arguments in given:
         result = CliRunner().invoke(main, arguments)
