@@ -145,3 +145,20 @@ def test_what_breaks_its_contract_comes_with_the_event_it_would_have_been(incide
     assert (event.type, event.data) == (event_type("gateway", "outbox_replaced"), b'{"title":"x"}')
     assert (caught.value.type, caught.value.pointer) == (event.type, "")
     assert "at" in caught.value.problem
+
+
+def test_a_restore_is_told_once_per_epoch_and_gives_incidents_new_ids() -> None:
+    first = T0 // 1000
+    event = BUILDER.of_restored(first, backup_ns=T0 - HOUR, now_ns=T0)
+    assert (event.type, event.severity) == ("io.lineside.gateway.restored.v1", Severity.WARNING)
+    assert msgspec.json.decode(event.data) == {
+        "title": f"press-01: restored from a backup of {rfc3339(T0 - HOUR)[:19]}Z; what it did after that is not known to it",
+        "at": rfc3339(T0),
+        "backup": rfc3339(T0 - HOUR),
+        "epoch": first,
+    }
+    assert BUILDER.of_restored(first, backup_ns=T0 - HOUR, now_ns=T0 + 1).id == event.id
+    assert BUILDER.of_restored(first + 1, backup_ns=T0 - HOUR, now_ns=T0).id != event.id
+    ids = {BUILDER.incident_id("press-07", "oil_high", T0, epoch=epoch) for epoch in (0, first, first + 1)}
+    assert len(ids) == 3
+    assert BUILDER.incident_id("press-07", "oil_high", T0) in ids

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import tarfile
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,10 @@ from click.testing import Result
 
 from gateway.life import archive, take
 from gateway.life.archive import Damaged, Manifest
+from gateway.outbox.append import Addressed
+from gateway.outbox.store import Outbox
+from gateway.testkit.clock import FakeClock
+from gateway.testkit.rigs import event
 
 Lineside = Callable[..., Result]
 
@@ -49,6 +55,43 @@ def test_everything_but_secrets_blocks_and_the_lock_is_in_it(gateway: Any, lines
 def _schema(state: Path) -> int:
     with closing(sqlite3.connect(state / "outbox.db")) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_it_is_of_one_moment_while_the_gateway_writes(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """Events, deliveries and the tally are one transaction each: in the copy they belong together."""
+    stop, wrote = threading.Event(), threading.Event()
+
+    async def write() -> None:
+        outbox = Outbox(gateway.state, FakeClock())
+        outbox.open()
+        number = 0
+        while not stop.is_set():
+            number += 1
+            await outbox.append([], [Addressed(event(number), ("crm",))])
+            wrote.set()
+        await outbox.close()
+
+    writing = threading.Thread(target=lambda: asyncio.run(write()))
+    writing.start()
+    try:
+        for number in range(3):
+            wrote.clear()
+            assert wrote.wait(20)
+            assert lineside("backup", "--config", gateway.file, "--to", f"b{number}.tar").exit_code == 0
+    finally:
+        stop.set()
+        writing.join()
+    counts = []
+    for number in range(3):
+        with archive.opened(tmp_path / f"b{number}.tar") as (tar, found), (tmp_path / "copy.db").open("wb") as copy:
+            archive.extract(tar, "state/outbox.db", copy)
+        with closing(sqlite3.connect(tmp_path / "copy.db")) as connection:
+            stored = connection.execute("SELECT count FROM tally WHERE what='stored'").fetchone()[0]
+            rows = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("event", "delivery")]
+            assert rows == [stored, stored]
+            assert found.sequence == stored
+        counts.append(stored)
+    assert 2 < counts[0] < counts[1] < counts[2]
 
 
 def test_with_a_passphrase_the_secrets_are_in_it_and_cannot_be_read(
