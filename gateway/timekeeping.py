@@ -72,13 +72,14 @@ class Timekeeping:
             lambda c: (ledger.last_alive_ns(c), correct.last_sequence(c), correct.noted(c), correct.oldest(c))
         )
         self._record = known
-        if known.first and noted[0] == known.first:  # put right, and then the power went
+        if known.first and noted[0] == known.from_ns:  # put right, and then the power went
             self._end_stretch(known.released, noted[1])
         before, seen_ns = known.boot, known.seen_ns
         self.clock.open(known, alive_ns)
-        if known.first and (before != self.clock.boot_id or self.clock.trusted):
-            late_ns = max(0, self.clock.now_ns() - seen_ns)
-            self._end_stretch(last, late_ns)
+        if known.first and before != self.clock.boot_id:
+            self._end_stretch(last, max(0, self.clock.now_ns() - seen_ns))  # by how much it was behind, at most
+        elif known.first and self.clock.trusted:
+            self._end_stretch(last, 0)
         if not self.clock.trusted and not known.first:
             known.first, known.released, known.from_ns = last + 1, last, self.clock.now_ns()
         known.doubted = [each for each in known.doubted if each[1] >= oldest][-record.MOST :]
@@ -184,7 +185,7 @@ class Timekeeping:
 
     async def _correct(self, stretch: Stretch, adopted: Adopted) -> int:
         known = self._record
-        count, last = await self._outbox.submit(partial(correct.correct, stretch=stretch, first=known.first))
+        count, last = await self._outbox.submit(partial(correct.correct, stretch=stretch))
         known.shifts += [Shift(first, until, adopted.delta_ns) for first, until in known.doubted]
         self._end_stretch(min(known.released, last), adopted.delta_ns)
         return count
@@ -237,7 +238,7 @@ class Timekeeping:
         if self._outbox.newest is None or now - self._released_at < _RELEASE_SECONDS:
             return
         up = any(link.kind == "destination" and link.state == "up" for link in self._status.links.values())
-        if not up or clock.seconds < clock.wait_seconds:
+        if not up:
             return
         before_ns, after = clock.now_ns() - int(clock.wait_seconds * 1e9), self._record.released
         released = await self._outbox.insist(partial(correct.waited, after=after, before_ns=before_ns, most=_RELEASE))

@@ -29,7 +29,7 @@ class Scaled:
 
 
 BAD_LENGTH = int(Quality.BAD_LENGTH)
-NEAR_NS = 60_000_000_000
+NEVER_SET_NS = 1_420_070_400_000_000_000  # 2015-01-01
 
 
 class Blocks:
@@ -37,8 +37,7 @@ class Blocks:
 
     rate_hz   what the device says; None: told by the first block's time stamps
     seconds   of a block
-    wall      the time stamps are UTC; otherwise they tell rates and gaps only. The kernel's clock may be one that the gateway does not
-              trust: if they are far from the gateway's time, that holds
+    wall      the time stamps are UTC; otherwise, and as long as the kernel's clock was never set, they tell rates and gaps only
     """
 
     def __init__(self, channels: Sequence[Scaled], rate_hz: float | None, seconds: float, *, wall: bool) -> None:
@@ -85,8 +84,7 @@ class Blocks:
             inside = lost_samples(stamps, self._rate)
             self._last_ns = int(stamps[-1])
             self._follow(measured_rate(stamps, self._nominal))
-            near = abs(int(stamps[0]) - begin_ns) <= NEAR_NS
-            begin_ns = int(stamps[0]) if self._wall and near else begin_ns
+            begin_ns = int(stamps[0]) if self._wall and stamps[0] >= NEVER_SET_NS else begin_ns
         return [
             Waveform(
                 tag=channel.tag,

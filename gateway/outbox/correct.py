@@ -54,8 +54,8 @@ def last_sequence(connection: sqlite3.Connection) -> int:
     return next_sequence(connection) - 1
 
 
-def correct(connection: sqlite3.Connection, stretch: Stretch, first: int) -> tuple[int, int]:
-    """All of it in one transaction. `first`: of the stretch; it is noted, so that a crash behind the commit does it no second time.
+def correct(connection: sqlite3.Connection, stretch: Stretch) -> tuple[int, int]:
+    """All of it in one transaction, which notes the stretch by its beginning: a crash behind the commit does it no second time.
 
     Returns how many events were put right, and the last sequence.
     """
@@ -67,15 +67,15 @@ def correct(connection: sqlite3.Connection, stretch: Stretch, first: int) -> tup
         for column in columns:
             statement = f"UPDATE {table} SET {column}={column}+? WHERE {column} BETWEEN ? AND ?"
             connection.execute(statement, (stretch.delta_ns, stretch.from_ns, stretch.to_ns))
-    connection.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (_NOTE, json.dumps([first, stretch.delta_ns])))
+    connection.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (_NOTE, json.dumps([stretch.from_ns, stretch.delta_ns])))
     return len(changed), last_sequence(connection)
 
 
 def noted(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Of the last correction, the first sequence and by how much; zeros: there was none."""
+    """Of the last correction, the beginning and by how much; zeros: there was none."""
     row = connection.execute("SELECT value FROM note WHERE name=?", (_NOTE,)).fetchone()
-    first, delta_ns = json.loads(row[0]) if row else (0, 0)
-    return first, delta_ns
+    from_ns, delta_ns = json.loads(row[0]) if row else (0, 0)
+    return from_ns, delta_ns
 
 
 def age_as_before(connection: sqlite3.Connection, delta_ns: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from functools import partial
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import gateway.app
 from gateway import timekeeping
 from gateway.clock import KeptClock, Signs
+from gateway.events.build import to_ns
 
 
 async def test_ten_minutes_without_a_clock_are_an_incident_and_the_clock_ends_it(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +35,30 @@ async def test_ten_minutes_without_a_clock_are_an_incident_and_the_clock_ends_it
         assert (opened["data"]["machine"], opened["data"]["condition"]) == ("gw", "clock_not_trusted")
         assert site.told() == ["raised", "cleared"], "no leap: the clock was right, and nobody knew"
         assert "lineside_clock_trusted 1.0" in (await site.get(app, "/metrics"))[1]
+
+
+async def test_a_crash_between_the_correction_and_its_record_corrects_nothing_twice(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction notes the stretch, so the next start knows that it was done."""
+    ahead = 0
+    signs = Signs(wall_ns=lambda: time.time_ns() + ahead, synchronised=lambda: ahead > 0, rtc_ns=lambda: None, marked_ns=lambda: 0)
+    monkeypatch.setattr(gateway.app, "KeptClock", partial(KeptClock, signs))
+    monkeypatch.setattr(timekeeping, "LOOK_SECONDS", 0.05)
+    site.configure(lambda text: text.replace("page: {port: 0}", "page: {port: 0}, clock: {trust: ntp}"))
+    site.oil(75.0)
+    await site.receiver.stop()
+    async with site.run() as app:
+        await site.until(lambda: len(app.incidents.open) == 1)
+        await app._acceptance.commit()
+        before = (site.state / "clock.json").read_bytes()
+        ahead = 2 * 10**9
+        await site.until(lambda: app.time.corrected == 1)
+    with sqlite3.connect(site.state / "outbox.db") as db:
+        ((right_ns,),) = db.execute("SELECT time_ns FROM event WHERE type LIKE '%limit.raised%'").fetchall()
+    (site.state / "clock.json").write_bytes(before)  # as if the power went between the two
+    async with site.run() as app:
+        await site.until(lambda: app.time.clock.trusted)
+        await site.receiver.start()
+        await site.until(lambda: "raised" in site.told())
+    (opened,) = [event for event in site.receiver.events.values() if event["type"] == "io.lineside.limit.raised.v1"]
+    assert to_ns(opened["time"]) == right_ns
+    assert "timequality" not in opened

@@ -113,10 +113,10 @@ class Gateway:
         """The oil gets hot and cools down, so often; each is two events on disk."""
         for _ in range(count):
             for value, state in ((75.0, "open"), (50.0, "closed")):
-                self.oil(value)
                 before = await self.get("incidents?limit=200")
+                self.oil(value)
                 known = {incident["id"] for incident in before if incident["state"] == state}
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(20):
                     while not {i["id"] for i in await self.get("incidents?limit=200") if i["state"] == state} - known:  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.clock import KeptClock
+from gateway.events.build import EventBuilder
 from gateway.incidents import Incidents
 from gateway.operators.progress import Learnt
 from gateway.operators.shelving import Shelving
@@ -17,6 +20,7 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.metrics import HELP, Metrics
 from gateway.telemetry.status import Status
 from gateway.testkit.clock import FakeClock
+from gateway.timekeeping import Timekeeping
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = set(re.findall(r"^\| `(lineside_[a-z_]+)", (ROOT / "docs/operation.md").read_text(encoding="utf-8"), re.MULTILINE))
@@ -32,6 +36,7 @@ def exported() -> set[str]:
     parts: dict[str, Any] = dict.fromkeys((*tally.TALLIED, *tally.WAITING), 0)
     sender = SimpleNamespace(breaker=SimpleNamespace(state="closed"), throttle=SimpleNamespace(why=""))
     watch = SimpleNamespace(name="oil", left_out=lambda: {"interval": 1})
+    outbox: Any = SimpleNamespace(commits=0)
     app: Any = SimpleNamespace(
         clock=clock,
         counts=counts,
@@ -39,10 +44,11 @@ def exported() -> set[str]:
         incidents=Incidents(clock, lambda *_: "", evidence_seconds=0.0),
         pipeline=SimpleNamespace(inboxes={}, last_progress=0.0, line=SimpleNamespace(watches=[watch])),
         desk=SimpleNamespace(shelving=Shelving(clock), progress=SimpleNamespace(of=lambda name: Learnt.of([]))),
-        outbox=SimpleNamespace(commits=0),
+        outbox=outbox,
         edges=SimpleNamespace(senders={"crm": (None, None, None, sender)}, sources={"press-07": None}),
         lanes=SimpleNamespace(standing=lambda: [{"watch": "river-1", "behind": 0, "computed_seconds": 0.0, "rows_skipped": 0}]),
         devices=SimpleNamespace(skew_seconds=lambda name: 0.0),
+        time=Timekeeping(KeptClock(), outbox, status, EventBuilder("urn:lineside:a:b:c"), Path(), ThreadPoolExecutor(1)),
     )
     overview = Overview(app)
     overview._database = {

@@ -37,7 +37,7 @@ async def test_times_of_the_gateway_are_moved_and_all_others_stay(outbox: Outbox
     }
     events = [made(1, own), made(2, own, **data), made(3, TRUE)]
     await outbox.append([], [Addressed(each, ("crm",)) for each in events])
-    assert await outbox.run(lambda c: correct.correct(c, STRETCH, 1)) == (2, 3)
+    assert await outbox.run(lambda c: correct.correct(c, STRETCH)) == (2, 3)
     first, second, third = await outbox.lease("crm", Wanted(10))
     assert (first.time_ns, first.recorded_ns) == (own, events[0].recorded_ns), "it may have been sent as it is"
     assert (second.time_ns, second.recorded_ns) == (own + 3 * DAY, events[1].recorded_ns + 3 * DAY)
@@ -54,14 +54,14 @@ async def test_times_of_the_gateway_are_moved_and_all_others_stay(outbox: Outbox
 async def test_a_crash_behind_the_commit_corrects_it_no_second_time(outbox: Outbox) -> None:
     await outbox.append([], [Addressed(made(n, T0 + n), ("crm",)) for n in range(3)])
     assert await outbox.run(correct.noted) == (0, 0)
-    await outbox.run(lambda c: correct.correct(c, STRETCH, 2))
-    assert await outbox.run(correct.noted) == (2, 3 * DAY)
+    await outbox.run(lambda c: correct.correct(c, STRETCH))
+    assert await outbox.run(correct.noted) == (T0, 3 * DAY)
 
 
 async def test_incidents_and_the_ledger_go_along(outbox: Outbox) -> None:
     body = msgspec.json.encode({"id": "inc-1", "since_ns": T0 + 1, "raised_ns": TRUE, "explanation": {"last": rfc3339(T0 + 2)}})
     await outbox.append([IncidentRow("inc-1", "m", "c", "open", T0 + 1, TRUE, T0 + 3, body)], [])
-    await outbox.run(lambda c: correct.correct(c, STRETCH, 1))
+    await outbox.run(lambda c: correct.correct(c, STRETCH))
     row = await outbox.run(lambda c: c.execute("SELECT since_ns, raised_ns, changed_ns, body FROM incident").fetchone())
     assert row[:3] == (T0 + 1 + 3 * DAY, TRUE, T0 + 3 + 3 * DAY)
     assert msgspec.json.decode(row[3])["explanation"] == {"last": rfc3339(T0 + 2 + 3 * DAY)}

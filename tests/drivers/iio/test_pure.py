@@ -92,17 +92,26 @@ def test_the_true_rate_is_told_by_the_stamps_but_not_if_it_cannot_be() -> None:
 X = Scaled(tag=3, channel="x", scale=0.5, offset=2.0, own=(10.0, 1.0))
 
 
+TODAY_NS = 1_800_000_000 * 10**9
+
+
 @given(st.lists(st.integers(0, 70), min_size=1, max_size=12))
 def test_blocks_are_the_samples_in_order_whatever_the_pieces(pieces: list[int]) -> None:
     blocks, at, found = Blocks([X], 100.0, 0.5, wall=True), 0, []
     for size in pieces:
         numbers = np.arange(at, at + size)
-        found += blocks.feed({"x": numbers}, numbers * 10_000_000, 0)
+        found += blocks.feed({"x": numbers}, TODAY_NS + numbers * 10_000_000, 0)
         at += size
     assert len(found) == at // 50
     joined = np.concatenate([np.empty(0), *(block.samples for block in found)])
     assert joined.tolist() == [(n + 2) * 0.5 * 10 + 1 for n in range(len(joined))]
-    assert [(block.t_ns, block.dropped, block.tag) for block in found] == [(i * 500_000_000, 0, 3) for i in range(len(found))]
+    assert [(block.t_ns, block.dropped, block.tag) for block in found] == [(TODAY_NS + i * 500_000_000, 0, 3) for i in range(len(found))]
+
+
+def test_stamps_of_a_kernel_whose_clock_was_never_set_tell_no_time() -> None:
+    """A board that booted in 1970: the gateway's own time, which is put right later, is the better one."""
+    (block,) = Blocks([X], 100.0, 0.5, wall=True).feed({"x": np.zeros(50, np.int64)}, np.arange(50) * 10_000_000, TODAY_NS)
+    assert (block.t_ns, block.rate_hz) == (TODAY_NS - 500_000_000, 100.0)
 
 
 def test_a_gap_between_two_blocks_belongs_to_the_second() -> None:

@@ -202,7 +202,7 @@ def a_raised_one() -> tuple[str, Node]:
 def test_attributes_are_those_of_the_codec() -> None:
     event = event_of("io.lineside.limit.raised.v1", {"incident": "inc-1"})
     plain = codec.attributes(replace(event, correlationid="", traceparent=""))
-    full = codec.attributes(replace(event, causationid="evt-0000", traceparent="00-1-1-01"))
+    full = codec.attributes(replace(event, causationid="evt-0000", traceparent="00-1-1-01", timequality="unconfirmed"))
     assert set(ATTRIBUTES) == {*full, "datacontenttype"}
     assert set(ATTRIBUTES) - OPTIONAL == {*plain, "datacontenttype"}
 
