@@ -14,15 +14,19 @@ from asyncua import ua
 from asyncua.client import ua_client
 from asyncua.ua import ua_binary
 
+from drivers.opcua.wire import FIXED
+
+MOST_ELEMENTS = 100_000  # of an array whose elements have no fixed size: each is decoded on its own
 LARGEST_CHUNK = 1024 * 1024  # we announce 65,535 bytes; some servers do not listen
-LARGEST_MESSAGE = 64 * 1024 * 1024
+LARGEST_MESSAGE = 16 * 1024 * 1024
 
 _array, _shape, _header = ua_binary.unpack_uatype_array, ua_binary._reshape, ua_client.header_from_binary
 
 
 def _bounded_array(kind: Any, data: Any) -> Any:
     length = ua_binary.Primitives.Int32.unpack(data.copy())
-    if length > len(data) or (length > 0 and kind == ua.VariantType.Null):
+    most = len(data) if kind.value in FIXED else min(len(data), MOST_ELEMENTS)
+    if length > most or (length > 0 and kind == ua.VariantType.Null):
         raise ua.UaError(f"an array of {length} elements in {len(data)} bytes")
     return _array(kind, data)
 

@@ -92,7 +92,7 @@ def _walk(body: bytes, count: int, prefix: int) -> tuple[list[int], list[int], d
     starts: list[int] = []
     others: dict[int, Told] = {}
     sizes: dict[int, int] = {}
-    position, end = 4, len(body)
+    position, end, reader = 4, len(body), Reader(body)
     while len(keys) < count and position + prefix < end:
         mask = body[position + prefix]
         key = mask << 8 | body[position + prefix + 1] if mask & VALUE and position + prefix + 1 < end else mask << 8
@@ -102,7 +102,7 @@ def _walk(body: bytes, count: int, prefix: int) -> tuple[list[int], list[int], d
             size = sizes[key] = 0 if layout is None else layout.itemsize
         after = position + size
         if size == 0:
-            key, reader = _BY_HAND, Reader(body, position + prefix)
+            key, reader.at = _BY_HAND, position + prefix  # one for all: what it may read is of the whole body
             try:
                 others[len(keys)] = reader.told()
             except Malformed:

@@ -11,6 +11,7 @@ from drivers.opcua.wire import Malformed, Reader, check
 
 DATA_CHANGE = f"i={ua.ObjectIds.DataChangeNotification_Encoding_DefaultBinary}"
 EVENTS = f"i={ua.ObjectIds.EventNotificationList_Encoding_DefaultBinary}"
+MOST_BODIES = 20  # a server puts data changes, events and the end of the subscription into one each
 STATUS_CHANGE = f"i={ua.ObjectIds.StatusChangeNotification_Encoding_DefaultBinary}"
 
 
@@ -47,7 +48,10 @@ def parse(response: bytes) -> Published:
         reader.take(1)  # more notifications
         sequence = reader.number("<I")
         reader.take(8)  # publish time
-        bodies = [reader.extension() for _ in range(reader.count(3))]
+        count = reader.count(3)
+        if count > MOST_BODIES:
+            raise Malformed(f"{count} notifications in one message")
+        bodies = [reader.extension() for _ in range(count)]
         ended = [_status(body) for kind, body in bodies if kind == STATUS_CHANGE]
     except (Malformed, struct.error) as exc:
         raise ValueError(f"the server's publish response cannot be read: {exc}") from exc

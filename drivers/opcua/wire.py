@@ -19,6 +19,8 @@ LAST_TICKS = 2_650_467_743_990_000_000  # 9999-12-31T23:59:59
 FIXED = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 4, 11: 8, 13: 8, 14: 16, 19: 4}
 """Bytes of the built-in types that always take as many."""
 BOOLEAN, DATE, GUID, STRUCTURE, VALUE, VARIANT, DIAGNOSTIC = 1, 13, 14, 22, 23, 24, 25
+MOST_READS = 300_000
+"""Of one reader, about a second: a message of megabytes may consist of parts of one byte. Arrays of numbers are one part each."""
 _DEEPEST = 8
 _SCALARS = {2: "<b", 3: "<B", 4: "<h", 5: "<H", 6: "<i", 7: "<I", 8: "<q", 9: "<Q", 10: "<f", 11: "<d", 19: "<I"}
 
@@ -51,10 +53,10 @@ class Told:
 class Reader:
     """A position in bytes."""
 
-    __slots__ = ("_data", "_end", "at")
+    __slots__ = ("_data", "_end", "_reads", "at")
 
     def __init__(self, data: bytes, at: int = 0) -> None:
-        self._data, self.at, self._end = data, at, len(data)
+        self._data, self.at, self._end, self._reads = data, at, len(data), 0
 
     @property
     def left(self) -> int:
@@ -63,6 +65,9 @@ class Reader:
     def take(self, size: int) -> bytes:
         if not 0 <= size <= self._end - self.at:
             raise Malformed(f"{size} bytes announced, {self._end - self.at} are there")
+        self._reads += 1
+        if self._reads > MOST_READS:
+            raise Malformed(f"more than {MOST_READS:,} parts")
         self.at += size
         return self._data[self.at - size : self.at]
 

@@ -50,6 +50,7 @@ def test_the_largest_message_is_where_we_set_it() -> None:
         b"\x80\xff\xff\xff\x7f",  # 2^31 times nothing
         b"\x8b\x00\x00\x00\x40" + b"\x00" * 64,  # 2^30 doubles in 64 bytes
         b"\xcb\x00\x00\x00\x00\x02\x00\x00\x00\xe8\x03\x00\x00\xe8\x03\x00\x00",  # 1,000 by 1,000 of nothing
+        b"\x98\x40\x0d\x03\x00" + b"\x00" * 200_000,  # 200,000 variants that are there, of a byte each
     ],
 )
 def test_an_announced_length_is_not_believed(variant: bytes) -> None:

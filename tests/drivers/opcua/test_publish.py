@@ -55,3 +55,8 @@ def test_bytes_that_are_no_response_are_a_value_error(noise: bytes, keep: int) -
     for data in (noise, _response(_change(1, 1.5))[:keep] + noise):
         with suppress(ValueError, uaerrors.UaError):
             parse(data)
+
+
+def test_very_many_notifications_in_one_message_are_a_value_error() -> None:
+    with pytest.raises(ValueError, match="1000 notifications"):
+        parse(_response(*[_change(1, 1.5)] * 1000))

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.opcua import history
+from drivers.opcua.decode import decode
 from drivers.opcua.events import read_events
 from drivers.opcua.pick import Blocks, Pick, array_of
 from drivers.opcua.publish import parse
@@ -128,3 +129,21 @@ def test_blocks_have_the_time_of_their_first_sample_and_count_what_is_missing() 
     short = at(24, variant_to_binary(ua.Variant([1.0], ua.VariantType.Float)))
     assert (short.quality, third.quality) == (20, 0)  # type: ignore[attr-defined]
     assert blocks.nothing(5, 0).quality == 18
+
+
+def test_a_message_of_very_many_parts_is_given_up_before_it_holds_the_gateway() -> None:
+    """A megabyte of parts of one byte took ten seconds, and a message could have sixty-four."""
+    nothings = b"\x98" + struct.pack("<i", 1_000_000) + bytes(1_000_000)
+    with pytest.raises(Malformed, match="parts"):
+        Reader(nothings).variant()
+    numbers = b"\x8b" + struct.pack("<i", 1_000_000) + bytes(8_000_000)
+    raw = Reader(numbers).variant()
+    assert raw is not None
+    assert len(raw.body) == 8_000_004
+
+
+def test_what_one_value_may_have_of_parts_a_whole_notification_may_have() -> None:
+    one = struct.pack("<I", 7) + b"\x01\x98" + struct.pack("<i", 100_000) + bytes(100_000)
+    found = decode(struct.pack("<i", 20) + one * 20, 0)
+    assert 1 <= len(found.handle) <= 3
+    assert found.undecoded == 20 - len(found.handle)
