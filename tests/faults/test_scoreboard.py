@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +66,13 @@ def test_readme_says_what_the_document_holds() -> None:
     said = (ROOT / "README.md").read_text(encoding="utf-8").partition(report.BEGIN)[2].partition(report.END)[0]
     assert said == report.sentence(results)
     assert said in report.DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["rig.ledger", "rows.neighbours"])
+def test_examples_in_docstrings_hold(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted
+    assert not found.failed
 
 
 def test_rows_can_be_listed() -> None:

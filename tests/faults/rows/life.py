@@ -81,7 +81,7 @@ async def updated(run: Run) -> None:
 @row(
     46,
     "backup of a running gateway, restored on another device after more was delivered",
-    expected="no sequence number and no id is given twice, the gap is told; delivering again within 20 s",
+    expected="no sequence number and no id is given twice, the gap is told; delivering again within 30 s",
     count=2,
     night=10,
 )
@@ -110,7 +110,7 @@ async def restored(run: Run) -> None:
             run.check(code == 0, f"restore: exit code {code}: {said[-300:]}")
             await plant.daemon.start()
             plant.mes.start()
-            await plant.recovered(20, since=began)
+            await plant.recovered(30, since=began)
         await plant.settle()
         told = run.result.facts["losses_of_unknown_size"]
         run.check(told, "the ledger does not tell of the time between backup and restore")

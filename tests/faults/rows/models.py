@@ -53,7 +53,7 @@ async def models(run: Run) -> None:
                     state.write_bytes(content if n % 2 else content[: len(content) // 2])
                 began = time.monotonic()
                 await plant.daemon.start()
-                await plant.recovered(20, since=began)
+                await plant.recovered(30, since=began)
                 told = len(plant.daemon.lines("detector state damaged, starting fresh"))
                 run.check(told >= len(states) * (number + 1), f"{len(states)} states damaged, {told} told")
             await plant.recovered(5)

@@ -15,7 +15,7 @@ from rig.table import row
 @row(
     2,
     "power cut, a disk that honours flush",
-    expected="ext4 mounts, the outbox opens, lost 0; delivering again within 20 s",
+    expected="ext4 mounts, the outbox opens, lost 0; delivering again within 30 s",
     count=12,
     night=100,
     limit=600,
@@ -36,7 +36,7 @@ async def power_cut(run: Run) -> None:
                 await asyncio.to_thread(disk.power_off)
                 await asyncio.to_thread(disk.power_on)
                 await plant.daemon.start()
-                await plant.recovered(20, since=began)
+                await plant.recovered(30, since=began)
             await plant.settle()
             run.check(not plant.daemon.lines("outbox damaged, set aside"), "an honest disk, and the outbox was damaged")
 

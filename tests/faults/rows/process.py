@@ -17,7 +17,7 @@ from rig.table import row
 @row(
     1,
     "kill -9 at random moments",
-    expected="lost 0; repeats at most one batch per kill; READY and delivering again within 15 s",
+    expected="lost 0; repeats at most one batch per kill; delivering again within 30 s",
     count=20,
     night=200,
     limit=600,
@@ -33,7 +33,7 @@ async def killed(run: Run) -> None:
             await plant.daemon.kill()
             plant.crm.before = None
             await plant.daemon.start()
-            await plant.recovered(15, since=began)
+            await plant.recovered(30, since=began)
         await plant.settle()
     most = run.count * 50
     run.check(run.result.repeats <= most, f"{run.result.repeats} repeats, more than a batch per kill ({most})")
@@ -73,7 +73,7 @@ async def hang(_request: object, _documents: object) -> None:
 @row(
     5,
     "hung: SIGSTOP under a watchdog of 3 s, the rig in systemd's place (the real one: make lab)",
-    expected="ended by the watchdog and delivering again within 3 s + 12 s, lost 0",
+    expected="ended by the watchdog, delivering again within 30 s, lost 0",
     count=2,
     night=20,
 )
@@ -88,7 +88,7 @@ async def hung(run: Run) -> None:
             code = await plant.daemon.ended(20)
             run.check(code in (-signal.SIGABRT, -signal.SIGKILL), f"ended with {code}")
             await plant.daemon.start()
-            await plant.recovered(15, since=began)
+            await plant.recovered(30, since=began)
         run.check(plant.daemon.hung == run.count, f"the watchdog bit {plant.daemon.hung} times")
         await plant.settle()
 
@@ -96,7 +96,7 @@ async def hung(run: Run) -> None:
 @row(
     14,
     "a second gateway on the same state folder",
-    expected="the second one is refused with exit code 2 within 20 s and says why; the first one goes on",
+    expected="the second one is refused with exit code 2 within 30 s and says why; the first one goes on",
     count=2,
     night=10,
 )
@@ -118,12 +118,12 @@ async def two_instances(run: Run) -> None:
             began = time.monotonic()
             try:
                 await second.launch()
-                code = await second.ended(30)
+                code = await second.ended(60)
             finally:
                 await second.close()
             took = time.monotonic() - began
             run.check(code == 2, f"the second one ended with exit code {code}")
-            run.check(took <= 20, f"the second one took {took:.1f} s")
+            run.check(took <= 30, f"the second one took {took:.1f} s")
             run.check("Traceback" not in second.tail(), f"the second one said: {second.tail()[-300:]}")
             await plant.recovered(5)
         await plant.settle()

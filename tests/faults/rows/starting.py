@@ -179,7 +179,7 @@ async def downgraded(run: Run) -> None:
         set_version(file, version)
         await plant.crm.start()
         await plant.start()
-        await plant.recovered(20)
+        await plant.recovered(30)
         await plant.settle()
 
 
