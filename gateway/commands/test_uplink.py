@@ -73,7 +73,7 @@ def marked(source: str, now_ns: int) -> Event:
 
 def _shown(step: Step) -> str:
     line = f"  {'ok' if step.ok else 'failed':<8}{step.name:<16}{step.said}"
-    return line if step.ok or not step.remedy else f"{line}\n{'':10}{'to do:':<16}{step.remedy}"
+    return f"{line}\n{'':10}{'note:' if step.ok else 'to do:':<16}{step.remedy}" if step.remedy else line
 
 
 def _plainly(destination: DestinationSettings) -> Examination:

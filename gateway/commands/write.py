@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import click
 
@@ -18,13 +19,13 @@ SECONDS = 20.0
 
 
 def write(settings: Settings, path: str, value: float, *, who: str) -> int:
-    """Exit code 0: the device took it. The audit line says what was asked for before it is, so that none is missing."""
-    source, tag = _tag(settings, path)
-    limits = tag.options.writable
-    if limits is None:
-        raise Refused(f"{path} is not writable; the configuration would have to say writable: [low, high] at this tag")
-    if not limits[0] <= value <= limits[1]:
-        raise Refused(f"{value:g} is outside of what may be written to {path}: {limits[0]:g} to {limits[1]:g} {tag.options.unit}".rstrip())
+    """Exit code 0: the device took it. The audit says what is refused, and what is asked for before it is, so that no line is missing."""
+    try:
+        source, tag = _allowed(settings, path, value)
+    except Refused as exc:
+        with suppress(Refused):  # before its first start there is no audit
+            _note(settings, path, f"refused: {exc}"[:300], value, who)
+        raise
     _note(settings, path, "asked", value, who)
     try:
         asyncio.run(_write(settings, source, tag, value))
@@ -35,6 +36,16 @@ def write(settings: Settings, path: str, value: float, *, who: str) -> int:
     _note(settings, path, "taken", value, who)
     click.echo(f"{path} = {value:g} {tag.options.unit}".rstrip())
     return 0
+
+
+def _allowed(settings: Settings, path: str, value: float) -> tuple[SourceSettings, Tag]:
+    source, tag = _tag(settings, path)
+    limits = tag.options.writable
+    if limits is None:
+        raise Refused(f"{path} is not writable; the configuration would have to say writable: [low, high] at this tag")
+    if not limits[0] <= value <= limits[1]:
+        raise Refused(f"{value:g} is outside of what may be written to {path}: {limits[0]:g} to {limits[1]:g} {tag.options.unit}".rstrip())
+    return source, tag
 
 
 def _tag(settings: Settings, path: str) -> tuple[SourceSettings, Tag]:

@@ -85,6 +85,17 @@ async def test_a_tag_that_is_not_writable_is_not_written(site: Any) -> None:
     assert "there is no tag 'press-07/oil'" in unknown.output
 
 
+async def test_a_refused_write_is_in_the_audit(site: Any) -> None:
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        result = await command("write", str(site.file), "press-07/oil_temperature", "5", "--yes", "--by", "eva")
+        assert result.exit_code == 1
+        query = "SELECT who, name, before, after FROM audit WHERE what='write'"
+        ((who, name, before, after),) = await app.outbox.run(lambda connection: connection.execute(query).fetchall())
+        assert (who, name, after) == ("eva", "press-07/oil_temperature", "5")
+        assert before.startswith("refused: press-07/oil_temperature is not writable")
+
+
 async def test_a_device_that_is_gone_is_one_incident_that_says_why(site: Any) -> None:
     site.configure(lambda text: text.replace("timeout: 500ms", "timeout: 500ms, lost_after: 1s"))
     async with site.run() as app:

@@ -37,6 +37,19 @@ def context_of(options: HttpsOptions, context: UplinkContext, peer: str) -> ssl.
     return tls
 
 
+def stamp_of(options: HttpsOptions) -> tuple[float, ...]:
+    """When the certificates on disk were changed; 0 for one that is not there. A key is renewed with its certificate."""
+    files = [file for file in (options.tls.ca or options.ca, options.tls.client_cert) if file]
+    return tuple(_changed(file) for file in files)
+
+
+def _changed(file: str) -> float:
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _present(tls: ssl.SSLContext, certificate: str, key: str, peer: str) -> None:
     try:
         with _in_memory(key) as file:

@@ -71,7 +71,7 @@ class Judge:
         marks   what `per_item.id` calls the items
         """
         if answer.taken and not self.reads_body:
-            return [SENT] * len(marks)
+            return [Outcome.retry(f"{answer.status}, but {answer.cut}", unknown=True) if answer.cut else SENT] * len(marks)
         if not answer.taken:
             return self._of_all(self._refusal(answer.status, self._said(answer), answer, now_seconds), answer, len(marks))
         try:

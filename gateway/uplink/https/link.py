@@ -16,7 +16,7 @@ from gateway.contract import Json, NotConnected, SecretRef, UplinkContext
 from gateway.uplink.https import signing
 from gateway.uplink.https.answers import Answer
 from gateway.uplink.https.config import HttpsOptions
-from gateway.uplink.https.encryption import context_of, in_words, refuses_us, why
+from gateway.uplink.https.encryption import context_of, in_words, refuses_us, stamp_of, why
 from gateway.uplink.https.masking import Masking
 from gateway.uplink.https.oauth import LoginRefused, Token, Tokens
 from gateway.uplink.https.outward import Proxy, port_of, proxy_for
@@ -45,6 +45,7 @@ class Link:
         self.peer = f"{parts.scheme}://{parts.netloc}"
         self._base = options.https
         self._session: aiohttp.ClientSession | None = None
+        self._stamp: tuple[float, ...] = ()
         self._own: dict[str, str] = {}
         self._signers: list[signing.Sign] = []
         self.tokens: Tokens | None = None
@@ -55,16 +56,30 @@ class Link:
         """A wrong name, port or certificate shows here, before an event waits. Raises NotConnected, ConfigError."""
         options = self._options
         self._own, self._signers = self._login_headers(), self._make_signers()
+        self._stamp = stamp_of(options)
         tls = context_of(options, self._context, self.peer)
+        await self._reach(tls if self._base.startswith("https") else None)
+        self._session = self._session_with(tls)
+
+    def _session_with(self, tls: ssl.SSLContext) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_going)
-        await self._reach(tls if self._base.startswith("https") else None)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=options.concurrency + 1),
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=self._options.concurrency + 1),
             timeout=aiohttp.ClientTimeout(total=None),  # whoever calls has one for all its requests together
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
         )
+
+    async def renew(self) -> None:
+        """New connections, if certificates were renewed on disk since the last. Not while a request is under way.
+
+        raises NotConnected   what lies there now cannot be used
+        """
+        if self._session is not None and (stamp := stamp_of(self._options)) != self._stamp:
+            self._stamp, before = stamp, self._session
+            self._session = self._session_with(context_of(self._options, self._context, self.peer))
+            await before.close()
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -253,15 +268,18 @@ async def _hangs_up(reader: asyncio.StreamReader, handshake_seconds: float) -> b
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> Answer:
-    """`most` 0: of a 2xx the status is all that counts, so its body is only got out of the way."""
+    """`most` 0: of a 2xx the status is all that counts, so its body is only got out of the way, unless the connection breaks in it: then it
+    is no answer (RFC 9112, 8).
+    """
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if most == 0 and 200 <= answer.status < 300:
+        body, cut = b"", ""
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                await _body(answer, _DRAIN_MOST)
+                body, cut = await _body(answer, _DRAIN_MOST)
         except TimeoutError:
             answer.close()
-        return Answer(answer.status, headers, b"")
+        return Answer(answer.status, headers, b"", cut if len(body) < _DRAIN_MOST else "")
     body, cut = await _body(answer, most or _DRAIN_MOST)
     return Answer(answer.status, headers, body, cut)
 

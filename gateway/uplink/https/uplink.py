@@ -49,6 +49,7 @@ class HttpsUplink:
 
     async def send(self, events: Sequence[Event]) -> list[Outcome]:
         """See the contract."""
+        await self._link.renew()
         sending = Sending(len(events))
         requests, refused = plan(events, self._mapper, self._options)
         sending.refuses(refused.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ async def test_client_certificate_opens_the_door(bench: Bench, pki: Pki) -> None
     async with Site(tls=pki.server(asks_for_client=True)) as site:
         uplink = await bench.uplink(site.url, tls=tls, auth={"kind": "mtls"})
         assert kinds(await uplink.send([incident(1)])) == ["sent"]
+
+
+async def test_certificate_that_was_renewed_on_disk_is_shown_with_the_next_request(bench: Bench, pki: Pki) -> None:
+    certificate, bench.secrets["key"] = pki.client()
+    tls = {"ca": str(pki.ca), "client_cert": str(certificate), "client_key": {"secret": "key"}}
+    async with Site(tls=pki.server(asks_for_client=True)) as site:
+        uplink = await bench.uplink(site.url, tls=tls, auth={"kind": "mtls"})
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+        strange, bench.secrets["key"] = pki.client(strange=True)
+        certificate.write_bytes(strange.read_bytes())
+        os.utime(certificate, ns=(1, 1))
+        assert kinds(await uplink.send([incident(2)])) == ["retry"]  # a stranger's is not taken
+        certificate, bench.secrets["key"] = pki.client()
+        assert kinds(await uplink.send([incident(2)])) == ["sent"]
 
 
 @pytest.mark.parametrize("strange", [True, False])
@@ -171,11 +186,19 @@ async def test_answer_that_should_say_more_and_does_not_leaves_it_unknown(bench:
     assert [(o.kind.value, o.unknown) for o in outcomes] == [("retry", True)] * 2
 
 
-@pytest.mark.parametrize("reply", [half_an_answer(), endless(), status_and_silence()])
-async def test_where_the_status_is_all_that_counts_the_rest_may_break_off(bench: Bench, reply: Reply) -> None:
+@pytest.mark.parametrize("reply", [endless(), status_and_silence()])
+async def test_where_the_status_is_all_that_counts_the_rest_is_not_waited_for(bench: Bench, reply: Reply) -> None:
     async with raw_server(reply) as url:
         uplink = await bench.uplink(url, timeout="5s")
         assert kinds(await uplink.send([incident(1)])) == ["sent"]
+
+
+async def test_an_answer_in_which_the_connection_breaks_is_none(bench: Bench) -> None:
+    async with raw_server(half_an_answer()) as url:
+        uplink = await bench.uplink(url)
+        (outcome,) = await uplink.send([incident(1)])
+    assert (outcome.kind.value, outcome.unknown) == ("retry", True)
+    assert "breaks off" in outcome.reason
 
 
 @pytest.mark.parametrize("reply", [half_an_answer("422 No"), endless("422 No", b"x" * 65536)])
