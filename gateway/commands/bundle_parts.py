@@ -23,9 +23,9 @@ from gateway import __version__
 from gateway.commands.check import check_file
 from gateway.commands.database import outbox_file, reading
 from gateway.commands.doctor import doctor
-from gateway.commands.health import ANSWER_SECONDS, HERE
 from gateway.commands.ledger import print_ledger
 from gateway.commands.outbox import cloud_event, print_stats
+from gateway.commands.page import ask, has_page
 from gateway.config.glance import Glance
 from gateway.contract import ConfigError
 from gateway.doctor import service
@@ -33,7 +33,7 @@ from gateway.life.contents import CONFIG, config_items
 from gateway.outbox.rows import SELECTED, from_row
 
 _SHOWN = (".yaml", ".yml", ".csv")
-_MOST_EVENTS, _MOST_ANSWER, _SECONDS = 200, 8 << 20, 10.0
+_MOST_EVENTS, _SECONDS = 200, 10.0
 _TOLD = ("incidents", "withheld", "shelves")
 """Parts of the status that speak of what happened at the machines."""
 
@@ -147,17 +147,11 @@ def _journal(lines: int) -> str:
 
 
 def _page(scene: Scene, path: str) -> str:
-    if scene.known.page is None or not scene.known.page[1]:
+    if not has_page(scene.known):
         return "there is no page\n"
-    host, port = scene.known.page
-    connection = http.client.HTTPConnection(HERE.get(host, host), port, timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        text = answer.read(_MOST_ANSWER).decode("utf-8", "replace")
-    finally:
-        connection.close()
-    return text if answer.status in (http.client.OK, http.client.SERVICE_UNAVAILABLE) else f"answered {answer.status}: {text[:500]}\n"
+    status, body = ask(scene.known, path)
+    text = body.decode("utf-8", "replace")
+    return text if status in (http.client.OK, http.client.SERVICE_UNAVAILABLE) else f"answered {status}: {text[:500]}\n"
 
 
 def _status(scene: Scene) -> str:

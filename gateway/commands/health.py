@@ -12,16 +12,15 @@ import click
 
 from gateway.commands.database import Refused, outbox_file, reading
 from gateway.commands.failing import FAILED, answered
+from gateway.commands.page import ask, has_page
 from gateway.commands.printing import document, printable
 from gateway.config.glance import Glance, glance
 from gateway.outbox.ledger import last_alive_ns
 from gateway.outbox.lock import held
 
-ANSWER_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _ALIVE_SECONDS = 150.0
 """A running gateway writes down that it runs every minute."""
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 class Health(NamedTuple):
@@ -49,26 +48,20 @@ def _health(config: Path, wait_seconds: float, as_json: bool) -> int:
 
 
 def look(known: Glance) -> Health:
-    """Once. A page on port 0 is nowhere to be found, and is treated as none."""
-    if known.page is None or not known.page[1]:
-        return of_state(known.state_dir)
-    return of_page(*known.page)
+    """Once."""
+    return of_page(known) if has_page(known) else of_state(known.state_dir)
 
 
-def of_page(host: str, port: int) -> Health:
+def of_page(known: Glance) -> Health:
     """What /healthz answers within a deadline; whoever asks needs no token."""
-    connection = http.client.HTTPConnection(HERE.get(host, host), port, timeout=ANSWER_SECONDS)
+    host, port = known.page or ("", 0)
     try:
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        body = answer.read(65_536)
+        status, body = ask(known, "/healthz")
     except (OSError, http.client.HTTPException) as exc:
         return Health(False, f"the page at {host}:{port} does not answer: {exc}")
-    finally:
-        connection.close()
-    if answer.status == http.client.OK:
+    if status == http.client.OK:
         return Health(True, f"the page at {host}:{port} says so")
-    return Health(False, f"the page at {host}:{port} answers {answer.status}: {_facts(body)}")
+    return Health(False, f"the page at {host}:{port} answers {status}: {_facts(body)}")
 
 
 def _facts(body: bytes) -> str:

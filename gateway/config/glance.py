@@ -17,11 +17,12 @@ from gateway.contract import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Glance:
-    """site   the urn's last three parts; page  host and port, None: there is none"""
+    """site   the urn's last three parts; page  host and port, None: there is none; tls  it speaks https"""
 
     site: tuple[str, str, str]
     state_dir: Path
     page: tuple[str, int] | None
+    tls: bool = False
 
     @property
     def gateway(self) -> str:
@@ -50,7 +51,8 @@ def glance(path: Path) -> Glance:
     except (ValidationError, TypeError) as exc:
         raise ConfigError(f"{path}: site or gateway has errors; lineside check {path} says which") from exc
     page = None if how.page == "off" else (how.page.host, how.page.port)
-    return Glance(site=(who.enterprise, who.site, who.gateway), state_dir=Path(how.state_dir), page=page)
+    tls = getattr(how.page, "tls", None) is not None
+    return Glance(site=(who.enterprise, who.site, who.gateway), state_dir=Path(how.state_dir), page=page, tls=tls)
 
 
 def _part(document: Any, name: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def judge(problems: Iterable[Problem], warnings: Iterable[str]) -> Iterator[Find
 def judge_page(host: str | None, *, accounts: bool) -> Iterator[Finding]:
     """host   None: no page"""
     if host is not None and not _is_loopback(host) and not accounts:
-        yield error(
+        yield warning(
             f"the page listens at {host}, beyond this machine, and there are no accounts: whoever reaches it reads it",
             "make an account, or let it listen at 127.0.0.1 (gateway.page)",
         )

@@ -30,7 +30,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     gateway    urn of the gateway
     version    of lineside; `schema` of its outbox
     sequence   the last one that was given
-    taken_ns   just before the outbox was copied: what came later is not in it
+    taken_ns   before anything was copied: what came later may be in it or not
     config     name of the configuration in its folder
     files      SHA-256 by name; `modes` of those of the configuration
     sealed     names of what is in the sealed part
@@ -40,11 +40,11 @@ class Manifest(msgspec.Struct, kw_only=True):
     format: int
     gateway: str
     version: str
-    schema: int
-    sequence: int
     taken_ns: int
     config: str
-    files: dict[str, str]
+    schema: int = 0
+    sequence: int = 0
+    files: dict[str, str] = {}
     modes: dict[str, int] = {}
     sealed: list[str] = []
     left_out: list[str] = []

@@ -17,8 +17,10 @@ STAGING = ".restore"
 """Where `lineside restore` prepares."""
 BEFORE = "before-restore-"
 """Where it puts what was there."""
-_LEFT_OUT = ("lock", "sessions*", "blocks", f"{FILE_NAME}*", STAGING, f"{BEFORE}*", "quarantine*", "reserve*", "*.new", "backups")
-"""At the top of the state folder: the outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
+OF_MACHINE = ("lock", "reserve", "probe", "wear.json", "clock.json")
+"""At the top of the state folder: what belongs to this machine, its disk and its clock, and stays through a restore."""
+_LEFT_OUT = (*OF_MACHINE, "sessions*", "blocks", f"{FILE_NAME}*", STAGING, f"{BEFORE}*", "*.new")
+"""There, too: the outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
 SECRET_CONFIG = ("secrets", "credentials")
 IDENTITY = (f"{STATE}/pki/own", f"{STATE}/pki/device")
 """What makes this device this device: its certificate for OPC UA with its key, and its identity for the fleet."""

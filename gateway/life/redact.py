@@ -18,22 +18,29 @@ MASK: Final = "***"
 _LEAST = 4
 """Characters of a value that is looked for: shorter ones are everywhere."""
 # `secret: name` is a reference, and the name of a secret is none.
+_W = r"[\w.-]{0,40}"
 _NAME = (
-    r"(?!secret:\s)(?:[\w.-]*(?:passw(?:or)?d|passphrase|pwd|token|secret|credential|api[_-]?key|authorization|cookie|private[_-]?key)[\w.-]*"
-    r"|(?:[\w.]*[_.-])?(?:pass|nkey|seed)(?:[_.-][\w.]*)?)"
+    rf"(?!secret:\s)(?:{_W}(?:passw(?:or)?d|passphrase|pwd|token|secret|credential|api[_-]?key|authorization|cookie|private[_-]?key){_W}"
+    rf"|(?:[\w.]{{0,40}}[_.-])?(?:pass|nkey|seed)(?:[_.-][\w.]{{0,40}})?)"
 )
+"""Bounded, like all that is repeated before something has to follow: what is looked through was partly written by strangers."""
 _BEFORE = r"(?:^|[\s{,#\"'(;])"
 _NOT_ONE = r"(?!\{|\[|null\b|true\b|false\b|\*\*\*|[\"']?\s*$)"
 _PATTERNS: Final = (
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@'\"<>]+@", re.IGNORECASE), r"\1***@"),
-    (re.compile(r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|CREDS|SEED|JWT)[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|\Z)", re.DOTALL), MASK),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@'\"<>]{1,500}@", re.IGNORECASE), r"\1***@"),
+    (
+        re.compile(
+            r"-----BEGIN [A-Z ]{0,30}(?:PRIVATE KEY|CREDS|SEED|JWT)[A-Z ]{0,30}-----.*?(?:-----END [A-Z ]{0,60}-----|\Z)", re.DOTALL
+        ),
+        MASK,
+    ),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{4,}", re.IGNORECASE), r"\1 ***"),
     (re.compile(rf"(?i)([?&]{_NAME}=)[^&\s'\"]+"), r"\1***"),
     (
         re.compile(rf"(?im)({_BEFORE}[\"']?{_NAME}[\"']?\s*[:=]\s*){_NOT_ONE}([\"']?)(?:(?<=\")[^\"\n]*|(?<=')[^'\n]*|[^\s,}}\]\"']+)"),
         r"\1\2***",
     ),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"), MASK),
+    (re.compile(r"\beyJ[\w-]{8,4000}\.[\w-]{4,}(?:\.[\w-]*)?"), MASK),
     (re.compile(r"\bS[UAOXN][A-Z2-7]{56}\b"), MASK),
 )
 """Addresses with a user, keys, HTTP's Authorization, queries, ``name: value`` and ``name=value``, JWTs (RFC 7519), seeds of NATS."""

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.life.contents import BEFORE, STAGING
+from gateway.life.contents import BEFORE, OF_MACHINE, STAGING
 from gateway.life.files import sync, write
 
 _JOURNAL = "journal.json"
-_KEPT = ("lock", STAGING, "backups")
+_KEPT = (*OF_MACHINE, STAGING)
 """At the top of the state folder, besides what earlier restores put aside."""
 
 

@@ -34,22 +34,18 @@ def take(config: Path, known: Glance, target: Path, *, passphrase: str | None, n
     raises Damaged       the outbox is damaged; or what was read back is not what was written
     raises OSError, sqlite3.Error
     """
+    if not (known.state_dir / FILE_NAME).exists():
+        raise ConfigError(f"there is no outbox in {known.state_dir}; has this gateway ever run?")
     _check_room(known.state_dir, target.parent)
-    with _copied(known.state_dir / FILE_NAME, target) as (copy, schema, sequence), replacing(target) as file:
+    manifest = Manifest(format=FORMAT, gateway=known.urn, version=__version__, taken_ns=now_ns, config=config.name)
+    with replacing(target) as file:
         writer = Writer(file, mtime=now_ns // 1_000_000_000)
-        writer.add(OUTBOX, copy)
-        manifest = Manifest(
-            format=FORMAT,
-            gateway=known.urn,
-            version=__version__,
-            schema=schema,
-            sequence=sequence,
-            taken_ns=now_ns,
-            config=config.name,
-            files=writer.hashes,
-        )
         found = items(known.state_dir, config.absolute().parent)
+        # Before the outbox, as after a crash: a detector that knew of an incident the outbox does not have would never tell it.
         _add_files(writer, manifest, (item for item in found if never is None or not _same(item.path, never)), passphrase)
+        with _copied(known.state_dir / FILE_NAME, target) as (copy, manifest.schema, manifest.sequence):
+            writer.add(OUTBOX, copy)
+        manifest.files = writer.hashes
         writer.close(manifest)
         _read_back(file, target)
     return manifest
@@ -104,8 +100,6 @@ def _same(one: Path, other: Path) -> bool:
 @contextmanager
 def _copied(outbox: Path, target: Path) -> Iterator[tuple[Path, int, int]]:
     """A sound copy of one moment beside the target; its schema and its last sequence. A running gateway goes on writing meanwhile."""
-    if not outbox.exists():
-        raise ConfigError(f"there is no outbox in {outbox.parent}; has this gateway ever run?")
     copy = target.with_name(f".{target.name}.{os.getpid()}.outbox")
     try:
         with (

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from click.testing import Result
 
-from gateway.commands import health
+from gateway.commands import page as page_
+from gateway.config.glance import Glance, glance
 from gateway.outbox.lock import state_lock
+from gateway.testkit.servers.https import Receiver
 
 Lineside = Callable[..., Result]
 
@@ -57,7 +62,7 @@ def test_as_the_page_says(gateway: Any, lineside: Lineside) -> None:
 
 
 def test_a_page_nobody_listens_at_and_one_that_never_answers(gateway: Any, lineside: Lineside, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(page_, "ANSWER_SECONDS", 0.2)
     release = threading.Event()
     with page(gateway, lambda: 200 + release.wait(10)):
         done = lineside("health", gateway.file)
@@ -83,6 +88,24 @@ def test_without_a_page_by_lock_and_sign_of_life(gateway: Any, lineside: Linesid
         assert (done.exit_code, "last sign of life is 400 s old" in done.stdout) == (1, True)
         (gateway.state / "outbox.db").unlink()
         assert lineside("health", gateway.file).exit_code == 1
+
+
+async def test_a_page_that_speaks_https(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its certificate is for another name; the receiver stands in for the page and knows no /healthz."""
+    async with Receiver(tls=True) as receiver:
+        known = Glance(site=("a", "b", "c"), state_dir=gateway.state, page=("127.0.0.1", receiver.port), tls=True)
+        status, _ = await asyncio.to_thread(page_.ask, known, "/healthz")
+        assert status == 404
+        with pytest.raises((OSError, http.client.HTTPException)):
+            await asyncio.to_thread(page_.ask, replace(known, tls=False), "/healthz")
+
+
+def test_a_page_that_is_not_open_to_the_network_yet(gateway: Any) -> None:
+    """Nobody can log in, so it listens at the loopback only."""
+    with page(gateway, lambda: 200):
+        known = glance(gateway.file)
+        assert known.page is not None
+        assert page_.ask(replace(known, page=("127.0.0.2", known.page[1])), "/healthz")[0] == 200
 
 
 def test_wrong_input(lineside: Lineside, gateway: Any) -> None:

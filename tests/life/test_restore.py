@@ -60,8 +60,10 @@ def run(lineside: Lineside, backup: Path, other: Any, *more: object) -> Result:
 
 def test_it_is_as_it_was_and_what_was_there_is_put_aside(gateway: Any, other: Any, backup: Path, lineside: Lineside) -> None:
     before = content(other.state)
+    gateway.put(other.state / "wear.json", b"of this disk")
     done = run(lineside, backup, other)
     assert done.exit_code == 0, done.stderr
+    assert (other.state / "wear.json").read_bytes() == b"of this disk"
     assert (other.state / "detectors" / "limit-1.state").read_bytes() == b"learnt"
     assert (other.config / "local.csv").read_bytes() == b"stays"
     assert (other.config / "lineside.yaml").read_text() == gateway.file.read_text()
