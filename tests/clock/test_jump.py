@@ -22,26 +22,27 @@ async def polls_per_second(gateway: Any, seconds: float = 2.0) -> float:
     return (gateway.plc.requests - before) / (time.monotonic() - began)
 
 
-@pytest.mark.parametrize("leap", [MONTH, -MONTH], ids=["a month ahead", "a month back"])
-async def test_a_leap_that_nobody_confirms_changes_nothing_but_is_told(plain: Any, leap: int) -> None:
+async def test_a_leap_that_nobody_confirms_changes_nothing_but_is_told(plain: Any) -> None:
     await plain.receiver.stop()
     plain.wall(BASE)
     await plain.start()
-    await plain.faults(3)
-    plain.wall(BASE + leap)
-    found = await plain.until_status(lambda found: found["clock"]["state"] == "stepped")
-    assert abs(found["clock"]["behind_system_seconds"] - leap / 1e9) < 5
-    assert await polls_per_second(plain) > 2, "timers go by another clock"
-    await plain.faults(2)
-    plain.wall(BASE)
-    found = await plain.until_status(lambda found: found["clock"]["state"] == "trusted")
-    assert found["clock"]["steps"] == 2
+    await plain.faults(1)
+    for number, leap in enumerate((MONTH, -MONTH), 1):
+        plain.wall(BASE + leap)
+        found = await plain.until_status(lambda found: found["clock"]["state"] == "stepped")
+        assert abs(found["clock"]["behind_system_seconds"] - leap / 1e9) < 5
+        assert await polls_per_second(plain) > 2, "timers go by another clock"
+        await plain.faults(2)
+        plain.wall(BASE)
+        found = await plain.until_status(lambda found: found["clock"]["state"] == "trusted")
+        assert found["clock"]["steps"] == 2 * number
     assert found["destinations"][0]["expired"] == 0
     assert found["outbox"]["events"] == 10
     await plain.receiver.start()
     await plain.until(lambda: len(plain.arrived) == 10)
     check(plain, 10)
-    assert all(0 <= plain.age_seconds(event["recordedtime"]) + BASE / 1e9 < 120 for event in plain.arrived)
+    assert all(0 <= plain.age_seconds(event["recordedtime"]) + BASE / 1e9 < 180 for event in plain.arrived)
+    assert not any("timequality" in event for event in plain.arrived), "the clock came back to the gateway's time"
 
 
 @pytest.mark.parametrize("leap", [MONTH, -MONTH], ids=["a month ahead", "a month back"])
