@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import msgspec
@@ -165,10 +166,10 @@ def down(body: bytes) -> Down:
     return frame
 
 
-async def next_up(reader: asyncio.StreamReader, largest: int) -> tuple[Up, int]:
-    """(frame, its bytes). Raises Broken; IncompleteReadError at the end."""
+async def next_up(reader: asyncio.StreamReader, largest: Callable[[], int]) -> tuple[Up, int]:
+    """(frame, its bytes). `largest` is asked when it begins. Raises Broken; IncompleteReadError at the end."""
     (size,) = HEAD.unpack(await reader.readexactly(HEAD.size))
-    if size > largest:
+    if size > largest():
         raise Broken(f"a message of {size} bytes")
     body = await reader.readexactly(size)
     try:

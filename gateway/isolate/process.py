@@ -58,6 +58,8 @@ class Process:
         self._ended: Ended | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._quiet = 0
+        self.counted = False
+        """Whether its end was told; for who asks it."""
         self._allowance, self._noted = float(MOST_NOTES), 0.0
 
     @property
@@ -126,8 +128,7 @@ class Process:
     async def _listen(self, child: asyncio.subprocess.Process) -> None:
         try:
             while True:
-                asked = self._asked is not None
-                frame, size = await frames.next_up(self._reader, frames.LARGEST if asked else frames.LARGEST_NOTE)
+                frame, size = await frames.next_up(self._reader, self._largest)
                 self._quiet = 0
                 self._take(frame, size)
                 if int(self._allowance) % _AT_ONCE == 0:
@@ -140,6 +141,9 @@ class Process:
             self._over(_how_it_ended(await child.wait()))
         finally:
             self.kill("garbage", "was stopped: what it sent could not be taken")  # unless there is a reason already
+
+    def _largest(self) -> int:
+        return frames.LARGEST_NOTE if self._asked is None else frames.LARGEST
 
     def _take(self, frame: frames.Up, size: int) -> None:
         answer = frame if isinstance(frame, frames.Done | frames.Failed) else None

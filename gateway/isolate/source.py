@@ -65,6 +65,8 @@ class IsolatedSource:
     async def connect(self) -> None:
         if not self._built or self._process is None or self._process.ended:
             self._built = False
+            if self._process is not None and self._count(self._process):
+                log.warning("stopped", extra={"fields": {"source": self._context.name, "why": str(self._process.ended)}})
             await self.end()
             await self._start()
             self._built = True
@@ -148,10 +150,11 @@ class IsolatedSource:
         assert process.ended is not None  # noqa: S101
         return NotConnected(self._context.name, process.ended.why)
 
-    def _count(self, process: Process) -> None:
-        """Once for each process."""
-        if process is not self._process or process.ended is None:
-            return
+    def _count(self, process: Process) -> bool:
+        """Once for each process that has ended; True: this was it."""
+        if process.ended is None or process.counted:
+            return False
+        process.counted = True
         self._shut()
         self._ended(process.ended.reason)
         now = self._context.clock.monotonic()
@@ -159,6 +162,7 @@ class IsolatedSource:
         if len(self._stops) == OFTEN and now - self._stops[0] < WITHIN_SECONDS:
             self._told = True
             self._context.health(Health(trouble=Trouble.STOPPED, active=True, why=process.ended.why, severity=Severity.ERROR))
+        return True
 
     def _calm(self) -> None:
         if self._told and self._context.clock.monotonic() - self._stops[-1] > WITHIN_SECONDS:

@@ -29,7 +29,7 @@ async def through(body: bytes) -> tuple[frames.Up, int]:
     reader = asyncio.StreamReader()
     reader.feed_data(frames.HEAD.pack(len(body)) + body)
     reader.feed_eof()
-    return await frames.next_up(reader, frames.LARGEST)
+    return await frames.next_up(reader, lambda: frames.LARGEST)
 
 
 async def test_items_come_through_as_they_were() -> None:
@@ -70,7 +70,7 @@ async def test_more_than_may_come_is_refused_before_it_is_read() -> None:
     reader = asyncio.StreamReader()
     reader.feed_data(frames.HEAD.pack(frames.LARGEST + 1))
     with pytest.raises(Broken, match="a message of"):
-        await frames.next_up(reader, frames.LARGEST)
+        await frames.next_up(reader, lambda: frames.LARGEST)
 
 
 def test_json_keeps_what_json_has_no_word_for_and_refuses_what_cannot_be_written() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -225,3 +227,22 @@ async def test_what_it_prints_is_in_the_log_within_bounds(bench: Any, caplog: py
     texts = [record.fields["text"] for record in caplog.records]  # type: ignore[attr-defined]
     assert texts[0] == "x" * 500
     assert len(texts) <= 20
+
+
+async def test_one_that_hangs_while_nobody_asks_is_counted_when_it_is_connected_again(bench: Any) -> None:
+    source = bench("good", silence=0.5)
+    await source.connect()
+    os.kill(source._process._child.pid, signal.SIGSTOP)
+    await until(lambda: source._process.ended)
+    assert bench.reasons == []
+    await source.connect()
+    assert bench.reasons == ["no_answer"]
+    assert await source.read()
+
+
+async def test_many_readings_at_once_come_through_whole(bench: Any) -> None:
+    source = bench("large", after=99, megabytes=256)
+    await source.connect()
+    for number in (1.0, 2.0, 3.0):
+        (batch,) = await source.read()
+        assert (len(batch), batch.value[-1], batch.t_ns[-1]) == (500_000, number, 499_999)

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import odd
 
 from gateway.contract import (
@@ -75,6 +76,8 @@ class BadSource:
             return [odd.item(self._dice, now_ns, plain, blocks, record) for _ in range(20)]
         if self._options.bad == "all":
             return self._all()
+        if self._options.bad == "large":
+            return Batch.of(np.zeros(500_000), np.arange(500_000), np.full(500_000, float(self._count)))
         return Batch.of([tag.index for tag in self._context.tags], [self._context.clock.now_ns()] * len(self._context.tags), self._values())
 
     async def close(self) -> None:
