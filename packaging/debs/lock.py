@@ -25,7 +25,7 @@ class Pin:
 
 def pins(lock: Path, environment: Mapping[str, str]) -> dict[str, Pin]:
     """By name, those that the environment wants; pip would ask the one it runs in."""
-    found = {}
+    found: dict[str, Pin] = {}
     for block in re.split(r"\n(?=\S)", lock.read_text(encoding="utf-8").strip()):
         requirement, *hashes = (part.strip(" \\") for part in block.split("\n"))
         pinned, _, marker = requirement.partition(" ; ")
