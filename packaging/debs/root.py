@@ -11,9 +11,9 @@ from debs.target import BUILD, Target
 INCLUDE = "systemd,systemd-sysv,dbus,python3,procps,openssl"
 _BOUND = 'mount --bind "$1" "$2/mnt" && shift && root=$1 && shift && exec chroot "$root" "$@"'
 _OVERLAID = """
-mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root &&
-mount -t overlay none -o "lowerdir=$2,upperdir=/mnt/up,workdir=/mnt/work" /mnt/root &&
-mount --bind "$1" /mnt/root/mnt && mount -t proc proc /mnt/root/proc && shift 2 && exec chroot /mnt/root "$@"
+mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/all &&
+mount -t overlay none -o "lowerdir=$2,upperdir=/mnt/up,workdir=/mnt/work" /mnt/all &&
+mount --bind "$1" /mnt/all/mnt && mount -t proc proc /mnt/all/proc && shift 2 && exec chroot /mnt/all "$@"
 """
 
 
