@@ -71,7 +71,7 @@ class HostileBroker:
                     writer.write(b"\xb0\x02" + body[:2])
                 elif kind == PINGREQ:
                     writer.write(b"\xd0\x00")
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

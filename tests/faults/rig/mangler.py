@@ -51,7 +51,7 @@ class Mangler:
             finally:
                 up.cancel()
                 onward.transport.abort()
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
 import json
@@ -110,6 +111,7 @@ async def given(daemon: Daemon, text: bytes, what: str) -> tuple[list[dict[str, 
     known = len(answered(daemon))
     os.kill(daemon.pid, signal.SIGHUP)
     took = await until(lambda: len(answered(daemon)) > known or not daemon.alive, 60, f"an answer to {what}")
+    await asyncio.sleep(0.1)  # one line for each thing that is wrong
     return answered(daemon)[known:], took
 
 

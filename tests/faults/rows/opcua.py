@@ -22,7 +22,9 @@ from rows.mqtt import fresh, machine
 HUGE = 0x7FFFFFFF
 OVERFLOW = 0x0480
 """Good, of a value, and the bit that older ones were thrown away (Part 4, 7.39)."""
-DEEP = 20_000
+DEEP, BELIEVABLE = 20_000, 30_000_000
+READ_RESPONSE, RESPONSE_HEADER = b"\x01\x00\x7a\x02", 28
+"""Its type, and where its results begin when nothing is said in its header (Part 4, 5.10.2 and 7.33)."""
 
 
 def sized(head: bytes, body: bytes) -> bytes:
@@ -35,10 +37,12 @@ class Hostile:
     """Changes every second chunk, each time in another way."""
 
     def __init__(self, dice: random.Random) -> None:
-        self._dice, self._number = dice, 0
+        self._dice, self._number, self.bombs = dice, 0, 0
 
     def __call__(self, chunk: bytes) -> bytes:
         self._number += 1
+        if chunk[HEADER : HEADER + 4] == READ_RESPONSE and self._dice.random() < 0.5:
+            return self._read(chunk[:HEADER], chunk[HEADER:])
         if self._number % 2:
             return chunk
         kinds: list[Callable[[bytes, bytes], bytes]] = [self._length, self._array, self._nested, self._cut, self._announced, self._noise]
@@ -53,6 +57,11 @@ class Hostile:
         """The last bytes are an array of two thousand million elements of no type, of bytes, or of variants."""
         bomb = bytes([self._dice.choice([0x80, 0x83, 0x98, 0xC0])]) + struct.pack("<i", HUGE)
         return sized(head, body[: -len(bomb)] + bomb)
+
+    def _read(self, head: bytes, body: bytes) -> bytes:
+        """One value: an array of elements that take no bytes at all. Fewer than there may be: whoever believes it would take us along."""
+        self.bombs += 1
+        return sized(head, body[:RESPONSE_HEADER] + struct.pack("<iBBi", 1, 0x01, 0x80, BELIEVABLE))
 
     def _nested(self, head: bytes, body: bytes) -> bytes:
         """Variants in variants, or diagnostics in diagnostics."""
@@ -103,14 +112,20 @@ async def hostile(run: Run) -> None:
             await fresh(run, plant, "cnc", "load", 20)
             async with Probe(plant) as probe:
                 usual, before = high(await probe.times(100)), plant.daemon.peaks.rss_mb
-                wire.mangle = Hostile(run.dice)
+                wire.mangle = mangle = Hostile(run.dice)
                 times: list[float] = []
                 began = asyncio.get_running_loop().time()
-                while wire.mangled < 2 * run.count and asyncio.get_running_loop().time() < began + run.row.limit / 3:
+                while (wire.mangled < 2 * run.count or mangle.bombs < 2) and asyncio.get_running_loop().time() < began + run.row.limit / 3:
                     times += await probe.times(20)
                 times.sort()
-            run.note(chunks=wire.mangled, connections=wire.connections, p99_ms=round(1000 * high(times)), p99_ms_usual=round(1000 * usual))
-            run.check(wire.mangled >= 2 * run.count, f"only {wire.mangled} answers passed the wire")
+            run.note(
+                chunks=wire.mangled,
+                bombs=mangle.bombs,
+                connections=wire.connections,
+                p99_ms=round(1000 * high(times)),
+                p99_ms_usual=round(1000 * usual),
+            )
+            run.check(wire.mangled >= 2 * run.count and mangle.bombs, f"only {wire.mangled} answers passed the wire, {mangle.bombs} bombs")
             run.check(plant.daemon.alive, f"it ended: {plant.daemon.tail()[-300:]}")
             run.check(high(times) <= max(4 * usual, 0.5), f"p99 of an order {high(times):.2f} s, usually {usual:.2f} s")
             run.check(plant.daemon.peaks.rss_mb - before <= 120, f"{plant.daemon.peaks.rss_mb - before:.0f} MB more than before")
