@@ -29,6 +29,8 @@ REASON = "the outbox file was damaged"
 _CHUNK = 500
 _MOST_QUERIES, _FEW_QUERIES = 200_000, 2_000
 """Per table: one that is gone must not cost another one its rows."""
+_MOST_IN_VAIN = 20_000
+"""One after the other without a row; an inner page that is gone costs two for each row below it. It is the start that waits."""
 _GAP = 100_000
 """Sequences left out when nobody knows the last one: none may be given twice."""
 _PLAIN = ("label", "audit", "ledger")
@@ -71,9 +73,10 @@ class _Reader:
         """
         unread = [] if unread is None else unread
         ranges, queries = list(stretches(last, self.epochs if key == "seq" else [])), 0
-        while ranges and queries < most:
+        in_vain = 0
+        while ranges and queries < most and in_vain < _MOST_IN_VAIN:
             low, high = ranges.pop()
-            queries += 1
+            queries, in_vain = queries + 1, in_vain + 1
             statement = f"SELECT {key}, * FROM {table} WHERE {where} AND {key} BETWEEN ? AND ? ORDER BY {key} LIMIT {_CHUNK}"
             try:
                 cursor = self._connection.execute(statement, (low, high))
@@ -90,6 +93,7 @@ class _Reader:
                     unread.append((low, low))
                 continue
             if rows:
+                in_vain = 0
                 yield [dict(zip(names, row[1:], strict=True)) for row in rows]
             if len(rows) == _CHUNK:
                 ranges.append((rows[-1][0] + 1, high))

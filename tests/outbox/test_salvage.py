@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.outbox import database, lease, ledger, tally
 from gateway.outbox.append import Addressed, IncidentRow, append, next_sequence
 from gateway.outbox.database import FILE_NAME, Replaced, open_database, suspect
 from gateway.outbox.pick import Wanted
-from gateway.outbox.salvage import REASON
+from gateway.outbox.salvage import REASON, _Reader
 from gateway.testkit.rigs import event
 
 NOW_NS = 1_800_000_000_000_000_000
@@ -358,4 +359,22 @@ def test_of_a_file_that_is_none_no_sequence_is_given_again_and_the_loss_is_told(
         ("events", "crm", None, REASON),
         ("events", "plant", None, REASON),
     ]
+    db.close()
+
+
+def test_a_table_that_is_gone_altogether_does_not_hold_up_the_start(tmp_path: Path) -> None:
+    file = filled(tmp_path)
+    with closing(sqlite3.connect(file)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name='incident'").fetchone()
+    with file.open("r+b") as out:
+        out.seek((root - 1) * 4096)
+        out.write(bytes(4096))
+    asked: list[str] = []
+    with closing(sqlite3.connect(file)) as db:
+        db.set_trace_callback(asked.append)
+        rows = list(_Reader(db).span("incident", "rowid", "1", 1 << 24))
+    assert rows == []
+    assert len(asked) < 25_000
+    db, replaced = reopened(tmp_path)
+    assert replaced.salvage.events == COUNT
     db.close()
