@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.contract import ConfigError
+from gateway.outbox import tally
 from gateway.outbox.migrate import SCHEMA_VERSION, migrate
+from gateway.outbox.rows import COLUMNS
 from gateway.outbox.salvage import Salvage, salvage
 
 FILE_NAME = "outbox.db"
@@ -19,6 +21,18 @@ CHECK_SECONDS = 0.5
 """How long the start looks; the rest is looked at while the gateway runs, see `Outbox.check`."""
 _SUFFIXES = ("", "-wal", "-shm")
 _EVERY_OPCODES = 20_000
+_READ = (
+    f"SELECT {COLUMNS}, copies FROM event LIMIT 1",
+    "SELECT destination, lane, seq, severity, attempts, tried, reason, kept FROM delivery LIMIT 1",
+    "SELECT destination, seq, kind, at_ns, attempts, code, reason, replaced_by FROM dead_letter LIMIT 1",
+    "SELECT destination, what, count FROM tally LIMIT 1",
+    "SELECT destination, since_ns FROM breaker LIMIT 1",
+    "SELECT id, machine, condition, state, since_ns, raised_ns, changed_ns, crc FROM incident LIMIT 1",
+)
+"""A flipped bit in the schema renames a column, which SQLite finds nothing wrong with."""
+_DAMAGE = ("no such table", "no such column", "Could not decode")
+"""Said of a file that is damaged, but as if the statement were wrong."""
+_STRAYS = "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq=d.seq)"
 
 
 class Replaced:
@@ -89,12 +103,35 @@ def damage(path: Path, enough: Callable[[], bool] | None = None) -> str | None:
             if version > SCHEMA_VERSION:
                 raise ConfigError(f"{path} was written by a newer lineside (schema {version}, this one knows {SCHEMA_VERSION})")
             if version == SCHEMA_VERSION:
-                connection.execute("SELECT count(*) FROM tally, breaker").fetchone()
+                for statement in _READ:
+                    connection.execute(statement).fetchone()
             return _check(connection, enough)
+        except UnicodeDecodeError as exc:  # of SQLite's own words about a schema that is no text any more
+            return f"malformed database schema ({exc.reason})"
         except sqlite3.DatabaseError as exc:
-            if isinstance(exc, sqlite3.OperationalError) and "no such table" not in str(exc):
+            if isinstance(exc, sqlite3.OperationalError) and not str(exc).startswith(_DAMAGE):
                 raise
             return str(exc)
+
+
+def unbalanced(path: Path) -> str | None:
+    """What a flipped bit did to rows that carry no checksum: one that belongs to nobody any more, a count that is wrong; None: nothing.
+
+    A look at every delivery, at one moment of the file.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN")
+            strays = connection.execute(
+                "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq=d.seq)"
+            ).fetchone()
+            if strays[0]:
+                return f"{strays[0]} deliveries without their event"
+            ready, counts = tally.count_ready(connection), tally.backlog(connection)
+        except sqlite3.OperationalError as exc:
+            return str(exc) if "decode" in str(exc).lower() else None
+    wrong = [name for name in {*ready, *counts} if ready[name] != counts.get(name, {}).get("ready", 0)]
+    return f"deliveries of {', '.join(sorted(wrong))[:200]} do not add up" if wrong else None
 
 
 def _check(connection: sqlite3.Connection, enough: Callable[[], bool] | None) -> str | None:

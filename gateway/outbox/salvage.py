@@ -55,11 +55,17 @@ class Salvage:
         return not self.events and not self.incidents and self.lost_events is None
 
 
+def _of_a_page(error: Exception) -> bool:
+    """It may be another one for other rows: not so when the schema is malformed, or a column has another name."""
+    return not isinstance(error, UnicodeDecodeError) and not str(error).startswith(("malformed database schema", "no such "))
+
+
 class _Reader:
     """Reads what can be read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._connection.execute("PRAGMA writable_schema=ON")  # a table whose definition is damaged must not cost the others
         self._connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         self.broken: set[str] = set()
         self.epochs: list[Epoch] = []
@@ -82,9 +88,11 @@ class _Reader:
                 cursor = self._connection.execute(statement, (low, high))
                 names = [column[0] for column in cursor.description][1:]
                 rows = cursor.fetchall()
-            except sqlite3.DatabaseError:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
                 self.broken.add(table)
-                if low < high:
+                if not _of_a_page(exc):  # the table itself cannot be understood: no part of it can be read
+                    unread.append((low, high))
+                elif low < high:
                     middle = (low + high) // 2
                     ranges += [(middle + 1, high), (low, middle)]
                 elif unread and unread[-1][1] == low - 1:
@@ -105,12 +113,12 @@ class _Reader:
             cursor = self._connection.execute(f"SELECT * FROM {table}")
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             self.broken.add(table)
             return []
 
     def number(self, statement: str) -> int | None:
-        with suppress(sqlite3.DatabaseError):
+        with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
             row = self._connection.execute(statement).fetchone()
             return int(row[0]) if row and row[0] is not None else None
         return None
@@ -132,7 +140,7 @@ def _take_over(path: Path, target: sqlite3.Connection, destinations: Sequence[st
         source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         source.execute("PRAGMA writable_schema=ON")  # else SQLite refuses a file that is shorter than its head says
         source.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return found
     with closing(source):
         reader = _Reader(source)

@@ -21,7 +21,7 @@ from gateway.outbox.ages import Shifts
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
 from gateway.outbox.condition import Condition, means_full
-from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, reopen, suspect
+from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, reopen, suspect, unbalanced
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.pick import NEWEST, Wanted
@@ -124,7 +124,8 @@ class Outbox:
         the next start.
         """
         with self._looking:
-            problem = damage(self._folder / FILE_NAME, lambda: self._closing.is_set() or self.unknown)
+            path = self._folder / FILE_NAME
+            problem = damage(path, lambda: self._closing.is_set() or self.unknown) or unbalanced(path)
         if problem is not None:
             suspect(self._folder, problem)
         return problem

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gateway.clock import KeptClock
+from gateway.engine.storage import Storage
 from gateway.events.build import EventBuilder
 from gateway.incidents import Incidents
 from gateway.operators.progress import Learnt
@@ -37,11 +38,16 @@ def exported() -> set[str]:
     sender = SimpleNamespace(breaker=SimpleNamespace(state="closed"), throttle=SimpleNamespace(why=""))
     watch = SimpleNamespace(name="oil", left_out=lambda: {"interval": 1})
     outbox: Any = SimpleNamespace(commits=0)
+    condition, reserve = SimpleNamespace(state="storing"), SimpleNamespace(held=0)
+    disk: Any = SimpleNamespace(condition=condition, unknown=False, reopened=0, reserve=reserve)
+    wear: Any = SimpleNamespace(per_day=lambda: {"gateway": 1.0, "disk": 1.0}, lasts_years=lambda: 9.0)
+    incidents = Incidents(clock, lambda *_: "", evidence_seconds=0.0)
     app: Any = SimpleNamespace(
+        storage=Storage("gw", ROOT, disk, wear, incidents, clock),
         clock=clock,
         counts=counts,
         status=status,
-        incidents=Incidents(clock, lambda *_: "", evidence_seconds=0.0),
+        incidents=incidents,
         pipeline=SimpleNamespace(inboxes={}, last_progress=0.0, line=SimpleNamespace(watches=[watch])),
         desk=SimpleNamespace(shelving=Shelving(clock), progress=SimpleNamespace(of=lambda name: Learnt.of([]))),
         outbox=outbox,
