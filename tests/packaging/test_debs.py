@@ -229,7 +229,9 @@ def test_a_bundle_that_was_changed_is_refused_also_unsigned(
 
 
 def test_the_shell_scripts_are_read_by_a_shell() -> None:
-    scripts = [ROOT / "packaging" / name for name in ("install.sh", "trial.sh", "lineside/postinst", "lineside/prerm", "lineside/postrm")]
+    maintainers = ("preinst", "postinst", "prerm", "postrm")
+    scripts = [*(ROOT / "packaging").glob("*.sh"), *(ROOT / "packaging/lineside" / name for name in maintainers)]
+    assert len(scripts) == 7
     for script in scripts:
         assert subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False).returncode == 0, script
 
