@@ -87,7 +87,7 @@ async def canaries(run: Run) -> None:
         for path, content in pages.items():
             _look(run, path, content)
         await _commands(run, plant)
-        await plant.recovered(15)
+        await plant.recovered(30)
         await plant.flow(120)
         await plant.settle()
         _look(run, "the log", plant.daemon.log.read_bytes())
@@ -117,6 +117,7 @@ def _configure(run: Run, plant: Plant, broker: Mosquitto, server: OpcuaServer) -
         },
     }
     plant.config["deliver"]["crm"]["token"] = {"secret": "crm_token"}
+    plant.config["deliver"]["crm"]["retry"]["longest_hold"] = "3s"  # a receiver that refuses everything is held
 
 
 async def _wrong(run: Run, plant: Plant) -> None:
