@@ -113,7 +113,7 @@ class Plant:
     async def flow(self, orders: int, seconds: float = 60.0) -> None:
         """Returns when so many more orders were answered 202."""
         wanted = len(self.mes.taken) + orders
-        await until(lambda: len(self.mes.taken) >= wanted, seconds, f"{orders} orders taken: {self.daemon.tail()[-700:]}")
+        await until(lambda: len(self.mes.taken) >= wanted, seconds, f"{orders} orders taken")
 
     async def keep_running(self) -> bool:
         """As systemd would: started again when it has ended by itself. Whether it had."""
@@ -126,13 +126,13 @@ class Plant:
     async def arrived(self, events: int, seconds: float = 60.0) -> None:
         """Returns when so many more events came to the CRM."""
         wanted = len(self.crm.log) + events
-        await until(lambda: len(self.crm.log) >= wanted, seconds, f"{events} events at the CRM: {self.daemon.tail()[-700:]}")
+        await until(lambda: len(self.crm.log) >= wanted, seconds, f"{events} events at the CRM")
 
     async def recovered(self, within: float, *, since: float | None = None) -> float:
         """From `since` (monotonic; now) until an order that was taken after now is at the CRM."""
         now = time.monotonic()
         known = len(self.mes.taken)
-        await until(lambda: self._new_at_crm(known), max(60.0, 2 * within), f"an order taken and delivered: {self.daemon.tail()[-700:]}")
+        await until(lambda: self._new_at_crm(known), max(60.0, 2 * within), "an order taken and delivered")
         took = time.monotonic() - (now if since is None else since)
         self.run.recovered(took, within)
         return took

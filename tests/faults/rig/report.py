@@ -106,9 +106,10 @@ def _failures(ran: Sequence[Result]) -> list[str]:
 
 
 def _told(problem: str) -> str:
-    """In one line, without paths and ports of the run."""
+    """In one line, without paths of the run and without the end of its log, which lies in build/faults."""
     plain = re.sub(r"/[\w./-]*lineside-row-[\w./-]*", "…", " ".join(problem.split()))
-    return plain if len(plain) <= 300 else f"{plain[:300]}…"
+    said = re.split(r'\{"time"|","', plain)[0].rstrip(": ")
+    return said if len(said) <= 240 else f"{said[:240]}…"
 
 
 def _not_run(results: Sequence[Result], rows: Sequence[Row]) -> list[str]:
