@@ -12,7 +12,7 @@ import yaml
 from gateway.cli import main
 from gateway.life.claim import read_code
 
-LINESIDE = "/opt/lineside/venv/bin/lineside"
+LINESIDE = "/usr/bin/lineside"
 
 
 def test_an_update_is_kept_when_the_gateway_is_healthy_and_not_awaited_longer_than_the_unit_may_take(firmware: Path) -> None:

@@ -193,7 +193,7 @@ def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     (tmp_path / "apt-daily-upgrade.service").write_text("[Service]\nExecStart=/bin/true\n")
     (tmp_path / "apt-daily-upgrade.timer").write_text("[Timer]\nOnCalendar=daily\n" + (firmware / "apt/timer.conf").read_text())
     mark = (firmware / "ota/lineside-mark-good.service").read_text()
-    (tmp_path / "lineside-mark-good.service").write_text(re.sub("(/opt/lineside/venv/bin/lineside|/usr/bin/rauc)", "/bin/true", mark))
+    (tmp_path / "lineside-mark-good.service").write_text(re.sub("(/usr/bin/lineside|/usr/bin/rauc)", "/bin/true", mark))
     units = [path for path in sorted(tmp_path.iterdir()) if path.is_file()]
     done = tool("systemd-analyze", "verify", "--man=no", *units, SYSTEMD_UNIT_PATH=f"{tmp_path}:")
     assert (done.returncode, done.stdout) == (0, "")

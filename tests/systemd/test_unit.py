@@ -83,7 +83,7 @@ def test_the_exposure_would_rise_without_a_line(installed: Path) -> None:
 @pytest.fixture
 def backup(tmp_path: Path) -> Path:
     for name in ("lineside-backup.service", "lineside-backup.timer"):
-        text = (UNITS / name).read_text().replace("/opt/lineside/venv/bin/lineside", "/bin/true")
+        text = (UNITS / name).read_text().replace("/usr/bin/lineside", "/bin/true")
         (tmp_path / name).write_text(text)
     return tmp_path / "lineside-backup.service"
 

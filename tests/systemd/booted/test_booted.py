@@ -137,7 +137,7 @@ def test_it_runs_with_the_site_drop_in(running: Any) -> None:
         running.systemctl("daemon-reload")
 
 
-LINESIDE = "/opt/lineside/venv/bin/lineside"
+LINESIDE = "/usr/bin/lineside"
 
 
 def test_a_backup_is_taken_beside_it_and_restored_over_it(running: Any) -> None:
