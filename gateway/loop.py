@@ -16,7 +16,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 FILE_THREADS = 8
 NAME_THREADS = 32
 """A name that is in /etc/hosts, or known to a nearer server, shall not wait behind others: as many as there are links, mostly."""
