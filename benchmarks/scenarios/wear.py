@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from benchmarks.gateway import Gateway
 from benchmarks.machine import written_bytes
 from benchmarks.result import Result, Target
 from benchmarks.servers import Missing, modbus_servers
+from gateway.clock import SystemClock
+from gateway.engine.snapshot import Pace
 from gateway.testkit.servers.https import Receiver
 
 TAGS = 50
@@ -94,7 +97,8 @@ async def measure(gateway: Gateway, card: Card) -> Result:
         minutes.append(card.written()[1] - last)
     seen = await gateway.sample() - begun
     requests, written = (now - then for now, then in zip(card.written(), before, strict=True))
-    daily = written / seen.at * DAY
+    states, saves_a_day = await save(gateway, card)
+    daily = written / seen.at * DAY + states * saves_a_day
     return Result(
         f"{TAGS} tags at 1 Hz, a limit and the anomaly bank: written to the card, with WAL and the journal of ext4",
         (Target("MB a day", daily / 1e6, "<=", 50),),
@@ -104,12 +108,25 @@ async def measure(gateway: Gateway, card: Card) -> Result:
             "requests": requests,
             "kilobytes_by_minute": [round(each / 1e3, 1) for each in minutes],
             "of_it_by_the_process": written_bytes(gateway.pid) - own,
+            "bytes_of_saving_all_states": states,
+            "saves_a_day": round(saves_a_day, 1),
             "readings": round(seen.counters["readings"]),
             "events": round(seen.counters.get("events", 0)),
             "commits": round(seen.counters["outbox_commits"]),
             "gateway_says_mb_a_day": _told(await gateway.metrics()),
         },
     )
+
+
+async def save(gateway: Gateway, card: Card) -> tuple[int, float]:
+    """What one writing of all states costs, and how often a day that is: more rarely than the window is long, so it is added."""
+    pace = Pace(SystemClock())
+    for path in card.folder.glob("detectors/*.state"):
+        pace.saved(path.name, path.read_bytes())
+    before = card.written()[1]
+    os.kill(gateway.pid, signal.SIGHUP)
+    await asyncio.sleep(20)
+    return card.written()[1] - before, DAY / pace.seconds()
 
 
 def _told(text: str) -> dict[str, float]:

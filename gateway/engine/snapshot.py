@@ -15,7 +15,7 @@ _MAGIC = b"LSSTATE1"
 _HEADER = len(_MAGIC) + 4
 
 
-BYTES_A_DAY = 15e6
+BYTES_A_DAY = 10e6
 """For all states together: what is written is what wears out a card."""
 _OVERHEAD = 64 << 10
 """Bytes that a file system with a journal writes beside each file."""

@@ -23,7 +23,7 @@ Operation = Callable[[sqlite3.Connection], T]
 GROUP = 256
 """Operations per commit, at most."""
 CHECKPOINT_ROWS, CHECKPOINT_COMMITS = 1000, 250
-"""Changed, or commits, until the WAL is copied into the file: at about the size SQLite would choose, four megabytes."""
+"""Changed, or commits that changed any, until the WAL is copied into the file: at about the size SQLite would choose, four megabytes."""
 PAUSE_SECONDS = 0.5
 """Between two attempts to open the file again: many may ask for it."""
 
@@ -58,7 +58,7 @@ class Writer:
         self.commits = self.reopened = 0
         self.unknown = False
         """Whether the last commit is on the disk: nobody knows until the file is open again."""
-        self._noted = connection.total_changes, 0
+        self._noted, self._written = (connection.total_changes, 0), 0
         self._refusal: sqlite3.Error | None = None
         self._refused_at = 0.0
         self._closed = False
@@ -127,18 +127,19 @@ class Writer:
                 self._full()
             self._refusal, self._refused_at = exc, time.monotonic()
             raise
-        self._refusal, self.unknown, self._noted = None, False, (0, self.commits)
+        self._refusal, self.unknown, self._noted = None, False, (0, self._written)
         self.reopened += 1
         return self._connection
 
     def _commit(self, connection: sqlite3.Connection, group: Sequence[_Entry]) -> list[_Result]:
-        committing = False
+        committing, before = False, connection.total_changes
         try:
             connection.execute("BEGIN IMMEDIATE")
             results = [(entry.future, *_attempt(connection, entry.operation)) for entry in group]
             committing = True
             connection.execute("COMMIT")
             self.commits += 1
+            self._written += connection.total_changes > before
             self._checkpoint(connection)
         except sqlite3.Error as exc:
             if means_full(exc):
@@ -150,10 +151,10 @@ class Writer:
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         """By ourselves: SQLite's own is silent when the disk fails, and file and memory differ from then on."""
-        rows, commits = connection.total_changes - self._noted[0], self.commits - self._noted[1]
+        rows, commits = connection.total_changes - self._noted[0], self._written - self._noted[1]
         if rows < CHECKPOINT_ROWS and commits < CHECKPOINT_COMMITS:
             return
-        self._noted = connection.total_changes, self.commits
+        self._noted = connection.total_changes, self._written
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as exc:

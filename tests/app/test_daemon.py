@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.outbox.database import open_database
 from gateway.sdnotify import Notifier
 
 
@@ -114,8 +115,17 @@ class TestExitCodes:
         assert "newer lineside" in daemon.log.read_text()
 
     async def test_1_for_a_crash_with_a_traceback(self, site: Any, daemon: Any) -> None:
+        db, _ = open_database(site.state)
+        db.execute("DROP TABLE note")
+        db.close()
+        await daemon.start()
+        assert await daemon.exit_code() == 1
+        assert "Traceback" in daemon.log.read_text()
+
+    async def test_1_with_one_line_when_the_outbox_cannot_be_opened(self, site: Any, daemon: Any) -> None:
         site.state.mkdir()
         (site.state / "outbox.db").mkdir()
         await daemon.start()
         assert await daemon.exit_code() == 1
-        assert "Traceback" in daemon.log.read_text()
+        assert "Traceback" not in daemon.log.read_text()
+        assert "cannot be opened: Is a directory" in daemon.log.read_text().splitlines()[-1]
