@@ -65,8 +65,8 @@ class IsolatedSource:
     async def connect(self) -> None:
         if not self._built or self._process is None or self._process.ended:
             self._built = False
-            if self._process is not None and self._count(self._process):
-                log.warning("stopped", extra={"fields": {"source": self._context.name, "why": str(self._process.ended)}})
+            if self._process is not None:
+                self._count(self._process)
             await self.end()
             await self._start()
             self._built = True
@@ -150,19 +150,20 @@ class IsolatedSource:
         assert process.ended is not None  # noqa: S101
         return NotConnected(self._context.name, process.ended.why)
 
-    def _count(self, process: Process) -> bool:
-        """Once for each process that has ended; True: this was it."""
+    def _count(self, process: Process) -> None:
+        """Once for each process that has ended. The log has it until it is an incident."""
         if process.ended is None or process.counted:
-            return False
+            return
         process.counted = True
         self._shut()
+        if not self._told:
+            log.warning("process ended", extra={"fields": {"source": self._context.name, "why": process.ended.why}})
         self._ended(process.ended.reason)
         now = self._context.clock.monotonic()
         self._stops.append(now)
         if len(self._stops) == OFTEN and now - self._stops[0] < WITHIN_SECONDS:
             self._told = True
             self._context.health(Health(trouble=Trouble.STOPPED, active=True, why=process.ended.why, severity=Severity.ERROR))
-        return True
 
     def _calm(self) -> None:
         if self._told and self._context.clock.monotonic() - self._stops[-1] > WITHIN_SECONDS:

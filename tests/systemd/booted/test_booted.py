@@ -110,7 +110,8 @@ def test_an_isolated_source_is_stopped_when_it_hangs_and_started_again(running: 
         return str(running.inside("pgrep", "-P", pid).stdout.strip())
 
     def refused() -> int:
-        return int(running.journal("-u", "lineside", f"_PID={pid}").count("connection refused"))
+        lines = running.journal("-u", "lineside", f"_PID={pid}").splitlines()
+        return sum("source=press-07 lost" in line and "refused" in line for line in lines)
 
     running.until(lambda: refused() == 1, 30)
     assert running.systemctl("reload", "lineside") == 0
