@@ -76,7 +76,7 @@ async def test_stopping_drains_what_was_found(site: Any, daemon: Any) -> None:
     assert daemon.said("stopped") == 1
     again = type(daemon)(site)
     await again.start()
-    await site.until(lambda: site.told() == ["raised"], 20)
+    await site.until(lambda: again.said("ready") == 2 and site.told() == ["raised"], 20)
     again.signal(signal.SIGTERM)
     assert await again.exit_code() == 0
 
