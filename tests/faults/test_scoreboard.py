@@ -55,8 +55,11 @@ def test_what_failed_did_not_run_or_has_no_row_is_listed() -> None:
 
 
 def test_no_path_of_a_machine_gets_into_the_document() -> None:
-    told = a_result("1", problems=["no file /tmp/lineside-row-1-ab12/state/outbox.db\nat all"])
-    assert "lineside-row" not in report.document([told], [a_row("1")])
+    told = a_result("1", problems=[f"no file /tmp/lineside-row-1-ab12/outbox.db\nat all, by {ROOT}/gateway/app.py"])
+    text = report.document([told], [a_row("1")])
+    assert "lineside-row" not in text
+    assert str(ROOT) not in text
+    assert "by gateway/app.py" in text
 
 
 def test_readme_says_what_the_document_holds() -> None:

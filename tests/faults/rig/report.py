@@ -107,7 +107,7 @@ def _failures(ran: Sequence[Result]) -> list[str]:
 
 def _told(problem: str) -> str:
     """In one line, without paths of the run and without the end of its log, which lies in build/faults."""
-    plain = re.sub(r"/[\w./-]*lineside-row-[\w./-]*", "…", " ".join(problem.split()))
+    plain = re.sub(r"/(?:tmp|root|home|work|opt|var|usr)/[\w./+-]*", "…", " ".join(problem.split()).replace(f"{ROOT}/", ""))
     said = re.split(r'\{"time"|","', plain)[0].rstrip(": ")
     return said if len(said) <= 240 else f"{said[:240]}…"
 
