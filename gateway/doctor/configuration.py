@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 
 from gateway.config.problems import Problem
@@ -20,19 +19,3 @@ def judge(problems: Iterable[Problem], warnings: Iterable[str]) -> Iterator[Find
             )
     for words in warnings:
         yield warning(words, "lineside check; correct the file, then: systemctl reload lineside")
-
-
-def judge_page(host: str | None, *, accounts: bool) -> Iterator[Finding]:
-    """host   None: no page"""
-    if host is not None and not _is_loopback(host) and not accounts:
-        yield warning(
-            f"the page listens at {host}, beyond this machine, and there are no accounts: whoever reaches it reads it",
-            "make an account, or let it listen at 127.0.0.1 (gateway.page)",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

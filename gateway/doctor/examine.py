@@ -85,8 +85,6 @@ def _network(patient: Patient) -> Iterator[Finding]:
 def _configuration(patient: Patient) -> Iterator[Finding]:
     settings = patient.settings
     yield from configuration.judge(patient.problems, patient.warn(settings) if settings else [])
-    host = patient.known.page[0] if patient.known.page else None
-    yield from configuration.judge_page(host, accounts=(patient.known.state_dir / ACCOUNTS).exists())
 
 
 def _versions(_: Patient) -> Iterator[Finding]:

@@ -134,9 +134,6 @@ def test_configuration() -> None:
     only(configuration.judge([Problem("f", 3, 1, "deliver.crm", "unknown option")], []), "error: f:3: deliver.crm: unknown option")
     only(configuration.judge([Problem("f", 3, 1, "deliver.crm", missing)], []), "warning: deliver.crm: secret 'x'")
     only(configuration.judge([], ["nothing watches machine 'm'"]), "warning: nothing watches machine")
-    only(configuration.judge_page("0.0.0.0", accounts=False), "warning: the page listens at 0.0.0.0")
-    for host, accounts in (("0.0.0.0", True), ("127.0.0.1", False), ("::1", False), ("localhost", False), (None, False)):
-        assert told(configuration.judge_page(host, accounts=accounts)) == []
 
 
 def test_versions() -> None:
