@@ -145,6 +145,19 @@ def _check(connection: sqlite3.Connection, enough: Callable[[], bool] | None) ->
     return None if rows == ["ok"] else "; ".join(rows)[:900]
 
 
+def denied(folder: Path) -> str | None:
+    """Which of the outbox's files this process may not write, although the disk would take it."""
+    for suffix in _SUFFIXES:
+        path = folder / f"{FILE_NAME}{suffix}"
+        try:
+            os.close(os.open(path, os.O_RDWR))
+        except PermissionError:
+            return str(path)
+        except OSError:
+            continue
+    return None
+
+
 def suspicion(folder: Path) -> str | None:
     """What a run before this one found; its file is salvaged even if a short look finds nothing."""
     mark = _suspect(folder)

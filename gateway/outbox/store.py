@@ -14,14 +14,14 @@ from pathlib import Path
 
 from msgspec.structs import replace as struct_replace
 
-from gateway.contract import UNCONFIRMED, Clock, Event, Outcome
+from gateway.contract import UNCONFIRMED, Clock, ConfigError, Event, Outcome
 from gateway.outbox import append, audit, incidents, ledger, memory, retention, shadow
 from gateway.outbox import lease as leases
 from gateway.outbox.ages import Shifts
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
 from gateway.outbox.budget import Filling
 from gateway.outbox.condition import Condition, means_full
-from gateway.outbox.database import FILE_NAME, Replaced, damage, open_database, reopen, suspect, unbalanced
+from gateway.outbox.database import FILE_NAME, Replaced, damage, denied, open_database, reopen, suspect, unbalanced
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.pick import NEWEST, Wanted
@@ -91,12 +91,14 @@ class Outbox:
         """Open or create the file.
 
         raises sqlite3.OperationalError   the folder cannot be written
-        raises ConfigError                the file is of a newer version
+        raises ConfigError                the file is of a newer version, or somebody else's
         """
         try:
             connection, replaced = self._open()
             self.reserve.take()
         except sqlite3.OperationalError as exc:
+            if (file := denied(self._folder)) is not None:
+                raise ConfigError(f"{file} may not be written by this account; give it to the one the gateway runs as (chown)") from exc
             if not (means_full(exc) and self.reserve.release()):
                 raise
             connection, replaced = self._open()

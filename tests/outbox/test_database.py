@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -133,3 +135,15 @@ def test_a_file_of_version_2_gets_the_tables_that_came_later_and_keeps_its_own(t
     assert [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in (*later, "event")] == [(0,), (0,), (0,), (3,)]
     assert connection.execute("PRAGMA user_version").fetchone() == (migrate.SCHEMA_VERSION,)
     connection.close()
+
+
+def test_a_file_of_somebody_else_is_no_matter_of_the_disk(tmp_path: Path) -> None:
+    """Root without its powers is bound by file modes as anybody else."""
+    (tmp_path / FILE_NAME).touch(mode=0o400)
+    bound = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    script = (
+        "import sys; from pathlib import Path; from gateway.clock import SystemClock; from gateway.outbox.store import Outbox\n"
+        "Outbox(Path(sys.argv[1]), SystemClock()).open()"
+    )
+    done = subprocess.run([*bound, sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=30)
+    assert f"ConfigError: {tmp_path / FILE_NAME} may not be written by this account" in done.stderr
