@@ -208,6 +208,7 @@ class Timekeeping:
             breaker.leap(delta_ns)
         if adopted.was == "not_yet":
             self._incidents.correct(stretch.right, partial(correct.moved, stretch=stretch))
+            self._pipeline.right = stretch.right  # a source may still hold what it stamped before
         else:
             self._blocks.leap(delta_ns)
         self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
@@ -219,7 +220,7 @@ class Timekeeping:
         if self.clock.trusted:
             table.doubt_from_ns = 0
             if self._settled_at is None or self.clock.monotonic() >= self._settled_at:
-                table.ahead_ns, self._settled_at = AHEAD_NS, None
+                table.ahead_ns, self._settled_at, self._pipeline.right = AHEAD_NS, None, None
         else:
             table.doubt_from_ns, table.ahead_ns = max(1, self._record.from_ns), _YEARS_NS
 

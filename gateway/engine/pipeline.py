@@ -76,6 +76,8 @@ class Pipeline:
         self.last_progress = clock.monotonic()
         self.latest_waveform: dict[int, Waveform] = {}
         self._leapt_ns, self._unleapt = 0, set[int]()
+        self.right: Callable[[int], int] | None = None
+        """Shortly after the clock was put right: the time of a record that was on its way then, put right too."""
 
     def wake(self) -> None:
         self._work.set()
@@ -237,6 +239,8 @@ class Pipeline:
 
     def _record(self, record: Record) -> None:
         self._counts.add("records", 1, source=record.source)
+        if self.right is not None:
+            record = replace(record, t_ns=self.right(record.t_ns))
         for watch in self.line.watches:
             if watch.detector is not None and not watch.slow and watch.wants_record(record):
                 self.found(watch, watch.process(record), from_record=True)
