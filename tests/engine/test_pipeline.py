@@ -197,6 +197,15 @@ async def test_a_record_is_accepted_when_what_it_caused_is_on_disk(rig: Any, pla
         await asyncio.wait_for(one.inbox.emit([Record(source="m1/order", t_ns=1, fields={})]), 1.0)
 
 
+async def test_a_record_that_was_on_its_way_when_the_clock_was_put_right_is_put_right_too(rig: Any, plant: Any, tmp_path: Path) -> None:
+    tags = plant.tags(a={})
+    one = rig(plant.settings(tags, plant.watch(plant.told(), tags, records=(RecordSpec("m1", "order", None),)), state_dir=tmp_path))
+    async with one.running():
+        one.pipeline.right = lambda t_ns: t_ns + 5
+        await one.inbox.emit([Record(source="m1/order", t_ns=10, fields={})])
+        assert [item.t_ns for item in one.detector().items if isinstance(item, Record)] == [15]
+
+
 async def test_a_record_that_cannot_be_stored_yet_is_not_accepted(rig: Any, plant: Any, tmp_path: Path) -> None:
     spec = RecordSpec("m1", "order", None)
     tags = plant.tags(a={})
