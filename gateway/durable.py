@@ -1,39 +1,51 @@
-"""Small files that must survive a power cut: written beside, synced, renamed; the folder is synced too."""
+"""Files that must survive a power cut: written beside, synced, renamed; the folder is synced too."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from typing import IO
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """A file to write that takes `path`'s place when the block ends well. Written as root it belongs to whom its folder belongs: the
+    gateway has to read it.
+
+    raises OSError   the disk is full or refuses; what was there is untouched and nothing is left behind
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with suppress(FileNotFoundError):
+        beside.unlink()  # of a process that had this number and was killed
+    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            os.fchmod(file.fileno(), mode)
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+    sync(path.parent)
 
 
 def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Whole or not at all. Written as root, the file belongs to whom its folder belongs: the gateway has to read it.
-
-    raises OSError
-    """
-    owner = path.parent.stat()
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        beside = Path(file.name)
-        try:
-            os.fchmod(file.fileno(), mode)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
-    sync(path.parent)
+    """See `replacing`."""
+    with replacing(path, mode=mode) as file:
+        file.write(content)
 
 
 def sync(folder: Path) -> None:
     """Make renames in it last."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

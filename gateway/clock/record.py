@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
+
+from gateway.durable import write
 
 FILE_NAME = "clock.json"
 MOST = 100
@@ -59,14 +60,4 @@ def load(folder: Path) -> Record:
 
 def save(folder: Path, body: bytes) -> None:
     """On disk when this returns. Raises OSError."""
-    temporary = folder / f"{FILE_NAME}.new"
-    with temporary.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / FILE_NAME)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write(folder / FILE_NAME, body, mode=0o644)

@@ -16,7 +16,7 @@ from gateway.commands.failing import answered
 from gateway.commands.printing import printable, when
 from gateway.config.glance import glance
 from gateway.contract import ConfigError
-from gateway.life.files import replacing
+from gateway.durable import replacing
 from gateway.life.redact import Redactor, hosts_in, known_secrets
 
 MOST_PART, MOST_ALL = 4 << 20, 24 << 20

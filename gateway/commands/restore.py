@@ -14,9 +14,9 @@ from gateway.commands.printing import counted, printable, when
 from gateway.commands.who import typed
 from gateway.config.glance import glance
 from gateway.contract import ConfigError
+from gateway.durable import write
 from gateway.life import restore as life
 from gateway.life.archive import Manifest
-from gateway.life.files import write
 from gateway.life.resume import finish_in
 from gateway.life.swap import decided
 from gateway.outbox.lock import state_lock

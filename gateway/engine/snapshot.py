@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
 from gateway.contract import Clock
+from gateway.durable import write
 
 log = logging.getLogger("lineside")
 _MAGIC = b"LSSTATE1"
@@ -71,28 +70,12 @@ class Snapshots:
         return None
 
     def save(self, name: str, state: bytes) -> None:
-        """Temp file, fsync, rename, fsync of the folder: after a power cut either the old or the new state is there.
+        """After a power cut either the old or the new state is there.
 
         raises OSError   the disk is full or refuses; the old state is untouched
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(name)
-        temporary = path.with_suffix(".new")
-        try:
-            with temporary.open("wb") as file:
-                file.write(_MAGIC + crc32(state).to_bytes(4, "big") + state)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError:
-            with suppress(OSError):  # what is left of it would keep a full disk full
-                temporary.unlink()
-            raise
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write(self._path(name), _MAGIC + crc32(state).to_bytes(4, "big") + state, mode=0o644)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.state"

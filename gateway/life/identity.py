@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from gateway.contract import ConfigError
+from gateway.durable import write
 from gateway.life import claim as claims
 from gateway.life.claim import Claim
-from gateway.life.files import write
 from gateway.life.restore import make_folder
 from gateway.life.swap import give_to_owner_of
 

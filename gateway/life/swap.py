@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.durable import sync, write
 from gateway.life.contents import BEFORE, OF_MACHINE, STAGING
-from gateway.life.files import sync, write
 
 _JOURNAL = "journal.json"
 _KEPT = (*OF_MACHINE, STAGING)

@@ -14,9 +14,9 @@ from typing import IO
 from gateway import __version__
 from gateway.config.glance import Glance
 from gateway.contract import ConfigError
+from gateway.durable import replacing
 from gateway.life.archive import FORMAT, SEALED, Damaged, Manifest, Writer, opened, pack, verify
 from gateway.life.contents import CONFIG, OUTBOX, Item, items
-from gateway.life.files import replacing
 from gateway.life.sealed import seal
 from gateway.outbox.append import next_sequence
 from gateway.outbox.database import FILE_NAME

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.durable import sync
 from gateway.life.contents import BEFORE, SECRET_CONFIG, STAGING, holds_a_private_key
-from gateway.life.files import sync
 
 _CHUNK = 1 << 20
 _LAST = "lock"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.contract import Clock, Json
+from gateway.durable import write
 
 HOURS = 24
 _HOUR, _DAY, _YEAR = 3600.0, 86_400.0, 365.25 * 86_400.0
@@ -114,16 +115,9 @@ class Wear:
 
     def save(self) -> None:
         """Keep the hours over a restart. A disk that refuses has other troubles."""
-        temporary = self._file.with_suffix(".new")
-        try:
-            with temporary.open("w", encoding="ascii") as file:
-                json.dump({"version": 1, "hours": [list(hour) for hour in (*self._hours, self._now) if hour.seconds]}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._file)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
+        hours = [list(hour) for hour in (*self._hours, self._now) if hour.seconds]
+        with suppress(OSError):
+            write(self._file, json.dumps({"version": 1, "hours": hours}).encode(), mode=0o644)
 
     def _load(self) -> None:
         self._loaded = True

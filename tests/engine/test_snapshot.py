@@ -64,4 +64,4 @@ def test_the_content_is_on_disk_before_the_name_and_the_name_before_returning(tm
     monkeypatch.setattr(os, "fsync", watched_fsync)
     monkeypatch.setattr(Path, "replace", watched_replace)
     Snapshots(tmp_path).save("limit-1", b"state")
-    assert done == ["sync limit-1.new", "rename", f"sync {tmp_path.name}"]
+    assert done == [f"sync .limit-1.state.{os.getpid()}.new", "rename", f"sync {tmp_path.name}"]
