@@ -48,7 +48,7 @@ async def test_a_crash_between_the_correction_and_its_record_corrects_nothing_tw
     await site.receiver.stop()
     async with site.run() as app:
         await site.until(lambda: len(app.incidents.open) == 1)
-        await app._acceptance.commit()
+        await app.acceptance.commit()
         before = (site.state / "clock.json").read_bytes()
         ahead = 2 * 10**9
         await site.until(lambda: app.time.corrected == 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from gateway.contract import Clock, Judgement, NotConnected, Verdict
-from gateway.durable import write
 
 log = logging.getLogger("lineside")
 # A change is visible when its transaction ends, with the time it began: it may turn up behind what was already seen.
@@ -204,5 +204,15 @@ def _sure(text: object) -> datetime:
 def save(file: Path, mark: Mark) -> None:
     """Whole or not at all, also through a power cut."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    told = {case: (judgement, at.isoformat()) for case, (judgement, at) in mark.told.items()}
-    write(file, json.dumps({"at": mark.at.isoformat(), "told": told}).encode())
+    beside = file.with_suffix(".tmp")
+    with beside.open("w", encoding="utf-8") as out:
+        told = {case: (judgement, at.isoformat()) for case, (judgement, at) in mark.told.items()}
+        json.dump({"at": mark.at.isoformat(), "told": told}, out)
+        out.flush()
+        os.fsync(out.fileno())
+    beside.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
