@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,8 @@ async def test_a_gateway_that_is_gone_is_told(tmp_path: Path) -> None:
 
 async def test_one_that_ends_meanwhile_has_not_accepted(tmp_path: Path) -> None:
     """A SIGHUP ends a process that does not know it."""
-    process = await asyncio.create_subprocess_exec("sleep", "30")
+    # Whoever runs the tests under nohup ignores SIGHUP, and so would their children.
+    process = await asyncio.create_subprocess_exec("sleep", "30", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     code, said = await ask(tmp_path, process.pid)
     await process.wait()
     assert (code, said) == (1, "lineside: reload not answered: the gateway ended; the journal says why\n")
