@@ -21,6 +21,7 @@ from gateway.engine.inbox import Inbox
 from gateway.engine.lane import Lanes
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
+from gateway.engine.replaced import tell_replaced
 from gateway.engine.restore import restore
 from gateway.engine.restored import begin_epoch
 from gateway.engine.snapshot import Snapshots
@@ -36,7 +37,7 @@ from gateway.operators.renewal import Renewal
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import NotNow, state_lock
 from gateway.outbox.losses import Losses
-from gateway.outbox.store import Damaged, Outbox
+from gateway.outbox.store import Outbox
 from gateway.overview import Overview
 from gateway.sdnotify import Notifier, answer_reload
 from gateway.stall import Guard
@@ -165,7 +166,7 @@ class App:
             self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
         )
         if replaced is not None:
-            self._tell_replaced(replaced)
+            tell_replaced(replaced, self._builder, self.acceptance, self.clock.now_ns())
         self._retire(line)
         async with asyncio.TaskGroup() as tasks:
             self._put_together(tasks)
@@ -216,7 +217,7 @@ class App:
         self._tell_ready()
         core += [tasks.create_task(self.front.run(), name="front"), tasks.create_task(self.trail.run(), name="trail")]
         core.append(tasks.create_task(self._reloads(), name="reloads"))
-        core.append(tasks.create_task(self._check_outbox(), name="outbox check"))
+        core.append(tasks.create_task(upkeep.check(), name="outbox check"))
         core.append(tasks.create_task(Guard(self.counts).run(), name="stall guard"))
         await self._stop.wait()
         await self._shut_down(core, accepting)
@@ -269,19 +270,6 @@ class App:
         self._blocks.configure(settings.incidents, settings.tags)
         self.acceptance.routes = [Route.of(destination) for destination in settings.destinations]
 
-    def _tell_replaced(self, replaced: Replaced) -> None:
-        found = replaced.salvage
-        facts = {"file": replaced.set_aside, "why": replaced.problem, "events": found.events, "lost": found.lost_events}
-        log.error("outbox damaged, set aside", extra={"fields": facts})
-        now_ns = self.clock.now_ns()
-        if found.unreadable:
-            self.acceptance.event(self._builder.of_replaced_outbox(replaced.set_aside, replaced.problem, now_ns=now_ns))
-            return
-        saved = {"events": found.events, "incidents": found.incidents}
-        lost = {"events": found.lost_events, "incidents": found.lost_incidents}
-        event = self._builder.of_salvaged_outbox(replaced.set_aside, replaced.problem, saved=saved, lost=lost, now_ns=now_ns)
-        self.acceptance.event(event)
-
     def _retire(self, line: Line) -> None:
         for change in self.incidents.retire(self._rules(line)):
             self.acceptance.change(change)
@@ -295,16 +283,6 @@ class App:
             await self._reload.wait()
             self._reload.clear()
             answer_reload(await self.reload())
-
-    async def _check_outbox(self) -> None:
-        """The start had only a short look. What is found here ends the process; the next start salvages."""
-        thread = ThreadPoolExecutor(1, thread_name_prefix="check")
-        try:
-            problem = await asyncio.get_running_loop().run_in_executor(thread, self.outbox.check)
-        finally:
-            thread.shutdown(wait=False)
-        if problem is not None:
-            raise Damaged(f"the outbox is damaged: {problem}; the next start salvages what can be read")
 
     async def _shut_down(self, core: list[asyncio.Task[None]], accepting: asyncio.Task[None]) -> None:
         """Sources stop, the queue drains, what was found is committed, states are saved, then a last send."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import count
 
 from gateway.contract import Clock
 from gateway.engine.lane import Lanes
 from gateway.engine.watch import Watch
 from gateway.outbox.losses import Losses
-from gateway.outbox.store import Outbox
+from gateway.outbox.store import Damaged, Outbox
 from gateway.telemetry.wear import Wear
 
 MINUTE = 60.0
@@ -48,6 +48,16 @@ class Upkeep:
             alive = minute % ALIVE_MINUTES == 0
             await self._outbox.tidy(self._losses, self._clock.now_ns() - _KEEP_CLOSED_NS, alive=alive)
             await self._outbox.keep_to_caps()
+
+    async def check(self) -> None:
+        """The start had only a short look at the outbox. What is found here ends the process; the next start salvages."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="check")
+        try:
+            problem = await asyncio.get_running_loop().run_in_executor(thread, self._outbox.check)
+        finally:
+            thread.shutdown(wait=False)
+        if problem is not None:
+            raise Damaged(f"the outbox is damaged: {problem}; the next start salvages what can be read")
 
     async def _look(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._files, self._wear.look)
