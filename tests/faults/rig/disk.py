@@ -136,12 +136,11 @@ class SmallDisk:
 
     def fill(self, leave: int = 0) -> None:
         """Nobody gets more than `leave` bytes any more."""
-        with (self.mount / "ballast").open("ab") as file:
+        with (self.mount / "ballast").open("ab", buffering=0) as file:
             room = shutil.disk_usage(self.mount).free - leave
             with suppress(OSError):
                 while room > 0:
                     room -= file.write(b"\0" * min(room, 1 << 20))
-                    file.flush()
 
     def free(self) -> None:
         (self.mount / "ballast").unlink(missing_ok=True)
