@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -59,11 +60,18 @@ class PowerDisk:
         self._socket.unlink(missing_ok=True)
         words = ["nbdkit", "-f", "-U", str(self._socket), "python", str(PLUGIN), f"image={self._image}", f"control={self._control}"]
         self._kit = subprocess.Popen(words, env=_ENVIRONMENT, stderr=self._log)
-        _wait(self._socket.exists, "nbdkit")
+        _wait(self._listens, "nbdkit")
         self._nbdfuse = subprocess.Popen(["nbdfuse", str(self._fuse), "--unix", str(self._socket)], env=_ENVIRONMENT, stderr=self._log)
         _wait((self._fuse / "nbd").exists, "nbdfuse")
         self._loop = _run("losetup", "-f", "--show", str(self._fuse / "nbd")).strip()
         _run("mount", self._loop, str(self.mount))
+
+    def _listens(self) -> bool:
+        """The file is there a moment before anybody listens."""
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self._socket))
+            return True
+        return False
 
     def back_somehow(self) -> bool:
         """As at a boot: examined first, and made anew when there is nothing to mend. Whether it had to be."""
