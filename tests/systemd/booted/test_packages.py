@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def killed(lab: Any, moment: str) -> None:
                 break
         family = descendants(started.pid)
         for each in reversed(family):
-            os.kill(each, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # one that had nothing more to do
+                os.kill(each, signal.SIGKILL)
     assert family, said
 
 
