@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,32 @@ class Gateway:
     def __init__(self, folder: Path) -> None:
         self.folder, self.config, self.state = folder, folder / "etc", folder / "state"
         self.file = self.config / "lineside.yaml"
+
+    @contextmanager
+    def page(self, answer: Callable[[str], tuple[int, str]], *, host: str = "127.0.0.1") -> Iterator[None]:
+        """One that answers a path with a status and a body, at the address the configuration names from now on."""
+
+        class Page(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body = answer(self.path)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body.encode())))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        self.file.write_text(self.file.read_text().replace("page: off", f"page: {{host: {host}, port: {server.server_port}}}"))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
 
     def make(self) -> Gateway:
         (self.config / "secrets").mkdir(parents=True)

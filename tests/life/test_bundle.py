@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import stat
 import tarfile
-import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -45,25 +43,8 @@ def members(path: Path) -> dict[str, str]:
 
 @contextmanager
 def page(gateway: Any, body: str) -> Iterator[None]:
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    gateway.file.write_text(gateway.file.read_text().replace("page: off", f"page: {{port: {server.server_port}}}"))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with gateway.page(lambda _: (200, body)):
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

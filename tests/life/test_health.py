@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -27,28 +26,12 @@ Lineside = Callable[..., Result]
 
 @contextmanager
 def page(gateway: Any, status: Callable[[], int]) -> Iterator[None]:
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            code = status() if self.path == "/healthz" else 404
-            body = json.dumps({"healthy": code == 200, "outbox": "disk I/O error"}).encode()
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(path: str) -> tuple[int, str]:
+        code = status() if path == "/healthz" else 404
+        return code, json.dumps({"healthy": code == 200, "outbox": "disk I/O error"})
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    gateway.file.write_text(gateway.file.read_text().replace("page: off", f"page: {{host: 0.0.0.0, port: {server.server_port}}}"))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with gateway.page(answer, host="0.0.0.0"):
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_as_the_page_says(gateway: Any, lineside: Lineside) -> None:
