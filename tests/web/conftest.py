@@ -62,6 +62,7 @@ class FakeView:
     broken: bool = False
     empty: bool = False
     healthy_now: bool = True
+    disk: str = "storing"
     title: str = f"Outer race of pump-3 {HOSTILE}"
     started: float = field(default_factory=time.time)
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -84,6 +85,8 @@ class FakeView:
                 | {"backlog": 12, "delivered": 88, "parked": 1},
             ],
             "outbox": {"events": 0 if self.empty else 12, "bytes": 18_000, "max_bytes": 512 << 20, "oldest_seconds": 41.2},
+            "storage": {"state": self.disk, "why": "disk I/O error", "remedy": "replace the disk"}
+            | {"wear": {"disk_bytes_per_day": 31e6, "gateway_bytes_per_day": 12e6, "lasts_years": 9.4}},
             "pipeline": {"queue": 0, "readings_per_second": 812.4, "last_progress_seconds": 0.1},
             "incidents": {"open": 0 if self.empty else 1},
             "watches": [] if self.empty else self._watches(),

@@ -160,3 +160,12 @@ async def ink(tab: Page, selector: str) -> int:
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length"
     )
     return count
+
+
+async def test_page_says_when_nothing_is_stored_and_what_the_disk_bears(browser: Browser, page: str, view: Any) -> None:
+    tab = await browser.new_page()
+    await tab.goto(page)
+    await expect(tab.locator("#footer")).to_contain_text("a day to the disk, which bears it 9 years", timeout=PATIENCE_MS)
+    view.disk = "failing"
+    await expect(tab.locator("#outbox")).to_contain_text("Nothing new is stored: disk I/O error; replace the disk", timeout=PATIENCE_MS)
+    assert await tab.locator("[data-vital=outbox]").get_attribute("data-level") == "error"

@@ -6,11 +6,11 @@ import { bytes, duration, moment, number, plural, words } from "./format.js";
 const STATES = { up: "connected", down: "not connected", connecting: "connecting", ended: "ended" };
 
 export function drawStatus(status) {
-  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, destinations = [] } = status;
+  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, storage = {}, destinations = [] } = status;
   text(byId("gateway"), gateway.name ?? "Lineside");
   text(byId("site"), [gateway.enterprise, gateway.site].filter(Boolean).join("  ·  "));
   list(byId("vitals"), vitals(status), (vital) => vital.name, vitalPart);
-  drawOutbox(outbox);
+  drawOutbox(outbox, storage);
   text(byId("delivery-empty"), "No destination is configured: events stay here.");
   show(byId("delivery-empty"), destinations.length === 0);
   list(byId("destinations"), destinations, (each) => each.name, destinationRow);
@@ -23,13 +23,24 @@ export function drawStatus(status) {
       typeof pipeline.readings_per_second === "number" ? `${number(Math.round(pipeline.readings_per_second), "counter")} readings/s` : null,
       pipeline.queue ? `${pipeline.queue} in the queue` : null,
       clock.trusted === false ? `clock not trusted: ${clock.why}` : null,
+      wear(storage.wear),
     ]
       .filter(Boolean)
       .join("  ·  "),
   );
 }
 
-function vitals({ sources = [], destinations = [], outbox = {}, incidents = {}, pipeline = {} }) {
+function wear({ disk_bytes_per_day: disk, gateway_bytes_per_day: own, lasts_years: years } = {}) {
+  const rate = disk ?? own;
+  if (typeof rate !== "number") return null;
+  return `${bytes(rate)} a day to the disk${typeof years === "number" ? `, which bears it ${number(Math.floor(years), "counter")} years` : ""}`;
+}
+
+function isRefusing({ state = "storing" }) {
+  return state !== "storing";
+}
+
+function vitals({ sources = [], destinations = [], outbox = {}, storage = {}, incidents = {}, pipeline = {} }) {
   const live = sources.filter((source) => source.state !== "ended");
   const up = live.filter((source) => source.state === "up").length;
   const away = destinations.filter((each) => each.state === "down" || (each.breaker && each.breaker !== "closed"));
@@ -46,8 +57,8 @@ function vitals({ sources = [], destinations = [], outbox = {}, incidents = {}, 
     {
       name: "outbox",
       value: number(outbox.events ?? 0, "counter"),
-      note: outbox.events ? `waiting, oldest ${duration(outbox.oldest_seconds)}` : "waiting",
-      level: outbox.max_bytes && outbox.bytes > 0.8 * outbox.max_bytes ? "error" : null,
+      note: isRefusing(storage) ? "waiting, nothing new is stored" : outbox.events ? `waiting, oldest ${duration(outbox.oldest_seconds)}` : "waiting",
+      level: isRefusing(storage) || (outbox.max_bytes && outbox.bytes > 0.8 * outbox.max_bytes) ? "error" : null,
     },
   ];
 }
@@ -66,7 +77,7 @@ function vitalPart({ name }) {
   };
 }
 
-function drawOutbox({ events = 0, bytes: used, max_bytes: most, oldest_seconds: oldest }) {
+function drawOutbox({ events = 0, bytes: used, max_bytes: most, oldest_seconds: oldest }, storage) {
   const host = byId("outbox");
   if (!host.bar) {
     host.line = el("p");
@@ -74,10 +85,11 @@ function drawOutbox({ events = 0, bytes: used, max_bytes: most, oldest_seconds: 
     host.append(host.line, host.bar);
   }
   const waiting = events ? `${plural(events, "event")} in the outbox, oldest ${duration(oldest)}` : "The outbox is empty";
-  text(host.line, most ? `${waiting}  ·  ${bytes(used ?? 0)} of ${bytes(most)}` : waiting);
+  const full = most ? `${waiting}  ·  ${bytes(used ?? 0)} of ${bytes(most)}` : waiting;
+  text(host.line, isRefusing(storage) ? `Nothing new is stored: ${storage.why}; ${storage.remedy}` : full);
   show(host.bar, Boolean(most));
   if (most) [host.bar.max, host.bar.value] = [most, used ?? 0];
-  mark(host, "data-level", most && used > 0.8 * most ? "error" : null);
+  mark(host, "data-level", isRefusing(storage) || (most && used > 0.8 * most) ? "error" : null);
 }
 
 function destinationRow() {
