@@ -7,7 +7,8 @@ import random
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+
+from rig.listening import Listening
 
 CONNECT, SUBSCRIBE, UNSUBSCRIBE, PINGREQ = 1, 8, 10, 12
 
@@ -27,37 +28,20 @@ def _length(size: int) -> bytes:
             return bytes(parts)
 
 
-class HostileBroker:
+class HostileBroker(Listening):
     """`says` is asked for bytes each 20 ms, as long as `hostile`; and hangs up after ten of them; else each client gets
     ``line/good`` with a number."""
 
     def __init__(self, dice: random.Random, says: Callable[[random.Random], bytes]) -> None:
-        self.port, self.connections, self.said, self.hostile = 0, 0, 0, True
+        super().__init__()
+        self.said, self.hostile = 0, True
         self._dice, self._says = dice, says
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talking: asyncio.Task[None] | None = None
         try:
             while True:
@@ -74,7 +58,6 @@ class HostileBroker:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
             if talking is not None:
                 talking.cancel()
             writer.transport.abort()

@@ -6,7 +6,9 @@ import asyncio
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self, TypeAlias
+from typing import TypeAlias
+
+from rig.listening import Listening
 
 Mangle: TypeAlias = Callable[[bytes], bytes]
 """From one chunk to what is sent instead."""
@@ -14,35 +16,18 @@ HEADER = 24
 """Bytes of a MSG chunk before its body, without encryption (OPC UA Part 6, 6.7.2)."""
 
 
-class Mangler:
+class Mangler(Listening):
     """mangle   of the server's MSG chunks; None: all pass
     mangled     how many were changed
     """
 
     def __init__(self, to: int) -> None:
-        self.port, self.mangled, self.connections = 0, 0, 0
+        super().__init__()
+        self.mangled = 0
         self.mangle: Mangle | None = None
         self._to = to
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, onward = await asyncio.open_connection("127.0.0.1", self._to)
             up = asyncio.create_task(_pass_on(reader, onward))
@@ -54,7 +39,6 @@ class Mangler:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
             writer.transport.abort()
 
     async def _answers(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
