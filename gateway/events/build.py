@@ -30,7 +30,7 @@ def digest(*parts: object) -> str:
     return b32encode(blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest()).decode().lower()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def rfc3339(t_ns: int) -> str:
     """UTC with nanoseconds: ``2027-01-15T08:00:00.000000001Z``."""
     seconds, fraction = divmod(t_ns, 1_000_000_000)
@@ -61,7 +61,7 @@ def is_time(text: str) -> bool:
     return len(text) == 30 and _TIME.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def traceparent(seed: str) -> str:
     """W3C trace context, the same for all events of one incident, so that a case can be followed end to end."""
     raw = blake2b(seed.encode(), digest_size=24).hexdigest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _sqlite3
 import asyncio
+import ctypes
 import sqlite3
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -180,6 +182,16 @@ def test_a_file_that_was_large_gives_its_room_back_bit_by_bit(db: sqlite3.Connec
     while db.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > 1 << 20:
         retention.give_back(db)
     assert db.execute("PRAGMA page_count").fetchone()[0] < pages / 2
+
+
+def test_what_is_written_once_does_not_stay_in_memory(db: sqlite3.Connection) -> None:
+    used = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used
+    used.restype = ctypes.c_int64
+    before = used()
+    close_incidents(db, 1000)
+    assert used() - before > 1 << 20
+    retention.give_back(db)
+    assert used() - before < 1 << 18
 
 
 def test_a_disk_that_stays_full_costs_its_shortage_once(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def moment(value: Any) -> datetime:
         raise Unfit(f"{value!r} is no time") from exc
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _parsed(value: str) -> datetime:
     try:
         found = datetime.fromisoformat(value.strip()[:40])
