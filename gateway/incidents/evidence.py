@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.ma  # np.unique and np.median load it when they are first called, which would be in the live path
 from numpy.typing import NDArray
 
 from gateway.contract import Clock, Json

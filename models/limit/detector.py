@@ -56,7 +56,8 @@ class Limit:
         assert isinstance(item, Batch)  # noqa: S101  `takes` says so
         row = self._row[item.tag]
         found: list[Finding] = []
-        if len(row) > 1 and len(np.unique(row)) < len(row):
+        ascending = len(row) <= 1 or bool((row[1:] > row[:-1]).all())  # as most polls are
+        if not ascending and len(np.unique(row)) < len(row):
             for piece in _pieces(row):
                 found += self._round(row[piece], item.t_ns[piece], item.value[piece])
             found.sort(key=lambda finding: finding.t_ns)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -175,3 +177,21 @@ async def test_a_storm_of_incidents_gets_a_minutes_worth_of_evidence_then_short_
     assert budget.allow(80_000) == pytest.approx(50_000 - 2 * LEAST_BYTES, abs=2)
     await clock.advance(600)
     assert budget.allow(80_000) == 80_000
+
+
+def test_the_first_incident_imports_nothing() -> None:
+    """An import takes a tenth of a second on a small gateway, and the readings wait."""
+    code = """
+import sys
+import numpy as np
+from gateway.contract import Batch, Tag
+from gateway.incidents import History
+from gateway.incidents.evidence import readings
+history = History((Tag(0, "press", "a"), Tag(1, "pump", "b")), keep_seconds=60)
+batch = Batch.of([0, 1] * 500, list(range(1000)), [0.5] * 1000)
+known = set(sys.modules)
+history.add(batch)
+assert readings(history, "press", ["a"], -1, 1000, 4096)[0]["tags"]["a"]
+print(*set(sys.modules) - known)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
