@@ -68,8 +68,13 @@ def reject(connection: sqlite3.Connection, rejected: Sequence[Rejected], now_ns:
 
 
 def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:
-    """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
-    insert_many(connection, "INSERT INTO incident VALUES", [(*row, crc32(row.body)) for row in incidents], _CHANGED)
+    """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice.
+    An incident that is over before it was raised is nobody's business any more, and its row goes.
+    """
+    never_raised = {row.id for row in incidents if row.state == "closed" and not row.raised_ns}
+    kept = [(*row, crc32(row.body)) for row in incidents if row.id not in never_raised]
+    insert_many(connection, "INSERT INTO incident VALUES", kept, _CHANGED)
+    connection.executemany("DELETE FROM incident WHERE id=?", [(name,) for name in never_raised])
     wanted: dict[str, Addressed] = {}
     for entry in events:
         if entry.destinations:

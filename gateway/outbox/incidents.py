@@ -46,8 +46,8 @@ def one(connection: sqlite3.Connection, identity: str) -> bytes | None:
 
 
 def forget(connection: sqlite3.Connection, closed_before_ns: int) -> int:
-    """Delete closed incidents that are old, were never raised, or are too many; returns how many."""
-    old = connection.execute("DELETE FROM incident WHERE state='closed' AND (changed_ns<? OR raised_ns=0)", (closed_before_ns,)).rowcount
+    """Delete closed incidents that are old or too many; returns how many. Looks at the index alone."""
+    old = connection.execute("DELETE FROM incident WHERE state='closed' AND changed_ns<?", (closed_before_ns,)).rowcount
     many = connection.execute(
         "DELETE FROM incident WHERE rowid IN (SELECT rowid FROM incident WHERE state='closed' ORDER BY changed_ns DESC LIMIT -1 OFFSET ?)",
         (MOST_CLOSED,),
