@@ -73,6 +73,9 @@ def run(file: Path, style: str) -> None:
     # Before numpy is imported. Small arrays on a small machine: a library's threads would only fight for the core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from gateway import heap
+
+    heap.keep_small()
     from gateway.commands.run import finish_restore, run_gateway
 
     finish_restore(file)
