@@ -7,17 +7,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from zlib import crc32
 
 from gateway.contract import Event
 from gateway.outbox import tally
-from gateway.outbox.rows import INSERT, to_row
+from gateway.outbox.rows import INSERT, checksum, to_row
 from gateway.outbox.tally import LANES, Kind, lane_of
 
 _ROWS_PER_STATEMENT = 32
 _CHANGED = (
-    "ON CONFLICT (id) DO UPDATE SET state=excluded.state, raised_ns=excluded.raised_ns, changed_ns=excluded.changed_ns, "
-    "body=excluded.body, crc=excluded.crc"
+    "ON CONFLICT (id) DO UPDATE SET machine=excluded.machine, condition=excluded.condition, state=excluded.state, "
+    "since_ns=excluded.since_ns, raised_ns=excluded.raised_ns, changed_ns=excluded.changed_ns, body=excluded.body, crc=excluded.crc"
 )
 """An incident that is there keeps its row: replacing it would touch twice as many pages."""
 
@@ -33,6 +32,11 @@ class IncidentRow(NamedTuple):
     raised_ns: int
     changed_ns: int
     body: bytes
+
+    @property
+    def crc(self) -> int:
+        """Over all of it but `changed_ns`, which decides about nothing but the order, and is moved along when the clock leaps."""
+        return checksum(self[:6], self.body)
 
 
 class Addressed(NamedTuple):
@@ -69,7 +73,7 @@ def reject(connection: sqlite3.Connection, rejected: Sequence[Rejected], now_ns:
 
 def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], events: Sequence[Addressed]) -> int:
     """Incident changes and their events; returns how many events were new. An id that is there already is not stored twice."""
-    insert_many(connection, "INSERT INTO incident VALUES", [(*row, crc32(row.body)) for row in incidents], _CHANGED)
+    insert_many(connection, "INSERT INTO incident VALUES", [(*row, row.crc) for row in incidents], _CHANGED)
     wanted: dict[str, Addressed] = {}
     for entry in events:
         if entry.destinations:
