@@ -113,8 +113,10 @@ def _event(row: tuple[object, ...], stretch: Stretch) -> tuple[int, int, bytes, 
 
 def _incidents(connection: sqlite3.Connection, stretch: Stretch) -> None:
     for row in incidents.changed(connection, stretch.from_ns):
-        times = {name: stretch.right(getattr(row, name)) for name in ("since_ns", "raised_ns", "changed_ns")}
-        incidents.put(connection, row.id, row._replace(body=msgspec.json.encode(moved(msgspec.json.decode(row.body), stretch)), **times))
+        since_ns, raised_ns, changed_ns = map(stretch.right, (row.since_ns, row.raised_ns, row.changed_ns))
+        body = msgspec.json.encode(moved(msgspec.json.decode(row.body), stretch))
+        right = row._replace(since_ns=since_ns, raised_ns=raised_ns, changed_ns=changed_ns, body=body)
+        incidents.put(connection, row.id, right)
 
 
 def moved(value: Json, stretch: Stretch, key: str = "") -> Json:
