@@ -36,9 +36,7 @@ def enrol(state_dir: Path, *, gateway: str, days: float, renew: bool, now: float
 def current(state_dir: Path) -> Claim | None:
     """Whether or not it is over; None: there is none, or it is not of the key. Raises ConfigError, OSError."""
     if not state_dir.is_dir():
-        raise ConfigError(
-            f"there is no state folder {state_dir}; systemd makes it when the gateway starts, else make it (mode 0700)"
-        )
+        raise ConfigError(f"there is no state folder {state_dir}; systemd makes it when the gateway starts, else make it (mode 0700)")
     path = state_dir / "pki" / CLAIM
     try:
         return claims.verify(msgspec.json.decode(path.read_bytes()), code=None, now=0.0)
