@@ -163,7 +163,12 @@ class App:
         await self.trail.open()
         self.trail.started(self.settings)
         await restore(
-            self.outbox, self.incidents, self._rules(line), forgot=replaced is not None and replaced.salvage.unreadable, clock=self.clock
+            self.outbox,
+            self.incidents,
+            self._rules(line),
+            forgot=replaced is not None and replaced.salvage.unreadable,
+            clock=self.clock,
+            counts=self.counts,
         )
         if replaced is not None:
             tell_replaced(replaced, self._builder, self.acceptance, self.clock.now_ns())

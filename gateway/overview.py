@@ -143,7 +143,7 @@ class Overview:
             row = await self._app.outbox.look(lambda connection: stored.one(connection, incident_id))
         except sqlite3.OperationalError:
             return next((incident for incident in self._app.incidents.open if incident.id == incident_id), None)
-        return None if row is None else Incident.load(row)
+        return None if row is None else Incident.load(row.body)
 
     async def metrics(self) -> bytes:
         await self._ask()

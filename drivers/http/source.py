@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -47,7 +48,9 @@ class HttpSource:
         self._options, self._context = options, context
         self._mapper = Mapper(options, context.tags, context.records)
         self._inside = steps(options.rows) if options.rows else ()
-        self._keys = Keys(context.state_dir / "posted.keys", most=options.remember_keys, age_ns=round(options.remember * 1e9))
+        self._keys = Keys(
+            context.state_dir / "posted.keys", context.clock, most=options.remember_keys, age_ns=round(options.remember * 1e9)
+        )
         self._waiting: deque[Post] = deque()
         self._given: list[Post] = []
         self._parsing = 0
@@ -59,7 +62,7 @@ class HttpSource:
     async def connect(self) -> None:
         self._token = self._context.secret(self._options.token).encode()
         try:
-            await asyncio.to_thread(self._keys.load, self._context.clock.now_ns())
+            await asyncio.to_thread(self._keys.load)
         except OSError as exc:
             raise NotConnected(str(self._context.state_dir), _why(exc)) from exc
         self._came = asyncio.Event()
@@ -75,11 +78,14 @@ class HttpSource:
 
     async def close(self) -> None:
         self._context.serve(None)
-        self._came = None
+        was_open, self._came = self._came is not None, None
         if self._busy is not None:
             await asyncio.wait([self._busy])  # a thread may still write keys
             self._busy.exception()  # what it failed at nobody asks any more
             self._busy = None
+        if was_open:
+            with suppress(OSError):  # whoever closes it, asks no more
+                await asyncio.to_thread(self._keys.follow)
         for post in (*self._given, *self._waiting):
             post.end(503, error="the gateway is closing this source; post it again" + _with_the_key(post))
         self._given.clear()
@@ -115,7 +121,7 @@ class HttpSource:
         self._given.clear()
 
     async def _keep(self, fresh: list[Kept]) -> None:
-        self._busy = asyncio.ensure_future(asyncio.to_thread(self._keys.add, fresh, self._context.clock.now_ns()))
+        self._busy = asyncio.ensure_future(asyncio.to_thread(self._keys.add, fresh))
         try:
             await asyncio.shield(self._busy)
         except OSError as exc:
@@ -130,7 +136,7 @@ class HttpSource:
         known = digest(posted.content_type, posted.body) if posted.key else ""
         if (post := self._by_key.get(posted.key)) is not None:
             return await self._answered(post) if post.digest == known else _other()
-        if (kept := self._keys.get(posted.key, self._context.clock.now_ns())) is not None:
+        if (kept := self._keys.get(posted.key)) is not None:
             return Answer(202, {"repeated": True}) if kept.digest == known else _other()
         answer = await self._take(posted, known)
         self._tell(answer)

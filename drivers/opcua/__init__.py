@@ -26,6 +26,17 @@ def plan(options: OpcuaOptions, tags: Sequence[Tag]) -> Load:
     return load(options, tags)
 
 
+def doubts(options: OpcuaOptions) -> Sequence[str]:
+    """None is what a server without certificates needs, so it is the default; but somebody should have decided on it."""
+    if options.security != "None" or "security" in options.model_fields_set:
+        return ()
+    read = "values and the name of the user" if options.user else "values"
+    return (
+        f"{options.peer} is read without security: {read} can be read and changed on the way; "
+        "security: Basic256Sha256/SignAndEncrypt switches it on, security: None says that it is meant",
+    )
+
+
 plugin = SourcePlugin(
     name="opcua",
     options=OpcuaOptions,
@@ -34,5 +45,6 @@ plugin = SourcePlugin(
     build=build,
     browse=browse,
     plan=plan,
+    doubts=doubts,
     schemes=("opc.tcp",),
 )

@@ -25,7 +25,7 @@ from gateway.commands.database import outbox_file, reading
 from gateway.commands.doctor import doctor
 from gateway.commands.ledger import print_ledger
 from gateway.commands.outbox import cloud_event, print_stats
-from gateway.commands.page import ask, has_page
+from gateway.commands.page import HERE, ask, has_page
 from gateway.config.glance import Glance
 from gateway.contract import ConfigError
 from gateway.doctor import service
@@ -150,8 +150,22 @@ def _page(scene: Scene, path: str) -> str:
     if not has_page(scene.known):
         return "there is no page\n"
     status, body = ask(scene.known, path)
+    if status == http.client.UNAUTHORIZED:
+        return _unasked(scene.known, path)
     text = body.decode("utf-8", "replace")
     return text if status in (http.client.OK, http.client.SERVICE_UNAVAILABLE) else f"answered {status}: {text[:500]}\n"
+
+
+def _unasked(known: Glance, path: str) -> str:
+    """No token goes along: whoever listens at that port would get it."""
+    host, port = known.page or ("", 0)
+    insecure = "-k https" if known.tls else "http"
+    return (
+        f"not in this bundle: the page wants a login for {path}, and this command has none.\n"
+        "outbox.json, ledger.json, doctor.json, healthz.json and journal.txt say what is known without it.\n"
+        "To add it by hand: lineside token add support --role viewer, then\n"
+        f"curl -H 'Authorization: Bearer TOKEN' {insecure}://{HERE.get(host, host)}:{port}{path}\n"
+    )
 
 
 def _status(scene: Scene) -> str:

@@ -108,6 +108,7 @@ def warnings(settings: Settings) -> list[str]:
     read = {source.machine for source in settings.sources}
     found += [f"machine {name!r} has no source: nothing is read" for name in settings.machines if name not in read]
     found += [f"nothing watches machine {source.machine!r}" for source in settings.sources if source.machine not in watched]
+    found += [f"machine {source.machine!r}: {doubt}" for source in settings.sources for doubt in source.plugin.doubts(source.options)]
     if not settings.destinations:
         found.append("there is no destination: incidents stay on this gateway")
     found += [

@@ -8,13 +8,13 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from zlib import crc32
 
 import click
 
 from gateway.commands.database import Damaged, Refused, destinations, outbox_file, reading
 from gateway.commands.outbox import count_all, law
 from gateway.commands.printing import counted, printable
+from gateway.outbox import incidents
 from gateway.outbox.database import suspicion
 from gateway.outbox.rows import SELECTED, from_row
 from gateway.outbox.tally import LANES
@@ -87,14 +87,14 @@ def _events(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _incidents(connection: sqlite3.Connection) -> Iterator[str]:
     last, seen, damaged = -1, 0, 0
-    statement = f"SELECT rowid, id, state, body, crc FROM incident WHERE rowid>? ORDER BY rowid LIMIT {_CHUNK}"
+    statement = f"SELECT rowid, {incidents.SELECTED} FROM incident WHERE rowid>? ORDER BY rowid LIMIT {_CHUNK}"
     while rows := connection.execute(statement, (last,)).fetchall():
         last, seen = rows[-1][0], seen + len(rows)
-        for _, identity, state, body, crc in rows:
-            if not isinstance(body, bytes) or crc32(body) != crc:
+        for row in rows:
+            if incidents.sound(row[1:]) is None:
                 damaged += 1
                 if damaged <= _MOST_NAMED:
-                    yield f"incident {identity} ({state}): its checksum is wrong; a start forgets it and says so if it is open"
+                    yield f"incident {row[1]} ({row[4]}): its checksum is wrong; a start sets it aside and says so if it is not closed"
     click.echo(f"incidents: {seen:,}, {counted(damaged, 'wrong checksum')}")
 
 

@@ -9,7 +9,7 @@ from gateway.config.glance import Glance
 
 ANSWER_SECONDS = 5.0
 MOST_BYTES = 8 << 20
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def has_page(known: Glance) -> bool:
@@ -24,7 +24,7 @@ def ask(known: Glance, path: str) -> tuple[int, bytes]:
     """
     assert known.page is not None  # noqa: S101  `has_page` says so
     host, port = known.page
-    host = _HERE.get(host, host)
+    host = HERE.get(host, host)
     try:
         return _ask(host, port, path, tls=known.tls)
     except ConnectionRefusedError:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.config.document import Reader, Spot
 from gateway.config.model import PageModel
 from gateway.config.settings import PageTls, WebSettings
-from gateway.contract import ConfigError, SecretRef
+from gateway.contract import ConfigError, SecretRef, secret_file
 
 WHERE = ("gateway", "page")
 
@@ -73,21 +71,10 @@ def server_tls(tls: PageTls, secret: Callable[[SecretRef], str]) -> ssl.SSLConte
 def present(context: ssl.SSLContext, certificate: Path, key: str) -> None:
     """From the next handshake on. Raises ConfigError."""
     try:
-        with _in_memory(key) as file:
+        with secret_file(key) as file:
             # With a password given, an encrypted key does not ask for one on the terminal.
             context.load_cert_chain(certificate, file, password="")
     except ssl.SSLError as exc:
         raise ConfigError(f"{certificate} and the key are not PEM, or do not belong together") from exc
     except (OSError, ValueError) as exc:
         raise ConfigError(f"{certificate} cannot be used: {getattr(exc, 'strerror', None) or exc}") from exc
-
-
-@contextmanager
-def _in_memory(text: str) -> Iterator[str]:
-    """A path for a library that wants a file; it never touches a disk."""
-    descriptor = os.memfd_create("key")
-    try:
-        os.write(descriptor, text.encode() + b"\n")
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -43,6 +43,7 @@ from gateway.contract.plugin import (
     UplinkPlugin,
 )
 from gateway.contract.quality import BAD, GOOD, UNCERTAIN, Quality, reason
+from gateway.contract.secretfile import secret_file
 from gateway.contract.source import Answer, Found, Posted, Receiver, Source, SourceContext, SourcePlugin, Writer
 from gateway.contract.verdict import Judgement, Label, Verdict
 
@@ -126,4 +127,5 @@ __all__ = [
     "Waveform",
     "Writer",
     "reason",
+    "secret_file",
 ]

@@ -11,12 +11,14 @@ from gateway.incidents import Incident, Incidents, Rule
 from gateway.outbox import incidents as stored
 from gateway.outbox.ledger import note_absence, note_loss
 from gateway.outbox.store import Outbox
+from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
 
 
-async def restore(outbox: Outbox, incidents: Incidents, rules: Mapping[str, Rule], *, forgot: bool, clock: Clock) -> None:
-    """Read what was pending or open. One whose row is damaged cannot be continued: it is told and stands in the ledger.
+async def restore(outbox: Outbox, incidents: Incidents, rules: Mapping[str, Rule], *, forgot: bool, clock: Clock, counts: Counts) -> None:
+    """Read what was pending or open. One whose row is damaged cannot be continued: it is set aside, told, counted and stands in the
+    ledger. If its condition lasts, it is told anew and under a new id: nobody knows how many events the old one has had.
 
     forgot   the outbox was replaced, so nothing is known of incidents that are over
     """
@@ -32,5 +34,8 @@ async def restore(outbox: Outbox, incidents: Incidents, rules: Mapping[str, Rule
 
     damaged, bodies, last_since = await outbox.run(read)
     for machine, condition, _ in damaged:
-        log.error("an open incident is damaged and cannot be continued", extra={"fields": {"machine": machine, "condition": condition}})
-    incidents.restore([Incident.load(body) for body in bodies], rules, last_since=last_since, forgot=forgot)
+        log.error("a stored incident is damaged and set aside", extra={"fields": {"machine": machine, "condition": condition}})
+        counts.add("incidents_damaged", 1)
+    # Which condition it really was, and when it began, nobody knows; so with any that is told first now, it begins now.
+    known = {} if damaged else last_since
+    incidents.restore([Incident.load(body) for body in bodies], rules, last_since=known, forgot=forgot or bool(damaged))

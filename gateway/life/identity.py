@@ -13,7 +13,6 @@ from gateway.contract import ConfigError
 from gateway.durable import write
 from gateway.life import claim as claims
 from gateway.life.claim import Claim
-from gateway.life.restore import make_folder
 from gateway.life.swap import give_to_owner_of
 
 KEY, CLAIM = "device.key.pem", "device.json"
@@ -21,12 +20,11 @@ KEY, CLAIM = "device.key.pem", "device.json"
 
 def enrol(state_dir: Path, *, gateway: str, days: float, renew: bool, now: float) -> Claim:
     """The claim there is, or a new one: when there is none, it is over, or `renew`. Raises ConfigError, OSError."""
-    make_folder(state_dir)
-    pki = state_dir / "pki"
+    known, pki = current(state_dir), state_dir / "pki"
     if not pki.is_dir():
         pki.mkdir(mode=0o700)
         give_to_owner_of(state_dir, pki)
-    key, known = _key(pki), current(state_dir)
+    key = _key(pki)
     if known is not None and not renew and now < known.expires and known.gateway == gateway:
         return known
     while not claims.usable(made := _make(key, gateway, now, days)):
@@ -37,6 +35,8 @@ def enrol(state_dir: Path, *, gateway: str, days: float, renew: bool, now: float
 
 def current(state_dir: Path) -> Claim | None:
     """Whether or not it is over; None: there is none, or it is not of the key. Raises ConfigError, OSError."""
+    if not state_dir.is_dir():
+        raise ConfigError(f"there is no state folder {state_dir}; systemd makes it when the gateway starts, else make it (mode 0700)")
     path = state_dir / "pki" / CLAIM
     try:
         return claims.verify(msgspec.json.decode(path.read_bytes()), code=None, now=0.0)

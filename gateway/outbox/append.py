@@ -7,17 +7,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from zlib import crc32
 
 from gateway.contract import Event
 from gateway.outbox import tally
-from gateway.outbox.rows import INSERT, to_row
+from gateway.outbox.rows import INSERT, checksum, to_row
 from gateway.outbox.tally import LANES, Kind, lane_of
 
 _ROWS_PER_STATEMENT = 32
 _CHANGED = (
-    "ON CONFLICT (id) DO UPDATE SET state=excluded.state, raised_ns=excluded.raised_ns, changed_ns=excluded.changed_ns, "
-    "body=excluded.body, crc=excluded.crc"
+    "ON CONFLICT (id) DO UPDATE SET machine=excluded.machine, condition=excluded.condition, state=excluded.state, "
+    "since_ns=excluded.since_ns, raised_ns=excluded.raised_ns, changed_ns=excluded.changed_ns, body=excluded.body, crc=excluded.crc"
 )
 """An incident that is there keeps its row: replacing it would touch twice as many pages."""
 
@@ -33,6 +32,11 @@ class IncidentRow(NamedTuple):
     raised_ns: int
     changed_ns: int
     body: bytes
+
+    @property
+    def crc(self) -> int:
+        """Over all of it but `changed_ns`, which decides about nothing but the order, and is moved along when the clock leaps."""
+        return checksum(self[:6], self.body)
 
 
 class Addressed(NamedTuple):
@@ -72,7 +76,7 @@ def append(connection: sqlite3.Connection, incidents: Sequence[IncidentRow], eve
     An incident that is over before it was raised is nobody's business any more, and its row goes.
     """
     never_raised = {row.id for row in incidents if row.state == "closed" and not row.raised_ns}
-    kept = [(*row, crc32(row.body)) for row in incidents if row.id not in never_raised]
+    kept = [(*row, row.crc) for row in incidents if row.id not in never_raised]
     insert_many(connection, "INSERT INTO incident VALUES", kept, _CHANGED)
     connection.executemany("DELETE FROM incident WHERE id=?", [(name,) for name in never_raised])
     wanted: dict[str, Addressed] = {}

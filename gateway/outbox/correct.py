@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from typing import NamedTuple
-from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.contract import Json
 from gateway.events.build import is_time, rfc3339, to_ns
+from gateway.outbox import incidents
 from gateway.outbox.append import next_sequence
 from gateway.outbox.rows import SELECTED, from_row, to_row
 
@@ -112,15 +112,11 @@ def _event(row: tuple[object, ...], stretch: Stretch) -> tuple[int, int, bytes, 
 
 
 def _incidents(connection: sqlite3.Connection, stretch: Stretch) -> None:
-    rows = connection.execute("SELECT id, since_ns, raised_ns, changed_ns, body, crc FROM incident WHERE changed_ns>=?", (stretch.from_ns,))
-    for name, since_ns, raised_ns, changed_ns, body, crc in rows.fetchall():
-        if crc32(body) != crc:
-            continue
-        new = msgspec.json.encode(moved(msgspec.json.decode(body), stretch))
-        times = [stretch.right(t_ns) for t_ns in (since_ns, raised_ns, changed_ns)]
-        connection.execute(
-            "UPDATE incident SET since_ns=?, raised_ns=?, changed_ns=?, body=?, crc=? WHERE id=?", (*times, new, crc32(new), name)
-        )
+    for row in incidents.changed(connection, stretch.from_ns):
+        since_ns, raised_ns, changed_ns = map(stretch.right, (row.since_ns, row.raised_ns, row.changed_ns))
+        body = msgspec.json.encode(moved(msgspec.json.decode(row.body), stretch))
+        right = row._replace(since_ns=since_ns, raised_ns=raised_ns, changed_ns=changed_ns, body=body)
+        incidents.put(connection, row.id, right)
 
 
 def moved(value: Json, stretch: Stretch, key: str = "") -> Json:

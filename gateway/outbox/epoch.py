@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from typing import Final
-from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
@@ -99,14 +98,13 @@ def _continue_incidents(connection: sqlite3.Connection, epoch: Epoch) -> None:
     """Open ones go on under their id, for the CRM knows their cases; whether it has closed one since is not known, so each is told
     again (as what was withheld is), with a number that cannot have been given. One that was never raised gets a new id.
     """
-    for body in incidents.unfinished(connection):
-        before = Incident.load(body)
+    for row in incidents.going_on(connection):
+        before = Incident.load(row.body)
         if before.state == "open":
             after = replace(before, events=max(before.events, epoch.first), withheld="diagnosis")
         else:
             after = replace(before, id=f"inc-{digest(before.id, epoch.first)}", events=0)
-        body = after.dump()
-        connection.execute("UPDATE incident SET id=?, body=?, crc=? WHERE id=?", (after.id, body, crc32(body), before.id))
+        incidents.put(connection, before.id, row._replace(id=after.id, body=after.dump()))
 
 
 def _forget_the_other_network(connection: sqlite3.Connection, now_ns: int) -> None:

@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
-from zlib import crc32
 
 import msgspec
 
 from gateway.contract import Verdict
+from gateway.outbox import incidents
 
 MOST = 100_000
 """Labels kept; beyond, the oldest are forgotten."""
@@ -60,7 +60,7 @@ class Votes(NamedTuple):
 
 
 class Meant(NamedTuple):
-    """What an incident is about; `detector` is empty when its body is damaged, `until_ns` is 0 while it is open."""
+    """What an incident is about; `detector` is empty when its body is of another version, `until_ns` is 0 while it is open."""
 
     machine: str
     condition: str
@@ -124,16 +124,15 @@ def _identity(said: str) -> str:
 
 
 def meant(connection: sqlite3.Connection, incident: str) -> Meant | None:
-    """None: it is not known here, or not any more."""
-    row = connection.execute("SELECT machine, condition, since_ns, body, crc FROM incident WHERE id=?", (incident,)).fetchone()
+    """None: it is not known here, not any more, or damaged."""
+    row = incidents.one(connection, incident)
     if row is None:
         return None
-    machine, condition, since_ns, body, crc = row
     try:
-        read = _decode(body) if crc32(body) == crc else _Body()
+        read = _decode(row.body)
     except msgspec.MsgspecError:  # of another version: no reason for the verdict to come again for ever
         read = _Body()
-    return Meant(machine, condition, read.detector, since_ns, read.cleared_ns)
+    return Meant(row.machine, row.condition, read.detector, row.since_ns, read.cleared_ns)
 
 
 def unlearnt(connection: sqlite3.Connection, limit: int) -> list[LabelRow]:

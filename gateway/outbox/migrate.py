@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from importlib.resources import files
 
+from gateway.outbox import incidents
 from gateway.outbox.audit import rechain
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _TO_VERSION_2 = """
 ALTER TABLE event ADD COLUMN causationid TEXT NOT NULL DEFAULT '';
@@ -69,6 +70,11 @@ def migrate(connection: sqlite3.Connection) -> None:
         if "hash" not in db["audit"].columns_dict:
             db.execute("ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x''")
             rechain(connection)
+        db.execute("PRAGMA user_version=4")
+
+    @migrations()
+    def m005_sealed_incidents(db: Database) -> None:
+        incidents.seal(connection)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     migrations.apply(Database(connection))

@@ -6,18 +6,18 @@ A row that cannot be read is found by halving the range it lies in. A row whose 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from gateway.contract import Severity
 from gateway.outbox import tally
-from gateway.outbox.append import insert_many
+from gateway.outbox.append import IncidentRow, insert_many
 from gateway.outbox.audit import rechain
 from gateway.outbox.epoch import Epoch, epochs, stretches
+from gateway.outbox.incidents import SELECTED, sound, sound_before_5
 from gateway.outbox.lease import holds
 from gateway.outbox.ledger import note_loss
 from gateway.outbox.migrate import SCHEMA_VERSION
@@ -153,7 +153,7 @@ def _take_over(path: Path, target: sqlite3.Connection, destinations: Sequence[st
         reader.epochs = epochs(target)
         _events(reader, target, found, last or reader.number("SELECT max(rowid) FROM event") or 1 << 32)
         _deliveries(reader, target, destinations, last or 1 << 32, version_1=version_1)
-        _incidents(reader, target, found)
+        _incidents(reader, target, found, sound if version >= 5 else sound_before_5)
         for table in _PLAIN_1 if version_1 else _PLAIN:
             newest = reader.number(f"SELECT max(rowid) FROM {table}") or 1 << 32
             for rows in reader.span(table, _number(table), "1", newest, _FEW_QUERIES):
@@ -195,12 +195,12 @@ def _readable(value: Any) -> Any:
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
 
 
-def _incidents(reader: _Reader, target: sqlite3.Connection, found: Salvage) -> None:
+def _incidents(reader: _Reader, target: sqlite3.Connection, found: Salvage, checked: Callable[[Sequence[Any]], IncidentRow | None]) -> None:
     for rows in reader.span("incident", "rowid", "1", reader.number("SELECT max(rowid) FROM incident") or 1 << 24):
-        sound = [row for row in rows if isinstance(row["body"], bytes) and crc32(row["body"]) == row["crc"]]
-        _copy(target, "incident", sound)
-        found.incidents += len(sound)
-        found.lost_incidents += len(rows) - len(sound)
+        whole = [row for each in rows if (row := checked([each.get(name) for name in SELECTED.split(", ")])) is not None]
+        _copy(target, "incident", [{**row._asdict(), "crc": row.crc} for row in whole])
+        found.incidents += len(whole)
+        found.lost_incidents += len(rows) - len(whole)
 
 
 def _events(reader: _Reader, target: sqlite3.Connection, found: Salvage, last: int) -> None:

@@ -1,4 +1,4 @@
--- The durable half of the gateway, version 4. WAL, synchronous=FULL. One writer thread: gateway/outbox/writer.py.
+-- The durable half of the gateway, version 5. WAL, synchronous=FULL. One writer thread: gateway/outbox/writer.py.
 
 CREATE TABLE event (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,   -- CloudEvents `sequence`, never reused
@@ -89,7 +89,7 @@ CREATE TABLE incident (
     raised_ns  INTEGER NOT NULL,
     changed_ns INTEGER NOT NULL,
     body       BLOB    NOT NULL,                       -- JSON: gateway.incidents.Incident
-    crc        INTEGER NOT NULL                        -- over the body
+    crc        INTEGER NOT NULL                        -- over all but `changed_ns`
 ) STRICT;
 
 CREATE INDEX incident_state ON incident (state, changed_ns);

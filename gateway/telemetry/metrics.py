@@ -34,6 +34,7 @@ HELP = {
     "findings_shadow": "what detectors on trial said, by watch",
     "alarms_shadow": "incidents that watches on trial would have raised, by watch",
     "events": "events built, by type",
+    "incidents_damaged": "stored incidents that were damaged on disk (checksum) and set aside at the start",
     "evidence_reduced": "incidents whose curves were cut short because there were too many",
     "events_dropped": "events given up before they were stored, by destination and reason",
     "events_unaddressed": "events no destination wanted",

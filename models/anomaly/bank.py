@@ -179,8 +179,8 @@ class Bank:
     def _chances(self, now: Floats) -> Floats:
         """What comes off each member's score: the more often one looks, the less a rare reading says.
 
-        Half of log10 of how many times CHANCES readings there are in a block: so the sum's peaks stay as high as they are with CHANCES,
-        since of the members that look at one tag now one is at its rarest, now another.
+        Half of log10 of how many times CHANCES readings there are in a block: so the sum's peaks stay about as high as they are with
+        CHANCES (for members that do not depend on each other, a fifth lower at most), since now one of them is at its rarest, now another.
         """
         times: Floats = BLOCK * self.settings.memory / CHANCES / np.maximum(now[INTERVAL], 1e-6)
         return 0.5 * np.log10(np.maximum(times, 1.0))

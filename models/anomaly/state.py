@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.contract import StateError
+from models import npz
 from models.anomaly.columns import TOLD, Columns
 
 VERSION = 3
 
 
 def dump(columns: Columns, paths: Sequence[str]) -> bytes:
-    out = io.BytesIO()
     arrays = {name: np.ascontiguousarray(column) for name, column in columns.by_tag().items()}
-    np.savez(out, version=np.int64(VERSION), paths=np.array(paths, dtype=np.str_), **arrays)  # type: ignore[arg-type]
-    return out.getvalue()
+    return npz.dump(VERSION, {"paths": np.array(paths, dtype=np.str_), **arrays})
 
 
 def load(state: bytes, columns: Columns, paths: Sequence[str]) -> None:
@@ -37,15 +33,8 @@ def load(state: bytes, columns: Columns, paths: Sequence[str]) -> None:
     columns.alarm[TOLD] = 0  # after a start the first opinion is told, whatever it is
 
 
-def _read(state: bytes) -> dict[str, NDArray[np.generic]]:
-    try:
-        with np.load(io.BytesIO(state), allow_pickle=False) as saved:
-            arrays = {name: saved[name] for name in saved.files}
-            version = int(arrays.pop("version"))
-    except (ValueError, OSError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as exc:
-        raise StateError(f"state cannot be read: {exc}") from exc
-    if version != VERSION:
-        raise StateError(f"state is of version {version}, not {VERSION}")
+def _read(state: bytes) -> npz.Arrays:
+    arrays = npz.load(state, VERSION)
     if "paths" not in arrays:
         raise StateError("state is damaged: it names no tags")
     return arrays

@@ -112,21 +112,25 @@ async def test_a_corrupt_outbox_is_set_aside_and_an_event_says_so(site: Any, cap
     assert len(set(raised)) == 2
 
 
-async def test_a_damaged_incident_is_told_and_stands_in_the_ledger(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("damage", ["body = CAST('{' AS BLOB)", "state = 'opeo'", "since_ns = since_ns + (1 << 40)"])
+async def test_a_damaged_incident_is_told_and_raised_anew(site: Any, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     site.oil(75.0)
     async with site.run():
         await site.until(lambda: site.told() == ["raised"])
     db = sqlite3.connect(site.state / "outbox.db")
     with db:
-        db.execute("UPDATE incident SET body = CAST('{' AS BLOB)")
+        db.execute(f"UPDATE incident SET {damage}")
     db.close()
-    for _ in range(2):
+    for again in range(2):
         async with site.run() as app:
+            await site.until(lambda: site.told() == ["raised", "raised"])
+            assert app.counts.total("incidents_damaged") == (0 if again else 1)
             status, _ = await site.get(app, "/api/incidents")
             assert status == 200
             rows = await app.outbox.run(lambda c: c.execute("SELECT what, name, count FROM ledger WHERE what='incidents'").fetchall())
             assert rows == [("incidents", "press-07/oil_temperature_high", 1)]
-    assert [r.getMessage() for r in caplog.records].count("an open incident is damaged and cannot be continued") == 1
+    assert len({event["correlationid"] for event in site.receiver.events.values()}) == 2
+    assert [r.getMessage() for r in caplog.records].count("a stored incident is damaged and set aside") == 1
 
 
 class TestPage:

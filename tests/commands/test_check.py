@@ -49,6 +49,39 @@ machines:
 
 
 @pytest.mark.parametrize(
+    ("written", "warned"),
+    [
+        ("", ["values"]),
+        (", user: me, password: {secret: pw}", ["values and the name of the user"]),
+        (", security: None", []),
+        (", security: Basic256Sha256/SignAndEncrypt", []),
+    ],
+)
+def test_opc_ua_without_security_that_nobody_decided_on_is_a_warning(
+    lineside: Lineside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, warned: list[str]
+) -> None:
+    monkeypatch.setenv("LINESIDE_SECRET_PW", "x")
+    text = f"""
+version: 1
+site: {{enterprise: acme, site: dresden, gateway: dresden-press-01}}
+machines:
+  cnc-02: {{source: {{opcua: "opc.tcp://10.1.4.20:4840"{written}}}, tags: {{load: {{node: "ns=2;i=1"}}}}}}
+watch: [{{limit: {{on: cnc-02/load, high: 95}}}}]
+deliver: {{plant: {{nats: "nats://127.0.0.1:4222", stream: EVENTS}}}}
+"""
+    (tmp_path / "lineside.yaml").write_text(text, encoding="utf-8")
+    result = lineside("check", "lineside.yaml")
+    assert (result.exit_code, result.stderr.splitlines()) == (
+        0,
+        [
+            f"warning: machine 'cnc-02': 10.1.4.20:4840 is read without security: {what} can be read and changed on the way; "
+            "security: Basic256Sha256/SignAndEncrypt switches it on, security: None says that it is meant"
+            for what in warned
+        ],
+    )
+
+
+@pytest.mark.parametrize(
     ("pattern", "warned"),
     [
         ("io.lineside.vibrtion.*", True),

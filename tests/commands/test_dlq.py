@@ -105,7 +105,7 @@ def test_a_newer_outbox_is_refused_and_not_touched(command: Command, tmp_path: P
     before = (tmp_path / FILE_NAME).read_bytes()
     result = command(*arguments)
     assert result.exit_code == 1
-    assert "was written by a newer lineside (schema 9, this one knows 4)" in result.stderr
+    assert "was written by a newer lineside (schema 9, this one knows 5)" in result.stderr
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 

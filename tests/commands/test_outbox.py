@@ -255,7 +255,7 @@ def test_check_finds_a_flipped_bit_that_sqlite_does_not(command: Command, tmp_pa
     assert result.exit_code == 1
     said = result.output.splitlines()
     assert f"event {filled[2].id} (sequence 3): its checksum is wrong; it becomes a dead letter when its turn comes" in said
-    assert "incident inc-1 (open): its checksum is wrong; a start forgets it and says so if it is open" in said
+    assert "incident inc-1 (open): its checksum is wrong; a start sets it aside and says so if it is not closed" in said
     assert said[-1] == "damaged, but a start uses the file as it is"
 
 
@@ -383,7 +383,7 @@ def test_an_empty_file(command: Command, tmp_path: Path, arguments: tuple[str, .
 @pytest.mark.parametrize(
     ("version", "remedy"),
     [
-        (9, "was written by a newer lineside (schema 9, this one knows 4); use that one, this one refuses to start with it"),
+        (9, "was written by a newer lineside (schema 9, this one knows 5); use that one, this one refuses to start with it"),
         (1, "if an older lineside wrote it, start the gateway once: it brings the file up to date"),
     ],
 )

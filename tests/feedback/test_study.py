@@ -141,7 +141,7 @@ def test_any_order_keeps_the_bounds_and_a_gapless_audit(made_steps: list[tuple[s
     with tempfile.TemporaryDirectory() as folder:
         connection, _ = open_database(Path(folder))
         with closing(connection):
-            connection.executemany("INSERT INTO incident VALUES (?,'m1','c','open',1,1,1,?,?)", [_row(Incident, n) for n in range(1, 6)])
+            connection.executemany("INSERT INTO incident VALUES (?,?,?,?,?,?,?,?,?)", [_row(Incident, n) for n in range(1, 6)])
             for number, (what, one, other) in enumerate(made_steps):
                 _step(connection, number, what, one, other)
             values = [(float(before), float(after)) for *_, before, after in audit(connection)]
@@ -151,14 +151,15 @@ def test_any_order_keeps_the_bounds_and_a_gapless_audit(made_steps: list[tuple[s
             assert abs((values[-1][1] if values else 1.0) - last) < 1e-5
 
 
-def _row(kind: Callable[..., Any], n: int) -> tuple[str, bytes, int]:
-    from zlib import crc32
+def _row(kind: Callable[..., Any], n: int) -> tuple[Any, ...]:
+    from gateway.outbox.append import IncidentRow
 
     body = kind(
         id=f"inc-{n}", machine="m1", condition="c", detector="anomaly-1", domain="anomaly", state="open", active=True, title="",
         severity=13, peak=13, score=None, since_ns=1, changed_ns=1,
     ).dump()  # fmt: skip
-    return f"inc-{n}", body, crc32(body)
+    row = IncidentRow(f"inc-{n}", "m1", "c", "open", 1, 1, 1, body)
+    return (*row, row.crc)
 
 
 def _step(connection: sqlite3.Connection, number: int, what: str, one: Any, other: Any) -> None:

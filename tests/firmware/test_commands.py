@@ -26,7 +26,9 @@ def test_an_update_is_kept_when_the_gateway_is_healthy_and_not_awaited_longer_th
 
 def test_the_first_boot_shows_a_code_that_a_console_can_read(firmware: Path, tmp_path: Path) -> None:
     steps = yaml.safe_load((firmware / "cloud-init/user-data").read_text())["runcmd"]
-    (shell, flag, line) = next(step for step in steps if "enrol" in step[-1])
+    number, (shell, flag, line) = next((n, step) for n, step in enumerate(steps) if "enrol" in step[-1])
+    assert steps[number - 1] == ["install", "-d", "-o", "lineside", "-g", "lineside", "-m", "0700", "/var/lib/lineside"]  # it makes none
+    (tmp_path / "state").mkdir()
     program = tmp_path / "lineside"
     program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from gateway.cli import main; main()' \"$@\" --config {tmp_path}/none.yaml\n")
     program.chmod(0o755)
@@ -44,4 +46,4 @@ def test_the_first_boot_shows_a_code_that_a_console_can_read(firmware: Path, tmp
     assert shown == done.stdout == (tmp_path / "tty").read_text()
     (code,) = [words.split()[-1] for words in shown.splitlines() if words.startswith("claim code")]
     assert len(read_code(code)) == 16
-    assert steps.index([shell, flag, next(s for s in steps if "enrol" in s[-1])[-1]]) < len(steps) - 1  # before the gateway starts
+    assert number < len(steps) - 1  # before the gateway starts

@@ -141,6 +141,19 @@ def test_its_size_is_bounded_and_a_log_keeps_its_end(
     assert sum(len(text) for text in members(tmp_path / "b.tar.gz").values()) < 35_000
 
 
+def test_what_the_page_shows_only_after_a_login_is_said_to_be_missing(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    with gateway.page(lambda path: (200, '{"ok": true}') if path == "/healthz" else (401, '{"error": "log in"}')):
+        assert lineside("bundle", gateway.file, "--to", "b.tar.gz").exit_code == 0
+        port = gateway.file.read_text().split("port: ")[1].split("}")[0]
+    found = members(tmp_path / "b.tar.gz")
+    assert found["healthz.json"] == '{"ok": true}'
+    for name, path in (("status.json", "/api/status"), ("metrics.txt", "/metrics")):
+        assert found[name].startswith(f"not in this bundle: the page wants a login for {path}, and this command has none.\n")
+        assert "lineside token add support --role viewer" in found[name]
+        assert f"http://127.0.0.1:{port}{path}" in found[name]
+        assert set(found[name].splitlines()[1].split(" say ")[0].replace(" and ", ", ").split(", ")) <= set(found)
+
+
 def test_a_gateway_in_the_worst_state_still_gets_one(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
     (gateway.state / "outbox.db").write_bytes(b"garbage " * 4096)
     gateway.file.write_text(gateway.file.read_text().replace("limit:", "limt:"))

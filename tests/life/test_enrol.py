@@ -89,9 +89,17 @@ def test_the_example_of_the_documentation_is_right() -> None:
 
 def test_at_the_first_boot_no_configuration_is_needed(lineside: Lineside, tmp_path: Path) -> None:
     state = tmp_path / "state"
+    state.mkdir(mode=0o700)
     made = told(lineside("enrol", "--config", tmp_path / "missing.yaml", "--state-dir", state, "--json"))
     assert made["claim"]["gateway"] == ""
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("more", [(), ("--show",)])
+def test_a_folder_that_is_not_there_is_not_made(lineside: Lineside, tmp_path: Path, more: tuple[str, ...]) -> None:
+    done = lineside("enrol", "--config", tmp_path / "missing.yaml", "--state-dir", tmp_path / "stat", *more)
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert f"there is no state folder {tmp_path / 'stat'}" in done.stderr
+    assert not (tmp_path / "stat").exists()
 
 
 def test_show_makes_nothing_and_says_when_it_is_over(gateway: Any, lineside: Lineside, monkeypatch: pytest.MonkeyPatch) -> None:

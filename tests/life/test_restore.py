@@ -15,7 +15,7 @@ from click.testing import Result
 
 from gateway.incidents import Incident
 from gateway.life import archive, restore, swap
-from gateway.outbox.append import next_sequence
+from gateway.outbox.append import IncidentRow, next_sequence
 from gateway.outbox.epoch import epochs
 from gateway.outbox.lock import state_lock
 
@@ -218,9 +218,8 @@ def test_incidents_go_on_with_numbers_and_ids_nobody_had(gateway: Any, other: An
             peak=17, score=None, since_ns=1, changed_ns=1, events=events,
         )  # fmt: skip
         body = msgspec.json.encode(made)
-        from zlib import crc32
-
-        return (identity, "m", identity, state, 1, 1, 1, body, crc32(body))
+        row = IncidentRow(identity, "m", identity, state, 1, 1, 1, body)
+        return (*row, row.crc)
 
     with closing(sqlite3.connect(gateway.state / "outbox.db")) as connection, connection:
         rows = [incident("inc-aaaaaaaaaaaaaaaa", "open", 3), incident("inc-bbbbbbbbbbbbbbbb", "pending", 0)]

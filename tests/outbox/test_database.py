@@ -32,7 +32,7 @@ def test_a_new_file_is_safe_against_power_cuts_and_its_migration_is_recorded(tmp
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     applied = [row["name"] for row in Database(connection)["_sqlite_migrations"].rows]
-    assert applied == ["m001_first_release", "m002_lanes_and_dead_letters", "m003_operators", "m004_chained_audit"]
+    assert applied == ["m001_first_release", "m002_lanes_and_dead_letters", "m003_operators", "m004_chained_audit", "m005_sealed_incidents"]
     connection.close()
 
 
@@ -127,7 +127,7 @@ def test_a_file_of_version_2_gets_the_tables_that_came_later_and_keeps_its_own(t
         for table in later:
             old.execute(f"DROP TABLE {table}")
         old.execute("ALTER TABLE audit DROP COLUMN hash")
-        old.execute("DELETE FROM _sqlite_migrations WHERE name IN ('m003_operators', 'm004_chained_audit')")
+        old.execute("DELETE FROM _sqlite_migrations WHERE name IN ('m003_operators', 'm004_chained_audit', 'm005_sealed_incidents')")
         old.execute("PRAGMA user_version=2")
         old.commit()
     connection, replaced = open_database(tmp_path)

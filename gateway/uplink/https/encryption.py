@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import aiohttp
 
-from gateway.contract import NotConnected, UplinkContext
+from gateway.contract import NotConnected, UplinkContext, secret_file
 from gateway.uplink.https.config import HttpsOptions
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -52,23 +50,12 @@ def _changed(file: str) -> float:
 
 def _present(tls: ssl.SSLContext, certificate: str, key: str, peer: str) -> None:
     try:
-        with _in_memory(key) as file:
+        with secret_file(key) as file:
             # With a password given, an encrypted key does not ask for one on the terminal.
             tls.load_cert_chain(certificate, file, password="")
     except (OSError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError) else "not PEM, or they do not belong together"
         raise NotConnected(peer, f"client_cert {certificate} and client_key cannot be used: {why}"[:200]) from exc
-
-
-@contextmanager
-def _in_memory(text: str) -> Iterator[str]:
-    """A path for a library that wants a file; it never touches a disk."""
-    descriptor = os.memfd_create("key")
-    try:
-        os.write(descriptor, text.encode() + b"\n")
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
 
 
 def refuses_us(exc: BaseException) -> bool:

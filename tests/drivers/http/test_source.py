@@ -12,6 +12,7 @@ import pytest
 
 from drivers.http.keys import Kept, Keys
 from gateway.contract import Batch, Health, Item, NotConnected, Record, Source
+from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs.http import Rig
 
 AT = 1_800_000_000_000
@@ -214,25 +215,74 @@ async def test_keys_that_cannot_be_kept_take_the_source_down_and_the_post_is_not
     assert (await post)[0] == 503
 
 
-def test_keys_are_bounded_by_count_and_age_and_survive_a_torn_line(tmp_path: Path) -> None:
+async def test_keys_are_bounded_by_count_and_age_and_survive_a_torn_line(tmp_path: Path) -> None:
     path = tmp_path / "posted.keys"
-    keys = Keys(path, most=3, age_ns=100)
-    keys.load(0)
+    clock = FakeClock(0)
+    keys = Keys(path, clock, most=3, age_ns=100)
+    keys.load()
     for number in range(5):
-        keys.add([Kept(f"k{number}", "d", number)], number)
+        clock.set_wall(number)
+        keys.add([Kept(f"k{number}", "d", number)])
     path.write_bytes(path.read_bytes() + b'["k9","d"')
-    again = Keys(path, most=3, age_ns=100)
-    again.load(5)
-    assert [name for name in (f"k{n}" for n in range(10)) if again.get(name, 5)] == ["k2", "k3", "k4"]
-    assert again.get("k4", 105) is None
-    again.add([Kept("late", "d", 200)], 200)
-    assert len(Keys(path, most=3, age_ns=100)._known) == 0
-    assert [again.get(name, 200) is not None for name in ("k4", "late")] == [False, True]
+    again = Keys(path, clock, most=3, age_ns=100)
+    again.load()
+    assert [name for name in (f"k{n}" for n in range(10)) if again.get(name)] == ["k2", "k3", "k4"]
+    await clock.advance(101e-9)
+    assert again.get("k4") is None
+    again.add([Kept("late", "d", clock.now_ns())])
+    assert [again.get(name) is not None for name in ("k4", "late")] == [False, True]
+
+
+@pytest.mark.parametrize("leap_seconds", [30 * 86_400, -30 * 86_400, 31_536_000 * 50])
+async def test_a_clock_that_is_set_forgets_no_key_early_and_keeps_none_for_ever(tmp_path: Path, leap_seconds: int) -> None:
+    """Also over a restart behind the leap, and of one that had been kept before the run in which the clock leapt."""
+    path, clock, day_ns = tmp_path / "posted.keys", FakeClock(), 86_400 * 10**9
+    keys = Keys(path, clock, most=10, age_ns=day_ns)
+    keys.load()
+    given_ns = clock.now_ns()
+    keys.add([Kept("before", "d", given_ns)])
+    keys.add([Kept("cut off", "d", given_ns, begun=True)])
+    keys = Keys(path, clock, most=10, age_ns=day_ns)
+    keys.load()
+    await clock.advance(43_200)
+    clock.set_wall(clock.now_ns() + leap_seconds * 10**9)
+    assert keys.get("before") is not None
+    keys.add([Kept("behind", "d", clock.now_ns())])
+    keys = Keys(path, clock, most=10, age_ns=day_ns)
+    keys.load()
+    assert [keys.get(name) is not None for name in ("before", "behind")] == [True, True]
+    assert keys.begun_ns("cut off", "d") == given_ns, "rows of another time would be another event"
+    await clock.advance(43_201)
+    assert [keys.get(name) is not None for name in ("before", "behind")] == [False, True]
+    await clock.advance(43_200)
+    keys.add([])
+    assert keys._known == {}
+
+
+async def test_a_clock_that_was_set_back_while_nobody_ran_keeps_no_key_for_ever(tmp_path: Path) -> None:
+    clock = FakeClock()
+    keys = Keys(tmp_path / "posted.keys", clock, most=10, age_ns=10**9)
+    keys.load()
+    keys.add([Kept("k", "d", clock.now_ns() + 10**18)])
+    keys = Keys(tmp_path / "posted.keys", clock, most=10, age_ns=10**9)
+    keys.load()
+    assert keys.get("k") is not None
+    await clock.advance(1.1)
+    assert keys.get("k") is None
+
+
+def test_keys_of_a_lineside_that_knew_no_leaps_are_read_and_written_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "posted.keys"
+    path.write_bytes(b'["k","d",5,false]\n')
+    keys = Keys(path, FakeClock(6), most=10, age_ns=100)
+    keys.load()
+    assert keys.get("k") == Kept("k", "d", 5)
+    assert path.read_bytes() == b'["k","d",5,false]\n'
 
 
 def test_the_file_of_keys_does_not_grow_for_ever(tmp_path: Path) -> None:
-    keys = Keys(tmp_path / "posted.keys", most=10, age_ns=10**9)
-    keys.load(0)
+    keys = Keys(tmp_path / "posted.keys", FakeClock(0), most=10, age_ns=10**9)
+    keys.load()
     for at in range(0, 2_000, 100):
-        keys.add([Kept(f"k{number}", "d", at) for number in range(at, at + 100)], at)
+        keys.add([Kept(f"k{number}", "d", at) for number in range(at, at + 100)])
     assert len((tmp_path / "posted.keys").read_bytes().splitlines()) <= 1_100
