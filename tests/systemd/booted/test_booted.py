@@ -97,6 +97,11 @@ def test_a_second_gateway_is_refused_the_first_ones_state_and_runs_with_its_own(
     running.write("/etc/lineside/two.yaml", text + "gateway: {state_dir: /var/lib/lineside-two, page: {port: 8081}}\n")
     running.systemctl("daemon-reload")
     assert running.systemctl("start", "lineside@two") == 0
+    assert running.systemctl("start", "lineside-backup@two") == 0, running.journal("-u", "lineside-backup@two", "-n", "20")
+    assert "read back and sound" in running.journal("-u", "lineside-backup@two", "-o", "cat")
+    assert running.systemctl("enable", "--now", "lineside-backup@two.timer") == 0
+    assert running.shown("ActiveState", "lineside-backup@two.timer") == "active"
+    assert running.systemctl("disable", "--now", "lineside-backup@two.timer") == 0
     assert running.systemctl("stop", "lineside@two") == 0
 
 
