@@ -89,6 +89,7 @@ apt_here() {
 }
 if [ -e debian/Packages ]; then
   echo "deb [trusted=yes] file:$work/debian ./" >sources.list
+  mkdir -p lists/partial cache/archives/partial
   needs=$(dpkg-deb -f lineside_*.deb Depends)
   apt_here update && DEBIAN_FRONTEND=noninteractive apt_here -y --no-install-recommends --no-remove satisfy "$needs, openssl" ||
     { cat "$work/said"; echo "lineside-install: apt did not bring what of Debian is missing" >&2; }
