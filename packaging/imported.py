@@ -56,6 +56,7 @@ def demo() -> Path:
 
 def main() -> None:
     names = compiled()
+    import_module("scipy.linalg._matfuncs_sqrtm")  # before the compiled part that imports it and is imported by it
     for name in ["asyncua", "nats", "nkeys", "paho.mqtt.client", "pymodbus", "sqlite_utils", "amqtt", "trustme", "uvloop", *names]:
         import_module(name)
     kinds = ("sources", "detectors", "uplinks")

@@ -16,6 +16,7 @@ _BOUND = 'mount --bind "$1" "$2/mnt" && shift && root=$1 && shift && exec chroot
 _OVERLAID = """
 mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/all &&
 mount -t overlay none -o "lowerdir=$2,upperdir=/mnt/up,workdir=/mnt/work" /mnt/all &&
+mkdir -p /mnt/all/mnt /mnt/all/proc /mnt/all/tmp &&
 mount --bind "$1" /mnt/all/mnt && mount -t proc proc /mnt/all/proc && shift 2 && exec chroot /mnt/all "$@"
 """
 
