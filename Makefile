@@ -21,7 +21,7 @@ help:
 	@echo "make wheel    build the wheel and try it in a venv of its own"
 	@echo "make deb [KEY=release.pem]  packages for Debian 12 and 13, amd64 and arm64, and bundles without a network, in dist/deb (root; mmdebstrap)"
 	@echo "make deb-check  those of this machine's kind built twice, installed, used, removed and purged in Debians of their own"
-	@echo "make deb-lint, make deb-arm64-import  lintian; arm64 imported under qemu (minutes)"
+	@echo "make deb-lint, make deb-arm64-import  lintian; arm64 installed and loaded under qemu (minutes)"
 	@echo "make lock     resolve the dependencies anew into locks/"
 
 demo: $(VENV)/demo.stamp
@@ -103,7 +103,7 @@ deb-check: $(VENV)/dev.stamp
 deb-lint:
 	lintian --allow-root --fail-on error --suppress-tags malformed-deb-archive $(ARGS) dist/deb/*.deb
 
-# Needs qemu-user-static, and binfmt-support or its entry in /proc/sys/fs/binfmt_misc made by hand.
+# Needs qemu-user-static, and binfmt-support to have them installed; without the latter they are only unpacked.
 deb-arm64-import: $(VENV)/dev.stamp
 	$(DEBS) emulate $(ARGS)
 

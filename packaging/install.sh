@@ -45,6 +45,7 @@ else
   here=$(dirname "$0")
   [ -e "$here/SHA256SUMS" ] || { usage >&2; exit 2; }
   cp "$here"/SHA256SUMS* "$here"/*.deb "$here/install.sh" "$here/README.md" "$work"
+  [ ! -d "$here/debian" ] || cp -r "$here/debian" "$work"
 fi
 cd "$work"
 
@@ -56,12 +57,13 @@ if [ -z "$unsigned" ]; then
   trusted=${key:-$KEY}
   [ -e "$trusted" ] || refuse "no key to check the signature with; give --key FILE, or --unsigned"
   [ -e SHA256SUMS.sig ] || refuse "the bundle is not signed; --unsigned installs it all the same"
-  command -v openssl >/dev/null || refuse "openssl is missing, which checks the signature; install it, or give --unsigned"
+  command -v openssl >/dev/null || refuse "openssl is missing, which checks the signature; install it, or check the bundle elsewhere (README.md) and give --unsigned"
   verified "$trusted" || refuse "not signed with $trusted; --unsigned installs it all the same"
   echo "signed with $trusted"
 fi
 sha256sum --strict --quiet -c SHA256SUMS || refuse "the bundle is damaged"
-for file in *.deb; do
+for file in *.deb debian/*; do
+  [ -e "$file" ] || continue
   grep -q "^[0-9a-f]*  $file\$" SHA256SUMS || refuse "$file is not among the sums"
 done
 echo "complete and undamaged"
@@ -79,6 +81,19 @@ for name in lineside lineside-analytics lineside-demo; do
   [ -e "$file" ] || refuse "this bundle is not for $arch"
   set -- "$@" "$file"
 done
+
+# Of Debian's own packages in the bundle apt takes what is missing here, and no more. Where it cannot, dpkg says what it lacks.
+apt_here() {
+  apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$work/lists" \
+    -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold "$@" </dev/null >"$work/said" 2>&1
+}
+if [ -e debian/Packages ]; then
+  echo "deb [trusted=yes] file:$work/debian ./" >sources.list
+  mkdir -p lists/partial cache/archives/partial
+  needs=$(dpkg-deb -f lineside_*.deb Depends)
+  apt_here update && DEBIAN_FRONTEND=noninteractive apt_here -y --no-install-recommends --no-remove satisfy "$needs, openssl" ||
+    { cat "$work/said"; echo "lineside-install: apt did not bring what of Debian is missing" >&2; }
+fi
 # What a person wrote below /etc stays.
 dpkg $downgrade --force-confdef --force-confold -i "$@"
 [ -z "$key" ] || [ -n "$unsigned" ] || [ "$key" = "$KEY" ] || install -m 644 "$key" "$KEY"

@@ -23,6 +23,8 @@ from gateway.outbox.database import FILE_NAME
 
 _MOST_SECRETS = 16 << 20
 _SPARE = 1 << 20
+_MOMENT = f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
+"""Digit by digit: of `press-01` in a folder they share `press` must delete none."""
 
 
 def take(config: Path, known: Glance, target: Path, *, passphrase: str | None, never: Path | None = None, now_ns: int) -> Manifest:
@@ -61,7 +63,7 @@ def name_of(gateway: str, now_ns: int) -> str:
 
 def thin_out(folder: Path, gateway: str, keep: int) -> list[Path]:
     """Delete all but the newest `keep` backups of this gateway; returns what was deleted."""
-    found = sorted(folder.glob(f"lineside-{gateway}-[0-9]*T[0-9]*Z.tar"))
+    found = sorted(folder.glob(f"lineside-{gateway}-{_MOMENT}.tar"))
     old = found[:-keep]
     for path in old:
         path.unlink()

@@ -231,7 +231,8 @@ class Outbox:
                     raise
                 suspect(self._folder, str(exc))
                 raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
-            if yields or self.condition.state != "full":
+            # Not by what was under way when the disk filled up and got into the room of the reserve: what is new is still waiting.
+            if (yields and self.room.is_set()) or self.condition.state != "full":
                 self.condition.works()
             return result
 

@@ -1,4 +1,4 @@
-"""One .tar for a plant without a network: the packages of a target, their sums, the sums' signature, and what installs them."""
+"""One .tar for a plant without a network: the packages of a target, those of Debian they need, sums, a signature, what installs them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from debs.debian import laid_out
 from debs.release import Release
 from debs.run import run
 from debs.target import ROOT, Target
@@ -16,14 +17,19 @@ from debs.target import ROOT, Target
 HERE = ROOT / "packaging"
 
 
-def bundle(debs: Iterable[Path], target: Target, release: Release, key: Path | None, out: Path) -> Path:
-    """`key`: an Ed25519 private key (PEM); without one the bundle is unsigned, and `install.sh` says so."""
+def bundle(debs: Iterable[Path], target: Target, release: Release, key: Path | None, out: Path, *, debian: Iterable[Path] = ()) -> Path:
+    """
+    key      an Ed25519 private key (PEM); without one the bundle is unsigned, and `install.sh` says so
+    debian   packages of Debian that a minimal installation lacks
+    """
     name = f"lineside-{release.debian_version(target)}-{target.arch}"
     words = {"version": release.version, "debian": str(target.debian), "suite": target.suite, "arch": target.arch, "python": target.python}
+    debian = list(debian)
+    words["without"] = "" if debian else "\n**This bundle was built without `debian/`**: these packages have to be there already.\n"
     readme = (HERE / "bundle/README.md").read_text(encoding="utf-8")
     for word, value in words.items():
         readme = readme.replace(f"@{word}@", value)
-    files = {path.name: path.read_bytes() for path in debs}
+    files = {path.name: path.read_bytes() for path in debs} | laid_out(debian)
     files |= {"README.md": readme.encode(), "install.sh": (HERE / "install.sh").read_bytes()}
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {file}\n" for file, content in sorted(files.items())).encode()
     files["SHA256SUMS"] = sums

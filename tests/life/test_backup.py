@@ -108,15 +108,19 @@ def test_with_a_passphrase_the_secrets_are_in_it_and_cannot_be_read(
     assert passphrase.read_bytes() not in raw
 
 
+OTHER = "press-01-2-20250101T000000Z"
+"""Of the gateway press-01-2, which has its backups in the same folder."""
+
+
 def test_the_timer_keeps_the_newest_of_this_gateway_only(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    for name in ("press-01-20250101T000000Z", "press-01-20250102T000000Z", "press-02-20250101T000000Z", "press-01-by-hand"):
+    for name in ("press-01-20250101T000000Z", "press-01-20250102T000000Z", "press-02-20250101T000000Z", "press-01-by-hand", OTHER):
         (folder / f"lineside-{name}.tar").write_text("")
     assert lineside("backup", "--config", gateway.file, "--to", folder, "--keep", 2).exit_code == 0
     left = sorted(path.name for path in folder.iterdir())
-    assert left[:1] == ["lineside-press-01-20250102T000000Z.tar"]
-    assert left[2:] == ["lineside-press-01-by-hand.tar", "lineside-press-02-20250101T000000Z.tar"]
+    assert left[:2] == [f"lineside-{OTHER}.tar", "lineside-press-01-20250102T000000Z.tar"]
+    assert left[3:] == ["lineside-press-01-by-hand.tar", "lineside-press-02-20250101T000000Z.tar"]
 
 
 def test_a_flipped_byte_anywhere_is_found(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:

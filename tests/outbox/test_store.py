@@ -110,6 +110,23 @@ async def test_full_disk_is_waited_for_and_nothing_accepted_is_lost(
     assert [r.getMessage() for r in caplog.records] == ["outbox cannot write", "outbox writes again"]
 
 
+async def test_what_was_under_way_when_the_disk_filled_up_does_not_say_that_it_stores_again(outbox: Outbox, clock: FakeClock) -> None:
+    """The reserve made room for it, and for nothing that is new."""
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorname = "SQLITE_FULL"
+    refused, stored = (asyncio.get_running_loop().create_future() for _ in range(2))
+    refused.set_exception(full)
+    stored.set_result(1)
+    await outbox.insist(lambda _: 1, refused)
+    assert await outbox.insist(lambda _: 1, stored, yields=True) == 1
+    assert (outbox.room.is_set(), outbox.condition.state) == (False, "full")
+    while not outbox.room.is_set():
+        await clock.advance(1.0)
+        await asyncio.sleep(0.005)
+    await outbox.append([], addressed(1))
+    assert outbox.refused == ""
+
+
 async def test_what_is_delivered_goes_and_the_law_holds(outbox: Outbox) -> None:
     await outbox.append([], addressed(1, 2, 3, 4, to=("crm", "plant")))
     events = await outbox.lease("crm", Wanted(10))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from email.message import Message
@@ -14,8 +17,10 @@ from pathlib import Path
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from debs import trial
 from debs.bundle import bundle
 from debs.control import write_control
+from debs.debian import needed
 from debs.lock import Pin, pins
 from debs.pack import pack
 from debs.release import Release
@@ -212,12 +217,14 @@ def test_an_unsigned_bundle_is_refused_unless_the_person_says_so(
     assert install("--unsigned", str(path)).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["one.deb", "install.sh", "more.deb"])
+@pytest.mark.parametrize("name", ["one.deb", "install.sh", "more.deb", "debian/Packages", "debian/libfoo_1_amd64.deb", "debian/more.deb"])
 def test_a_bundle_that_was_changed_is_refused_also_unsigned(
     small: Callable[[str], Path], release: Release, tmp_path: Path, name: str
 ) -> None:
     """Changed, or with a package in it that nobody signed for."""
-    path = bundle([small("one")], HERE, release, None, tmp_path)
+    path = bundle(
+        [small("one")], HERE, release, None, tmp_path, debian=[small("libfoo_1%3a1_amd64").rename(tmp_path / "libfoo_1%3a1_amd64.deb")]
+    )
     subprocess.run(["tar", "-xf", str(path), "-C", str(tmp_path)], check=True)
     unpacked = path.with_suffix("")
     with (unpacked / name).open("ab") as file:
@@ -228,10 +235,59 @@ def test_a_bundle_that_was_changed_is_refused_also_unsigned(
     assert "is damaged" in done.stderr or "is not among the sums" in done.stderr
 
 
+def test_of_debian_is_fetched_what_the_core_depends_on_and_what_checks_signatures() -> None:
+    assert {"python3", "systemd", "libstdc++6", "openssl"} <= set(needed())
+    assert not any(character in name for name in needed() for character in " |(")
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None and not os.environ.get("CI"), reason="apt-get is not installed")
+def test_debians_packages_in_a_bundle_are_a_source_for_apt(small: Callable[[str], Path], release: Release, tmp_path: Path) -> None:
+    """Without the epoch in the name of the file: apt would read %3a as a colon."""
+    foreign = small("other").rename(tmp_path / "lineside-demo_1%3a1.0_amd64.deb")
+    path = bundle([small("one")], HERE, release, None, tmp_path, debian=[foreign])
+    subprocess.run(["tar", "-xf", str(path), "-C", str(tmp_path)], check=True)
+    unpacked = path.with_suffix("")
+    assert sorted(each.name for each in (unpacked / "debian").iterdir()) == ["Packages", "lineside-demo_1.0_amd64.deb"]
+    assert install("--unsigned", str(path)).stdout == "complete and undamaged\n"
+    places = {"Dir::State": "state", "Dir::Cache": "cache", "Dir::State::status": "status", "Dir::Etc::sourcelist": "sources.list"}
+    words = [word for name, place in places.items() for word in ("-o", f"{name}={tmp_path / place}")]
+    words += ["-o", "Dir::Etc::sourceparts=-", "-o", "APT::Architecture=amd64", "-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=1"]
+    for name in ("state/lists/partial", "cache/archives/partial"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "status").touch()
+    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] file:{unpacked}/debian ./\n")
+    subprocess.run(["apt-get", "-qq", *words, "update"], check=True, capture_output=True)
+    done = subprocess.run(
+        ["apt-get", "-qq", *words, "download", "lineside-demo"], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "lineside-demo_1.0+deb12_amd64.deb").read_bytes() == foreign.read_bytes()
+
+
+def test_without_qemu_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "_QEMU", "no-such-qemu")
+    with pytest.raises(SystemExit, match="apt-get install qemu-user-static"):
+        trial.registered()
+
+
+def test_a_bundle_without_them_says_so(small: Callable[[str], Path], release: Release, tmp_path: Path) -> None:
+    one, other = small("one"), small("other")
+
+    def readme(debian: list[Path]) -> str:
+        path = bundle([one], HERE, release, None, tmp_path, debian=debian)
+        with tarfile.open(path) as archive:
+            file = archive.extractfile(f"{path.stem}/README.md")
+            assert file is not None
+            return file.read().decode()
+
+    assert "built without `debian/`" in readme([])
+    assert "built without" not in readme([other])
+
+
 def test_the_shell_scripts_are_read_by_a_shell() -> None:
     maintainers = ("preinst", "postinst", "prerm", "postrm")
     scripts = [*(ROOT / "packaging").glob("*.sh"), *(ROOT / "packaging/lineside" / name for name in maintainers)]
-    assert len(scripts) == 7
+    assert len(scripts) == 9
     for script in scripts:
         assert subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False).returncode == 0, script
 

@@ -80,12 +80,13 @@ def test_the_exposure_would_rise_without_a_line(installed: Path) -> None:
     assert exposure(installed) > before + 0.2
 
 
-@pytest.fixture
-def backup(tmp_path: Path) -> Path:
-    for name in ("lineside-backup.service", "lineside-backup.timer"):
-        text = (UNITS / name).read_text().replace("/usr/bin/lineside", "/bin/true")
-        (tmp_path / name).write_text(text)
-    return tmp_path / "lineside-backup.service"
+@pytest.fixture(params=["lineside-backup", "lineside-backup@"])
+def backup(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The one, or an instance of the template."""
+    for suffix in (".service", ".timer"):
+        text = (UNITS / f"{request.param}{suffix}").read_text().replace("/usr/bin/lineside", "/bin/true")
+        (tmp_path / f"{request.param}{suffix}".replace("@", "@press")).write_text(text)
+    return tmp_path / f"{request.param}.service".replace("@", "@press")
 
 
 @needs_systemd
@@ -110,13 +111,12 @@ def test_the_backup_runs_as_the_gateway_does_and_writes_where_tmpfiles_made_a_pl
     assert "enable lineside-backup.timer" in (UNITS / "lineside.preset").read_text().splitlines()
 
 
-def test_the_template_is_the_unit_with_names_of_its_own() -> None:
-    one, other = (UNITS / name for name in ("lineside.service", "lineside@.service"))
-    assert (
-        other.read_text().replace(" %i\n", "\n").replace("lineside-%i", "lineside").replace("%i-", "").replace("%i", "lineside")
-        == one.read_text()
-    )
-    assert options("lineside@.service")["StateDirectory"] == "lineside-%i"
+@pytest.mark.parametrize("name", ["lineside.service", "lineside-backup.service", "lineside-backup.timer"])
+def test_a_template_is_its_unit_with_names_of_its_own(name: str) -> None:
+    one, other = UNITS / name, UNITS / name.replace(".", "@.")
+    told = re.sub(r"(?m)^(Description=.*) %i", r"\1", other.read_text())
+    assert told.replace("lineside-%i", "lineside").replace("%i-", "").replace("%i", "lineside") == one.read_text()
+    assert name.endswith(".timer") or options(other.name)["StateDirectory"] == "lineside-%i"
 
 
 def test_a_wrong_configuration_is_not_started_again_and_a_crash_is() -> None:
@@ -192,11 +192,10 @@ def test_accounts_and_folders_are_made(tmp_path: Path) -> None:
 def test_the_preset_enables_the_one_and_not_the_template(tmp_path: Path) -> None:
     for folder in ("system", "system-preset"):
         (tmp_path / "usr/lib/systemd" / folder).mkdir(parents=True)
-    for unit in UNITS.glob("*.service"):
+    for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.timer")]:
         shutil.copy(unit, tmp_path / "usr/lib/systemd/system")
     shutil.copy(UNITS / "lineside.preset", tmp_path / "usr/lib/systemd/system-preset/90-lineside.preset")
-    subprocess.run(
-        ["systemctl", f"--root={tmp_path}", "preset", "lineside.service", "lineside@press.service"], capture_output=True, check=True
-    )
-    wanted = tmp_path / "etc/systemd/system/multi-user.target.wants"
-    assert [path.name for path in wanted.iterdir()] == ["lineside.service"]
+    units = ("lineside.service", "lineside@press.service", "lineside-backup.timer", "lineside-backup@press.timer")
+    subprocess.run(["systemctl", f"--root={tmp_path}", "preset", *units], capture_output=True, check=True)
+    wanted = (tmp_path / "etc/systemd/system").glob("*.wants/*")
+    assert sorted(path.name for path in wanted) == ["lineside-backup.timer", "lineside.service"]

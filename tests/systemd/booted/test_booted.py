@@ -94,9 +94,15 @@ def test_a_second_gateway_is_refused_the_first_ones_state_and_runs_with_its_own(
     assert "another gateway runs with the state folder" in running.journal("-u", "lineside@two")
     assert running.shown("ActiveState") == "active"
     (running.root / shared.lstrip("/")).unlink()
-    running.write("/etc/lineside/two.yaml", text + "gateway: {state_dir: /var/lib/lineside-two, page: {port: 8081}}\n")
+    own = text.replace("lab-01", "lab-02")
+    running.write("/etc/lineside/two.yaml", own + "gateway: {state_dir: /var/lib/lineside-two, page: {port: 8081}}\n")
     running.systemctl("daemon-reload")
     assert running.systemctl("start", "lineside@two") == 0
+    assert running.systemctl("start", "lineside-backup@two") == 0, running.journal("-u", "lineside-backup@two", "-n", "20")
+    assert "read back and sound" in running.journal("-u", "lineside-backup@two", "-o", "cat")
+    assert running.systemctl("enable", "--now", "lineside-backup@two.timer") == 0
+    assert running.shown("ActiveState", "lineside-backup@two.timer") == "active"
+    assert running.systemctl("disable", "--now", "lineside-backup@two.timer") == 0
     assert running.systemctl("stop", "lineside@two") == 0
 
 
@@ -143,7 +149,7 @@ LINESIDE = "/usr/bin/lineside"
 
 def test_a_backup_is_taken_beside_it_and_restored_over_it(running: Any) -> None:
     assert running.systemctl("start", "lineside-backup") == 0, running.journal("-u", "lineside-backup", "-n", "20")
-    (backup,) = running.inside("sh", "-c", "ls /var/backups/lineside/*.tar").stdout.split()
+    (backup,) = running.inside("sh", "-c", "ls /var/backups/lineside/lineside-lab-01-*.tar").stdout.split()
     assert running.inside("stat", "-c", "%U %a", backup).stdout.split() == ["lineside", "600"]
     assert running.inside(LINESIDE, "backup", "--verify", backup).returncode == 0
     refused = running.inside(LINESIDE, "restore", backup, "--yes")

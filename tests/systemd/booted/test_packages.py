@@ -159,11 +159,14 @@ def test_an_older_version_refuses_the_state_of_a_newer_one_and_says_so(bare: Any
 
 def test_removed_it_leaves_configuration_and_state_and_comes_back_with_them(bare: Any) -> None:
     before = events(bare)
+    assert bare.systemctl("enable", "--now", "lineside-backup@two.timer") == 0
     assert bare.inside("dpkg", "-r", "lineside").returncode == 0
+    assert bare.shown("ActiveState", "lineside-backup@two.timer") == "inactive"
     assert not (bare.root / "usr/lib/lineside").exists()
     assert bare.shown("LoadState") == "not-found"
     installed(bare)
     assert bare.shown("ActiveState") == "active"
+    assert bare.shown("ActiveState", "lineside-backup@two.timer") == "active"
     assert before <= events(bare)
     assert (bare.root / "etc/lineside/lineside.yaml").read_text() == CONFIG
 
