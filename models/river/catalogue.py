@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from typing import Any
 from gateway.contract import ConfigError
 from models.river.config import Step
 from models.river.declared import KINDS, NEVER
+from models.river.lean import lean_import
 
 _SEED = 1  # the same input must give the same findings
 _ROOTS = ("base", "optim.base", "optim.losses", "neighbors.base", "time_series.base")
@@ -45,11 +45,11 @@ def maker(steps: Sequence[Step]) -> Callable[[], Any]:
 
 def models() -> dict[str, type]:
     """All that can be used here, by name: ``anomaly.LODA``."""
-    roots = [importlib.import_module(f"river.{root}") for root in _ROOTS]
+    roots = [lean_import(f"river.{root}") for root in _ROOTS]
     found: dict[str, type] = {}
     for short, parents in KINDS.items():
         wanted = tuple(kind for parent in parents for root in roots if (kind := getattr(root, parent, None)))
-        for name, member in vars(importlib.import_module(f"river.{short}")).items():
+        for name, member in vars(lean_import(f"river.{short}")).items():
             if _usable(member, wanted) and name not in NEVER:
                 found[f"{short}.{name}"] = member
     return found
