@@ -17,6 +17,7 @@ from types import TracebackType
 import aiohttp
 
 from benchmarks.machine import cpu_seconds, pin_gateway, resident_mb
+from benchmarks.servers import OUT
 from gateway.testkit.servers.ports import free_port
 
 SITE = "version: 1\nsite: {enterprise: acme, site: bench, gateway: bench-01}\n"
@@ -38,6 +39,12 @@ class Sample:
             self.cpu - before.cpu,
             {name: self.counters.get(name, 0.0) - before.counters.get(name, 0.0) for name in names},
         )
+
+
+def _installed() -> dict[str, str]:
+    """The environment of a gateway that is started as packages start it: with its modules compiled, which a checkout may not have."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return environment | {"PYTHONPYCACHEPREFIX": str(OUT / "bytecode")}
 
 
 class Gateway:
@@ -62,7 +69,7 @@ class Gateway:
         notify.bind(str(self.folder / "notify"))
         notify.setblocking(False)
         command = str(Path(sys.executable).with_name("lineside"))
-        environment = os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")}
+        environment = _installed() | {"NOTIFY_SOCKET": str(self.folder / "notify")}
         self._log = (self.folder / "log").open("wb")
         started = time.perf_counter()
         self._process = await asyncio.create_subprocess_exec(
