@@ -6,7 +6,6 @@ import re
 import ssl
 from typing import Any
 
-import nkeys
 from nats.aio.client import RawCredentials
 
 from gateway.contract import NotConnected, SecretRef, UplinkContext
@@ -42,6 +41,8 @@ def _login(options: NatsOptions, context: UplinkContext) -> dict[str, Any]:
 
 
 def _checked_seed(seed: str, peer: str, ref: SecretRef) -> None:
+    import nkeys  # with libsodium, which only who logs in with one has to carry
+
     try:
         user = seed.startswith("SU") and nkeys.from_seed(bytearray(seed.encode()))
     except (nkeys.NkeysError, ValueError, TypeError):
