@@ -47,6 +47,7 @@ from gateway.telemetry.status import Status
 from gateway.telemetry.wear import Wear
 from gateway.timekeeping import Timekeeping
 from gateway.trail import Trail
+from gateway.unit import Unit
 from gateway.web.ingest import Ingest
 
 log = logging.getLogger("lineside")
@@ -82,8 +83,7 @@ class App:
         self.desk = Desk(self.outbox, self.clock, lambda: self.pipeline.line.watches)
         self.incidents.withhold = self.desk.shelving.why
         self._losses = Losses(self.clock)
-        self._notifier = notifier or Notifier()
-        self._fed = 0.0
+        self._unit = Unit(notifier or Notifier(), self.clock, lambda: f"{self.storage.words}{self.status.summary()}")
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
@@ -150,7 +150,7 @@ class App:
             self.acceptance,
             clock=self.clock,
             counts=self.counts,
-            progress=self._progress,
+            progress=self._unit.progress,
             devices=self.devices,
             troubles=[self.storage],
             inboxes=inboxes,
@@ -219,7 +219,7 @@ class App:
         core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.edges.apply(self.settings)
         await self.front.open(self.settings, Overview(self))
-        self._tell_ready()
+        self._unit.ready(self.settings)
         core += [tasks.create_task(self.front.run(), name="front"), tasks.create_task(self.trail.run(), name="trail")]
         core.append(tasks.create_task(self._reloads(), name="reloads"))
         core.append(tasks.create_task(upkeep.check(), name="outbox check"))
@@ -229,7 +229,7 @@ class App:
 
     async def reload(self) -> bool:
         """Validate, then change only what changed. False: refused, with the reason in the log; what runs stays as it is."""
-        self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
+        self._unit.reloading()
         await self.lanes.save(self.pipeline.line.watches)
         try:
             settings = await self._load()
@@ -239,7 +239,7 @@ class App:
             for why in exc.problems if isinstance(exc, ConfigErrors) else [exc]:
                 log.error("reload refused", extra={"fields": {"why": str(why)}})
             self.trail.note("reload refused", who=self._asked_by, name=str(self.settings.path))
-            self._notifier.send("READY=1", "STATUS=reload refused, the configuration from before runs on; see the log")
+            self._unit.refused()
             return False
         line.table.adopt(self.pipeline.line.table)  # readings went on while detectors were built
         old, self.settings, self.pipeline.line = self.settings, settings, line
@@ -253,7 +253,7 @@ class App:
         await self.front.open(settings, Overview(self))
         self.trail.reloaded(old, settings, self._asked_by)
         log.info("reloaded", extra={"fields": {"file": str(settings.path)}})
-        self._tell_ready()
+        self._unit.ready(self.settings)
         return True
 
     async def _load(self) -> Settings:
@@ -291,8 +291,7 @@ class App:
 
     async def _shut_down(self, core: list[asyncio.Task[None]], accepting: asyncio.Task[None]) -> None:
         """Sources stop, the queue drains, what was found is committed, states are saved, then a last send."""
-        self._notifier.send("STOPPING=1", "STATUS=stopping")
-        log.info("stopping")
+        self._unit.stopping()
         for task in core:
             task.cancel()
         await asyncio.wait(core)
@@ -315,15 +314,3 @@ class App:
         if self.time is not None:
             await self.time.close()
         log.info("stopped")
-
-    def _progress(self) -> None:
-        """The watchdog is fed by the pipeline's progress, not by a timer."""
-        every, now = self._notifier.watchdog_seconds, self.clock.monotonic()
-        if every is not None and now - self._fed >= every:
-            self._fed = now
-            self._notifier.send("WATCHDOG=1", f"STATUS={self.storage.words}{self.status.summary()}")
-
-    def _tell_ready(self) -> None:
-        tags = sum(len(source.tags) for source in self.settings.sources)
-        log.info("ready", extra={"fields": {"gateway": self.settings.site.gateway, "sources": len(self.settings.sources), "tags": tags}})
-        self._notifier.send("READY=1", f"STATUS={self.storage.words}{self.status.summary()}")

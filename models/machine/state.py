@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.contract import StateError
+from models import npz
 from models.machine.baseline import MEMBERS, TAG_COLUMNS, Baseline, Known, Waiting
 from models.machine.config import MachineOptions
 from models.machine.tail import Tail
@@ -29,10 +27,7 @@ def dump(options: MachineOptions, watches: Mapping[str, Watch]) -> bytes:
         machines.append([machine, list(watch.names), _head(watch)])
         for j, baseline in enumerate(watch.baselines.values()):
             arrays |= {f"{i}_{j}_{name}": array for name, array in _arrays(baseline).items()}
-    head = json.dumps({"made_of": _made_of(options), "machines": machines})
-    out = io.BytesIO()
-    np.savez(out, version=np.int64(VERSION), head=np.array(head, dtype=np.str_), **arrays)  # type: ignore[arg-type]
-    return out.getvalue()
+    return npz.dump(VERSION, {npz.HEAD: npz.text({"made_of": _made_of(options), "machines": machines}), **arrays})
 
 
 def _made_of(options: MachineOptions) -> list[Any]:
@@ -76,21 +71,15 @@ def _five(rarities: tuple[float, ...]) -> tuple[float, ...]:
 
 def read(options: MachineOptions, saved: bytes) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any], Arrays]]:
     """(machine, tags, head, arrays) of each machine; raises StateError when the state does not fit."""
-    try:
-        with np.load(io.BytesIO(saved), allow_pickle=False) as file:
-            if int(file["version"]) != VERSION:
-                raise StateError(f"state is of version {int(file['version'])}, not {VERSION}")
-            head = json.loads(str(file["head"]))
-            arrays = {name: file[name] for name in file.files}
+    arrays = npz.load(saved, VERSION)
+    with npz.readable():
+        head = npz.value(arrays[npz.HEAD])
         machines = [(str(machine), tuple(names), dict(mine)) for machine, names, mine in head["machines"]]
         made_of = head["made_of"]
-    except (ValueError, OSError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as exc:
-        raise StateError(f"state cannot be read: {exc}") from exc
     if made_of != _made_of(options):
         raise StateError(f"state is of smooth and state {made_of}")
     for i, (machine, names, mine) in enumerate(machines):
-        prefix = f"{i}_"
-        yield machine, names, mine, {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        yield machine, names, mine, npz.under(f"{i}_", arrays)
 
 
 def restore(watch: Watch, head: Mapping[str, Any], arrays: Arrays) -> None:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.contract import StateError
+from models import npz
 from models.sensor.columns import Columns, Machines, Table
 
 VERSION = 1
 _TAGS, _MACHINES = "tag", "machine"
-Arrays = dict[str, NDArray[np.generic]]
 
 
 def dump(columns: Columns, paths: Sequence[str], machines: Machines, names: Sequence[str]) -> bytes:
-    out = io.BytesIO()
-    arrays: Arrays = {}
+    arrays: npz.Arrays = {}
     for prefix, table, keys in ((_TAGS, columns, paths), (_MACHINES, machines, names)):
         arrays[prefix] = np.array(keys, dtype=np.str_)
         arrays |= {f"{prefix}_{name}": np.ascontiguousarray(column) for name, column in table.by_row().items()}
-    np.savez(out, version=np.int64(VERSION), **arrays)  # type: ignore[arg-type]
-    return out.getvalue()
+    return npz.dump(VERSION, arrays)
 
 
 def load(state: bytes, columns: Columns, paths: Sequence[str], machines: Machines, names: Sequence[str]) -> None:
@@ -45,7 +41,7 @@ def load(state: bytes, columns: Columns, paths: Sequence[str], machines: Machine
     machines.due[:] = -np.inf  # what is missing is told again, too
 
 
-def _rows(saved: Arrays, prefix: str, table: Table, keys: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _rows(saved: npz.Arrays, prefix: str, table: Table, keys: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where the rows are here, and in the state."""
     known = {str(key): row for row, key in enumerate(saved[prefix])}
     for name, column in table.by_row().items():
@@ -56,15 +52,8 @@ def _rows(saved: Arrays, prefix: str, table: Table, keys: Sequence[str]) -> tupl
     return np.array(here, dtype=np.intp), np.array([known[keys[row]] for row in here], dtype=np.intp)
 
 
-def _read(state: bytes) -> Arrays:
-    try:
-        with np.load(io.BytesIO(state), allow_pickle=False) as saved:
-            arrays = {name: saved[name] for name in saved.files}
-            version = int(arrays.pop("version"))
-    except (ValueError, OSError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as exc:
-        raise StateError(f"state cannot be read: {exc}") from exc
-    if version != VERSION:
-        raise StateError(f"state is of version {version}, not {VERSION}")
+def _read(state: bytes) -> npz.Arrays:
+    arrays = npz.load(state, VERSION)
     if _TAGS not in arrays or _MACHINES not in arrays:
         raise StateError("state is damaged: it names no tags")
     return arrays

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import StateError
+from models import npz
 from models.vibration.diagnosis.knowledge import Knowledge
 from models.vibration.diagnosis.lines import FAULTS
 from models.vibration.diagnosis.memory import Memory
@@ -86,10 +84,8 @@ def dump(channels: Mapping[str, Channel], trends: Mapping[str, Trend]) -> bytes:
         columns[f"levels_{i}"] = np.array([[level.known for level in levels] for levels in trend.levels.values()])
         columns[f"together_{i}"] = np.array([[level.together for level in levels] for levels in trend.levels.values()], dtype=np.int64)
         columns[f"history_{i}"] = trend.history
-    out = io.BytesIO()
     names = {"paths": np.array(list(channels), dtype=np.str_), "machines": np.array(list(trends), dtype=np.str_)}
-    np.savez(out, version=_VERSION, **names, **columns)  # type: ignore[arg-type]
-    return out.getvalue()
+    return npz.dump(_VERSION, names | columns)
 
 
 def load(state: bytes, channels: Mapping[str, Channel], points: Mapping[str, Sequence[str]]) -> tuple[dict[str, Channel], dict[str, Trend]]:
@@ -97,11 +93,8 @@ def load(state: bytes, channels: Mapping[str, Channel], points: Mapping[str, Seq
 
     points   paths of each machine's tags: with other ones its levels are learnt anew
     """
-    try:
-        with np.load(io.BytesIO(state), allow_pickle=False) as saved:
-            if int(saved["version"]) != _VERSION:
-                raise StateError(f"state is of version {int(saved['version'])}")
-            columns = {name: saved[name] for name in saved.files}
+    columns = npz.load(state, _VERSION)
+    with npz.readable():
         paths = [str(path) for path in columns["paths"]]
         found = {path: _continued(channel, columns, paths.index(path)) if path in paths else channel for path, channel in channels.items()}
         machines = [str(machine) for machine in columns["machines"]]
@@ -110,8 +103,6 @@ def load(state: bytes, channels: Mapping[str, Channel], points: Mapping[str, Seq
             same = [path for path in paths if path.rpartition("/")[0] == machine] == list(points[machine])
             if machine in machines and same:
                 _follow_on(trend, columns, machines.index(machine))
-    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as exc:
-        raise StateError(f"state cannot be read: {exc}") from exc
     return found, trends
 
 
