@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -24,7 +22,6 @@ from gateway.outbox.lock import NotNow
 from gateway.telemetry.log import Style, configure
 
 _NOT_NOW, _CONFIG = 1, 2
-_M_ARENA_MAX = -8
 LEAVE_SECONDS = 1.0
 PAUSE_SECONDS = 5.0
 """Before it gives up on a disk that refuses: systemd starts it again at once, and a disk is not mended in two seconds."""
@@ -43,7 +40,6 @@ def run_gateway(settings: Settings, style: str) -> int:
     """Exit code: 0 stopped in good order, 2 cannot run with this configuration, 1 the disk takes nothing now; a crash is a traceback
     and exit code 1, too.
     """
-    one_heap()
     chosen: Style = style  # type: ignore[assignment]  # click has checked it
     configure(settings.log_level, chosen)
     code = 0
@@ -65,12 +61,6 @@ def run_gateway(settings: Settings, style: str) -> int:
         code = _CONFIG
     leaving.cancel()
     return code
-
-
-def one_heap() -> None:
-    """For all threads, before there are any: each would have one of its own otherwise, and keep what was free in it once (mallopt(3))."""
-    with suppress(AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -67,12 +67,12 @@ class Aligner:
         self._go_back(ticks)
         rows: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
         ends: list[int] = []
-        for tick in np.unique(ticks[ticks >= self._tick]):
+        for tick in dict.fromkeys(ticks[ticks >= self._tick].tolist()):
             if tick > self._tick:
                 end = (self._tick + 1) * self._every_ns
                 rows.append(self._row(end))
                 ends.append(end)
-                self._next, self._tick = self._tick + 1, int(tick)
+                self._next, self._tick = self._tick + 1, tick
             self._hold(batch.select(ticks == tick))
         if not rows:
             return None

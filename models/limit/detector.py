@@ -57,7 +57,7 @@ class Limit:
         row = self._row[item.tag]
         found: list[Finding] = []
         ascending = len(row) <= 1 or bool((row[1:] > row[:-1]).all())  # as most polls are
-        if not ascending and len(np.unique(row)) < len(row):
+        if not ascending and len(set(row.tolist())) < len(row):
             for piece in _pieces(row):
                 found += self._round(row[piece], item.t_ns[piece], item.value[piece])
             found.sort(key=lambda finding: finding.t_ns)

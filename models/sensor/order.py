@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 
 def alone(group: Positions) -> bool:
     """No group is there twice."""
-    return len(group) <= 1 or bool((np.diff(group) > 0).all()) or len(np.unique(group)) == len(group)
+    return len(group) <= 1 or bool((np.diff(group) > 0).all()) or len(set(group.tolist())) == len(group)
 
 
 def largest_before(group: Positions, value: Ints, known: Ints) -> Ints:
