@@ -29,6 +29,8 @@ demo: $(VENV)/demo.stamp
 
 # Two workers a core, see tests/conftest.py. One that has nothing more to do takes over half of what another one has left.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# Whatever the environment says: workers and hundreds of daemons read the bytecode that the first one has written.
+test test-long faults faults-night: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 

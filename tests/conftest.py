@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is, nothing about the code. `make faults` looks at twenty times as many.
@@ -19,6 +22,20 @@ settings.load_profile(os.environ.get("LINESIDE_EXAMPLES", "quick"))
 def pytest_xdist_auto_num_workers() -> int:
     """Twice the cores: half of a test's time it waits for a server, a process or a disk."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Every worker collects every test, and pytest takes longer to rewrite their asserts than to import them: each rewrites a share first."""
+    given = getattr(session.config, "workerinput", None)
+    if given is None or sys.dont_write_bytecode:
+        return
+    tests = [file for file in Path(__file__).parent.rglob("*.py") if file.name.startswith(("test_", "conftest"))]
+    files = sorted(tests, key=lambda file: (-file.stat().st_size, file))
+    for file in files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]:
+        pyc = rewrite.get_cache_dir(file) / (file.name[:-3] + rewrite.PYC_TAIL)
+        if rewrite._read_pyc(file, pyc) is None and rewrite.try_makedirs(pyc.parent):
+            source, code = rewrite._rewrite_test(file, session.config)
+            rewrite._write_pyc(session.config.stash[rewrite.assertstate_key], code, source, pyc)
 
 
 @pytest.fixture(autouse=True)
