@@ -25,7 +25,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Every worker collects every test, and pytest takes longer to rewrite their asserts than to import them: each rewrites a share first."""
+    """Every worker collects every test, and rewriting their asserts takes longer than importing them: each rewrites a share."""
     given = getattr(session.config, "workerinput", None)
     if given is None or sys.dont_write_bytecode:
         return
