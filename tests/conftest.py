@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -26,6 +27,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Every worker collects every test, and rewriting their asserts takes longer than importing them: each rewrites a share."""
+    gc.disable()  # nothing of what is collected is garbage
     given = getattr(session.config, "workerinput", None)
     if given is None or sys.dont_write_bytecode:
         return
@@ -36,6 +38,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if rewrite._read_pyc(file, pyc) is None and rewrite.try_makedirs(pyc.parent):
             source, code = rewrite._rewrite_test(file, session.config)
             rewrite._write_pyc(session.config.stash[rewrite.assertstate_key], code, source, pyc)
+
+
+def pytest_collection_finish() -> None:
+    """A million objects that live as long as the process: no collection of garbage has to look at them again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
