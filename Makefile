@@ -5,11 +5,12 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench bench-analytics bench-vibration faults faults-night faults-setup lab wheel deb deb-check deb-lint deb-arm64-import lock clean
+.PHONY: help demo test test-long check conformance bench bench-analytics bench-vibration faults faults-night faults-setup lab wheel deb deb-check deb-lint deb-arm64-import lock clean
 
 help:
 	@echo "make demo     set up .venv and run the demo: a plant, a fault, one case"
 	@echo "make test     set up .venv and run the tests"
+	@echo "make test-long  those of the tests that take long; each has a short one beside it"
 	@echo "make check    ruff, mypy --strict, import-linter"
 	@echo "make conformance  clients and validators of others (npm) against what the gateway sends and exports"
 	@echo "make faults   kills, power cuts, full disks, dead receivers, wrong clocks, on the daemon as a process; writes docs/reliability.md"
@@ -29,8 +30,13 @@ demo: $(VENV)/demo.stamp
 
 # Two workers a core, see tests/conftest.py. One that has nothing more to do takes over half of what another one has left.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# Whatever the environment says: workers and hundreds of daemons read the bytecode that the first one has written.
+test test-long faults faults-night: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long" $(ARGS)
+
+test-long: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

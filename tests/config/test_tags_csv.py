@@ -72,7 +72,7 @@ def test_a_quote_that_is_never_closed_swallows_no_error(file: Path) -> None:
     assert tags[0].options["unit"] == "bar\nflow,l"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=200))
 def test_any_text_gives_tags_or_problems(file: Path, text: str) -> None:
     tags, problems = read(file, "name,at\n" + text)

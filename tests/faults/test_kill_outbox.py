@@ -23,7 +23,7 @@ from gateway.outbox.rows import to_row
 from gateway.testkit.rigs import event
 from gateway.testkit.servers.https import Receiver
 
-KILLS = int(os.environ.get("LINESIDE_KILLS", "4"))
+KILLS = int(os.environ.get("LINESIDE_KILLS", "2"))
 SEED = int(os.environ.get("LINESIDE_SEED", "20270115"))
 NOW_NS = time.time_ns()
 EVENTS, DRAINED = 8_000, 3_000

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract import Judgement
@@ -132,7 +132,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_any_order_keeps_the_bounds_and_a_gapless_audit(made_steps: list[tuple[str, Any, Any]]) -> None:
     """A study that is undone (a crash before its commit) and done again is as one that was done once."""

@@ -240,7 +240,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestLaw = pytest.mark.timeout(300)(Law.TestCase)
-TestLaw.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestLaw.settings = settings(stateful_step_count=30, deadline=None)
 
 
 def test_the_law_can_be_broken(tmp_path: Path) -> None:

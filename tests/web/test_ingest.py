@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -65,18 +65,18 @@ async def test_gzip_is_unpacked_also_of_several_members(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "status", "why"),
     [
-        (b"x" * (MOST_BYTES + 1), "identity", 413, "more than 10 MB"),
-        (gzip.compress(bytes(50 * MOST_BYTES), 9), "gzip", 413, "more than 10 MB"),
-        (gzip.compress(b"{}" * 1000)[:-9], "gzip", 400, "cut off"),
-        (b"no gzip at all", "gzip", 400, "no gzip body"),
-        (b"{}", "br", 415, "Content-Encoding br"),
+        (lambda: b"x" * (MOST_BYTES + 1), "identity", 413, "more than 10 MB"),
+        (lambda: gzip.compress(bytes(10 * MOST_BYTES), 9), "gzip", 413, "more than 10 MB"),
+        (lambda: gzip.compress(b"{}" * 1000)[:-9], "gzip", 400, "cut off"),
+        (lambda: b"no gzip at all", "gzip", 400, "no gzip body"),
+        (lambda: b"{}", "br", 415, "Content-Encoding br"),
     ],
     ids=["large", "bomb", "cut off", "nonsense", "brotli"],
 )
 async def test_what_is_too_large_or_broken_never_reaches_the_source(
-    plant: Plant, body: bytes, encoding: str, status: int, why: str
+    plant: Plant, body: Callable[[], bytes], encoding: str, status: int, why: str
 ) -> None:
-    got, text = await post(plant, body, Content_Encoding=encoding)
+    got, text = await post(plant, body(), Content_Encoding=encoding)
     assert (got, why in text) == (status, True), text
     assert plant.got == []
     assert plant.ingest._bytes == 0

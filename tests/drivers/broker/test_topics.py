@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
@@ -14,20 +14,17 @@ filters = st.tuples(st.lists(st.sampled_from(["a", "b", "+", ""]), min_size=1, m
 )
 
 
-@settings(max_examples=60)
 @given(pattern=filters.filter(bool), topic=topics)
 def test_matches_as_paho_does(pattern: str, topic: str) -> None:
     assert matches(pattern, topic) == topic_matches_sub(pattern, topic)
 
 
-@settings(max_examples=60)
 @given(wide=filters.filter(bool), narrow=filters.filter(bool), topic=topics)
 def test_a_filter_that_covers_another_has_all_its_topics(wide: str, narrow: str, topic: str) -> None:
     if covers(wide, narrow) and matches(narrow, topic):
         assert matches(wide, topic)
 
 
-@settings(max_examples=60)
 @given(given=st.lists(filters.filter(bool), max_size=6), topic=topics)
 def test_the_fewest_filters_lose_no_topic(given: list[str], topic: str) -> None:
     assert any(matches(one, topic) for one in fewest(given)) == any(matches(one, topic) for one in given)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.framer.ascii import FramerAscii
 from pymodbus.framer.rtu import FramerRTU
@@ -79,7 +79,6 @@ def test_lowercase_digits_are_digits() -> None:
 
 
 @every_framing
-@settings(max_examples=300)
 @given(st.binary(max_size=700))
 def test_any_bytes_are_an_answer_or_waiting_or_broken(framing: Framing, data: bytes) -> None:
     try:
@@ -100,7 +99,6 @@ _REQUESTS = [
 
 
 @pytest.mark.parametrize("request_", _REQUESTS, ids=lambda request: f"function {request.function}")
-@settings(max_examples=300)
 @given(st.binary(min_size=1, max_size=260))
 def test_any_message_is_a_payload_or_refused_or_unexpected(request_: Request, message: bytes) -> None:
     for whole in (message, bytes([request_.function]) + message, bytes([request_.function | 0x80]) + message):
@@ -113,7 +111,6 @@ def test_any_message_is_a_payload_or_refused_or_unexpected(request_: Request, me
 
 
 @every_framing
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=4))
 def test_any_bytes_from_the_device_end_in_an_answer_or_a_known_error(framing: Framing, pieces: list[bytes]) -> None:
     """In time, and without growing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.modbus.address import TABLES, Span
@@ -38,14 +38,12 @@ def learnt(draw: st.DrawFn) -> Learnt:
     return Learnt(draw(indices), draw(indices))
 
 
-@settings(max_examples=40)
 @given(items(), limits(), learnt())
 def test_every_item_is_in_exactly_one_block(items: list[Item], options: ModbusOptions, learnt: Learnt) -> None:
     planned = [item.index for block in plan(items, options, learnt) for item in block.items]
     assert sorted(planned) == [item.index for item in items]
 
 
-@settings(max_examples=40)
 @given(items(), limits(), learnt())
 def test_no_block_is_too_long_and_no_value_is_cut(items: list[Item], options: ModbusOptions, learnt: Learnt) -> None:
     for block in plan(items, options, learnt):
@@ -56,7 +54,6 @@ def test_no_block_is_too_long_and_no_value_is_cut(items: list[Item], options: Mo
             assert item.start + item.count <= block.start + block.count
 
 
-@settings(max_examples=40)
 @given(items(), limits())
 def test_no_gap_is_wider_than_allowed(items: list[Item], options: ModbusOptions) -> None:
     for block in plan(items, options):
@@ -65,7 +62,6 @@ def test_no_gap_is_wider_than_allowed(items: list[Item], options: ModbusOptions)
         assert max(map(len, holes.split("x"))) <= options.max_gap
 
 
-@settings(max_examples=40)
 @given(items(), limits(), learnt())
 def test_refused_tags_are_alone_and_cuts_begin_a_block(items: list[Item], options: ModbusOptions, learnt: Learnt) -> None:
     for block in plan(items, options, learnt):
@@ -74,7 +70,6 @@ def test_refused_tags_are_alone_and_cuts_begin_a_block(items: list[Item], option
         assert not learnt.cuts & set(indices[1:])
 
 
-@settings(max_examples=40)
 @given(items(), limits(), learnt())
 def test_refused_register_is_not_read_along_as_a_gap(items: list[Item], options: ModbusOptions, learnt: Learnt) -> None:
     refused = {(item.unit, item.table, item.start) for item in items if item.index in learnt.refused}
@@ -84,7 +79,6 @@ def test_refused_register_is_not_read_along_as_a_gap(items: list[Item], options:
         assert not gaps & refused
 
 
-@settings(max_examples=40)
 @given(items(), limits())
 def test_halves_hold_the_same_items_in_order(items: list[Item], options: ModbusOptions) -> None:
     for block in plan(items, options):
@@ -105,7 +99,6 @@ def test_wide_gap_makes_two_requests_and_a_narrow_one_does_not() -> None:
     assert [block.count for block in plan(two, ModbusOptions(modbus="tcp://plc", max_gap=8))] == [1, 1]
 
 
-@settings(max_examples=40)
 @given(items(), limits(), st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60)), max_size=4))
 def test_what_is_forbidden_is_never_read_along(items: list[Item], options: ModbusOptions, ranges: list[tuple[int, int]]) -> None:
     spans = [Span("holding", first, first + length) for first, length in ranges]

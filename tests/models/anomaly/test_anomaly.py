@@ -59,7 +59,14 @@ def active(found: list[Finding]) -> list[Finding]:
     return [f for f in found if f.state is State.ACTIVE]
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [("normal", 0.001, 0.05), ("laplace", 0.004, 0.05), ("student", 0.01, 0.15)])
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        pytest.param("normal", 0.001, 0.05, marks=pytest.mark.long),
+        pytest.param("laplace", 0.004, 0.05, marks=pytest.mark.long),
+        ("student", 0.01, 0.15),
+    ],
+)
 def test_false_alarms_are_about_as_frequent_as_asked(name: str, least: float, most: float) -> None:
     """120 tags, one alarm in twenty blocks asked: light tails give fewer, heavy ones up to three times as many."""
     rng, k, block = np.random.default_rng(5), 120, 300

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -171,7 +171,6 @@ def test_the_value_shown_is_on_its_side_of_the_limit_shown(value: float, bound: 
         assert (float(apart(value, bound)) > float(plain(bound))) == (value > bound)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     stream=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.floats(-50, 150)), min_size=1, max_size=60),
     cuts=st.lists(st.integers(0, 60), max_size=8),
