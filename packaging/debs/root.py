@@ -11,7 +11,7 @@ from debs.target import BUILD, Target
 
 _MINIMAL = "--variant=minbase"
 _INCLUDE = "--include=systemd,systemd-sysv,dbus,python3,procps,openssl"
-_LIBRARIES = "--include=python3,libstdc++6,libgcc-s1,zlib1g"
+_LIBRARIES = "--include=base-files,python3,libstdc++6,libgcc-s1,zlib1g"
 _BOUND = 'mount --bind "$1" "$2/mnt" && shift && root=$1 && shift && exec chroot "$root" "$@"'
 _OVERLAID = """
 mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/all &&

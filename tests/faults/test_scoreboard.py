@@ -13,7 +13,9 @@ import pytest
 from rig import report
 from rig.catalogue import NAMES
 from rig.result import Result
+from rig.run import Run
 from rig.table import Row, load
+from rows.life import in_the_lab
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +78,14 @@ def test_examples_in_docstrings_hold(name: str) -> None:
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted
     assert not found.failed
+
+
+async def test_the_checks_that_a_row_hands_to_pytest_are_counted(tmp_path: Path) -> None:
+    """As rows 45 and 47 do with the lab's; pytest says the number only when it is not told twice to be quiet."""
+    run = Run(a_row("47"), count=1, seed=1, folder=tmp_path)
+    await in_the_lab(run, "../../faults/test_ledger.py")
+    assert run.result.problems == []
+    assert run.result.count > 3
 
 
 def test_rows_can_be_listed() -> None:

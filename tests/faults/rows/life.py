@@ -136,7 +136,7 @@ async def in_the_lab(run: Run, *names: str) -> None:
     if gone := [name for name, file in zip(names, files, strict=True) if not Path(file).exists()]:
         run.result.skipped = f"there is no {', '.join(gone)}"
         return
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]  # -q stands in pyproject.toml
     both = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
     process = await asyncio.create_subprocess_exec(
         *words, stdout=both[0], stderr=both[1], cwd=ROOT, env=os.environ | {"LINESIDE_LAB": "bookworm"}
