@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rig import outbox
 from rig.plant import Plant
-from rig.run import Run
+from rig.run import Run, until
 from rig.table import row
 
 BACKLOG, PAGE = 2000, 4096
@@ -59,6 +59,33 @@ async def bits(run: Run) -> None:
         away = books["quarantined"] + books["damaged"]
         run.check(away or plant.daemon.lines("outbox damaged, set aside"), "nothing was found")
         run.check(away <= flipped, f"{flipped} rows were damaged, {away} set apart")
+
+
+@row(
+    "12b",
+    "single bits flipped in the row of an open incident",
+    expected="set aside at the start, told and counted, never continued as good; the condition is raised anew with an id of its own",
+    count=5,
+    night=50,
+    limit=600,
+)
+async def incidents(run: Run) -> None:
+    async with Plant(run, every=200) as plant:
+        await plant.start()
+        for number in range(run.count):
+            await until(lambda: open_incident(plant)[0], 60, "an incident of the press")
+            await plant.daemon.kill()
+            write_back(plant.state / "outbox.db")
+            before = open_incident(plant)
+            flip_in_incident(run, plant.state / "outbox.db", *before)
+            await plant.daemon.start()
+            told = len(plant.daemon.lines("a stored incident is damaged and set aside"))
+            run.check(told == number + 1, f"{number + 1} damaged, {told} told")
+            await until(lambda was=before[0]: open_incident(plant)[0] not in ("", was), 60, "the incident raised anew")
+            await plant.recovered(30)
+        kept = outbox.ask(plant.state, "SELECT count(*) FROM incident WHERE state='damaged'")[0][0]
+        run.check(kept == run.count, f"{run.count} damaged, {kept} kept for people")
+        await plant.settle()
 
 
 async def damaged(run: Run, plant: Plant, how: object) -> None:
@@ -113,3 +140,19 @@ def flip_in_rows(run: Run, file: Path, count: int) -> int:
         flipped += 1
     file.write_bytes(content)
     return flipped
+
+
+def open_incident(plant: Plant) -> tuple[str, bytes]:
+    """Identity as it stands in the row's record, and body; empty: there is none."""
+    found = outbox.ask(plant.state, "SELECT id || machine || condition || state, body FROM incident WHERE state='open' AND machine='press'")
+    return (str(found[0][0]), bytes(found[0][1])) if found else ("", b"")
+
+
+def flip_in_incident(run: Run, file: Path, identity: str, body: bytes) -> None:
+    """One bit of the texts or of the body; not of the row's time of change, which carries nothing, nor of its length."""
+    content = bytearray(file.read_bytes())
+    texts = content.index(identity.encode())
+    places = [*range(texts, texts + len(identity))] if run.dice.random() < 0.5 else []
+    at = run.dice.choice(places or range(begin := content.index(body, texts), begin + len(body)))
+    content[at] ^= 1 << run.dice.randrange(8)
+    file.write_bytes(content)
