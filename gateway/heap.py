@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 MMAP_BYTES = 128 << 10
-"""Less than a read through TLS asks for (256 kilobytes, of which a short answer is what stays a while): measured, see row 42 of make faults."""
+"""Less than a read through TLS asks for: 256 kilobytes, of which a short answer stays for a while. Row 42 of `make faults` shows it."""
 TRIM_BYTES = 256 << 10
 # Of malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
