@@ -22,7 +22,7 @@ _PLUGINS = [pytest.param(kind, name, id=f"{kind[:-1]}-{name}") for kind in _KIND
 _HEAVY = ("asyncua", "scipy", "river", "paho", "pymodbus", "nats", "aiohttp", "cryptography")
 _MAY_IMPORT = {
     "sources": ("gateway.contract", "drivers.rows", "drivers.broker", "drivers.certificates"),
-    "detectors": ("gateway.contract",),
+    "detectors": ("gateway.contract", "models.npz"),
     "uplinks": ("gateway.contract", "gateway.events"),
 }
 every_plugin = pytest.mark.parametrize(("kind", "name"), _PLUGINS)
@@ -93,7 +93,8 @@ def _ours(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: relative import"
-            found.append(node.module or "")
+            inside = node.module in ("gateway", "drivers", "models")
+            found += [f"{node.module}.{alias.name}" for alias in node.names] if inside else [node.module or ""]
     return [target for target in found if target.split(".")[0] in ("gateway", "drivers", "models")]
 
 
