@@ -13,9 +13,9 @@ import pytest
 from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is, nothing about the code. `make faults-night` looks at thirty times as many.
+# How long an example takes says how busy the machine is, nothing about the code. `make faults-night` looks at fifty times as many.
 _BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=30, **_BUSY)
+settings.register_profile("quick", max_examples=20, **_BUSY)
 settings.register_profile("thorough", max_examples=1000, **_BUSY)
 settings.load_profile(os.environ.get("LINESIDE_EXAMPLES", "quick"))
 

@@ -42,7 +42,7 @@ def black_hole(tmp_path: Path) -> Iterator[list[str]]:
     server.close()
 
 
-@pytest.mark.parametrize("speed", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("speed", ["uvloop", pytest.param("asyncio", marks=pytest.mark.long)])
 async def test_a_dead_name_server_delays_no_event_no_page_and_no_stop(site: Any, black_hole: list[str], speed: str) -> None:
     without = "import sys; sys.modules['uvloop'] = None; " if speed == "asyncio" else ""
     program = f"{without}from gateway.cli import main; main()"

@@ -45,7 +45,7 @@ async def test_a_leap_that_nobody_confirms_changes_nothing_but_is_told(plain: An
     assert not any("timequality" in event for event in plain.arrived), "the clock came back to the gateway's time"
 
 
-@pytest.mark.parametrize("leap", [MONTH, -MONTH], ids=["a month ahead", "a month back"])
+@pytest.mark.parametrize("leap", [pytest.param(MONTH, id="a month ahead"), pytest.param(-MONTH, id="a month back", marks=pytest.mark.long)])
 async def test_a_leap_that_is_confirmed_is_followed_and_nothing_expires(plain: Any, leap: int) -> None:
     """The time before was believed, so what is stored keeps it; but no event is older by the leap, and new ones go behind it."""
     await plain.receiver.stop()

@@ -37,7 +37,7 @@ def lineside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
 
 @pytest.fixture
 def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """In a process of its own, which `run` needs: it takes over log and signals."""
+    """In a process of its own, which a `run` that starts needs: it takes over log and signals."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from gateway.cli import main; main(prog_name='lineside')", *arguments]

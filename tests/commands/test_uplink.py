@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from click.testing import Result
@@ -15,6 +16,7 @@ from gateway.testkit.servers.https import Receiver
 
 Lineside = Callable[..., Result]
 Process = Callable[..., subprocess.CompletedProcess[str]]
+Done = TypeVar("Done")
 CONFIG = """
 version: 1
 site: {{enterprise: acme, site: dresden, gateway: dresden-press-01}}
@@ -31,16 +33,16 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield server
 
 
-async def run(process: Process, tmp_path: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+async def run(command: Callable[..., Done], tmp_path: Path, url: str, *arguments: str) -> Done:
     import asyncio
 
     (tmp_path / "lineside.yaml").write_text(CONFIG.format(url=url), encoding="utf-8")
-    return await asyncio.to_thread(process, "test-uplink", *arguments, "lineside.yaml")
+    return await asyncio.to_thread(command, "test-uplink", *arguments, "lineside.yaml")
 
 
-async def test_every_step_is_told_and_nothing_is_sent(process: Process, tmp_path: Path, receiver: Receiver) -> None:
-    result = await run(process, tmp_path, receiver.url, "crm")
-    assert (result.returncode, result.stderr) == (0, "")
+async def test_every_step_is_told_and_nothing_is_sent(lineside: Lineside, tmp_path: Path, receiver: Receiver) -> None:
+    result = await run(lineside, tmp_path, receiver.url, "crm")
+    assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("crm (https)\n  ok ")
     assert "failed" not in result.stdout
     assert "nothing was sent" in result.stdout
@@ -59,19 +61,19 @@ async def test_live_sends_one_event_that_says_it_is_a_test(process: Process, tmp
     assert "correlationid" not in event
 
 
-async def test_what_fails_is_told_with_what_to_do(process: Process, tmp_path: Path, receiver: Receiver) -> None:
+async def test_what_fails_is_told_with_what_to_do(lineside: Lineside, tmp_path: Path, receiver: Receiver) -> None:
     await receiver.stop()
-    result = await run(process, tmp_path, receiver.url, "crm")
-    assert result.returncode == 1
+    result = await run(lineside, tmp_path, receiver.url, "crm")
+    assert result.exit_code == 1
     assert "\n  failed " in result.stdout
     assert "to do:" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
 
 
-async def test_live_event_that_is_refused_fails(process: Process, tmp_path: Path, receiver: Receiver) -> None:
+async def test_live_event_that_is_refused_fails(lineside: Lineside, tmp_path: Path, receiver: Receiver) -> None:
     receiver.status = 422
-    result = await run(process, tmp_path, receiver.url, "crm", "--live")
-    assert result.returncode == 1
+    result = await run(lineside, tmp_path, receiver.url, "crm", "--live")
+    assert result.exit_code == 1
     assert "422" in result.stdout
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -24,8 +25,13 @@ def test_every_error_is_named_with_its_place(case: Path, folder: Path, lineside:
     assert result.stdout == ""
 
 
+def some(cases: list[Path]) -> list[Any]:
+    """Every fifth; the others are long."""
+    return [pytest.param(case, id=case.name, marks=[pytest.mark.long] if number % 5 else []) for number, case in enumerate(cases)]
+
+
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", some(sorted(CASES.iterdir())))
 def test_run_says_the_same_and_starts_nothing(case: Path, folder: Path, lineside: Lineside) -> None:
     put(case, folder)
     before = sorted(folder.rglob("*"))

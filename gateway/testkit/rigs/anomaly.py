@@ -11,8 +11,8 @@ from gateway.contract import BAD, Batch, Detector, Item
 from gateway.testkit.contexts import detector_context
 
 _START_NS = 1_800_000_000 * 10**9
-_ROWS = 400
-_OPTIONS = {"on": ["press-07/*"], "warm_up": "60s", "warm_up_readings": 120, "memory": "10m", "smooth": "5s", "accept_after": "1h"}
+_ROWS = 200
+_OPTIONS = {"on": ["press-07/*"], "warm_up": "60s", "warm_up_readings": 100, "memory": "10m", "smooth": "5s", "accept_after": "1h"}
 
 
 class Rig:
@@ -31,10 +31,10 @@ class Rig:
         return _items(_normal(_ROWS))
 
     def faulty(self) -> list[Item]:
-        """A step of twelve standard deviations for a minute, and a spike after it."""
+        """A step of twelve standard deviations for half a minute, and a spike after it."""
         x = _normal(_ROWS)
-        x[250:310] += 6.0
-        x[370] -= 20.0
+        x[120:150] += 6.0
+        x[180] -= 20.0
         return _items(x)
 
     def damaged(self) -> list[Item]:

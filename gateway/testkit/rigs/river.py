@@ -11,12 +11,12 @@ from gateway.contract import Detector, Frame, Item
 from gateway.testkit.contexts import detector_context
 
 _START_NS = 1_800_000_000 * 10**9
-_ROWS = 500
+_ROWS = 320
 _TREES = {"model": "anomaly.HalfSpaceTrees", "parameters": {"n_trees": 6, "height": 5, "window_size": 50, "seed": 42}}
 _OPTIONS = {
     "on": ["press-07/*"],
-    "warm_up_rows": 250,
-    "remember": 250,
+    "warm_up_rows": 200,
+    "remember": 200,
     "false_alarms_per_week": 100,
 }
 

@@ -103,9 +103,10 @@ def configured(folder: Path, name: str, url: str) -> Settings:
 
 @asynccontextmanager
 async def device(values: dict[str, tuple[str, int, str, str, float, float]]) -> AsyncIterator[str]:
-    """pymodbus' server with these values, zeros elsewhere."""
+    """pymodbus' server with these values, zeros elsewhere, as far as the last of them and some more."""
     kinds = ModbusClientMixin.DATATYPE
-    words: dict[str, list[int]] = {"holding": [0] * 65_536, "input": [0] * 65_536}
+    last = {table: max((at for where, at, *_ in values.values() if where == table), default=0) for table in ("holding", "input")}
+    words: dict[str, list[int]] = {table: [0] * min(at + 1_000, 65_536) for table, at in last.items()}
     for table, at, kind, order, raw, _ in values.values():
         number = float(raw) if "FLOAT" in kind else int(raw)
         registers = ModbusClientMixin.convert_to_registers(number, kinds[kind], word_order=order)  # type: ignore[arg-type]

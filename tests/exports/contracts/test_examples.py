@@ -188,12 +188,11 @@ async def test_old_news_is_known_and_a_gateway_that_counts_anew_is_believed(run:
     assert [line["what"] for line in await receiver.lines(4)] == ["applied", "old", "applied", "applied"]
 
 
-@pytest.mark.parametrize("wrong", ["key", "body", "old", "early", "missing", "nonsense", "other id"])
-async def test_a_receiver_refuses_what_is_not_signed_by_us(run: Run, tmp_path: Path, wrong: str) -> None:
+async def test_a_receiver_refuses_what_is_not_signed_by_us(run: Run, tmp_path: Path) -> None:
     receiver = await run("receiver.py", "0", str(tmp_path / "cases.db"))
     address = (await receiver.line())["address"]
     body = codec.structured(event(1))
-    headers = {
+    wrong: dict[str, dict[str, str]] = {
         "key": signed(body, "m1", key=b"x" * 32),
         "body": signed(body + b" ", "m1"),
         "old": signed(body, "m1", at=time.time() - 400),
@@ -201,19 +200,20 @@ async def test_a_receiver_refuses_what_is_not_signed_by_us(run: Run, tmp_path: P
         "missing": {},
         "nonsense": signed(body, "m1") | {"webhook-signature": "nonsense"},
         "other id": signed(body, "m1") | {"webhook-id": "m2"},
-    }[wrong]
-    assert await post(address, body, headers | {"Content-Type": codec.STRUCTURED}) == 401
+    }
+    for name, headers in wrong.items():
+        assert await post(address, body, headers | {"Content-Type": codec.STRUCTURED}) == 401, name
     assert await posted(address, event(1)) == 204
     assert (await receiver.line())["what"] == "applied"
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"{}", b"null", b"\xff"])
-async def test_a_receiver_refuses_what_is_no_event(run: Run, tmp_path: Path, body: bytes) -> None:
+async def test_a_receiver_refuses_what_is_no_event(run: Run, tmp_path: Path) -> None:
     receiver = await run("receiver.py", "0", str(tmp_path / "cases.db"))
     address = (await receiver.line())["address"]
-    for type_ in (codec.STRUCTURED, codec.BATCH, codec.JSON):
-        refused = await post(address, body, signed(body, "m1") | {"Content-Type": type_})
-        assert refused in {400, 401}, type_
+    for body in (b"{", b"[1]", b'"text"', b"{}", b"null", b"\xff"):
+        for type_ in (codec.STRUCTURED, codec.BATCH, codec.JSON):
+            refused = await post(address, body, signed(body, "m1") | {"Content-Type": type_})
+            assert refused in {400, 401}, (body, type_)
     assert await posted(address, event(1)) == 204
 
 
