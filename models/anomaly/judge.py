@@ -119,6 +119,7 @@ def judge(
     passed = (shown == SPIKE) & (now[CALM] >= CALM_READINGS) & (now[IN_ALARM] <= _LONGEST)
     now[BELOW] = np.where(was & (z < BACK * limit), now[BELOW] + (t_ns - times[JUDGED]) * 1e-9, 0.0)
     active = np.where(warm, beyond | (was & (now[BELOW] < settings.smooth)), was) & ~passed
+    now[BELOW] *= active  # what is not in alarm has no count, judged alone or in company
     begins = active & ~was
     fresh = (t_ns - times[CALLED] >= int(AGAIN * settings.memory * 1e9)) | (times[CALLED] == 0)
     strong = active & beyond & (fresh & begins | (sums.strength >= STRONGER * now[HIGHEST]))
