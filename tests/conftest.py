@@ -5,12 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is, nothing about the code. `make faults-night` looks at fifty times as many.
@@ -25,19 +22,9 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Every worker collects every test, and rewriting their asserts takes longer than importing them: each rewrites a share."""
-    gc.disable()  # nothing of what is collected is garbage
-    given = getattr(session.config, "workerinput", None)
-    if given is None or sys.dont_write_bytecode:
-        return
-    tests = [file for file in Path(__file__).parent.rglob("*.py") if file.name.startswith(("test_", "conftest"))]
-    files = sorted(tests, key=lambda file: (-file.stat().st_size, file))
-    for file in files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]:
-        pyc = rewrite.get_cache_dir(file) / (file.name[:-3] + rewrite.PYC_TAIL)
-        if rewrite._read_pyc(file, pyc) is None and rewrite.try_makedirs(pyc.parent):
-            source, code = rewrite._rewrite_test(file, session.config)
-            rewrite._write_pyc(session.config.stash[rewrite.assertstate_key], code, source, pyc)
+def pytest_sessionstart() -> None:
+    """Nothing of what is collected is garbage."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:

@@ -58,7 +58,6 @@ def page_of(process: subprocess.Popen[str]) -> str:
     raise AssertionError(f"it ended: {process.stderr.read() if process.stderr else ''}")
 
 
-@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_story_comes_true_unattended(tmp_path: Path) -> None:
     demo = start(tmp_path / "run", "--seconds", "40", "--json", str(tmp_path / "summary.json"))
