@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.config.secrets import references
 from gateway.config.settings import DestinationSettings, Settings, SourceSettings
@@ -21,7 +22,6 @@ from gateway.engine.order import Reorder
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.pump import run_source
 from gateway.feedback.edge import run_feedback
-from gateway.isolate.source import IsolatedSource, Isolation
 from gateway.outbox import tally
 from gateway.outbox.breaker import Breaker
 from gateway.outbox.losses import Filled, Gap, Losses
@@ -32,6 +32,9 @@ from gateway.supervisor import supervise
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Link, LinkState, Status
 from gateway.web.ingest import Door, Ingest
+
+if TYPE_CHECKING:
+    from gateway.isolate.source import IsolatedSource
 
 log = logging.getLogger("lineside")
 _PATIENCE_SECONDS = 2.0
@@ -182,6 +185,8 @@ class Edges:
         self.sources[name] = (source, self._tasks.create_task(run, name=f"source {name}"), link, inbox)
 
     def _isolated(self, source: SourceSettings, context: SourceContext) -> IsolatedSource:
+        from gateway.isolate.source import IsolatedSource, Isolation
+
         assert source.isolated is not None  # noqa: S101  asked before
         options = source.options
         models = (options, *(tag.options for tag in source.tags), *(record.options for record in source.records))

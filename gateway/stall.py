@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
-import sysconfig
 import threading
 import traceback
 from contextvars import ContextVar
@@ -28,7 +28,7 @@ SECONDS = 8.0
 _LOOKS = 8
 _FRAMES = 12
 _SIGNAL: Final = signal.SIGUSR2
-_LIBRARY: Final = (sysconfig.get_path("stdlib"), "<frozen")
+_LIBRARY: Final = (os.path.dirname(os.__file__), "<frozen")
 _PUMP, _CONTRACT, _CORE = "gateway.engine.pump", "gateway.contract", "gateway"
 
 SOURCE: ContextVar[str] = ContextVar("SOURCE", default="")

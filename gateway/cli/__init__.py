@@ -1,4 +1,7 @@
-"""The command `lineside`: options and help. Each command imports what it does when it runs, so that `check` is quick."""
+"""The command `lineside`: options and help.
+
+A command is imported when it is asked for, and what it does when it runs: `check` is quick, and the gateway carries no other.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
-from gateway.cli.plugins import Commands
+from gateway.cli.lazy import Commands
 
 if TYPE_CHECKING:
     from gateway.config import Settings
@@ -18,13 +21,31 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = "/etc/lineside/lineside.yaml"
 EXIT_CRASH, EXIT_CONFIG = 1, 2
 
+MODULES = {
+    "gateway.cli.accounts": ("user", "token"),
+    "gateway.cli.audit": ("audit",),
+    "gateway.cli.backtest": ("backtest",),
+    "gateway.cli.config": ("config",),
+    "gateway.cli.devices": ("browse", "probe", "plan", "tail", "commission", "write", "trust"),
+    "gateway.cli.dlq": ("dlq",),
+    "gateway.cli.export": ("export",),
+    "gateway.cli.feedback": ("feedback",),
+    "gateway.cli.firmware": ("firmware",),
+    "gateway.cli.ledger": ("ledger",),
+    "gateway.cli.life": ("backup", "restore", "wipe", "enrol"),
+    "gateway.cli.operators": ("shelve", "unshelve", "forget", "adopt"),
+    "gateway.cli.outbox": ("outbox",),
+    "gateway.cli.support": ("health", "doctor", "bundle"),
+    "gateway.cli.uplink": ("test-uplink",),
+}
+
 config_argument = click.argument("file", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
 state_option = click.option(
     "--state-dir", type=click.Path(path_type=Path), default=Path("/var/lib/lineside"), show_default=True, help="where the outbox lies"
 )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, modules=MODULES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lineside")
 def main() -> None:
     """Edge gateway of the factory floor: reads machines, notices faults, delivers one case each."""
@@ -73,9 +94,10 @@ def run(file: Path, style: str) -> None:
     # Before numpy is imported. Small arrays on a small machine: a library's threads would only fight for the core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from gateway import heap
+    from gateway import heap, lean
 
     heap.keep_small()
+    lean.import_lean()
     from gateway.commands.run import finish_restore, run_gateway
 
     finish_restore(file)
@@ -128,20 +150,3 @@ def load_or_exit(file: Path) -> Settings:
         click.echo(render(exc.problems), err=True)
         click.echo(f"{len(exc.problems)} problem{'s' if len(exc.problems) != 1 else ''}; nothing was started", err=True)
         sys.exit(EXIT_CONFIG)
-
-
-from gateway.cli import accounts as accounts  # noqa: E402
-from gateway.cli import audit as audit  # noqa: E402
-from gateway.cli import backtest as backtest  # noqa: E402
-from gateway.cli import config as config  # noqa: E402
-from gateway.cli import devices as devices  # noqa: E402
-from gateway.cli import dlq as dlq  # noqa: E402
-from gateway.cli import export as export  # noqa: E402
-from gateway.cli import feedback as feedback  # noqa: E402
-from gateway.cli import firmware as firmware  # noqa: E402
-from gateway.cli import ledger as ledger  # noqa: E402
-from gateway.cli import life as life  # noqa: E402
-from gateway.cli import operators as operators  # noqa: E402
-from gateway.cli import outbox as outbox  # noqa: E402  the groups add themselves to `main`
-from gateway.cli import support as support  # noqa: E402
-from gateway.cli import uplink as uplink  # noqa: E402

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, Literal, overload
 
 from gateway import registry
 from gateway.config.document import Reader
+from gateway.config.problems import close_to
 from gateway.config.yaml import Path
 from gateway.contract import ConfigError, DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
 
@@ -57,6 +57,6 @@ def _installed(reader: Reader, kind: registry.Kind, name: str, where: Path) -> P
 def _meant(options: Iterable[str], known: list[str]) -> tuple[str, str] | None:
     """The key that is most probably a plugin's name with a slip, and that name."""
     for key in options:
-        if close := get_close_matches(key, known, n=1, cutoff=0.7):
-            return key, close[0]
+        if close := close_to(key, known, cutoff=0.7):
+            return key, close
     return None

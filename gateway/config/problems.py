@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 
@@ -60,9 +59,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(options)}" if 0 < len(options) <= 12 else ""
 
 
-def close_to(word: str, known: Iterable[str]) -> str:
+def close_to(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known word that was probably meant; empty if there is none."""
-    return next(iter(get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)), "")
+    from difflib import get_close_matches  # a configuration without a slip does not need it
+
+    return next(iter(get_close_matches(word, sorted(set(known)), n=1, cutoff=cutoff)), "")
 
 
 def without_credentials(text: str) -> str:

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from gateway.contract import ConfigError, SecretRef
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 class Secrets:
     """Looks a secret up, in this order: ``$CREDENTIALS_DIRECTORY/NAME``, ``$LINESIDE_SECRET_NAME``, ``secrets/NAME``."""
@@ -55,9 +57,10 @@ def references(model: Any) -> Iterator[tuple[str, SecretRef]]:
     if isinstance(model, SecretRef):
         yield "", model
     elif isinstance(model, BaseModel):
-        for name, info in type(model).model_fields.items():
-            for _, ref in references(getattr(model, name)):
-                yield info.alias or name, ref
+        for name, value in vars(model).items():
+            if type(value) not in _PLAIN:
+                for _, ref in references(value):
+                    yield type(model).model_fields[name].alias or name, ref
     elif isinstance(model, dict):
         for value in model.values():
             yield from references(value)

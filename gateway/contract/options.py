@@ -48,7 +48,9 @@ Duration = Annotated[
 class StrictModel(BaseModel):
     """Frozen, unknown keys refused, defaults validated; no number is NaN or infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class SecretRef(StrictModel):

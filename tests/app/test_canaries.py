@@ -169,8 +169,7 @@ def commands(site: Any) -> dict[str, bytes]:
     given += [["token", "list", "--state-dir", state], ["audit", "list", "--state-dir", state], ["ledger", "--state-dir", state]]
     given += [["audit", "export", str(out / "audit.jsonl"), "--state-dir", state], ["outbox", "stats", "--state-dir", state]]
     given += [["outbox", "export", str(out / "outbox.jsonl"), "--state-dir", state], ["outbox", "list", "--state-dir", state]]
-    if "bundle" in main.commands:
-        given.append(["bundle", str(site.file), "--to", str(out / "bundle"), "--with-events"])
+    given.append(["bundle", str(site.file), "--to", str(out / "bundle"), "--with-events"])
     found = {}
     for arguments in given:
         result = CliRunner().invoke(main, arguments)

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+_LEAN = """
+import os, ssl, sys
+before, certificates = dict(os.environ), ssl.create_default_context().cert_store_stats()
+from gateway import lean
+lean.import_lean()
+assert dict(os.environ) == before
+from aiohttp import connector
+assert connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"] == 0
+assert ssl.create_default_context().cert_store_stats() == certificates
+from zoneinfo import TZPATH, ZoneInfo
+assert "/usr/share/zoneinfo" in TZPATH and ZoneInfo("Europe/Berlin")
+import mimetypes, numpy
+assert mimetypes.guess_type("a.html")[0] == "text/html" and mimetypes.guess_type("a.js")[0] and mimetypes.guess_type("a.svg")[0]
+assert numpy.linalg.solve([[2.0]], [1.0])[0] == 0.5
+"""
 
 HEAVY = (
     "asyncua",
@@ -29,3 +46,22 @@ print(*[name for name in {HEAVY!r} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == []
+
+
+def test_what_is_imported_lean_works_and_changes_nothing_for_others() -> None:
+    """Who asks for the system's certificates gets them."""
+    subprocess.run([sys.executable, "-c", _LEAN], timeout=60, check=True)
+
+
+def test_the_shipped_command_imports_lean(tmp_path: Path) -> None:
+    """How many certificates aiohttp has when the configuration is read."""
+    probe = """
+import sys
+from gateway import cli
+def asked(file):
+    from aiohttp import connector
+    sys.exit(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"])
+cli.load_or_exit = asked
+cli.main(["run", sys.argv[1]])
+"""
+    subprocess.run([sys.executable, "-c", probe, str(tmp_path / "none.yaml")], timeout=60, check=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from gateway import __version__
+from gateway import __version__, cli
 from gateway.cli import DEFAULT_CONFIG
 
 Lineside = Callable[..., Result]
@@ -24,6 +26,24 @@ def test_help_names_every_command_in_a_whole_sentence(lineside: Lineside) -> Non
 def test_help_names_the_file_that_is_taken_when_none_is_given(lineside: Lineside) -> None:
     for command in ("check", "run"):
         assert DEFAULT_CONFIG in lineside(command, "--help").stdout
+
+
+def test_every_command_is_found_in_its_module() -> None:
+    """Each in a process that asks for this one only."""
+    written = {f"gateway.cli.{path.stem}" for path in Path(cli.__file__).parent.glob("[a-z]*.py")} - {"gateway.cli.lazy"}
+    assert set(cli.MODULES) == written
+    probe = """
+import click, os
+from gateway import cli
+names = {name for names in cli.MODULES.values() for name in names}
+for name in names:
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0, name
+    else:
+        found = cli.main.get_command(click.Context(cli.main), name)
+        os._exit(0 if found and set(cli.main.commands) <= names | {"check", "demo", "reload", "run", "schema"} else 1)
+"""
+    subprocess.run([sys.executable, "-c", probe], check=True, timeout=60)
 
 
 def test_version(lineside: Lineside) -> None:

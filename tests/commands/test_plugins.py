@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli import plugins
+from gateway.cli import lazy
 
 
 @click.command()
@@ -17,7 +17,7 @@ def hello() -> None:
     click.echo("hello")
 
 
-@click.group(cls=plugins.Commands)
+@click.group(cls=lazy.Commands)
 def main() -> None: ...
 
 
@@ -30,7 +30,7 @@ def own() -> None:
 @pytest.fixture(autouse=True)
 def brought(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = {name: EntryPoint(name, value, "gateway.commands") for name, value in VALUES.items()}
-    monkeypatch.setattr(plugins, "_brought", lambda: entries)
+    monkeypatch.setattr(lazy, "_brought", lambda: entries)
 
 
 VALUES = {"hello": f"{__name__}:hello", "own": f"{__name__}:hello", "gone": "no.such.module:x", "number": "math:pi"}

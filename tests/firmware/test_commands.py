@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import yaml
 
 from gateway.cli import main
@@ -19,7 +20,9 @@ def test_an_update_is_kept_when_the_gateway_is_healthy_and_not_awaited_longer_th
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.read(firmware / "ota/lineside-mark-good.service")
     program, command, *arguments = parser["Service"]["ExecStartPre"].split()
-    context = main.commands[command].make_context(command, arguments)
+    found = main.get_command(click.Context(main), command)
+    assert found is not None
+    context = found.make_context(command, arguments)
     assert (program, command, context.params["file"]) == (LINESIDE, "health", Path("/etc/lineside/lineside.yaml"))
     assert 60 <= context.params["wait_seconds"] < float(parser["Service"]["TimeoutStartSec"])
 

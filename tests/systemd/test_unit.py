@@ -9,7 +9,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
+
+from gateway.cli import main
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
@@ -105,9 +108,9 @@ def test_the_backup_runs_as_the_gateway_does_and_writes_where_tmpfiles_made_a_pl
     assert f"d {service['ReadWritePaths']} 0700 lineside lineside -" in (UNITS / "lineside.tmpfiles.conf").read_text()
     arguments = service["ExecStart"].split()
     assert arguments[arguments.index("--to") + 1] == service["ReadWritePaths"]
-    from gateway.cli import main
-
-    main.commands["backup"].make_context("backup", arguments[2:])
+    backup = main.get_command(click.Context(main), "backup")
+    assert backup is not None
+    backup.make_context("backup", arguments[2:])
     assert "enable lineside-backup.timer" in (UNITS / "lineside.preset").read_text().splitlines()
 
 
