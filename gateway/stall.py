@@ -27,6 +27,7 @@ SECONDS = 8.0
 """Well below WatchdogSec=30."""
 _LOOKS = 8
 _FRAMES = 12
+_FAREWELL_SECONDS = 1.0
 _SIGNAL: Final = signal.SIGUSR2
 _LIBRARY: Final = (os.path.dirname(os.__file__), "<frozen")
 _PUMP, _CONTRACT, _CORE = "gateway.engine.pump", "gateway.contract", "gateway"
@@ -60,7 +61,9 @@ class Guard:
                 self._turns += 1
         finally:
             self._over.set()
-            if main:
+            # A signal of it that nobody handles any more would end the process.
+            thread.join(_FAREWELL_SECONDS)
+            if main and not thread.is_alive():
                 signal.signal(_SIGNAL, before or signal.SIG_DFL)
 
     def _watch(self, ident: int, main: bool) -> None:

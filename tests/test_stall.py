@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +132,27 @@ async def test_what_belongs_to_no_source_is_told_and_left_alone(caplog: pytest.L
     await asyncio.wait([guard])
     assert "the loop stands still" in caplog.messages
     assert counts.as_dict() == {}
+
+
+async def test_its_last_signal_finds_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised when the loop turns again and the guard is about to end."""
+    handlers = []
+    stopping = threading.Event()
+
+    def late(_ident: int, number: int) -> None:
+        stopping.wait(2)
+        time.sleep(0.05)
+        handlers.append(signal.getsignal(number))
+
+    monkeypatch.setattr(signal, "pthread_kill", late)
+    guard = asyncio.create_task(Guard(Counts(), seconds=0.1).run())
+    await asyncio.sleep(0.05)
+    time.sleep(0.4)  # noqa: ASYNC251  this is the stall
+    guard.cancel()
+    stopping.set()
+    await asyncio.wait([guard])
+    assert [getattr(each, "__name__", each) for each in handlers] == ["_interrupt"]
+    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
 
 
 def _through(*modules: str) -> bool:
