@@ -28,6 +28,8 @@ class Window:
         """Its address. Raises OSError."""
         app = web.Application()
         guard(app, HOST)
+        for short in ("/", INBOX):
+            app.router.add_get(short, self._page_with_inbox)
         app.router.add_get(INBOX + "{path:/.*}", self._inbox)
         app.router.add_get("/{path:.*}", self._gateway)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -40,6 +42,12 @@ class Window:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+    async def _page_with_inbox(self, request: web.Request) -> web.Response:
+        """Who types the address alone sees the cases, too."""
+        if request.path == "/" and "inbox" in request.query:
+            return await self._gateway(request)
+        return web.Response(status=302, headers={"Location": f"/?inbox={INBOX}"})
 
     async def _inbox(self, request: web.Request) -> web.Response:
         return await self._ask(f"{self._cases}{request.match_info['path']}")
