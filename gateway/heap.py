@@ -25,3 +25,14 @@ def keep_small() -> None:
     mallopt(_ARENA_MAX, 1)
     mallopt(_MMAP_THRESHOLD, MMAP_BYTES)
     mallopt(_TRIM_THRESHOLD, TRIM_BYTES)
+
+
+def give_back() -> None:
+    """Pages between what is in use, once a minute: a tenth of a millisecond.
+
+    glibc gives back the end of its heap only. What lives long settles between what comes and goes; so the heap is used a little wider
+    every minute, although nothing in it grows: up to 9 MB a day in the first hour of row 42.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

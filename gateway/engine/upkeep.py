@@ -1,4 +1,4 @@
-"""What is done by the clock and not by the readings: states to disk, losses into the ledger, caps, a look at the disk."""
+"""What is done by the clock and not by the readings: states to disk, losses into the ledger, caps, memory, a look at the disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import count
 
+from gateway import heap
 from gateway.contract import Clock
 from gateway.engine.lane import Lanes
 from gateway.engine.watch import Watch
@@ -48,6 +49,7 @@ class Upkeep:
             alive = minute % ALIVE_MINUTES == 0
             await self._outbox.tidy(self._losses, self._clock.now_ns() - _KEEP_CLOSED_NS, alive=alive)
             await self._outbox.keep_to_caps()
+            await asyncio.get_running_loop().run_in_executor(self._files, heap.give_back)
 
     async def check(self) -> None:
         """The start had only a short look at the outbox. What is found here ends the process; the next start salvages."""
