@@ -5,6 +5,7 @@ from gateway.contract.errors import ConfigError, EndOfSource, LinesideError, Not
 from gateway.contract.event import DUPLICATE, SENT, UNCONFIRMED, Event, Outcome, OutcomeKind, Usage
 from gateway.contract.finding import Finding, Severity, State
 from gateway.contract.items import Batch, Frame, Item, Json, Record, Waveform
+from gateway.contract.late import import_without
 from gateway.contract.learning import Learner, Learning, Scores, Scoring
 from gateway.contract.options import (
     Bearing,
@@ -126,6 +127,7 @@ __all__ = [
     "WatchOptions",
     "Waveform",
     "Writer",
+    "import_without",
     "reason",
     "secret_file",
 ]

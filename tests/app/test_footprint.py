@@ -12,6 +12,7 @@ before, certificates = dict(os.environ), ssl.create_default_context().cert_store
 from gateway import lean
 lean.import_lean()
 assert dict(os.environ) == before
+assert "argparse" not in sys.modules
 from aiohttp import connector
 assert connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"] == 0
 assert ssl.create_default_context().cert_store_stats() == certificates
