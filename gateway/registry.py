@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 from gateway.contract import ConfigError, DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
+from gateway.installed import entries
 
 Kind: TypeAlias = Literal["sources", "detectors", "uplinks"]
 _OURS = "lineside"
@@ -72,5 +73,5 @@ def isolated(name: str, wanted: bool | None) -> str | None:
     return entry.value if (not ours if wanted is None else wanted) else None
 
 
-def _entries(kind: Kind) -> list[EntryPoint]:
-    return list(entry_points(group=f"gateway.{kind}"))
+def _entries(kind: Kind) -> tuple[EntryPoint, ...]:
+    return entries(f"gateway.{kind}")

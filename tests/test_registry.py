@@ -14,7 +14,7 @@ from gateway.contract import ConfigError
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """Entry points of all packages; a test adds its own."""
     entries: list[EntryPoint] = []
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: [entry for entry in entries if entry.group == group])
+    monkeypatch.setattr(registry, "entries", lambda group: tuple(entry for entry in entries if entry.group == group))
     return entries
 
 

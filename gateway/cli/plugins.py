@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 import click
+
+from gateway.installed import entries
 
 
 class Commands(click.Group):
@@ -15,8 +17,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
-        brought = _brought().get(cmd_name)
-        if own is not None or brought is None:
+        if own is not None or (brought := _brought().get(cmd_name)) is None:
             return own
         try:
             found = brought.load()
@@ -28,4 +29,4 @@ class Commands(click.Group):
 
 
 def _brought() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group="gateway.commands")}
+    return {entry.name: entry for entry in entries("gateway.commands")}

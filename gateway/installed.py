@@ -1,0 +1,44 @@
+"""What is installed beside lineside. Every package is looked at, which takes tens of milliseconds: again only when one came or went."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points, packages_distributions
+from pathlib import Path
+from typing import TypeAlias
+
+Places: TypeAlias = tuple[tuple[str, int], ...]
+"""Folders that packages are found in, and when each was changed, in ns."""
+
+
+def entries(group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of a group, of all packages."""
+    return _entries(group, _places())
+
+
+def owners(package: str) -> frozenset[str]:
+    """Names of the distributions that bring an import package."""
+    return frozenset(_owners(_places()).get(package, ()))
+
+
+def _places() -> Places:
+    return tuple((path, _changed_ns(path)) for path in sys.path)
+
+
+def _changed_ns(path: str) -> int:
+    """0 where there is nothing."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=8)
+def _entries(group: str, _places: Places) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
+
+
+@lru_cache(maxsize=1)
+def _owners(_places: Places) -> dict[str, list[str]]:
+    return dict(packages_distributions())
