@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ NO_CONDITION = ("faulty_input_is_found", "first_opinion_is_told_after_load", "da
 """A drift is a fact: never ACTIVE, never OVER."""
 
 
+@cache
 def rig_of(name: str) -> Rig:
     model = MODELS[name]
     steps = model["model"] if isinstance(model["model"], list) else [model["model"]]
