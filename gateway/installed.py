@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points, packages_distributions
+from importlib.metadata import EntryPoint, EntryPoints, entry_points, packages_distributions
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ Places: TypeAlias = tuple[tuple[str, int], ...]
 
 def entries(group: str) -> tuple[EntryPoint, ...]:
     """Entry points of a group, of all packages."""
-    return _entries(group, _places())
+    return tuple(_entries(_places()).select(group=group))
 
 
 def owners(package: str) -> frozenset[str]:
@@ -34,9 +34,9 @@ def _changed_ns(path: str) -> int:
         return 0
 
 
-@lru_cache(maxsize=8)
-def _entries(group: str, _places: Places) -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=group))
+@lru_cache(maxsize=1)
+def _entries(_places: Places) -> EntryPoints:
+    return entry_points()
 
 
 @lru_cache(maxsize=1)
