@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points, packages_distributions
+from importlib.metadata import EntryPoint, entry_points, packages_distributions
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+GROUPS: Final = ("gateway.sources", "gateway.detectors", "gateway.uplinks", "gateway.commands")
 Places: TypeAlias = tuple[tuple[str, int], ...]
 """Folders that packages are found in, and when each was changed, in ns."""
 
 
 def entries(group: str) -> tuple[EntryPoint, ...]:
-    """Entry points of a group, of all packages."""
-    return tuple(_entries(_places()).select(group=group))
+    """Entry points of one of our groups, of all packages."""
+    return _entries(_places())[group]
 
 
 def owners(package: str) -> frozenset[str]:
@@ -35,8 +36,9 @@ def _changed_ns(path: str) -> int:
 
 
 @lru_cache(maxsize=1)
-def _entries(_places: Places) -> EntryPoints:
-    return entry_points()
+def _entries(_places: Places) -> dict[str, tuple[EntryPoint, ...]]:
+    found = entry_points()
+    return {group: tuple(found.select(group=group)) for group in GROUPS}
 
 
 @lru_cache(maxsize=1)

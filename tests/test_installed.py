@@ -36,9 +36,8 @@ def test_a_package_that_comes_is_found_though_others_were_read_before(tmp_path: 
     assert installed.owners("acme") == {"one", "two"}
 
 
-def test_what_is_not_there_has_no_owner_and_no_entry() -> None:
+def test_what_is_not_there_has_no_owner() -> None:
     assert installed.owners("no_such_package") == frozenset()
-    assert installed.entries("no.such.group") == ()
 
 
 def test_it_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
