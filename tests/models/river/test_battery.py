@@ -1,4 +1,4 @@
-"""The battery of detectors over each kind of model; over half-space trees it goes with the other plugins."""
+"""The battery of detectors over each kind of model; over half-space trees it goes with the other plugins. Two kinds are in `make test`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rig_of(name: str) -> Rig:
 
 
 @pytest.mark.parametrize("check", detector_checks.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] if name != "forecaster" else []) for name in MODELS])
 def test_battery(name: str, check: Any) -> None:
     if name == "drift" and check.__name__ in NO_CONDITION:
         return
