@@ -16,7 +16,7 @@ BASE = 2 * MONTH
 """So that a month back is still a time that can be."""
 
 
-async def polls_per_second(gateway: Any, seconds: float = 1.0) -> float:
+async def polls_per_second(gateway: Any, seconds: float = 2.0) -> float:
     before, began = gateway.plc.requests, time.monotonic()
     await asyncio.sleep(seconds)  # a rate has to be measured over a while
     return (gateway.plc.requests - before) / (time.monotonic() - began)
