@@ -36,7 +36,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PARALLEL) -m "not long" $(ARGS)
 
 test-long: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --maxprocesses 2 -m long $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
-from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from gateway.contract import ConfigError, DetectorPlugin, Plugin, SourcePlugin, UplinkPlugin
+from gateway.installed import entries
 
 Kind: TypeAlias = Literal["sources", "detectors", "uplinks"]
 _OURS = "lineside"
@@ -76,19 +73,5 @@ def isolated(name: str, wanted: bool | None) -> str | None:
     return entry.value if (not ours if wanted is None else wanted) else None
 
 
-def _entries(kind: Kind) -> Sequence[EntryPoint]:
-    return _installed(tuple(_changed_ns(folder) for folder in sys.path))[kind]
-
-
-@lru_cache(maxsize=1)
-def _installed(_changed: tuple[int, ...]) -> dict[Kind, Sequence[EntryPoint]]:
-    """By kind; to look through a hundred packages takes 12 ms, and a configuration asks a dozen times."""
-    return {kind: tuple(entry_points(group=f"gateway.{kind}")) for kind in get_args(Kind)}
-
-
-def _changed_ns(folder: str) -> int:
-    """When something was installed there or removed."""
-    try:
-        return os.stat(folder or ".").st_mtime_ns
-    except OSError:
-        return 0
+def _entries(kind: Kind) -> tuple[EntryPoint, ...]:
+    return entries(f"gateway.{kind}")

@@ -22,8 +22,11 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(name))
-    assert result.failed == 0
+    module, runner = importlib.import_module(name), doctest.DocTestRunner()
+    for test in doctest.DocTestFinder().find(module):
+        if test.examples:  # to run none takes a debugger, a hundred times as long as to see that there is none
+            runner.run(test)
+    assert runner.summarize().failed == 0
 
 
 def test_there_are_examples() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from types import MappingProxyType
 from typing import Any
 
 import click
+
+from gateway.installed import entries
 
 
 class Commands(click.Group):
@@ -44,4 +46,4 @@ def _plugin(name: str) -> click.Command | None:
 
 
 def _brought() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group="gateway.commands")}
+    return {entry.name: entry for entry in entries("gateway.commands")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from importlib.metadata import packages_distributions
 from math import ceil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from gateway.commands.schema import event_types
 from gateway.config import ConfigErrors, Settings, load, render
 from gateway.config.settings import DestinationSettings, SourceSettings
 from gateway.contract import ConfigError
+from gateway.installed import owners
 from gateway.outbox.budget import DAY
 from gateway.web.guard import is_loopback
 
@@ -119,9 +119,8 @@ def warnings(settings: Settings) -> list[str]:
     ]
     found += [warning for destination in settings.destinations if (warning := _too_many_requests(destination))]
     found += page_warnings(settings)
-    owners = packages_distributions()
     for package in ("gateway", "drivers", "models"):
-        foreign = set(owners.get(package, ["lineside"])) - {"lineside"}
+        foreign = owners(package) - {"lineside"}
         if foreign:
             found.append(f"the package {package!r} also comes from {', '.join(sorted(foreign))}; install lineside into a venv of its own")
     return found

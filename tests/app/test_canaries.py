@@ -111,7 +111,8 @@ def contents(raw: bytes) -> Iterator[bytes]:
             yield from (archive.read(name) for name in archive.namelist())
     else:
         try:
-            with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+            kind = "r:gz" if raw.startswith(b"\x1f\x8b") else "r:"  # every other kind is tried at length, too
+            with tarfile.open(fileobj=io.BytesIO(raw), mode=kind) as archive:
                 yield from (file.read() for member in archive if (file := archive.extractfile(member)) is not None)
         except tarfile.TarError:
             return

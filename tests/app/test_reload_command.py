@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from gateway.sdnotify import answer_reload
 
 
 async def ask(folder: Path | None, pid: int) -> tuple[int, str]:
-    env = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
-    if folder is not None:
-        env["RUNTIME_DIRECTORY"] = str(folder)
-    command = [sys.executable, "-c", "from gateway.cli import main; main()", "reload", "--pid", str(pid), "--seconds", "20"]
-    process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.PIPE)
-    _, said = await asyncio.wait_for(process.communicate(), 25)
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+    env = {"RUNTIME_DIRECTORY": None if folder is None else str(folder)}
+    result = await asyncio.to_thread(CliRunner().invoke, main, ["reload", "--pid", str(pid), "--seconds", "20"], env=env)
+    return result.exit_code, result.stderr
 
 
 async def test_a_good_file_is_accepted_and_a_bad_one_fails_the_reload(site: Any, systemd: Any, daemon: Any, tmp_path: Path) -> None:

@@ -85,14 +85,11 @@ async def test_no_id_and_no_sequence_is_given_twice(tmp_path: Path, plant: tuple
 
     for name in ("second", "third"):  # twice from the same backup: neither knows of the other
         other = await on_another_device(first, backup, name)
-        running = type(daemon)(other)
-        await running.start()
         begins = len(receiver.order)
-        await other.until(lambda other=other, begins=begins: {"restored", "updated"} <= set(other.told()[begins:]), 20)
-        for happening in ("cleared", "raised", "cleared", "raised"):
-            await fault(other, happening)
-        running.signal(signal.SIGTERM)
-        assert await running.exit_code() == 0
+        async with other.run():
+            await other.until(lambda other=other, begins=begins: {"restored", "updated"} <= set(other.told()[begins:]), 20)
+            for happening in ("cleared", "raised", "cleared", "raised"):
+                await fault(other, happening)
         ledger = json.loads(await lineside("ledger", "--state-dir", other.state, "--json"))
         assert {line["what"] for line in ledger["lines"] if line["reason"].startswith("restored from a backup")} == {"events", "readings"}
 
@@ -121,13 +118,12 @@ def waiting(state: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM delivery").fetchone()[0])
 
 
-async def test_a_gateway_that_runs_is_not_restored_over(site: Any, daemon: Any) -> None:
-    await daemon.start()
-    await site.until(lambda: daemon.said("ready") == 1, 20)
-    backup = site.folder / "backup.tar"
-    await lineside("backup", "--config", site.file, "--to", backup)
-    with pytest.raises(AssertionError, match="another gateway runs with the state folder"):
-        await lineside("restore", backup, "--config-dir", site.folder / "elsewhere", "--yes")
+async def test_a_gateway_that_runs_is_not_restored_over(site: Any) -> None:
+    async with site.run():
+        backup = site.folder / "backup.tar"
+        await lineside("backup", "--config", site.file, "--to", backup)
+        with pytest.raises(AssertionError, match="another gateway runs with the state folder"):
+            await lineside("restore", backup, "--config-dir", site.folder / "elsewhere", "--yes")
 
 
 async def test_a_restore_that_was_cut_off_is_finished_by_the_next_start(site: Any, daemon: Any) -> None:

@@ -193,11 +193,11 @@ class TestSigned:
         assert refused[1] == "reload refused"
         assert f"signed by {app.settings.signed_by[:16]}" in taken[3]
 
-    async def test_a_daemon_does_not_start_with_it(self, signed: Any, daemon: Any) -> None:
+    async def test_a_gateway_does_not_start_with_it(self, signed: Any) -> None:
         signed.configure(high=50.0)
-        await daemon.start()
-        assert await daemon.exit_code() == 2
-        assert f"{signed.file}:1:1: is not what was signed at" in daemon.log.read_text()
+        result = await asyncio.to_thread(CliRunner().invoke, main, ["run", str(signed.file)])
+        assert result.exit_code == 2
+        assert f"{signed.file}:1:1: is not what was signed at" in result.output
 
 
 def run(*arguments: str) -> int:

@@ -46,6 +46,7 @@ async def test_what_was_stamped_before_the_clock_was_right_arrives_with_its_true
     assert all(kept[name]["raised"] > 1.7e9 for name in opened), "the page shows them at their time"
 
 
+@pytest.mark.long  # in this process: tests/clock/test_kept.py, the daemon started again in the same boot
 async def test_killed_before_the_clock_was_right_it_goes_on_in_the_same_boot(gateway: Any) -> None:
     gateway.in_1970()
     await gateway.start()
@@ -63,6 +64,7 @@ async def test_killed_before_the_clock_was_right_it_goes_on_in_the_same_boot(gat
     assert not any("timequality" in event for event in events)
 
 
+@pytest.mark.long  # in this process: tests/outbox/test_correct.py
 async def test_an_event_that_waited_too_long_goes_as_it_is_and_says_so(plain: Any) -> None:
     plain.configure("3s")
     plain.in_1970()

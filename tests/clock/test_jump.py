@@ -22,6 +22,7 @@ async def polls_per_second(gateway: Any, seconds: float = 2.0) -> float:
     return (gateway.plc.requests - before) / (time.monotonic() - began)
 
 
+@pytest.mark.long  # in this process: tests/clock/test_kept.py, of leaps
 async def test_a_leap_that_nobody_confirms_changes_nothing_but_is_told(plain: Any) -> None:
     await plain.receiver.stop()
     plain.wall(BASE)

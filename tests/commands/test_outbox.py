@@ -474,17 +474,19 @@ def test_a_large_outbox_costs_no_memory(tmp_path: Path) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
 
-    code = "import sys; from gateway.cli import main; main(sys.argv[1:], prog_name='lineside')"
-    for arguments, lines in (
-        (["list"], 21),
-        (["list", "--limit", "10000"], 10_000),
-        (["check"], 5),
-        (["stats"], 3),
-        (["export", "out"], 1),
-    ):
-        run = [sys.executable, "-c", code, "outbox", *arguments, "--state-dir", str(tmp_path)]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, preexec_fn=limited)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert len(done.stdout.splitlines()) == lines
+    code = """
+import json, os, sys
+from gateway.cli import main
+for arguments in json.loads(sys.argv[1]):
+    if not os.fork():
+        main(["outbox", *arguments, "--state-dir", "."], prog_name="lineside")
+    assert os.wait()[1] == 0, arguments
+    print("--", flush=True)
+"""
+    wanted = [(["list"], 21), (["list", "--limit", "10000"], 10_000), (["check"], 5), (["stats"], 3), (["export", "out"], 1)]
+    run = [sys.executable, "-c", code, json.dumps([arguments for arguments, _ in wanted])]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, preexec_fn=limited)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [len(said.splitlines()) for said in done.stdout.split("--\n")[:-1]] == [lines for _, lines in wanted]
     with (tmp_path / "out").open("rb") as file:
         assert sum(1 for _ in file) == 10_000

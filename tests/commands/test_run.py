@@ -1,18 +1,14 @@
-"""`lineside run` that cannot run says why in one sentence, with exit code 2."""
+"""`lineside run` that cannot run says why in one sentence, with exit code 2; the rest of the exit codes: tests/app/test_daemon.py."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from gateway.outbox.lock import state_lock
-
 Lineside = Callable[..., Result]
-Process = Callable[..., subprocess.CompletedProcess[str]]
 Config = Callable[[str], str]
 
 
@@ -31,10 +27,3 @@ def test_a_state_folder_that_cannot_be_used(lineside: Lineside, config: Config, 
     result = lineside("run", config(state_dir))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"lineside: the state folder {state_dir} cannot be used: {why}\n"
-
-
-def test_a_second_gateway_on_the_same_state_folder(process: Process, config: Config, tmp_path: Path) -> None:
-    with state_lock(tmp_path / "state"):
-        result = process("run", config("state"))
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "lineside: another gateway runs with the state folder state\n"

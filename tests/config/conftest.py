@@ -7,10 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.config.schema import config_schema
+
+
+@pytest.fixture(scope="session")
+def schema() -> dict[str, Any]:
+    return config_schema()
+
+
+@pytest.fixture(scope="session")
+def valid(schema: dict[str, Any]) -> Callable[[Any], Any]:
+    """Refuses what does not fit the schema; seconds to make."""
+    validate: Callable[[Any], Any] = fastjsonschema.compile(schema, use_default=False)
+    return validate
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fastjsonschema
 import pytest
 from pydantic import BaseModel
 
 from gateway.config import model
 from gateway.config.explain import option_names
-from gateway.config.schema import config_schema
 from gateway.config.yaml import parse
 from gateway.contract import Quality, options, reason
 from gateway.contract.options import StrictModel
@@ -40,12 +38,6 @@ def test_every_default_is_told(kind: type[BaseModel]) -> None:
         if isinstance(info.default, str | int | float) and info.default != "":
             default = f"{info.default:g}" if isinstance(info.default, float) else str(info.default)
             assert f"| `{name}` | `{default}` |" in page or f"`{name}` (default `{default}`" in page, name
-
-
-@pytest.fixture(scope="module")
-def valid() -> Callable[[Any], Any]:
-    validate: Callable[[Any], Any] = fastjsonschema.compile(config_schema(), use_default=False)
-    return validate
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split(":")[0])

@@ -15,23 +15,11 @@ from click.testing import Result
 from gateway import registry
 from gateway.config import load
 from gateway.config.explain import option_names
-from gateway.config.schema import config_schema
 from gateway.config.yaml import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = DOCS / "example.yaml"
 SECRETS = ("cnc02_password", "crm_token", "nats_creds")
-
-
-@pytest.fixture(scope="module")
-def schema() -> dict[str, Any]:
-    return config_schema()
-
-
-@pytest.fixture(scope="module")
-def valid(schema: dict[str, Any]) -> Callable[[Any], Any]:
-    validate: Callable[[Any], Any] = fastjsonschema.compile(schema, use_default=False)
-    return validate
 
 
 @pytest.fixture

@@ -107,7 +107,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.timeout(90)
-async def test_what_was_answered_202_is_there_and_nothing_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [[signal.SIGKILL], pytest.param([signal.SIGTERM, signal.SIGKILL], marks=pytest.mark.long)], ids=len)
+async def test_what_was_answered_202_is_there_and_nothing_twice(tmp_path: Path, ends: list[signal.Signals]) -> None:
+    """What is answered when it stops in good order: tests/app/test_ingest.py, in this process."""
     config, port = tmp_path / "lineside.yaml", free_port()
     secret = tmp_path / "secrets" / "mes_token"
     secret.parent.mkdir()
@@ -118,11 +120,11 @@ async def test_what_was_answered_202_is_there_and_nothing_twice(tmp_path: Path) 
         daemon, senders = Daemon(config, tmp_path / "log"), Senders(port)
         await daemon.start()
         sending = asyncio.create_task(senders.run())
-        for how, code in ((signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)):
+        for how in ends:
             wanted = len(senders.answered) + 40
             await until(lambda wanted=wanted: len(senders.answered) >= wanted)
             undone = senders.undone.total()
-            assert await daemon.end(how) == code
+            assert await daemon.end(how) == (0 if how == signal.SIGTERM else -how)
             await until(lambda undone=undone: senders.undone.total() > undone)  # some were under way
             await daemon.start()
         senders.stop()

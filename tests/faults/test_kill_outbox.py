@@ -23,8 +23,7 @@ from gateway.outbox.rows import to_row
 from gateway.testkit.rigs import event
 from gateway.testkit.servers.https import Receiver
 
-KILLS = int(os.environ.get("LINESIDE_KILLS", "2"))
-DRAIN_KILLS = int(os.environ.get("LINESIDE_KILLS", "1"))
+KILLS = int(os.environ.get("LINESIDE_KILLS", "1"))
 SEED = int(os.environ.get("LINESIDE_SEED", "20270115"))
 NOW_NS = time.time_ns()
 EVENTS, DRAINED = 4_000, 1_200
@@ -96,6 +95,7 @@ async def test_killed_while_it_is_migrated(tmp_path: Path) -> None:
     whole(tmp_path, EVENTS + 2)
 
 
+@pytest.mark.long  # in this process, at each place that matters: tests/outbox/test_salvage.py
 @pytest.mark.timeout(max(120, 10 * KILLS))
 async def test_killed_while_it_is_salvaged(tmp_path: Path) -> None:
     version_2(tmp_path, EVENTS)
@@ -112,15 +112,15 @@ async def test_killed_while_a_backlog_drains(tmp_path: Path) -> None:
         config = tmp_path / "lineside.yaml"
         config.write_text(CONFIG.format(https=crm.url, ca=crm.ca, state=state))
         command = [sys.executable, "-c", "from gateway.cli import main; main()", "run", str(config), "--log", "json"]
-        for kill in range(DRAIN_KILLS + 1):
+        for kill in range(KILLS + 1):
             with (tmp_path / "log").open("ab") as log:
                 process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
-            wanted = DRAINED if kill == DRAIN_KILLS else min(DRAINED, len(crm.order) + dice.randint(1, DRAINED // DRAIN_KILLS))
+            wanted = DRAINED if kill == KILLS else min(DRAINED, len(crm.order) + dice.randint(1, DRAINED // KILLS))
             async with asyncio.timeout(60):
                 while len(crm.order) < wanted:
                     assert process.returncode is None, (tmp_path / "log").read_text()[-2000:]
                     await asyncio.sleep(0.005)
-            os.kill(process.pid, signal.SIGTERM if kill == DRAIN_KILLS else signal.SIGKILL)
+            os.kill(process.pid, signal.SIGTERM if kill == KILLS else signal.SIGKILL)
             await process.wait()
         if process.returncode:
             raise AssertionError((tmp_path / "log").read_text()[-2000:])

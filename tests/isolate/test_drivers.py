@@ -15,7 +15,7 @@ from gateway.isolate.source import IsolatedSource, Isolation
 from gateway.testkit.checks import source_checks
 
 
-@pytest.mark.parametrize("name", ["http", "modbus", "mqtt"])
+@pytest.mark.parametrize("name", ["http", "modbus", pytest.param("mqtt", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "check",
     [

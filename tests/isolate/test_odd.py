@@ -44,7 +44,7 @@ gateway: {{state_dir: "{state}", page: {{port: 0}}}}
 
 @pytest.mark.timeout(120 + ROUNDS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # sums of 1e308
-@pytest.mark.parametrize("isolated", ["true", "false"])
+@pytest.mark.parametrize("isolated", [pytest.param("true", marks=pytest.mark.long), "false"])
 async def test_whatever_comes_the_gateway_goes_on(installed: None, tmp_path: Path, isolated: str, caplog: pytest.LogCaptureFixture) -> None:
     async with Receiver() as receiver:
         file = tmp_path / "lineside.yaml"

@@ -68,14 +68,14 @@ async def test_asking_again_is_the_acknowledgement_and_nothing_is_read_ahead(ben
     ("bad", "reason", "why"),
     [
         ("loop", "no_answer", "was stopped: no answer for 0.5 s"),
-        ("loop_in_connect", "no_answer", "was stopped: no answer for 0.5 s"),
+        pytest.param("loop_in_connect", "no_answer", "was stopped: no answer for 0.5 s", marks=pytest.mark.long),
         ("memory", "memory", "was stopped: it wanted more memory than it may have"),
         ("segfault", "crashed", "its process ended: SIGSEGV"),
-        ("exit", "crashed", "its process ended: exit code 3"),
+        pytest.param("exit", "crashed", "its process ended: exit code 3", marks=pytest.mark.long),
         ("flood", "flood", "was stopped: it flooded the gateway with messages"),
         ("garbage", "garbage", "was stopped: it sent "),
-        ("huge", "garbage", "was stopped: it sent a message of 4294967295 bytes"),
-        ("cut", "no_answer", "was stopped: no answer for 0.5 s"),
+        pytest.param("huge", "garbage", "was stopped: it sent a message of 4294967295 bytes", marks=pytest.mark.long),
+        pytest.param("cut", "no_answer", "was stopped: no answer for 0.5 s", marks=pytest.mark.long),
         ("wrong_tag", "garbage", "was stopped: it sent readings of tags that are not its own"),
     ],
 )
@@ -93,6 +93,7 @@ async def test_what_it_does_ends_its_process_and_nothing_else(bench: Any, bad: s
         assert await source.read(), "a new process reads again"
 
 
+@pytest.mark.long  # in a gateway, with one that loops: test_gateway.py
 async def test_others_are_read_meanwhile(bench: Any) -> None:
     """Counted, not timed: every poll that was due while one source looped and another one ate was made."""
     good, loops, eats = bench("good", poll_seconds=0.02), bench("loop", silence=0.5), bench("memory", after=0)

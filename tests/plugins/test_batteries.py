@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any
@@ -36,12 +37,18 @@ def _rig(name: str) -> Any:
     return import_module(f"gateway.testkit.rigs.{name}").Rig
 
 
+@cache
+def _detector_rig(name: str) -> Any:
+    """One for all checks of this process: they share what a fresh detector tells of its streams."""
+    return _rig(name)()
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "check"),
     [pytest.param(kind, name, check, id=f"{name}-{check.__name__}") for kind, name in _PLUGINS for check in _BATTERIES[kind][0]],
 )
 async def test_battery(kind: registry.Kind, name: str, check: Check) -> None:
-    rig = _rig(name)()
+    rig = _detector_rig(name) if kind == "detectors" else _rig(name)()
     if reason := exemptions(rig, *_BATTERIES[kind]).get(check.__name__):
         pytest.skip(reason)
     if iscoroutinefunction(check):

@@ -11,7 +11,7 @@ from gateway.contract import BAD, Batch, Detector, Item
 from gateway.testkit.contexts import detector_context
 
 _START_NS = 1_800_000_000 * 10**9
-_ROWS = 200
+_ROWS = 165
 _OPTIONS = {"on": ["press-07/*"], "warm_up": "60s", "warm_up_readings": 100, "memory": "10m", "smooth": "5s", "accept_after": "1h"}
 
 
@@ -33,8 +33,8 @@ class Rig:
     def faulty(self) -> list[Item]:
         """A step of twelve standard deviations for half a minute, and a spike after it."""
         x = _normal(_ROWS)
-        x[120:150] += 6.0
-        x[180] -= 20.0
+        x[105:135] += 6.0
+        x[150] -= 20.0
         return _items(x)
 
     def damaged(self) -> list[Item]:

@@ -26,6 +26,7 @@ def old() -> Rig:
     return Rig(options={"version": "3.1.1"})
 
 
+# amqtt is a process of Python, slow to start: here it is long, and beside it are test_session.py and test_subscriptions.py.
 RIGS: dict[str, Callable[[], Rig]] = {
     "mosquitto-tls": secure,
     "mosquitto-3.1.1": old,
@@ -35,7 +36,7 @@ RIGS: dict[str, Callable[[], Rig]] = {
 
 
 @pytest.mark.parametrize("check", source_checks.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("rig", RIGS)
+@pytest.mark.parametrize("rig", [pytest.param(name, marks=[pytest.mark.long] if name == "amqtt" else []) for name in RIGS])
 async def test_battery(rig: str, check: Callable[[Any], Any]) -> None:
     if iscoroutinefunction(check):
         await check(RIGS[rig]())

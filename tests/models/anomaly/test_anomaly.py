@@ -257,6 +257,7 @@ def _numbers(detector: Any) -> list[Floats]:
     return [columns.now, columns.tail, columns.history, columns.times, columns.alarm]
 
 
+@pytest.mark.long  # cut in four ways: the battery, tests/plugins
 @settings(max_examples=3, deadline=None)
 @given(cuts=st.lists(st.integers(1, 509), max_size=40), seed=st.integers(0, 5))
 def test_findings_are_the_same_however_readings_are_cut(cuts: list[int], seed: int) -> None:

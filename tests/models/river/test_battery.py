@@ -1,7 +1,8 @@
-"""The battery of detectors over each kind of model; over half-space trees it goes with the other plugins."""
+"""The battery of detectors over each kind of model; over half-space trees it goes with the other plugins. Two kinds are in `make test`."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ NO_CONDITION = ("faulty_input_is_found", "first_opinion_is_told_after_load", "da
 """A drift is a fact: never ACTIVE, never OVER."""
 
 
+@cache
 def rig_of(name: str) -> Rig:
     model = MODELS[name]
     steps = model["model"] if isinstance(model["model"], list) else [model["model"]]
@@ -30,7 +32,7 @@ def rig_of(name: str) -> Rig:
 
 
 @pytest.mark.parametrize("check", detector_checks.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.long] if name != "forecaster" else []) for name in MODELS])
 def test_battery(name: str, check: Any) -> None:
     if name == "drift" and check.__name__ in NO_CONDITION:
         return
