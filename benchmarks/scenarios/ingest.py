@@ -20,7 +20,7 @@ EVENT_EVERY = 100
 LOADS = (
     ("NDJSON", SENDERS, ROWS, EVENT_EVERY),
     ("CSV", SENDERS, ROWS, EVENT_EVERY),
-    ("one row a post", 32, 1, EVENT_EVERY),
+    ("one row a post", 24, 1, EVENT_EVERY),  # the gateway takes 32 connections of one address
     ("NDJSON, each row an event", SENDERS, ROWS, 1),
 )
 FILES, FILE_ROWS = 10, 10_000
