@@ -27,26 +27,34 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """`facts` are figures without a target, `peers` what a user would pick instead; `skipped` says why it did not run."""
+    """`facts` are figures without a target, `peers` what a user would pick instead; `skipped` says why it did not run,
+    `broken` what ended it.
+    """
 
     scenario: str
     targets: tuple[Target, ...] = ()
     facts: dict[str, object] = field(default_factory=dict)
     peers: str = ""
     skipped: str = ""
+    broken: str = ""
+
+    @property
+    def met(self) -> bool:
+        return not self.broken and all(target.met for target in self.targets)
 
     def line(self) -> str:
         found = {
             target.name: {"value": round(target.value, 4), "must": f"{target.sign} {target.limit:g}", "met": target.met}
             for target in self.targets
         }
-        return json.dumps({"scenario": self.scenario, **found, **self.facts, **({"skipped": self.skipped} if self.skipped else {})})
+        why = {name: text for name, text in (("skipped", self.skipped), ("broken", self.broken)) if text}
+        return json.dumps({"scenario": self.scenario, **found, **self.facts, **why})
 
     def row(self) -> str:
         if self.skipped:
             return f"| {self.scenario} | not run: {self.skipped} | | {self.peers} |"
-        verdict = "yes" if all(target.met for target in self.targets) else "**no**"
-        return f"| {self.scenario} | {'; '.join(map(str, self.targets))} | {verdict} | {self.peers} |"
+        told = f"broke off: {self.broken}" if self.broken else "; ".join(map(str, self.targets))
+        return f"| {self.scenario} | {told} | {'yes' if self.met else '**no**'} | {self.peers} |"
 
 
 def percentile(values: list[float], part: float) -> float:

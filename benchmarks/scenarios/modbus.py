@@ -47,11 +47,12 @@ async def as_fast_as_it_goes(connections: int, values_per_second: float) -> Resu
 
 
 async def ten_thousand_tags() -> Result:
-    """10 servers once a second, every value scored by the anomaly bank."""
+    """10 servers once a second, every value scored by the anomaly bank. It fits its histories more often for the first 200 readings."""
     async with modbus_servers(10) as ports:
         config = machines(ports, 1) + 'watch:\n  - anomaly: {on: "plc-*/*", warm_up: 10s}\n'
         async with Gateway(config) as gateway:
-            seen = await gateway.window(15, 30)
+            learning = await gateway.window(15, 30)
+            seen = await gateway.window(170, 30)
             memory = gateway.resident_mb()
     return Result(
         "10,000 tags at 1 Hz through the anomaly bank",
@@ -59,7 +60,12 @@ async def ten_thousand_tags() -> Result:
             Target("of one core", seen.cpu / seen.at * 100, "<=", 10, "%"),
             Target("values/s", seen.counters["readings"] / seen.at, ">=", 9_900),
         ),
-        {"rss_mb": round(memory), "findings": seen.counters.get("findings", 0), "dropped": seen.counters.get("readings_dropped", 0)},
+        {
+            "percent_at_first": round(learning.cpu / learning.at * 100, 1),
+            "rss_mb": round(memory),
+            "findings": seen.counters.get("findings", 0),
+            "dropped": seen.counters.get("readings_dropped", 0),
+        },
     )
 
 
