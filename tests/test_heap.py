@@ -57,3 +57,30 @@ def test_what_is_free_between_what_lives_long_goes_back() -> None:
     done = subprocess.run([sys.executable, "-c", _HOLES], capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
     assert before - after > 5_000  # pages of 4 kilobytes
+
+
+def test_garbage_made_before_is_gone_and_what_comes_is_looked_at_soon() -> None:
+    probe = """
+import gc, weakref
+from gateway import heap
+
+class Node: ...
+
+def cycle():
+    one = Node()
+    one.itself = one
+    return weakref.ref(one)
+
+gc.disable()
+kept = [Node() for _ in range(100_000)]
+before = cycle()
+heap.settle()
+after = cycle()
+print(before(), gc.get_freeze_count() > 100_000, len(gc.get_objects()) < 10_000)
+gc.collect()
+again = after()
+heap.settle()
+print(again)
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["None True True", "None"]

@@ -18,6 +18,8 @@ from gateway.telemetry.wear import Wear
 MINUTE = 60.0
 ALIVE_MINUTES = 5
 """How far off the ledger may be when it says since when a gateway that was cut off did not run."""
+_SETTLE_MINUTES = 60
+"""And a minute after the start, when the drivers' libraries are there."""
 _KEEP_CLOSED_NS = 90 * 86_400_000_000_000
 
 
@@ -49,6 +51,8 @@ class Upkeep:
             alive = minute % ALIVE_MINUTES == 0
             await self._outbox.tidy(self._losses, self._clock.now_ns() - _KEEP_CLOSED_NS, alive=alive)
             await self._outbox.keep_to_caps()
+            if minute % _SETTLE_MINUTES == 1:
+                heap.settle()
             await asyncio.get_running_loop().run_in_executor(self._files, heap.give_back)
 
     async def check(self) -> None:
