@@ -53,7 +53,7 @@ class Upkeep:
             await self._outbox.keep_to_caps()
             if minute % _SETTLE_MINUTES == 1:
                 heap.settle()
-            await asyncio.get_running_loop().run_in_executor(self._files, heap.give_back)
+            heap.give_back()
 
     async def check(self) -> None:
         """The start had only a short look at the outbox. What is found here ends the process; the next start salvages."""
