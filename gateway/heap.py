@@ -33,7 +33,7 @@ def give_back() -> None:
 
     Python keeps up to 2,000 freed tuples of each length, which fill up over hours, and lets go of them only when it has looked for
     garbage among all objects. glibc gives back the end of its heap only; what lives long settles between what comes and goes, so the
-    heap is used a little wider every minute, although nothing in it grows. Each looked like a leak of 10 MB a day in row 42.
+    heap is used a little wider every minute, although nothing in it grows. Row 42 of `make faults` measures what is left of both.
     """
     gc.collect()
     trim = getattr(_LIBC, "malloc_trim", None)
