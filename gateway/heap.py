@@ -42,7 +42,7 @@ def give_back() -> None:
 
 
 def settle() -> None:
-    """Throw away all garbage, then have the collector look at what is new only: it holds all threads for a tenth of a second, once.
+    """Throw away all garbage, then have the collector look at what is new only. It holds all threads for a tenth of a second.
 
     After a start there are some hundred thousand objects that stay.
     """

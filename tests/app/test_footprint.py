@@ -59,13 +59,13 @@ def test_what_is_imported_lean_works_and_changes_nothing_for_others() -> None:
 
 
 def test_the_shipped_command_imports_lean(tmp_path: Path) -> None:
-    """How many certificates aiohttp has when the configuration is read."""
+    """Whether aiohttp has certificates when the configuration is read."""
     probe = """
 import sys
 from gateway import cli
 def asked(file):
     from aiohttp import connector
-    sys.exit(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"])
+    sys.exit(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"] > 0)
 cli.load_or_exit = asked
 cli.main(["run", sys.argv[1]])
 """

@@ -9,7 +9,7 @@ from gateway.uplink.nats.config import NatsOptions
 
 
 def build(options: NatsOptions, context: UplinkContext) -> Uplink:
-    # JetStream is spoken here without the library's: a megabyte a gateway never uses.
+    # JetStream is spoken here without the library's: a third of a megabyte that a gateway never uses.
     import_without("nats.aio.client", ("nats.js.client", "nats.js.manager"))
     from gateway.uplink.nats.uplink import NatsUplink
 
