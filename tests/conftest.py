@@ -21,8 +21,8 @@ settings.load_profile(os.environ.get("LINESIDE_EXAMPLES", "quick"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """More than cores: a third of a test's time it waits for a server, a process or a disk. Each costs 15 s of a core before its first test
-    ends: every test file, and what its first server or model takes.
+    """More than cores: a third of a test's time it waits for a server, a process or a disk. Each imports every test
+    file, ten seconds of a core, and then what its first server or model takes.
     """
     return 3 * (os.cpu_count() or 1) // 2
 

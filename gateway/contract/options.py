@@ -46,7 +46,7 @@ Duration = Annotated[
 
 
 class StrictModel(BaseModel):
-    """Frozen, unknown keys refused, defaults validated; no number is NaN or infinite."""
+    """Frozen, unknown keys refused, defaults validated; no number is NaN or infinite. Validators are built when they are first used."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
