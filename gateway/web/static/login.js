@@ -17,7 +17,8 @@ let waiting = null;
 const why = new URLSearchParams(location.search).get("why");
 if (Object.hasOwn(WHY, why ?? "")) say("why", WHY[why]);
 byId("user").value = sessionStorage.getItem(NAME) ?? "";
-if (byId("user").value) byId("password").focus();
+// The script alone says where the cursor starts: an autofocus attribute would race it, and who clicked first keeps the field.
+if (document.activeElement === document.body) byId(byId("user").value ? "password" : "user").focus();
 
 function say(id, words) {
   text(byId(id), words);

@@ -14,8 +14,12 @@ export function asked() {
   return headers;
 }
 
-// The session is over: nothing of the plant stays on the screen.
+let leaving = false;
+
+// The session is over: nothing of the plant stays on the screen. Several questions learn it at once; the first leads away.
 export function leave(why) {
+  if (leaving) return;
+  leaving = true;
   document.body.hidden = true;
   location.replace(why ? `/login?why=${encodeURIComponent(why)}` : "/login");
 }
