@@ -26,6 +26,7 @@ class Rates:
 
     def raised(self) -> None:
         """An incident was told."""
+        self._forget()  # here, too: nobody may look for days
         self._raised.append(self._clock.monotonic())
 
     def activated(self, key: tuple[str, str]) -> None:
@@ -41,10 +42,13 @@ class Rates:
 
     def recent(self) -> int:
         """Alarms in the last ten minutes."""
+        self._forget()
+        return len(self._raised)
+
+    def _forget(self) -> None:
         since = self._clock.monotonic() - FLOOD_SECONDS
         while self._raised and self._raised[0] < since:
             self._raised.popleft()
-        return len(self._raised)
 
     def chattering(self) -> list[tuple[str, str]]:
         """(machine, condition) of those that chatter now."""

@@ -27,15 +27,19 @@ class Holding:
             began, size = self._slots.pop()
             self._slots.append((began, size + data_bytes + ROW_BYTES))
         else:
+            self._forget(now)  # here, too: nobody may ask for days
             self._slots.append((now, data_bytes + ROW_BYTES))
 
     def bytes_per_hour(self) -> float | None:
         """Of the last hour, or of the time since the start; None in the first minute."""
         now = self._clock.monotonic()
-        while self._slots and now - self._slots[0][0] > _HOUR:
-            self._slots.popleft()
+        self._forget(now)
         seconds = min(_HOUR, now - self._began)
         return sum(size for _, size in self._slots) * _HOUR / seconds if seconds >= _LEAST_SECONDS else None
+
+    def _forget(self, now: float) -> None:
+        while self._slots and now - self._slots[0][0] > _HOUR:
+            self._slots.popleft()
 
     def hours(self, free_bytes: int) -> float | None:
         """Until so much room is used up; None when nothing comes, or nobody knows yet."""

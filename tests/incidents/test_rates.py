@@ -40,3 +40,12 @@ async def test_a_storm_of_conditions_takes_no_memory_for_long() -> None:
     await clock.advance(61)
     rates.activated(("press-07", "oil_high"))
     assert list(rates._begun) == [("press-07", "oil_high")]
+
+
+async def test_alarms_nobody_asks_about_are_forgotten() -> None:
+    clock = FakeClock()
+    rates = Rates(clock)
+    for _ in range(2_000):
+        rates.raised()
+        await clock.advance(1)
+    assert len(rates._raised) == 601
