@@ -43,10 +43,7 @@ def quick(schema: Mapping[str, Json]) -> Callable[[Json], bool]:
             msgspec.convert(data, shape)
         except msgspec.ValidationError:
             return False
-        for name in objects:
-            if not isinstance(data.get(name, _NOTHING), dict):
-                return False
-        return True
+        return all(isinstance(data.get(name, _NOTHING), dict) for name in objects)
 
     return fits
 
