@@ -43,7 +43,10 @@ def quick(schema: Mapping[str, Json]) -> Callable[[Json], bool]:
             msgspec.convert(data, shape)
         except msgspec.ValidationError:
             return False
-        return all(isinstance(data.get(name, _NOTHING), dict) for name in objects)
+        for name in objects:  # noqa: SIM110  a generator would cost half of what is saved
+            if not isinstance(data.get(name, _NOTHING), dict):
+                return False
+        return True
 
     return fits
 
