@@ -7,7 +7,6 @@ import platform
 import re
 import sqlite3
 import sys
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -63,6 +62,5 @@ def fdatasync_ms() -> float:
 def describe() -> str:
     cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     system = f"{os.cpu_count()} cores {cpu[1] if cpu else platform.machine()}, {platform.system()} {platform.release()}"
-    plain = "" if "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS")) else " built without --enable-optimizations"
-    software = f"Python {sys.version.split()[0]}{plain}, SQLite {sqlite3.sqlite_version}"
+    software = f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
     return f"{system}, {software}, fdatasync {fdatasync_ms():.2f} ms, load {os.getloadavg()[0]:.1f}"
