@@ -27,9 +27,10 @@ def pin_gateway() -> None:
     os.sched_setaffinity(0, {GATEWAY_CORE})
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+def cpu_seconds(pid: int, thread: int | None = None) -> float:
+    """User and system time so far, of all threads or of one."""
+    folder = f"/proc/{pid}" if thread is None else f"/proc/{pid}/task/{thread}"
+    fields = Path(f"{folder}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

@@ -158,7 +158,9 @@ async def _frozen(feed: Feed, server: int) -> dict[str, float]:
 
 
 async def _flood(app: App, feed: Feed) -> dict[str, float]:
-    cpu, started, base, commits = cpu_seconds(os.getpid()), time.monotonic(), feed.sent, app.outbox.commits
+    pid, thread = os.getpid(), app.outbox._writer._thread.native_id
+    cpu, disk, written = cpu_seconds(pid), cpu_seconds(pid, thread), written_bytes(pid)
+    started, base, commits = time.monotonic(), feed.sent, app.outbox.commits
     while feed.sent - base < FLOOD:
         await app.acceptance.room(1.0)
         feed.some(100)
@@ -167,7 +169,9 @@ async def _flood(app: App, feed: Feed) -> dict[str, float]:
     seconds = time.monotonic() - started
     return {
         "per_second": FLOOD / seconds,
-        "cpu_us": (cpu_seconds(os.getpid()) - cpu) / FLOOD * 1e6,
+        "cpu_us": (cpu_seconds(pid) - cpu) / FLOOD * 1e6,
+        "disk_us": (cpu_seconds(pid, thread) - disk) / FLOOD * 1e6,
+        "written": (written_bytes(pid) - written) / FLOOD,
         "commits_per_second": (app.outbox.commits - commits) / seconds,
     }
 
@@ -215,6 +219,8 @@ async def run() -> list[Result]:
                 "p50_ms": round(found["steady"]["p50"], 1),
                 "cpu_us_per_event_steady": round(found["steady"]["cpu_us"]),
                 "cpu_us_per_event_flood": round(found["flood"]["cpu_us"]),
+                "cpu_us_per_event_flood_outbox_thread": round(found["flood"]["disk_us"]),
+                "bytes_written_per_event_flood": round(found["flood"]["written"]),
                 "bytes_written_per_event_at_2000": round(found["steady"]["written"]),
                 "bytes_written_per_event_one_by_one": round(found["slow"]["written"]),
                 "accepted_p99_ms_healthy": round(found["frozen"]["healthy_p99"], 2),

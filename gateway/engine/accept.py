@@ -23,6 +23,7 @@ from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
 _WAITING_MOST = 10_000
+_TOLD, _DROPPED = (Phase.RAISED, Phase.UPDATED, Phase.CLEARED), Phase.DROPPED
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Acceptance:
     def change(self, change: Change) -> None:
         """An incident began, changed or ended."""
         incident = change.incident
-        if change.phase in (Phase.RAISED, Phase.UPDATED, Phase.CLEARED):
+        if change.phase in _TOLD:
             self._event(partial(self._cases.of_incident, change), keep=incident.from_record)
-        self._waiting.rows[incident.id] = _row(incident, "closed" if change.phase is Phase.DROPPED else incident.state)
+        self._waiting.rows[incident.id] = _row(incident, "closed" if change.phase is _DROPPED else incident.state)
         self._added()
 
     def fact(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> None:

@@ -116,6 +116,8 @@ class Cases:
         used = len(msgspec.json.encode(own)) if own else 0
         if used > limit:
             return {"truncated": f"the detector's evidence is {used} bytes, the cap is {limit}"}
+        if not self._history.names(incident.machine):
+            return own
         allowed = self._budget.allow(limit - used)
         if allowed < limit - used:
             self._counts.add("evidence_reduced", 1)

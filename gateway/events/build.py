@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +17,9 @@ from gateway.events.catalogue import SHIPPED, Catalogue, ContractViolation
 
 _encode = msgspec.json.Encoder().encode
 _HOUR_NS = 3_600_000_000_000
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [one + two for one in _BASE32 for two in _BASE32]
+"""Two letters for each ten bits: the library's base32 takes longer than the hash."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 
 
@@ -27,10 +29,10 @@ def digest(*parts: object) -> str:
     >>> digest("press-07", "oil_temperature_high", 1) == digest("press-07", "oil_temperature_high", 1)
     True
     """
-    return b32encode(blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest()).decode().lower()
+    number = int.from_bytes(blake2b("\x1f".join(map(str, parts)).encode(), digest_size=10).digest())
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10)])
 
 
-@lru_cache(maxsize=256)
 def rfc3339(t_ns: int) -> str:
     """UTC with nanoseconds: ``2027-01-15T08:00:00.000000001Z``."""
     seconds, fraction = divmod(t_ns, 1_000_000_000)

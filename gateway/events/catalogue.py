@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import fastjsonschema
 
 from gateway.contract import Event, Json
+from gateway.events.quick import quick
 
 PREFIX = "io.lineside"
 INCIDENT_STATES = ("raised", "updated", "cleared")
@@ -67,6 +68,7 @@ class Catalogue:
         self._versions = {entry.name: _versions(entry) for entry in sorted(folder.iterdir(), key=_name) if entry.is_dir()}
         self._schemas: dict[tuple[str, int | None], dict[str, Json]] = {}
         self._validators: dict[tuple[str, int | None], Callable[[Json], Json]] = {}
+        self._quick: dict[tuple[str, int | None], Callable[[Json], bool]] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._urls: dict[tuple[str, int | None], str] = {}
 
@@ -136,11 +138,16 @@ class Catalogue:
     def check(self, type_: str, data: Json, minor: int | None = None) -> None:
         """Raises ContractViolation when `data` does not fit the contract of `type_`, or when it has none."""
         try:
-            self._validator(type_, minor)(data)
+            if not self._surely(type_, minor)(data):
+                self._validator(type_, minor)(data)
         except LookupError as exc:
             raise ContractViolation(type_, "", str(exc)) from exc
         except fastjsonschema.JsonSchemaValueException as exc:
             raise ContractViolation(type_, pointer(str(exc.name), data), exc.message) from exc
+
+    def _surely(self, type_: str, minor: int | None) -> Callable[[Json], bool]:
+        key = (type_, minor)
+        return self._quick.get(key) or self._quick.setdefault(key, quick(self.schema(type_, minor)))
 
     def _validator(self, type_: str, minor: int | None) -> Callable[[Json], Json]:
         key = (type_, minor)

@@ -85,19 +85,14 @@ def http_headers(event: Event) -> dict[str, str]:
 def nats_header_block(event: Event) -> bytes:
     """`nats_headers` as they stand on the wire; built in one piece because it is made for every event sent."""
     common = _common_block(event.source, event.type, event.subject, event.dataschema, event.partitionkey, int(event.severity))
-    own = (
-        f"ce-id: {escape(event.id)}\r\nce-time: {rfc3339(event.time_ns)}\r\nce-recordedtime: {rfc3339(event.recorded_ns)}\r\n"
-        f"ce-sequence: {event.sequence:020d}\r\n"
-    )
-    if event.correlationid:
-        own += f"ce-correlationid: {escape(event.correlationid)}\r\n"
-    if event.causationid:
-        own += f"ce-causationid: {escape(event.causationid)}\r\n"
-    if event.traceparent:
-        own += f"ce-traceparent: {escape(event.traceparent)}\r\n"
-    if event.timequality:
-        own += f"ce-timequality: {event.timequality}\r\n"
-    return f"{common}{own}Nats-Msg-Id: {event.id}\r\n\r\n".encode()
+    correlation = f"ce-correlationid: {escape(event.correlationid)}\r\n" if event.correlationid else ""
+    causation = f"ce-causationid: {escape(event.causationid)}\r\n" if event.causationid else ""
+    trace = f"ce-traceparent: {escape(event.traceparent)}\r\n" if event.traceparent else ""
+    quality = f"ce-timequality: {event.timequality}\r\n" if event.timequality else ""
+    return (
+        f"{common}ce-id: {escape(event.id)}\r\nce-time: {rfc3339(event.time_ns)}\r\nce-recordedtime: {rfc3339(event.recorded_ns)}\r\n"
+        f"ce-sequence: {event.sequence:020d}\r\n{correlation}{causation}{trace}{quality}Nats-Msg-Id: {event.id}\r\n\r\n"
+    ).encode()
 
 
 @lru_cache(maxsize=4096)

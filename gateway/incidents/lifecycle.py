@@ -147,12 +147,12 @@ class Incidents:
     def apply(self, finding: Finding, rule: Rule, *, from_record: bool = False) -> list[Change]:
         """One finding, ACTIVE or OVER (facts are not incidents)."""
         key = (finding.machine, finding.condition)
-        track = self._tracks.get(key)
-        if finding.state is State.OVER and (track is None or track.rule.detector != rule.detector):
+        track, over = self._tracks.get(key), finding.state is State.OVER
+        if over and (track is None or track.rule.detector != rule.detector):
             return []  # nobody knows it, or another watch still says that it is active
         if track is None:
             return self._begin(key, finding, rule, from_record)
-        changes = self._over(key, track, finding) if finding.state is State.OVER else self._again(key, track, finding)
+        changes = self._over(key, track, finding) if over else self._again(key, track, finding)
         if from_record and not changes and key in self._tracks:
             track.incident.from_record = True  # it is on disk from now on, and so must be what becomes of it
             return [Change(Phase.NOTED, track.incident, finding.t_ns)]

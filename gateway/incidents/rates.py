@@ -32,13 +32,16 @@ class Rates:
     def activated(self, key: tuple[str, str]) -> None:
         """(machine, condition) began, told or not."""
         now = self._clock.monotonic()
-        if len(self._begun) >= _MOST and key not in self._begun:
+        if (times := self._begun.get(key)) is not None:
+            times.append(now)
+            return
+        if len(self._begun) >= _MOST:
             if now - self._looked >= CHATTER_SECONDS:  # not for each of a storm
                 self._looked = now
                 self._begun = {known: times for known, times in self._begun.items() if now - times[-1] <= CHATTER_SECONDS}
             if len(self._begun) >= _MOST:
                 return
-        self._begun.setdefault(key, deque(maxlen=CHATTER_LEAST)).append(now)
+        self._begun[key] = deque((now,), maxlen=CHATTER_LEAST)
 
     def recent(self) -> int:
         """Alarms in the last ten minutes."""

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from gateway.contract import Event
@@ -13,7 +14,8 @@ from gateway.outbox import tally
 from gateway.outbox.rows import INSERT, checksum, to_row
 from gateway.outbox.tally import LANES, Kind, lane_of
 
-_ROWS_PER_STATEMENT = 32
+_ROWS_PER_STATEMENT = (32, 8, 1)
+"""More at once cost memory: SQLite keeps every statement, some four kilobytes a row."""
 _CHANGED = (
     "ON CONFLICT (id) DO UPDATE SET machine=excluded.machine, condition=excluded.condition, state=excluded.state, "
     "since_ns=excluded.since_ns, raised_ns=excluded.raised_ns, changed_ns=excluded.changed_ns, body=excluded.body, crc=excluded.crc"
@@ -109,14 +111,12 @@ def insert_many(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[
     """Rows of one shape, many per statement: each statement gives the interpreter away and has to win it back."""
     if not rows:
         return
-    one = f"({','.join('?' * len(rows[0]))})"
-    full = len(rows) // _ROWS_PER_STATEMENT * _ROWS_PER_STATEMENT
-    if full:
-        statement = f"{head} {','.join([one] * _ROWS_PER_STATEMENT)} {tail}"
-        for start in range(0, full, _ROWS_PER_STATEMENT):
-            connection.execute(statement, [value for row in rows[start : start + _ROWS_PER_STATEMENT] for value in row])
-    if full < len(rows):
-        connection.executemany(f"{head} {one} {tail}", rows[full:])
+    one, start = f"({','.join('?' * len(rows[0]))})", 0
+    for size in _ROWS_PER_STATEMENT:
+        statement = f"{head} {','.join([one] * size)} {tail}"
+        while len(rows) - start >= size:
+            connection.execute(statement, [*chain.from_iterable(rows[start : start + size])])
+            start += size
 
 
 def next_sequence(connection: sqlite3.Connection) -> int:

@@ -68,6 +68,11 @@ class Budget:
         """Anything is limited here."""
         return bool(self._buckets or self._options.per_machine_and_day or self._usage.limit)
 
+    @property
+    def by_machine(self) -> bool:
+        """Each machine has a day of its own."""
+        return bool(self._options.per_machine_and_day)
+
     def allowed(self, *, critical: bool) -> int:
         """How many events may go now."""
         share = 0.0 if critical else self._options.reserve

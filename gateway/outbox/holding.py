@@ -20,15 +20,15 @@ class Holding:
         self._began = clock.monotonic()
         self._slots: deque[tuple[float, int]] = deque()
 
-    def accepted(self, data_bytes: int) -> None:
-        """One event with so much data."""
-        now = self._clock.monotonic()
+    def accepted(self, data_bytes: int, events: int = 1) -> None:
+        """So many events with so much data together."""
+        now, size = self._clock.monotonic(), data_bytes + events * ROW_BYTES
         if self._slots and now - self._slots[-1][0] < _SLOT:
-            began, size = self._slots.pop()
-            self._slots.append((began, size + data_bytes + ROW_BYTES))
+            began, before = self._slots.pop()
+            self._slots.append((began, before + size))
         else:
             self._forget(now)  # here, too: nobody may ask for days
-            self._slots.append((now, data_bytes + ROW_BYTES))
+            self._slots.append((now, size))
 
     def bytes_per_hour(self) -> float | None:
         """Of the last hour, or of the time since the start; None in the first minute."""

@@ -106,7 +106,7 @@ def _mark(connection: sqlite3.Connection, destination: str, sequences: Sequence[
 def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> int:
     """Delete deliveries, and the events nobody waits for any more; returns how many deliveries there were."""
     count = _delete(connection, destination, sequences)
-    drop_orphans(connection, destination, sequences)
+    _drop(connection, destination, sequences, unless=_BURIED.format("?1"))  # its deliveries are gone, so they are not looked for
     return count
 
 
@@ -118,20 +118,25 @@ def _delete(connection: sqlite3.Connection, destination: str, sequences: Sequenc
 
 def drop_orphans(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
     """Delete events that this destination has done with, unless another one still has them, waiting or as a dead letter."""
+    _drop(connection, destination, sequences, unless=holds("?1"))
+
+
+def _drop(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], *, unless: str) -> None:
     which, each = _each(sequences)
     statement = (
-        f"DELETE FROM event WHERE {which} AND NOT {holds('?')} "
+        f"DELETE FROM event WHERE NOT {unless} AND {which} "
         f"AND (copies=1 OR NOT EXISTS (SELECT 1 FROM tally t WHERE t.what='stored' AND {holds('t.destination')}))"
     )
-    connection.executemany(statement, [(*bounds, destination, destination) for bounds in each])
+    connection.executemany(statement, [(destination, *bounds) for bounds in each])
+
+
+_WAITS = f"EXISTS (SELECT 1 FROM delivery WHERE destination={{0}} AND lane IN {LANES} AND seq=event.seq)"
+_BURIED = "EXISTS (SELECT 1 FROM dead_letter WHERE destination={0} AND seq=event.seq)"
 
 
 def holds(destination: str) -> str:
     """A condition on `event`: the destination has it, waiting or as a dead letter."""
-    return (
-        f"(EXISTS (SELECT 1 FROM delivery WHERE destination={destination} AND lane IN {LANES} AND seq=event.seq) "
-        f"OR EXISTS (SELECT 1 FROM dead_letter WHERE destination={destination} AND seq=event.seq))"
-    )
+    return f"({_WAITS} OR {_BURIED})".format(destination)
 
 
 def _each(sequences: Sequence[int]) -> tuple[str, list[tuple[int, ...]]]:

@@ -163,8 +163,9 @@ class Sender:
         return events
 
     def _lingers(self, events: list[Event]) -> bool:
-        urgent = any(event.severity >= Severity.CRITICAL for event in events)
-        return len(events) < self._options.batch and self.breaker.state == "closed" and not self._trials.due and not urgent
+        if len(events) >= self._options.batch or self.breaker.state != "closed" or self._trials.due:
+            return False
+        return not any(event.severity >= Severity.CRITICAL for event in events)
 
     async def _greet(self) -> None:
         """Connect while nothing waits."""

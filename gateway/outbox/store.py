@@ -204,9 +204,8 @@ class Outbox:
         if not pressing and not self.room.is_set():
             raise Full
         self._stored(await self.insist(operation, yields=not pressing))
-        for entry in events:
-            if entry.destinations:
-                self.holding.accepted(len(entry.event.data))
+        if sizes := [len(entry.event.data) for entry in events if entry.destinations]:
+            self.holding.accepted(sum(sizes), len(sizes))
 
     async def insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None, *, yields: bool = False) -> T:
         """Again until it is on disk, so it must bear being done twice: ids and the rows' states decide.

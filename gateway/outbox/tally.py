@@ -29,9 +29,12 @@ class Lane(IntEnum):
     ASIDE = 2  # its machine is set aside, and its turn has come meanwhile
 
 
+_URGENT, _ORDERED, _CRITICAL = Lane.URGENT, Lane.ORDERED, int(Severity.CRITICAL)
+
+
 def lane_of(severity: int) -> Lane:
     """Where an event of that severity belongs."""
-    return Lane.URGENT if severity >= Severity.CRITICAL else Lane.ORDERED
+    return _URGENT if severity >= _CRITICAL else _ORDERED
 
 
 class Kind(IntEnum):

@@ -103,6 +103,8 @@ class Throttle:
 
         Critical events are not counted, nor is what they take along of their incidents.
         """
+        if not self.budget.by_machine:
+            return events
         urgent = {event.correlationid or event.id for event in events if event.severity >= Severity.CRITICAL}
         left: dict[str, int] = {}
         going = []

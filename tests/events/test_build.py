@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b32encode
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -97,6 +99,11 @@ def test_parts_of_an_id_do_not_run_into_each_other(a: list[str], b: list[str]) -
     separated = ["\x1f".join(part).count("\x1f") == max(0, len(part) - 1) for part in (a, b)]
     if a != b and all(separated) and len(a) and len(b):
         assert digest(*a) != digest(*b)
+
+
+@given(st.text())
+def test_an_id_is_the_hash_in_base32(part: str) -> None:
+    assert digest(part) == b32encode(blake2b(part.encode(), digest_size=10).digest()).decode().lower()
 
 
 @given(st.integers(0, 4_000_000_000 * 10**9))

@@ -12,9 +12,10 @@ async def test_the_rate_is_that_of_the_last_hour() -> None:
     clock = FakeClock()
     holding = Holding(clock)
     holding.accepted(600)
+    holding.accepted(900, 2)
     assert holding.hours(1_000_000) is None
     await clock.advance(1800)
-    assert holding.bytes_per_hour() == pytest.approx(2 * (600 + ROW_BYTES))
+    assert holding.bytes_per_hour() == pytest.approx(2 * (1500 + 3 * ROW_BYTES))
     await clock.advance(1801)
     assert holding.bytes_per_hour() == 0
     assert holding.hours(1_000_000) is None

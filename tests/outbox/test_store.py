@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from gateway.contract import DUPLICATE, SENT, Outcome
 from gateway.outbox import tally
 from gateway.outbox.append import Addressed, append
+from gateway.outbox.holding import ROW_BYTES
 from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
 from gateway.outbox.tally import Kind
@@ -22,6 +24,48 @@ from gateway.testkit.rigs import event
 
 def addressed(*numbers: int, to: tuple[str, ...] = ("crm",)) -> list[Addressed]:
     return [Addressed(event(number), to) for number in numbers]
+
+
+@pytest.mark.parametrize(("count", "statements"), [(1, 1), (7, 7), (8, 1), (41, 3), (73, 4)])
+async def test_many_events_take_few_statements(outbox: Outbox, count: int, statements: int) -> None:
+    """Each gives the interpreter away, and has to wait until it gets it back."""
+    told: list[str] = []
+    await outbox.look(lambda c: c.set_trace_callback(told.append))
+    await outbox.append([], addressed(*range(1, count + 1)))
+    await outbox.look(lambda c: c.set_trace_callback(None))
+    assert sum(statement.startswith("INSERT INTO event ") for statement in told) == statements
+    assert [e.sequence for e in await outbox.lease("crm", Wanted(100))] == [*range(1, count + 1)]
+
+
+@pytest.mark.parametrize("first", [SENT, Outcome.park("no")])
+async def test_an_event_stays_as_long_as_anybody_has_it(outbox: Outbox, first: Outcome) -> None:
+    """Settled twice, the second time as taken: not a dead letter's event, nor one that another destination waits for."""
+    await outbox.append([], addressed(1, 2, 3, to=("crm", "plant")))
+    leased = await outbox.lease("crm", Wanted(10))
+    await outbox.settle("crm", leased, [first] * 3)
+    await outbox.settle("crm", leased, [SENT] * 3)
+    assert [e.sequence for e in await outbox.lease("plant", Wanted(10))] == [1, 2, 3]
+    await outbox.settle("plant", leased[:1] + leased[2:], [SENT] * 2)
+    left = await outbox.run(lambda c: [row[0] for row in c.execute("SELECT seq FROM event ORDER BY seq")])
+    assert left == ([2] if first is SENT else [1, 2, 3])
+
+
+async def test_a_dead_letter_of_the_only_destination_keeps_its_event(outbox: Outbox) -> None:
+    await outbox.append([], addressed(1, 2))
+    leased = await outbox.lease("crm", Wanted(10))
+    await outbox.settle("crm", leased, [SENT, Outcome.park("no")])
+    await outbox.settle("crm", leased, [SENT, SENT])
+    assert await outbox.run(lambda c: c.execute("SELECT seq FROM event").fetchall()) == [(2,)]
+
+
+async def test_what_comes_in_an_hour_is_known_after_a_minute(outbox: Outbox, clock: FakeClock) -> None:
+    entries = addressed(1, 2, 3)
+    await outbox.append([], [*entries, Addressed(event(4), ())])
+    await outbox.append([], addressed(5))
+    assert outbox.holding.bytes_per_hour() is None
+    await clock.advance(60.0)
+    one = len(entries[0].event.data) + ROW_BYTES
+    assert outbox.holding.bytes_per_hour() == 4 * one * 60
 
 
 async def counts(outbox: Outbox, destination: str = "crm") -> dict[str, int]:
@@ -66,7 +110,13 @@ async def test_a_group_that_cannot_be_committed_is_unknown_to_all_of_it(outbox: 
     def fatal(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    stored, failed = await asyncio.gather(outbox.run(lambda c: append(c, [], addressed(1))), outbox.run(fatal), return_exceptions=True)
+    together = threading.Event()
+    first = asyncio.create_task(outbox.look(lambda _: together.wait(10)))
+    both = asyncio.gather(outbox.run(lambda c: append(c, [], addressed(1))), outbox.run(fatal), return_exceptions=True)
+    await asyncio.sleep(0)
+    together.set()
+    stored, failed = await both
+    assert await first
     assert isinstance(failed, sqlite3.OperationalError)
     assert isinstance(stored, sqlite3.OperationalError)
     assert await outbox.lease("crm", Wanted(10)) == []

@@ -38,7 +38,7 @@ class NatsOptions(UplinkOptions):
     client_key: str | None = Field(None, description="file with its private key")
     tls_first: bool = Field(False, description="encrypt before the first word; for servers with handshake_first")
     inbox_prefix: str = Field("_INBOX", pattern=_SUBJECT, description="where answers come to; what the user may subscribe to")
-    in_flight: int = Field(64, ge=1, le=1024, description="publishes that wait for their acknowledgement at once")
+    in_flight: int = Field(256, ge=1, le=1024, description="publishes that wait for their acknowledgement at once")
     exactly_once: bool = Field(False, description="a subject for each event, so that the stream refuses a repeated one for ever")
     create_stream: bool = Field(False, description="create the stream if it is missing (30 min duplicate window, on disk)")
     feedback: bool | VerdictsOptions = Field(False, description="take verdicts on incidents from fb.v1.<site>.<gateway>")
