@@ -97,7 +97,7 @@ def count(
     if not positive.all():
         zeros[:, at] += ~positive
         flat = flat[positive]
-    np.add.at(history.reshape(-1), flat.ravel(), _ONE)
+    np.add.at(history.reshape(-1), flat.ravel(), _ONE)  # of one axis: with more, numpy 2.4 reads beyond values that it should broadcast
 
 
 def _make_room(
