@@ -116,7 +116,7 @@ def judge(
     if not (alarm[ACTIVE].any() or (z >= limit).any()):
         untold = alarm[TOLD] == 0
         if untold.any():
-            now[IN_ALARM] = 0.0
+            now[IN_ALARM] = 0.0  # what an accepted level has left there
         if not (warm & untold).any():
             return _nothing(len(row))
     was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
