@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly import context, judge, peaks, season, subspace, tail
-from models.anomaly.calendar import Calendar
+from models.anomaly.calendar import Calendar, Slots
 from models.anomaly.columns import (
     ACTIVE,
     AGE,
     BLOCK_BEGAN,
     BLOCKS,
-    CELL,
     COUNT,
     HIGH,
     IN_ALARM,
     INTERVAL,
     JUDGED,
-    LAST,
     LEARNT,
     LOW,
     MID,
@@ -39,7 +37,7 @@ from models.anomaly.columns import (
     WIDTH,
     Columns,
 )
-from models.anomaly.ewma import towards, weight
+from models.anomaly.ewma import decayed, towards
 from models.anomaly.judge import Sums, Verdicts
 from models.anomaly.residuals import Residuals, measure
 from models.anomaly.rounds import span
@@ -76,7 +74,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 Times = NDArray[np.int64]
 
-_CHUNK = 256  # tags whose histories are fitted at once: what fits the cache
+_CHUNK = 64  # tags whose histories are fitted at once: what fits the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,37 +108,46 @@ class Bank:
 
     def due(self, row: Places, t_ns: Times, x: Floats) -> Flags:
         """Which readings must be judged: what comes faster than the bank looks, and is in the band, is left out."""
-        now, times = self.columns.now, self.columns.times
-        found: Flags = (t_ns - times[JUDGED, row] >= self._every_ns) | ~((x >= now[LOW, row]) & (x <= now[HIGH, row]))
+        now, times, at = self.columns.now, self.columns.times, span(row)
+        found: Flags = (t_ns - times[JUDGED, at] >= self._every_ns) | ~((x >= now[LOW, at]) & (x <= now[HIGH, at]))
         return found
 
     def step(self, row: Places, t_ns: Times, x: Floats) -> Step:
-        """One reading of each tag in `row`, later than the tag's last, finite."""
+        """One reading of each tag in `row` (rising), later than the tag's last, finite."""
         c, at = self.columns, span(row)
-        now, times = c.now[:, at].copy(), c.times[:, at].copy()
-        dt = (t_ns - times[JUDGED]) * 1e-9
-        longest = np.maximum(self.settings.gap, PAUSE * now[INTERVAL])
-        paused = ((dt > longest) & (now[COUNT] > 1)) | (now[COUNT] == 0)
-        if paused.any():
-            self._resume(row[paused], t_ns[paused], dt[paused], x[paused])
-            now, times = c.now[:, at].copy(), c.times[:, at].copy()
-        dt = np.where(paused, now[INTERVAL], np.where(now[COUNT] > 1, dt, np.minimum(dt, self.settings.memory / PAUSE)))
-        half, hour = self._calendar.slots(t_ns)
-        found = measure(c, self.settings, row, now, x, dt, half, hour)
+        dt = self._elapsed(row, t_ns, x)
+        now, times = c.now[:, at], c.times[:, at]  # of rows at even distances these are no copies
+        slots = self._calendar.slots(t_ns)
+        found = measure(c, self.settings, row, now, x, dt, slots)
         logs = tail.logs(found.deviation)
         now[RAISED] *= np.exp(dt / (-LOWER * self.settings.memory))
         warm = self._warm(now) & (times[QUIET] <= t_ns)
         sums, peak = self._sums(at, now, logs, warm)
         self._blocks(now, times, t_ns, peak)
         verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, sums, warm)
-        self._learn(row, now, found, logs, dt, half, hour, c.alarm[ACTIVE, row] == 0)
-        now[SINCE] += 1
-        width = np.where(warm & (c.alarm[ACTIVE, row] == 0), now[WIDTH], np.nan)
+        calm = c.alarm[ACTIVE, at] == 0
+        self._learn(row, now, found, logs, dt, slots, calm)
+        width = np.where(warm & calm, now[WIDTH], np.nan)
         now[LOW], now[HIGH] = found.expected - width, found.expected + width
-        times[LAST] = times[JUDGED] = t_ns
-        c.now[:, at], c.times[:, at] = now, times
+        times[: JUDGED + 1] = t_ns
+        if not isinstance(at, slice):
+            c.now[:, at], c.times[:, at] = now, times
         self._refresh_due(row, now)
         return Step(found, sums, verdicts)
+
+    def _elapsed(self, row: Places, t_ns: Times, x: Floats) -> Floats:
+        """Seconds since the tags' last judged readings; a pause counts as the usual interval, and what was before it is left behind."""
+        c, at, o = self.columns, span(row), self.settings
+        n, interval = c.now[COUNT, at], c.now[INTERVAL, at]
+        dt: Floats = np.multiply(t_ns - c.times[JUDGED, at], 1e-9)
+        paused = dt > np.maximum(o.gap, PAUSE * interval)
+        if n.min() > 1 and not paused.any():
+            return dt
+        paused = paused & (n > 1) | (n == 0)
+        if paused.any():
+            self._resume(row[paused], t_ns[paused], dt[paused], x[paused])
+        n, interval = c.now[COUNT, at], c.now[INTERVAL, at]
+        return np.where(paused, interval, np.where(n > 1, dt, np.minimum(dt, o.memory / PAUSE)))
 
     def _sums(self, row: Places | slice, now: Floats, logs: Floats, warm: Flags) -> tuple[Sums, Floats]:
         """What the members say together, and the part of it that is remembered as a peak: without the tag's factor."""
@@ -216,55 +223,72 @@ class Bank:
         times[BLOCK_BEGAN] = np.where(over, t_ns, times[BLOCK_BEGAN])
         now[PEAK] = np.maximum(np.where(over, 0.0, now[PEAK]), total)
 
-    def _learn(self, row: Places, now: Floats, found: Residuals, logs: Floats, dt: Floats, half: Places, hour: Places, calm: Flags) -> None:
+    def _learn(self, row: Places, now: Floats, found: Residuals, logs: Floats, dt: Floats, slots: Slots, calm: Flags) -> None:
         """Nothing is learnt of an alarm but that something is usual at this hour; level, spread and season take deviations clipped."""
-        c, o, n = self.columns, self.settings, now[COUNT]
-        first = n == 0
-        most = CLIP * found.spread
-        clipped = np.where(n >= RIPE, np.clip(found.moved, -most, most), found.moved)
-        now[USUAL] += weight(dt, LEVEL_SHARE * o.memory, n) * clipped * calm
+        o, n, most = self.settings, now[COUNT], CLIP * found.spread
+        clipped = np.where(n >= RIPE, np.minimum(np.maximum(found.moved, -most), most), found.moved)
+        season.learn(self.columns, row, slots, found.season, clipped, dt)
         # The first reading has no deviation: spreads are one reading behind.
-        counted, behind = calm & ~first, np.maximum(n - 1, 0.0)
-        now[SPREAD] = towards(now[SPREAD], clipped**2, weight(dt, LEVEL_SHARE * o.memory, behind) * counted)
-        now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), weight(dt, o.memory, behind) * ~first)
-        now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, weight(dt, self._history(now) / 2, behind) * counted)
-        season.learn(c, row, half, hour, clipped, dt)
-        at = np.flatnonzero(counted) if not counted.all() else slice(None)
-        if len(rows := row[at]):
-            tail.count(c.history, c.origin, c.zeros, rows, found.deviation[:, at], logs[:, at])
-            before = np.where(now[SINCE, at] > 0, c.now[CELL, rows], -1).astype(np.intp)
-            context.learn(c, rows, before, found.cell[at])
-            subspace.learn(c, rows, found.window[at], n[at])
-        now[COUNT] += 1
+        behind, near = 1.0 / np.maximum(n, 1.0), decayed(dt, LEVEL_SHARE * o.memory)
+        usual, spread, pace = np.maximum(near, 1.0 / (n + 1.0)), np.maximum(near, behind), np.maximum(decayed(dt, o.memory), behind)
+        counted, learnt = calm & (n > 0), dt
+        if not (every := bool(counted.all())):
+            usual, spread, pace, behind, learnt = usual * calm, spread * counted, pace * (n > 0), behind * counted, dt * counted
+        now[USUAL] += usual * clipped
+        now[SPREAD] = towards(now[SPREAD], clipped**2, spread)
+        now[INTERVAL] = towards(now[INTERVAL], _pace(now, dt), pace)
+        power = np.maximum(decayed(learnt, self._history(now) / 2), behind)
+        now[POWER_LONG] = towards(now[POWER_LONG], found.rest**2, power)
+        self._remember(row, n, found, logs, None if every else counted)
+        now[COUNT : SINCE + 1] += 1
         now[LEARNT] += dt
-        now[AGE] += dt * counted
+        now[AGE] += learnt
+
+    def _remember(self, row: Places, n: Floats, found: Residuals, logs: Floats, counted: Flags | None) -> None:
+        """Deviations, moves and windows: all of them, or those `counted`."""
+        c, moved = self.columns, found.before >= 0
+        origin, move, deviation, window = found.origin, found.move, found.deviation, found.window
+        if counted is not None:
+            row, n, deviation, logs, window = row[counted], n[counted], deviation[:, counted], logs[:, counted], window[counted]
+            moved &= counted
+        if not moved.all():
+            origin, move = origin[moved], move[moved]
+        if len(row):
+            tail.count(c.history, c.origin, c.zeros, row, deviation, logs)
+            context.learn(c, origin, move)
+            subspace.learn(c, row, window, n)
 
     def _refresh_due(self, row: Places, now: Floats) -> None:
         """Fit the histories every few readings at first, then every REFRESH; tags take turns."""
-        n = now[COUNT]
-        many = np.clip(np.log2(FRESH / REFRESH / np.maximum(now[INTERVAL], 1e-9)), 0.0, SELDOM).astype(np.int64)
+        often = FIRST_REFRESH if now[COUNT].min() < FIRST_READINGS else REFRESH  # all others are multiples of it
+        turn = np.flatnonzero((now[COUNT].astype(np.intp) + row) % often == 0)
+        if not len(turn):
+            return
+        row, n, interval, in_alarm = row[turn], *now[[COUNT, INTERVAL, IN_ALARM]][:, turn]
+        many = np.clip(np.log2(FRESH / REFRESH / np.maximum(interval, 1e-9)), 0.0, SELDOM).astype(np.int64)
         every = np.where(n < FIRST_READINGS, FIRST_REFRESH, REFRESH << many)
-        due = (n >= LEAST) & ((n + row) % every == 0) & (now[IN_ALARM] == 0)
-        if due.any():
-            rows = row[due]
-            for begin in range(0, len(rows), _CHUNK):
-                self.refresh(rows[begin : begin + _CHUNK])
+        due = row[(n >= LEAST) & ((n + row) % every == 0) & (in_alarm == 0)]
+        for begin in range(0, len(due), _CHUNK):
+            self.refresh(due[begin : begin + _CHUNK])
 
     def refresh(self, row: Places) -> None:
         """Age the histories of these tags and fit their tails."""
-        c = self.columns
-        faded = np.exp(-c.now[AGE, row] / self._history(c.now[:, row])).astype(np.float32)
-        history, zeros, origin = c.history[:, row] * faded[:, None], c.zeros[:, row] * faded, c.origin[:, row]
+        c, at = self.columns, span(row)
+        faded = np.exp(-c.now[AGE, at] / self._history(c.now[:, at])).astype(np.float32)
+        history, zeros, origin, moves, left = c.history[:, at], c.zeros[:, at], c.origin[:, at], c.context[at], c.left[at]
+        history *= faded[:, None]
+        zeros *= faded
+        moves *= faded[:, None, None]
+        left *= faded[:, None]
         fitted = tail.fit(history, origin, zeros)
         tail.follow(history, origin, fitted.high)
-        c.history[:, row], c.zeros[:, row], c.origin[:, row] = history, zeros, origin
-        c.tail[:, :, row] = fitted
+        if not isinstance(at, slice):
+            c.history[:, at], c.zeros[:, at], c.origin[:, at], c.context[at], c.left[at] = history, zeros, origin, moves, left
+        c.tail[:, :, at] = fitted
         known = fitted.steep[READING] > 0
-        c.now[WIDTH, row] = np.where(known, np.exp2(np.minimum(fitted.high[READING], 500.0)), np.nan)
-        c.context[row] *= faded[:, None, None]
-        c.left[row] *= faded[:, None]
-        subspace.turn(c, row)
-        c.now[AGE, row] = 0.0
+        c.now[WIDTH, at] = np.where(known, np.exp2(np.minimum(fitted.high[READING], 500.0)), np.nan)
+        subspace.turn(c, at)
+        c.now[AGE, at] = 0.0
 
 
 def _pace(now: Floats, dt: Floats) -> Floats:

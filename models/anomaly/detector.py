@@ -14,11 +14,9 @@ from models.anomaly.columns import BEGAN, CALLED, COUNT, INTERVAL, KIND, LAST, L
 from models.anomaly.config import AnomalyOptions
 from models.anomaly.gauges import gauges
 from models.anomaly.groups import Groups, Told
-from models.anomaly.rounds import later, rounds
+from models.anomaly.rounds import rounds, span
 from models.anomaly.settings import AGAIN, BACK, LARGEST, NONE, WEIGHTS, Settings
 from models.anomaly.words import condition, finding
-
-_FEW = 4  # readings up to which looking one by one whether they must be judged is faster
 
 Places = NDArray[np.intp]
 Times = NDArray[np.int64]
@@ -61,10 +59,8 @@ class Anomaly:
             row, t_ns, value = row[usable], t_ns[usable], value[usable]
         if not len(row):
             return []
-        if (fresh := later(row, t_ns)) is not None:
-            row, t_ns, value = row[fresh], t_ns[fresh], value[fresh]
         news: list[Told] = []
-        for piece in rounds(row):
+        for piece in rounds(row, t_ns):
             at = np.arange(len(row))[piece]
             news += self._round(at, row[piece], t_ns[piece], value[piece])
         if len(news) > 1:
@@ -72,11 +68,13 @@ class Anomaly:
         return [found for one in news if (found := self._finding(one)) is not None]
 
     def _round(self, at: Places, row: Places, t_ns: Times, value: Floats) -> list[Told]:
-        """Each tag at most once."""
+        """Each tag at most once, by rising row."""
         last = self._bank.columns.times[LAST]
-        fresh = t_ns > last[row]
+        fresh = t_ns > last[span(row)]
         if not fresh.all():
             at, row, t_ns, value = at[fresh], row[fresh], t_ns[fresh], value[fresh]
+        if not len(row):
+            return []
         due = self._bank.due(row, t_ns, value)
         if not due.all():
             last[row] = t_ns

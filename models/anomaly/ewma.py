@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+def decayed(dt: Floats, tau: float | Floats) -> Floats:
+    """1 - exp(-dt/tau): what `dt` seconds take off an average with this time constant."""
+    return -np.expm1(dt / -tau)
+
+
 def weight(dt: Floats, tau: float | Floats, n: Floats) -> Floats:
     """Weight of a new value: 1 - exp(-dt/tau), but not below that of a plain mean over the n earlier ones.
 
@@ -21,7 +26,7 @@ def weight(dt: Floats, tau: float | Floats, n: Floats) -> Floats:
     >>> weight(np.array([0.0, 1.0, 1.0]), 10.0, np.array([0.0, 1.0, 1e9])).round(4).tolist()
     [1.0, 0.5, 0.0952]
     """
-    return np.maximum(-np.expm1(dt / -tau), 1.0 / (n + 1.0))
+    return np.maximum(decayed(dt, tau), 1.0 / (n + 1.0))
 
 
 def towards(average: Floats, value: Floats, weights: Floats) -> Floats:

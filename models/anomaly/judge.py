@@ -32,6 +32,7 @@ from models.anomaly.columns import (
     Columns,
 )
 from models.anomaly.residuals import Residuals
+from models.anomaly.rounds import span
 from models.anomaly.settings import (
     AGAIN,
     BACK,
@@ -109,11 +110,15 @@ def judge(
     c: Columns, settings: Settings, row: Places, t_ns: Times, now: Floats, times: Times, found: Residuals, sums: Sums, warm: Flags
 ) -> Verdicts:
     """Update the alarms of these tags: in `c.alarm`, and in `now` and `times` (in place)."""
-    alarm, scores, z, limit = c.alarm[:, row], sums.scores, sums.z, sums.limit
+    alarm, scores, z, limit = c.alarm[:, span(row)].copy(), sums.scores, sums.z, sums.limit
     usual = scores[READING] < _SUDDEN
     now[CALM] = np.where(usual, np.maximum(now[CALM], 0.0) + 1.0, np.minimum(now[CALM], 0.0) - 1.0)
-    if not (alarm[ACTIVE].any() or (z >= limit).any()) and alarm[TOLD].all():
-        return _nothing(len(row))
+    if not (alarm[ACTIVE].any() or (z >= limit).any()):
+        untold = alarm[TOLD] == 0
+        if untold.any():
+            now[IN_ALARM] = 0.0  # what an accepted level has left there
+        if not (warm & untold).any():
+            return _nothing(len(row))
     was, shown = alarm[ACTIVE] == 1, alarm[KIND].copy()
     beyond = (z >= limit) & (_largest(now, found) >= settings.at_least)
     passed = (shown == SPIKE) & (now[CALM] >= CALM_READINGS) & (now[IN_ALARM] <= _LONGEST)

@@ -1,54 +1,45 @@
-"""Splits a batch so that each piece holds a tag at most once."""
+"""Splits a batch so that each piece holds a tag at most once, in the order of the tags."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+Places = NDArray[np.intp]
 
-def rounds(row: NDArray[np.intp]) -> list[NDArray[np.intp] | slice]:
-    """Positions of each piece; the order per tag is kept.
 
-    >>> rounds(np.array([3, 5, 3, 3]))
-    [array([0, 1]), array([2]), array([3])]
-    >>> rounds(np.array([3, 5]))
+def rounds(row: Places, t_ns: NDArray[np.int64]) -> list[Places | slice]:
+    """Positions of each piece, by rising row; the order per tag is kept.
+
+    What is not later than the tag's reading before it is left out: it would be anyway, one piece each.
+
+    >>> rounds(np.array([3, 5, 3, 3]), np.array([1, 1, 1, 2]))
+    [array([0, 1]), array([3])]
+    >>> rounds(np.array([3, 5]), np.array([1, 1]))
     [slice(None, None, None)]
     """
-    n = len(row)
-    if n <= 1 or (np.diff(row) > 0).all():
+    if len(row) == 1 or (row[1:] > row[:-1]).all():
         return [slice(None)]
     order = np.argsort(row, kind="stable")
-    ordered = row[order]
+    ordered, t_ns = row[order], t_ns[order]
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
+        return [order]
+    fresh = np.r_[True, ~again | (t_ns[1:] > t_ns[:-1])]
+    order, ordered = order[fresh], ordered[fresh]
     first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    if len(first) == n:
-        return [slice(None)]
-    nth = np.empty(n, dtype=np.intp)
-    nth[order] = np.arange(n) - np.repeat(first, np.diff(np.r_[first, n]))
-    return list(np.split(np.argsort(nth, kind="stable"), np.cumsum(np.bincount(nth))[:-1]))
+    nth = np.arange(len(order)) - np.repeat(first, np.diff(np.r_[first, len(order)]))
+    return list(np.split(order[np.argsort(nth, kind="stable")], np.cumsum(np.bincount(nth))[:-1]))
 
 
-def later(row: NDArray[np.intp], t_ns: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """bool[n]: later than the tag's reading before it; None: all are. What is not would be left out anyway, one round each.
+def span(row: Places) -> Places | slice:
+    """Rising rows as a slice, if they are at even distances: an array is then not gathered but looked at.
 
-    >>> later(np.array([3, 5, 3, 3]), np.array([1, 1, 1, 2])).tolist()
-    [True, True, False, True]
+    >>> span(np.array([3, 4, 5])), span(np.array([3, 5])), span(np.array([3, 5, 6]))
+    (slice(3, 6, 1), slice(3, 6, 2), array([3, 5, 6]))
     """
-    order = np.argsort(row, kind="stable")
-    repeated = (row[order][1:] == row[order][:-1]) & (t_ns[order][1:] <= t_ns[order][:-1])
-    if not repeated.any():
-        return None
-    found = np.ones(len(row), dtype=np.bool_)
-    found[order[1:][repeated]] = False
-    return found
-
-
-def span(row: NDArray[np.intp]) -> NDArray[np.intp] | slice:
-    """The rows as a slice, if they are neighbours in their order: an array is then not gathered but looked at.
-
-    >>> span(np.array([3, 4, 5])), span(np.array([3, 5]))
-    (slice(3, 6, None), array([3, 5]))
-    """
-    first, n = int(row[0]), len(row)
-    if int(row[-1]) - first == n - 1 and (n < 3 or (np.diff(row) == 1).all()):
-        return slice(first, first + n)
+    first, last, gaps = int(row[0]), int(row[-1]), len(row) - 1
+    step = (last - first) // gaps if gaps else 1
+    if first + step * gaps == last and (step == 1 or gaps < 2 or (row[1:] - row[:-1] == step).all()):
+        return slice(first, last + 1, step)
     return row

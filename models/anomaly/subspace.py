@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.columns import LAGS, Columns
+from models.anomaly.rounds import span
 
 Floats = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -24,7 +25,7 @@ def push(columns: Columns, row: NDArray[np.intp] | slice, deviation: Floats) -> 
     """Put a deviation, in spreads, at the window's end; the window, float32[n, LAGS]."""
     window = np.empty((len(deviation), LAGS), dtype=np.float32)
     window[:, :-1] = columns.window[row, 1:]
-    window[:, -1] = np.clip(deviation, -_MOST, _MOST)
+    window[:, -1] = np.minimum(np.maximum(deviation, -_MOST), _MOST)
     columns.window[row] = window
     return window
 
@@ -40,21 +41,22 @@ def unexplained(columns: Columns, row: NDArray[np.intp] | slice, window: Single)
 
 def learn(columns: Columns, row: NDArray[np.intp], window: Single, count: Floats) -> None:
     """Take the windows whose turn it is into the covariance."""
-    turn = (count + row) % STRIDE == 0
-    if not turn.any():
+    turn = np.flatnonzero((count.astype(np.intp) + row) % STRIDE == 0)
+    if not len(turn):
         return
-    row, window = row[turn], window[turn]
+    at, window = span(row[turn]), window[turn]
     length = np.maximum(np.einsum("nl,nl->n", window, window), np.float32(1e-9))
     scaled = window * np.sqrt(np.minimum(1.0, _NORM / length))[:, None].astype(np.float32)
     weight = np.maximum(_SLOWEST, STRIDE / (count[turn] + STRIDE)).astype(np.float32)
     scaled *= np.sqrt(weight)[:, None]
-    covariance = columns.covariance[row]
+    covariance = columns.covariance[at]
     covariance *= (1 - weight)[:, None, None]
     covariance += scaled[:, :, None] * scaled[:, None, :]
-    columns.covariance[row] = covariance
+    if not isinstance(at, slice):
+        columns.covariance[at] = covariance
 
 
-def turn(columns: Columns, row: NDArray[np.intp]) -> None:
+def turn(columns: Columns, row: NDArray[np.intp] | slice) -> None:
     """One step of the axes towards the covariance's first."""
     moved = np.einsum("nlm,nam->nla", columns.covariance[row], columns.basis[row])
     axes, _ = np.linalg.qr(moved)

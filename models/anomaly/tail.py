@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.rounds import span
 from models.anomaly.settings import STRONGEST
 
 Floats = NDArray[np.float64]
@@ -24,8 +25,11 @@ _SHARE = 0.03  # of the history taken as its tail
 _EXCESS, _PRIOR = 0.25, 10.0  # mean excess of the natural logarithm assumed before there is data, worth this many deviations
 _LEAST_EXCESS = 0.02
 _HEADROOM = 2 * PER_OCTAVE  # bins left free above a new largest deviation
+_PLACES = np.arange(BINS, dtype=np.float32)[:, None, None]
+_FEW = 200  # sums up to which one call that adds them one by one is faster
 _LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
 _TINY = 1e-300
+_ONE = np.float32(1.0)  # a plain 1.0 is of another type, which `add.at` takes twenty times as long for
 
 
 class Tail(NamedTuple):
@@ -80,28 +84,39 @@ def count(
 ) -> None:
     """Add one deviation of each member and tag, in place.
 
-    history float32[m, k, BINS], origin int32[m, k], zeros float32[m, k]; row intp[n], each once; deviations and log float64[m, n]
+    history float32[m, k, BINS], origin int32[m, k], zeros float32[m, k]; row intp[n], rising; deviations and log float64[m, n]
     """
-    positive = deviations > 0
-    first = origin[:, row]
-    new = positive & (first == UNSET)
-    if new.any():
-        first[new] = (np.floor(log[new]) - OCTAVES / 2).astype(np.int32) * PER_OCTAVE
-    at = np.floor(log * PER_OCTAVE).astype(np.int64) - first
-    high = positive & (at >= BINS)
-    if high.any():
-        shift = (at - BINS + 1 + _HEADROOM)[high]
-        member, column = np.nonzero(high)
-        history[member, row[column]] = _moved(history[member, row[column]], shift)
-        first[high] += shift.astype(np.int32)
-        at[high] -= shift
-    origin[:, row] = first
     members, k, _ = history.shape
-    flat = (np.arange(members)[:, None] * k + row) * BINS + np.maximum(at, 0)
+    at, positive, quarter = span(row), deviations > 0, np.floor(log * PER_OCTAVE).astype(np.int64)
+    bins = quarter - origin[:, at]
+    beyond = bins >= BINS
+    if beyond.any():
+        _make_room(history, origin, row, log, quarter, beyond & positive)
+        bins = quarter - origin[:, at]
+    flat = (np.arange(0, members * k, k)[:, None] + row) * BINS + np.maximum(bins, 0)
     if not positive.all():
-        zeros[:, row] += ~positive
+        zeros[:, at] += ~positive
         flat = flat[positive]
-    history.reshape(-1)[flat.ravel()] += 1.0
+    np.add.at(history.reshape(-1), flat.ravel(), _ONE)  # of one axis: with more, numpy 2.4 reads beyond values that it should broadcast
+
+
+def _make_room(
+    history: NDArray[np.float32],
+    origin: NDArray[np.int32],
+    row: NDArray[np.intp],
+    log: Floats,
+    quarter: NDArray[np.int64],
+    beyond: NDArray[np.bool_],
+) -> None:
+    """A first deviation gets the bins around it, one above all bins moves them; both are bool[m, n] in `beyond`."""
+    member, column = np.nonzero(beyond)
+    place = member, row[column]
+    first, quarter = origin[place], quarter[beyond]
+    first = np.where(first == UNSET, (np.floor(log[beyond]) - OCTAVES / 2).astype(np.int32) * PER_OCTAVE, first)
+    over = quarter - first - BINS + 1
+    shift = np.where(over > 0, over + _HEADROOM, 0)
+    history[place] = _moved(history[place], shift)
+    origin[place] = first + shift
 
 
 def _moved(history: NDArray[np.float32], shift: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -116,33 +131,53 @@ def _moved(history: NDArray[np.float32], shift: NDArray[np.int64]) -> NDArray[np
 
 
 def fit(history: NDArray[np.float32], origin: NDArray[np.int32], zeros: NDArray[np.float32]) -> Tail:
-    """Tails of histories of any leading shape: float32[..., BINS], int32[...], float32[...]."""
-    above = np.cumsum(history[..., ::-1].astype(np.float64), axis=-1)[..., ::-1]
-    places = np.cumsum((history * np.arange(BINS, dtype=np.float32))[..., ::-1].astype(np.float64), axis=-1)[..., ::-1]
-    total = np.maximum(above[..., 0] + zeros, 1e-9)
-    high = np.maximum((above >= (_SHARE * total)[..., None]).sum(axis=-1) - 1, 0)
-    middle = np.minimum((above >= (0.5 * total)[..., None]).sum(axis=-1), high)
-
-    def pick(table: Floats, at: NDArray[np.intp]) -> Floats:
-        return np.take_along_axis(table, at[..., None], axis=-1)[..., 0]
-
-    size = pick(above, high)
-    mean = pick(places, high) / np.maximum(size, 1e-9) + 0.5 - high
+    """Tails of histories: float32[m, n, BINS], int32[m, n], float32[m, n]."""
+    sums = _sums(history)
+    above = sums[:, 0]
+    total = np.maximum(above[0] + zeros, 1e-9)
+    high = np.maximum(_count(above >= _SHARE * total) - 1, 0)
+    middle = np.minimum(_count(above >= 0.5 * total), high)
+    flat, each = sums.reshape(-1), np.arange(origin.size).reshape(origin.shape)
+    at_high, at_middle = high * (2 * origin.size) + each, middle * (2 * origin.size) + each
+    size = flat[at_high]
+    mean = flat[at_high + origin.size] / np.maximum(size, 1e-9) + 0.5 - high
     excess = (np.maximum(mean, 0.0) / PER_OCTAVE * _LN2 * size + _EXCESS * _PRIOR) / (size + _PRIOR)
     share = np.minimum(np.maximum(size, 1.0) / np.maximum(total, 1.0), 1.0)
     seen = origin != UNSET
     first = np.where(seen, origin, 0) / PER_OCTAVE
-    known, at = -np.log10(share), -np.log10(np.maximum(pick(above, middle) / total, share))
+    known, at = -np.log10(share), -np.log10(np.maximum(flat[at_middle] / total, share))
     wide = np.maximum(high - middle, 1e-9) / PER_OCTAVE
     steep = _LN2 / _LN10 / np.maximum(excess, _LEAST_EXCESS)
     lines = (middle / PER_OCTAVE + first, high / PER_OCTAVE + first, at, known, np.where(high > middle, (known - at) / wide, 0.0), steep)
-    return Tail(*(np.where(seen, line, 0.0) for line in lines))
+    return Tail(*np.where(seen, lines, 0.0))
+
+
+def _sums(history: NDArray[np.float32]) -> Floats:
+    """Of each bin and all above it, float64[BINS, 2, m, n]: deviations, and the sum of their bins."""
+    bins = history.transpose(2, 0, 1)
+    sums = np.empty((BINS, 2, *bins.shape[1:]))
+    sums[:, 0] = bins
+    np.multiply(bins, _PLACES, out=sums[:, 1])
+    if sums[0].size < _FEW:
+        return np.cumsum(sums[::-1], axis=0)[::-1]
+    above, *below = reversed(sums)  # the same, with additions of many histories at once
+    for one in below:
+        one += above
+        above = one
+    return sums
+
+
+def _count(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many are true along the first axis, of at most 255; as bytes that is many times as fast."""
+    found: NDArray[np.uint8] = mask.view(np.uint8).sum(axis=0, dtype=np.uint8)
+    return found.astype(np.intp)
 
 
 def follow(history: NDArray[np.float32], origin: NDArray[np.int32], high: Floats) -> None:
     """A tag whose deviations became much smaller (another unit) gets finer bins again, in place; shapes as in `fit`, `high` of it."""
-    low = (origin != UNSET) & (high * PER_OCTAVE - origin < BINS / 6) & (history[..., 1:].sum(axis=-1) > 0)
+    low = (origin != UNSET) & (high * PER_OCTAVE - origin < BINS / 6)
     if low.any():
+        low[low] = history[low][:, 1:].sum(axis=-1) > 0
         shift = (high * PER_OCTAVE - origin)[low].astype(np.int64) - BINS // 2
         history[low] = _moved(history[low], shift)
         origin[low] += shift.astype(np.int32)

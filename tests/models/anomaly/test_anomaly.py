@@ -230,8 +230,9 @@ def test_late_repeated_and_not_finite_readings_change_nothing(usual: bytes) -> N
     assert clean.dump() == dirty.dump()
 
 
-def test_readings_alone_and_in_company_give_the_same() -> None:
-    """Same findings, and the same state to the last digits."""
+@pytest.mark.parametrize("company", [[[0], [1], [2], [3], [4]], [[0, 1, 3], [4, 2]], [[4, 0, 2], [3, 1]]])
+def test_readings_alone_and_in_company_give_the_same(company: list[list[int]]) -> None:
+    """Same findings, and the same state to the last digits, of neighbours, of rows at even distances and of any others."""
     k, n = 5, 180
     x = noise(n, k, seed=9)
     x[120:140, 1] += 9
@@ -244,8 +245,8 @@ def test_readings_alone_and_in_company_give_the_same() -> None:
     for row, t in zip(x, gaps, strict=True):
         batch = Batch.of(np.arange(k), np.full(k, START + int(t * SECOND)), row)
         first += together.process(batch)
-        for i in range(k):
-            second += alone.process(batch.select(np.array([i])))
+        for some in company:
+            second += alone.process(batch.select(np.array(some)))
     assert active(first)
     same(first, second, "alone")
     for one, other in zip(*(_numbers(detector) for detector in (together, alone)), strict=True):

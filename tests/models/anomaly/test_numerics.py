@@ -10,7 +10,7 @@ from models.anomaly import context, peaks, season, tail
 from models.anomaly.calendar import Calendar
 from models.anomaly.columns import CELLS, Columns
 from models.anomaly.ewma import weight
-from models.anomaly.rounds import rounds
+from models.anomaly.rounds import rounds, span
 from models.anomaly.settings import STRONGEST
 
 
@@ -122,32 +122,54 @@ def test_one_anomaly_does_not_make_a_tag_deaf() -> None:
 )
 def test_half_hours_are_those_of_the_plant(utc: datetime, half: int, hour: int) -> None:
     calendar = Calendar(ZoneInfo("Europe/Berlin"))
-    halves, hours = calendar.slots(np.array([int(utc.timestamp()) * 10**9]))
-    assert (halves.tolist(), hours.tolist()) == ([half], [hour])
+    t_ns = int(utc.timestamp()) * 10**9
+    assert calendar.slots(np.array([t_ns, t_ns + 59 * 10**9])) == (half, hour)
+    halves, hours = calendar.slots(np.array([t_ns, t_ns - 7 * 86_400 * 10**9, t_ns]))  # another quarter of an hour among them
+    assert (np.asarray(halves)[[0, 2]].tolist(), np.asarray(hours)[[0, 2]].tolist()) == ([half] * 2, [hour] * 2)
 
 
 def test_the_season_is_learnt_slowly_and_by_hour_of_the_week_last() -> None:
-    columns, row, noon, monday, tuesday = Columns.fresh(1), np.array([0]), np.array([24]), np.array([12]), np.array([36])
+    columns, row, monday, tuesday = Columns.fresh(1), np.array([0]), (24, 12), (24, 36)
+
+    def expected(noon: tuple[int, int]) -> float:
+        return float(season.expected(season.known(columns, row, noon))[0])
+
     guess = []
     for day in range(60):
-        season.learn(columns, row, noon, monday if day % 2 == 0 else tuesday, np.array([5.0 if day % 2 == 0 else 3.0]), np.array([3600.0]))
-        guess.append(float(season.expected(columns, row, noon, monday)[0]))
+        noon, value = (monday, 5.0) if day % 2 == 0 else (tuesday, 3.0)
+        season.learn(columns, row, noon, season.known(columns, row, noon), np.array([value]), np.array([3600.0]))
+        guess.append(expected(monday))
     assert guess[0] < 1.0
     assert guess[10] < guess[30] < guess[59] < 5.0
-    assert float(season.expected(columns, row, noon, tuesday)[0]) < guess[59] - 1
+    assert expected(tuesday) < guess[59] - 1
+
+
+def test_seasons_of_tags_at_one_time_and_at_their_own_are_the_same() -> None:
+    rng = np.random.default_rng(3)
+    one, each, row = Columns.fresh(5), Columns.fresh(5), np.array([0, 2, 4])
+    for _ in range(20):
+        slots, value = (int(rng.integers(48)), int(rng.integers(168))), rng.normal(size=3)
+        for columns, at in ((one, slots), (each, (np.full(3, slots[0]), np.full(3, slots[1])))):
+            season.learn(columns, row, at, season.known(columns, row, at), value, np.full(3, 300.0))
+    assert one.half_hour.any()
+    np.testing.assert_array_equal(one.half_hour, each.half_hour)
+    np.testing.assert_array_equal(one.weekly, each.weekly)
 
 
 def test_a_move_never_made_is_the_more_surprising_the_longer_none_was_made() -> None:
     columns, row = Columns.fresh(1), np.array([0])
+
+    def surprise(before: int, now: int) -> float:
+        return float(context.surprise(columns, np.array([before]), *context.places(row, np.array([before]), np.array([now])))[0])
+
     early, late = [], []
     for n in range(2_000):
         before, now = np.array([8 if n % 2 else 9]), np.array([9 if n % 2 else 8])
         if n in (50, 1_999):
-            (early if n == 50 else late).append(float(context.surprise(columns, row, np.array([8]), np.array([2]))[0]))
-        context.learn(columns, row, before, now)
-    usual = float(context.surprise(columns, row, np.array([8]), np.array([9]))[0])
-    assert usual < 1.5 < early[0] < late[0]
-    assert float(context.surprise(columns, row, np.array([-1]), np.array([9]))[0]) == 0.0
+            (early if n == 50 else late).append(surprise(8, 2))
+        context.learn(columns, *context.places(row, before, now))
+    assert surprise(8, 9) < 1.5 < early[0] < late[0]
+    assert surprise(-1, 9) == 0.0
     assert context.cell(np.array([1e300, -1e300]), np.ones(2)).tolist() == [CELLS - 1, 0]
 
 
@@ -162,8 +184,41 @@ def test_the_decay_over_a_span_is_the_same_however_it_is_cut(steps: list[float])
 @given(st.lists(st.integers(0, 5), max_size=40))
 def test_rounds_hold_each_tag_once_and_keep_its_order(tags: list[int]) -> None:
     row = np.array(tags, dtype=np.intp)
-    pieces = [np.arange(len(row))[piece] for piece in rounds(row)]
+    pieces = [np.arange(len(row))[piece] for piece in rounds(row, np.arange(len(row)))]
     for piece in pieces:
-        assert len(set(row[piece].tolist())) == len(piece)
+        assert (np.diff(row[piece]) > 0).all()
     for tag in set(tags):
         assert [i for piece in pieces for i in piece.tolist() if row[i] == tag] == np.flatnonzero(row == tag).tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=30))
+def test_what_is_not_later_than_its_tags_reading_before_it_is_in_no_round(readings: list[tuple[int, int]]) -> None:
+    row, t_ns = np.array([tag for tag, _ in readings], dtype=np.intp), np.array([t for _, t in readings], dtype=np.int64)
+    left = sorted(i for piece in rounds(row, t_ns) for i in np.arange(len(row))[piece].tolist())
+    for i, (tag, t) in enumerate(readings):
+        before = [at for one, at in readings[:i] if one == tag]
+        assert (i in left) == (not before or t > before[-1])
+
+
+@given(st.sets(st.integers(0, 12), min_size=1))
+def test_a_span_is_the_same_rows(rows: set[int]) -> None:
+    row = np.array(sorted(rows))
+    at = span(row)
+    assert np.arange(13)[at].tolist() == row.tolist()
+    assert isinstance(at, slice) == (len(set(np.diff(row).tolist())) < 2)
+
+
+@pytest.mark.parametrize("tags", [1, 40])
+def test_a_history_is_fitted_the_same_alone_and_among_many(tags: int) -> None:
+    rng = np.random.default_rng(8)
+    shape = (7, tags)
+    history, origin, zeros = np.zeros((*shape, tail.BINS), np.float32), np.full(shape, tail.UNSET, np.int32), np.zeros(shape, np.float32)
+    for _ in range(50):
+        deviation = np.maximum(rng.standard_t(2, shape), 0.0)
+        tail.count(history, origin, zeros, np.arange(tags), deviation, tail.logs(deviation))
+        history *= np.float32(0.97)
+    together = tail.fit(history, origin, zeros)
+    for n in range(tags):
+        one = slice(n, n + 1)
+        np.testing.assert_array_equal(np.array(together)[:, :, one], np.array(tail.fit(history[:, one], origin[:, one], zeros[:, one])))
+    assert (together.steep > 0).any()
