@@ -193,4 +193,4 @@ def test_what_is_no_secret_stays() -> None:
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("piece", ["token", "a.", "eyJaaaaaaaaaa-", "-----BEGIN ", "x://", "pass_", "bearer ", "{secret", "://a@"])
 def test_a_hostile_line_in_the_log_does_not_hold_it_up(piece: str) -> None:
-    assert len(Redactor(["hunter2"], ["plc"])(piece * (300_000 // len(piece)))) > 0
+    assert len(Redactor(["hunter2"], ["plc"])(piece * (100_000 // len(piece)))) > 0

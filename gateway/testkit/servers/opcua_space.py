@@ -30,7 +30,7 @@ class _Nodes(dict[ua.NodeId, NodeData]):
             node = self[nodeid] = _copy(node)
         return node
 
-    def get(self, nodeid: ua.NodeId, default: NodeData | None = None) -> NodeData | None:  # type: ignore[override]
+    def get(self, nodeid: ua.NodeId, default: NodeData | None = None) -> NodeData | None:
         try:
             return self[nodeid]
         except KeyError:
