@@ -458,9 +458,9 @@ def test_a_folder_that_may_only_be_read(tmp_path: Path, filled: list[Event]) -> 
     assert filled[3].id in done.stdout
 
 
-@pytest.mark.parametrize(("megabytes", "rows"), [(160, 2_000), pytest.param(300, 10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("megabytes", "rows"), [(200, 2_000), pytest.param(300, 10_000, marks=pytest.mark.long)])
 def test_a_large_outbox_costs_no_memory(tmp_path: Path, megabytes: int, rows: int) -> None:
-    """In rows of 80 or 30 kB; a process with 300 MB of addresses, 165 of them taken before it begins, lists, checks and exports them."""
+    """In rows of 100 or 30 kB; a process with 300 MB of addresses, 165 of them taken before it begins, lists, checks and exports them."""
     connection, _ = open_database(tmp_path)
     with closing(connection):
         connection.execute("PRAGMA synchronous=OFF")
