@@ -104,16 +104,16 @@ class TestExitCodes:
             assert await daemon.exit_code() == 2
         assert daemon.log.read_text() == f"lineside: another gateway runs with the state folder {site.state}\n"
 
-    async def test_2_for_an_outbox_of_a_newer_version(self, site: Any, daemon: Any) -> None:
+    def test_2_for_an_outbox_of_a_newer_version(self, site: Any) -> None:
         import sqlite3
 
         site.state.mkdir()
         db = sqlite3.connect(site.state / "outbox.db")
         db.execute("PRAGMA user_version=99")
         db.close()
-        await daemon.start()
-        assert await daemon.exit_code() == 2
-        assert "newer lineside" in daemon.log.read_text()
+        result = CliRunner().invoke(main, ["run", str(site.file)])
+        assert result.exit_code == 2
+        assert "newer lineside" in result.stderr
 
     async def test_1_for_a_crash_with_a_traceback(self, site: Any, daemon: Any) -> None:
         db, _ = open_database(site.state)
@@ -123,13 +123,13 @@ class TestExitCodes:
         assert await daemon.exit_code() == 1
         assert "Traceback" in daemon.log.read_text()
 
-    async def test_1_with_one_line_when_the_outbox_cannot_be_opened(self, site: Any, daemon: Any) -> None:
+    def test_1_with_one_line_when_the_outbox_cannot_be_opened(self, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gateway.commands.run.PAUSE_SECONDS", 0)
         site.state.mkdir()
         (site.state / "outbox.db").mkdir()
-        await daemon.start()
-        assert await daemon.exit_code() == 1
-        assert "Traceback" not in daemon.log.read_text()
-        assert "cannot be opened: Is a directory" in daemon.log.read_text().splitlines()[-1]
+        result = CliRunner().invoke(main, ["run", str(site.file)])
+        assert result.exit_code == 1
+        assert "cannot be opened: Is a directory" in result.stderr.splitlines()[-1]
 
 
 def heaps_of_threads(pid: int) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from gateway.testkit.disk import NEEDS, SickDisk, can_fail, mounted_memory
 
 MEGABYTE = 1 << 20
@@ -166,16 +168,16 @@ async def test_a_disk_that_becomes_read_only_is_told_and_the_line_goes_on_withou
     assert len(set(site.receiver.order)) == len(site.receiver.events)
 
 
-async def test_a_start_on_a_disk_that_is_read_only_ends_with_one_line(site: Any, daemon: Any, tmp_path: Path) -> None:
+def test_a_start_on_a_disk_that_is_read_only_ends_with_one_line(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.commands.run.PAUSE_SECONDS", 0)
     with mounted_memory(tmp_path / "ro", 1, "ro") as there:
         if not there:
             pytest.skip("mounting needs root")
         site.state = tmp_path / "ro" / "state"
         site.configure()
-        await daemon.start()
-        assert await daemon.exit_code() == 1, "not 2: systemd shall try again"
-    lines = daemon.log.read_text().splitlines()
-    assert lines == [f"lineside: the state folder {site.state} cannot be used: Read-only file system"]
+        result = CliRunner().invoke(main, ["run", str(site.file)])
+    assert result.exit_code == 1, "not 2: systemd shall try again"
+    assert result.output.splitlines() == [f"lineside: the state folder {site.state} cannot be used: Read-only file system"]
 
 
 async def _told(site: Any, type_: str) -> bool:

@@ -84,7 +84,7 @@ class Gateway:
                 process.send_signal(how)
             await asyncio.wait_for(process.wait(), 20)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 40.0) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not condition():

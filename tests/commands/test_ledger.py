@@ -22,7 +22,7 @@ from gateway.outbox.append import Addressed, append
 from gateway.outbox.breaker import Memory
 from gateway.outbox.database import FILE_NAME, open_database
 from gateway.outbox.lease import lease, settle
-from gateway.outbox.ledger import MOST_LINES, begin_gap, fill, note_loss
+from gateway.outbox.ledger import begin_gap, fill, note_loss
 from gateway.outbox.pick import Wanted
 
 HOUR = 3_600_000_000_000
@@ -178,17 +178,17 @@ def test_where_there_is_none_and_where_it_is_damaged(command: Command, tmp_path:
     assert "is damaged: file is not a database; the gateway sets it aside" in result.stderr
 
 
-def test_a_ledger_that_is_full(command: Command, outbox: sqlite3.Connection) -> None:
+def test_a_long_ledger(command: Command, outbox: sqlite3.Connection) -> None:
     """One screen all the same; as JSON every line."""
 
     def lines() -> list[tuple[Any, ...]]:
-        return [(T0, "readings", f"source-{n % 100}", T0 + n, T0 + n + 1, 2, f"reason {n % 3}") for n in range(MOST_LINES)]
+        return [(T0, "readings", f"source-{n % 100}", T0 + n, T0 + n + 1, 2, f"reason {n % 3}") for n in range(5_000)]
 
     with closing(outbox):
         outbox.execute("BEGIN")
         outbox.executemany("INSERT INTO ledger (recorded_ns, what, name, from_ns, to_ns, count, reason) VALUES (?,?,?,?,?,?,?)", lines())
         outbox.execute("COMMIT")
     said = command("--since", "all").output.splitlines()
-    assert said[0] == "lost since the outbox was created: 100,000 readings; filled later: none"
+    assert said[0] == "lost since the outbox was created: 10,000 readings; filled later: none"
     assert (len(said), said[-1]) == (23, "and 280 more; --json shows all")
-    assert len(json.loads(command("--since", "all", "--json").output)["lines"]) == MOST_LINES
+    assert len(json.loads(command("--since", "all", "--json").output)["lines"]) == 5_000

@@ -13,6 +13,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
 
 LINESIDE = (sys.executable, "-u", "-c", "from gateway.cli import main; main()")
 
@@ -93,6 +96,18 @@ def test_killed_story_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(90)
+def test_ctrl_c_while_it_starts_leaves_no_process_behind(tmp_path: Path) -> None:
+    demo = start(tmp_path / "run")
+    children: list[int] = []
+    assert eventually(lambda: bool(children.extend(descendants(demo.pid)) or children), 30)
+    os.kill(demo.pid, signal.SIGINT)
+    demo.communicate(timeout=40)
+    assert demo.returncode == 130
+    assert not any(running(pid) for pid in children)
+
+
+@pytest.mark.long  # while it starts: above
+@pytest.mark.timeout(90)
 def test_ctrl_c_ends_an_endless_demo_in_good_order(tmp_path: Path) -> None:
     demo = start(tmp_path / "run")
     page_of(demo)
@@ -108,7 +123,6 @@ def test_ctrl_c_ends_an_endless_demo_in_good_order(tmp_path: Path) -> None:
 
 def test_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    demo = start(tmp_path, "--seconds", "30")
-    _, told = demo.communicate(timeout=40)
-    assert demo.returncode == 2
-    assert "not empty" in told
+    told = CliRunner().invoke(main, ["demo", "--folder", str(tmp_path), "--port", "0", "--seconds", "30"])
+    assert told.exit_code == 2
+    assert "not empty" in told.output

@@ -33,8 +33,9 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_everything_a_source_gives_and_says_crosses_the_border_unchanged(bench: Any) -> None:
-    source = bench("all", after=99)
+async def test_everything_a_source_gives_and_says_crosses_the_border_unchanged_and_nothing_is_read_ahead(bench: Any) -> None:
+    """Asking again is the acknowledgement."""
+    source = bench("all", after=99, poll_seconds=0.001)
     await source.connect()
     batch, block, record = await source.read()
     assert isinstance(batch, Batch)
@@ -53,12 +54,6 @@ async def test_everything_a_source_gives_and_says_crosses_the_border_unchanged(b
     assert record == Record(source="m1/order", t_ns=6, fields={"number": 1, "text": "?", "big": 2**80})
     assert bench.lost == {"buffer_full": 3, "skipped_polls": 2}
     assert bench.filled == [(1, 2, 3)]
-
-
-async def test_asking_again_is_the_acknowledgement_and_nothing_is_read_ahead(bench: Any) -> None:
-    source = bench("all", after=99, poll_seconds=0.001)
-    await source.connect()
-    await source.read()
     await asyncio.sleep(0.1)
     assert bench.lost["skipped_polls"] == 2, "it read on before what it gave was accepted"
     assert [item.fields["number"] for item in await source.read() if isinstance(item, Record)] == [2]

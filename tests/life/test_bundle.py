@@ -127,13 +127,13 @@ def test_its_size_is_bounded_and_a_log_keeps_its_end(
     gateway: Any, lineside: Lineside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "MOST_PART", 20_000)
-    gateway.put(gateway.config / "large.csv", b"name\n" + b"tag\n" * 50_000)
-    gateway.put(tmp_path / "bin/journalctl", b"#!/bin/sh\nseq 1 100000\n", 0o755)
+    gateway.put(gateway.config / "large.csv", b"name\n" + b"tag\n" * 10_000)
+    gateway.put(tmp_path / "bin/journalctl", b"#!/bin/sh\nseq 1 20000\n", 0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     assert lineside("bundle", gateway.file, "--to", "b.tar.gz").exit_code == 0
     found = members(tmp_path / "b.tar.gz")
     assert max(len(text) for text in found.values()) < 21_000
-    assert found["journal.txt"].endswith("\n99999\n100000\n")
+    assert found["journal.txt"].endswith("\n19999\n20000\n")
     assert found["configuration/large.csv"].startswith("name\ntag\n")
     assert "[cut: " in found["journal.txt"]
     monkeypatch.setattr(command, "MOST_ALL", 30_000)
@@ -193,4 +193,4 @@ def test_what_is_no_secret_stays() -> None:
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("piece", ["token", "a.", "eyJaaaaaaaaaa-", "-----BEGIN ", "x://", "pass_", "bearer ", "{secret", "://a@"])
 def test_a_hostile_line_in_the_log_does_not_hold_it_up(piece: str) -> None:
-    assert len(Redactor(["hunter2"], ["plc"])(piece * (300_000 // len(piece)))) > 0
+    assert len(Redactor(["hunter2"], ["plc"])(piece * (100_000 // len(piece)))) > 0

@@ -50,7 +50,6 @@ def _join(alike: Sequence[Piece]) -> Piece:
 
 CUTS: dict[str, Callable[[Sequence[Piece]], list[Piece]]] = {
     "single readings": single,
-    "pairs": lambda items: merged(items, 2),
     "sevens": lambda items: merged(items, 7),
     "one piece": lambda items: merged(items, len(items)),
 }

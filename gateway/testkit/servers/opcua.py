@@ -10,9 +10,10 @@ from functools import cache
 from asyncua import Node, Server, ua
 from asyncua.common.callback import CallbackType
 from asyncua.common.utils import ServiceError
-from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
+from asyncua.crypto.cert_gen import generate_private_key, generate_self_signed_app_certificate
 from asyncua.crypto.permission_rules import User, UserRole
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -40,13 +41,13 @@ async def _refuse(certificate: object, description: object) -> None:
 
 
 @cache
-def _certificate() -> tuple[bytes, bytes]:
-    """(certificate as DER, private key as PEM), the same for all servers of a process."""
-    key = generate_private_key()
+def _certificate() -> tuple[bytes, RSAPrivateKey]:
+    """(certificate as DER, private key), the same for all servers of a process."""
+    key: RSAPrivateKey = generate_private_key()
     names = [x509.UniformResourceIdentifier(URI), x509.DNSName("localhost")]
     usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     certificate = generate_self_signed_app_certificate(key, URI, {}, names, extended=usage)
-    return certificate.public_bytes(Encoding.DER), dump_private_key_as_pem(key)
+    return certificate.public_bytes(Encoding.DER), key
 
 
 class OpcuaServer:
@@ -135,9 +136,8 @@ class OpcuaServer:
 
     @staticmethod
     async def _load_certificate(server: Server) -> None:
-        certificate, key = _certificate()
+        certificate, server.iserver.private_key = _certificate()  # to load it, and see that it is one, takes a tenth of a second
         await server.load_certificate(certificate, "der")
-        await server.load_private_key(key, format="pem")
 
     async def __aenter__(self) -> OpcuaServer:
         await self.start()

@@ -278,7 +278,7 @@ def test_a_bearing_s_lines_are_a_trend_before_they_are_damage() -> None:
 
 
 def test_a_healthy_bearing_has_no_trend() -> None:
-    found = run(detector(), [noise(seed, unbalance=0.03) for seed in range(500)])
+    found = run(detector(), [noise(seed, unbalance=0.03) for seed in range(300)])
     assert [f.state for f in found if f.condition == "vibration_x_trend"] == [State.OVER]
 
 
@@ -303,7 +303,7 @@ def test_what_all_points_of_a_machine_do_together_is_no_trend_of_one() -> None:
     context = DetectorContext(name="v", tags=tags, machines={"rig": Machine(name="rig")})
     vibration = build(VibrationOptions.model_validate({"on": "rig/*"}), context)
     told = []
-    for number in range(260):
+    for number in range(200):
         for tag in range(4):
             height = 0.02 * (1.5 + 0.1 * tag if number >= 130 else 1.0)
             told += vibration.process(block(number, noise(10 * number + tag, 4096, unbalance=height), tag=tag))
