@@ -12,6 +12,7 @@ import pytest
 
 from rig import report
 from rig.catalogue import NAMES
+from rig.daemon import of_unit
 from rig.result import Result
 from rig.run import Run
 from rig.table import Row, load
@@ -35,6 +36,12 @@ def test_every_row_is_of_a_known_fault_and_says_what_has_to_hold() -> None:
     rows = load()
     assert {row.number for row in rows} <= set(NAMES)
     assert all(row.expected and row.fault and row.kind in ("C", "N") and row.night >= row.count for row in rows)
+
+
+def test_the_daemon_has_the_environment_of_the_shipped_unit() -> None:
+    environment = of_unit()
+    assert {"GLIBC_TUNABLES", "OMP_NUM_THREADS"} <= set(environment)
+    assert "LINESIDE_BOOT_ID" not in environment  # what stands for %b only systemd knows
 
 
 def test_a_row_whose_program_is_missing_says_so() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ import aiohttp
 from rig.notify import NotifySocket
 from rig.resources import Peaks
 
+UNIT = Path(__file__).parents[3] / "systemd" / "lineside.service"
 READY_SECONDS = 60.0
 _SAMPLE = re.compile(r"^lineside_(\w+?)(?:_total)?(\{[^}]*\})? ([-+0-9.einfa]+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -64,7 +66,7 @@ class Daemon:
             self.file.write_text(json.dumps(self.config, indent=1), encoding="utf-8")
         self._notify.close()
         self._notify.open()
-        environment = os.environ | {"NOTIFY_SOCKET": str(self._notify.path)} | self.env
+        environment = os.environ | of_unit() | {"NOTIFY_SOCKET": str(self._notify.path)} | self.env
         if self.watchdog:
             environment["WATCHDOG_USEC"] = str(int(self.watchdog * 1e6))
         command = [*self.prefix, *lineside(), "run", str(self.file), "--log", "json"]
@@ -175,6 +177,13 @@ class Daemon:
 def lineside() -> list[str]:
     """The command as it is installed beside this Python."""
     return [str(Path(sys.executable).with_name("lineside"))]
+
+
+def of_unit() -> dict[str, str]:
+    """The environment the shipped unit gives the process, but what only systemd knows (``%b``)."""
+    lines = re.findall("^Environment=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    pairs = [word.partition("=") for line in lines for word in shlex.split(line)]
+    return {name: value for name, _, value in pairs if "%" not in value}
 
 
 async def command(*words: str, env: Mapping[str, str] | None = None, seconds: float = 60.0) -> tuple[int, str]:
