@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 
 from gateway.contract import ConfigError
 from gateway.outbox import tally
@@ -20,7 +21,7 @@ FILE_NAME = "outbox.db"
 CHECK_SECONDS = 0.5
 """How long the start looks; the rest is looked at while the gateway runs, see `Outbox.check`."""
 _SUFFIXES = ("", "-wal", "-shm")
-_EVERY_OPCODES = 20_000
+_LOOK_SECONDS = 0.02
 _READ = (
     f"SELECT {COLUMNS}, copies FROM event LIMIT 1",
     "SELECT destination, lane, seq, severity, attempts, tried, reason, kept FROM delivery LIMIT 1",
@@ -135,14 +136,35 @@ def unbalanced(path: Path) -> str | None:
 
 
 def _check(connection: sqlite3.Connection, enough: Callable[[], bool] | None) -> str | None:
-    connection.set_progress_handler(enough, _EVERY_OPCODES)
-    try:
-        rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
-    except sqlite3.OperationalError as exc:
-        if "interrupt" in str(exc):
-            return None
-        raise
+    with _ended_by(connection, enough):
+        try:
+            rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+        except sqlite3.OperationalError as exc:
+            if "interrupt" in str(exc):
+                return None
+            raise
     return None if rows == ["ok"] else "; ".join(rows)[:900]
+
+
+@contextmanager
+def _ended_by(connection: sqlite3.Connection, enough: Callable[[], bool] | None) -> Iterator[None]:
+    """Interrupts what runs as soon as it is `enough`. From a thread: SQLite looks at all trees of a file in one step, which asks no
+    progress handler and takes as long as the disk to read the file.
+    """
+    done = Event()
+
+    def watch() -> None:
+        while enough is not None and not done.wait(_LOOK_SECONDS):
+            if enough():
+                connection.interrupt()  # again and again: before the statement has begun it says nothing
+
+    watching = Thread(target=watch, name="check ends", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()  # before the connection is closed
 
 
 def denied(folder: Path) -> str | None:
@@ -229,7 +251,6 @@ def reopen(folder: Path) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")  # it can be written, too
         connection.execute("ROLLBACK")
         problem = _check(connection, within(CHECK_SECONDS))
-        connection.set_progress_handler(None, 0)
         if problem is not None:
             raise sqlite3.DatabaseError(problem)
     except BaseException:

@@ -285,12 +285,16 @@ def test_killed_between_the_two_renames_the_salvaged_file_is_taken(tmp_path: Pat
 
 
 def test_damage_beyond_the_first_look_is_found_by_the_whole_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one long row, which SQLite looks at in one step, as it does at a whole tree."""
     path = filled(tmp_path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE large (piece BLOB)")
+        db.execute("INSERT INTO large VALUES (zeroblob(60000000))")
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 8192 * 4096)
-        file.write(os.urandom(4096))
+        file.seek((path.stat().st_size // 4096 - 100) * 4096)
+        file.write(b"\xff" * 4)  # where the row goes on
     assert database.damage(path) is not None
-    monkeypatch.setattr(database, "_EVERY_OPCODES", 1)
+    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.001)
     assert database.damage(path, database.within(-1.0)) is None, "it was not looked at whole"
 
 
