@@ -1,12 +1,15 @@
-"""`make bench` or ``python -m benchmarks [NAME ...]``: one JSON line a scenario; all of them also write RESULTS.md and README's table."""
+"""`make bench` or ``python -m benchmarks [NAME ...]``: one JSON line a scenario; all of them also write RESULTS.md and README's table,
+some of them with ``--write`` replace their own figures there."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import importlib
+import json
 import sys
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from benchmarks.machine import describe, pin_others
@@ -42,7 +45,9 @@ shared with other work, so CPU per 1,000 and ratios are the figures to trust, ra
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENARIOS)}; default all")
-    names = parser.parse_args().names
+    parser.add_argument("--write", action="store_true", help="of some: replace their figures in RESULTS.md and README's table")
+    chosen = parser.parse_args()
+    names = chosen.names
     if unknown := set(names) - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     pin_others()
@@ -54,7 +59,9 @@ def main() -> int:
             rows.append(result)
             unmet += not result.met
     if not names:
-        write(machine, rows)
+        write(whole(machine, rows))
+    elif chosen.write:
+        write(replaced((HERE / "RESULTS.md").read_text(), rows))
     return 1 if unmet else 0
 
 
@@ -70,10 +77,25 @@ async def measured(name: str) -> list[Result]:
     return found
 
 
-def write(machine: str, rows: list[Result]) -> None:
+def whole(machine: str, rows: list[Result]) -> str:
     text = HEAD.format(date=f"{datetime.now(UTC):%Y-%m-%d}", machine=machine)
     text += "".join(result.row() + "\n" for result in rows)
-    text += "\nEvery figure of the run:\n\n```json\n" + "".join(result.line() + "\n" for result in rows) + "```\n"
+    return text + "\nEvery figure of the run:\n\n```json\n" + "".join(result.line() + "\n" for result in rows) + "```\n"
+
+
+def replaced(text: str, rows: list[Result]) -> str:
+    """The results with these figures in place of the earlier ones of the same scenarios. Raises SystemExit when there are none."""
+    lines = text.splitlines()
+    for result in rows:
+        head, name = f"| {result.scenario} |", json.dumps({"scenario": result.scenario})[:-1]
+        places = [n for n, line in enumerate(lines) if line.startswith((head, name))]
+        if len(places) != 2:
+            raise SystemExit(f"RESULTS.md has no figures of {result.scenario}; run all scenarios")
+        lines[places[0]], lines[places[1]] = result.row(), replace(result, facts={**result.facts, "run": "later, alone"}).line()
+    return "\n".join(lines) + "\n"
+
+
+def write(text: str) -> None:
     (HERE / "RESULTS.md").write_text(text)
     readme = HERE.parent / "README.md"
     table = "".join(line + "\n" for line in text.splitlines() if line.startswith("|"))
