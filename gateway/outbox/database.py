@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -136,7 +136,7 @@ def unbalanced(path: Path) -> str | None:
 
 
 def _check(connection: sqlite3.Connection, enough: Callable[[], bool] | None) -> str | None:
-    with _ended_by(connection, enough):
+    with _ended_by(connection, enough) if enough else nullcontext():
         try:
             rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
         except sqlite3.OperationalError as exc:
@@ -147,14 +147,14 @@ def _check(connection: sqlite3.Connection, enough: Callable[[], bool] | None) ->
 
 
 @contextmanager
-def _ended_by(connection: sqlite3.Connection, enough: Callable[[], bool] | None) -> Iterator[None]:
+def _ended_by(connection: sqlite3.Connection, enough: Callable[[], bool]) -> Iterator[None]:
     """Interrupts what runs as soon as it is `enough`. From a thread: SQLite looks at all trees of a file in one step, which asks no
     progress handler and takes as long as the disk to read the file.
     """
     done = Event()
 
     def watch() -> None:
-        while enough is not None and not done.wait(_LOOK_SECONDS):
+        while not done.wait(_LOOK_SECONDS):
             if enough():
                 connection.interrupt()  # again and again: before the statement has begun it says nothing
 

@@ -50,7 +50,7 @@ def _sealed(fields: tuple[Any, ...], causationid: str) -> tuple[Any, ...]:
 
 def from_row(row: tuple[Any, ...]) -> Event | None:
     """None: the row was damaged on disk and must not be sent as good."""
-    fields, (data, crc, cause) = row[:12], row[12:]
+    fields, (data, crc, cause) = row[:-3], row[-3:]
     if not isinstance(data, bytes) or checksum(_sealed(fields, cause), data) != crc:
         return None
     seq, identity, type_, source, subject, time_ns, recorded_ns, severity, key, schema, correlation, trace = fields
