@@ -71,8 +71,8 @@ class IncidentsModel(StrictModel):
 class BufferModel(StrictModel):
     """The caps of the outbox."""
 
-    max_megabytes: int = Field(512, ge=1, description="of disk for events; beyond, the least severe and oldest are given up and counted")
-    min_free_megabytes: int = Field(256, ge=0, description="of the disk that must stay free; below, the outbox may not grow")
+    max_megabytes: int = Field(512, ge=32, description="of disk for events; beyond, the least severe and oldest are given up and counted")
+    min_free_megabytes: int = Field(256, ge=0, description="of the disk that must stay free; below, an outbox of 32 MB may not grow")
     reserve_megabytes: int = Field(8, ge=0, description="kept aside, so that a full disk still takes what must be noted; 0 = nothing")
     keep_events_days: int = Field(30, ge=1, description="what could not be delivered for so long is given up and counted")
 

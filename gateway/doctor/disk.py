@@ -57,7 +57,7 @@ def judge(disk: Disk, *, min_free_bytes: int, max_outbox_bytes: int) -> Iterator
         )
     if disk.free_bytes < min_free_bytes:
         yield error(
-            f"{where} has {disk.free_bytes >> 20:,} MB free, less than min_free_megabytes: the outbox gives events up",
+            f"{where} has {disk.free_bytes >> 20:,} MB free, less than min_free_megabytes: the outbox may not grow",
             "delete outbox.db.damaged-* and old backups, or move other things away",
         )
     elif disk.free_bytes < min_free_bytes + max_outbox_bytes // 4:

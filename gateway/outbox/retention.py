@@ -3,7 +3,8 @@
 Order of sacrifice: what is kept of incidents that are over (it is only shown, while an event still has to arrive); dead letters
 nobody has to decide on (expired, damaged, or replaced by a correction); then the lowest severity first, oldest first; parked dead
 letters before critical events. Never the waiting end of an incident whose opening was sent: a case that nobody closes is worse
-than one that came late. When an opening goes, what waits of its incident goes with it, so its turn is that of the worst of these.
+than one that came late. Nor what is being sent: it may have arrived. When an opening goes, what waits of its incident goes with it,
+so its turn is that of the worst of these.
 
 It is done in steps of one transaction each, which look at a window of the sequence or give up a handful of events: whoever has an
 event to store waits for a step, not for a walk through a million rows.
@@ -12,19 +13,27 @@ event to store waits for a step, not for a walk through a million rows.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
+from types import MappingProxyType
 
 from gateway.outbox.ages import Shifts
 from gateway.outbox.incidents import forget_oldest
-from gateway.outbox.sacrifice import give_up, in_order, too_old
+from gateway.outbox.sacrifice import Row, give_up, in_order, too_old
 
 _INCIDENTS = 500
 _SLACK_BYTES = 64 << 20
 WAL_BYTES = 16 << 20
 """What SQLite cuts the WAL back to after a checkpoint (`journal_size_limit`)."""
+LEAST_BYTES = 2 * WAL_BYTES
+"""What the outbox may have whatever the disk: as much again as the WAL, or a long WAL would leave no room for events."""
+ROOM_BYTES = 8 << 20
+"""Pages of a file that may not grow, to be free for what comes until the next pass: 500 events of 16 kB."""
+
+UnderWay = Mapping[str, Set[int]]
+NOTHING: UnderWay = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +74,34 @@ def file_of(connection: sqlite3.Connection) -> Path:
 
 
 def allowed_bytes(connection: sqlite3.Connection, caps: Caps) -> int:
-    """The cap, or what is there now as soon as the disk has less free than it must have: the file may not grow then."""
+    """The cap, or what is there now as soon as the disk has less free than it must have: the file may not grow then.
+
+    Giving up events makes pages free, but no disk. So what others have taken of the disk is not paid for with events: a few go, so
+    that what is new has room in the file. And free pages count as taken, or they would be paid for again and again.
+    """
     if not caps.min_free_bytes:
         return caps.max_bytes
     missing = caps.min_free_bytes - disk_usage(file_of(connection).parent).free
-    # Free pages count here: giving up events makes pages free but no disk, so a shortage must not be paid for again and again.
+    if missing <= 0:
+        return caps.max_bytes
     taken = sum(_pages(connection)) + wal_bytes(connection)
-    return caps.max_bytes if missing <= 0 else min(caps.max_bytes, max(1 << 20, taken - missing))
+    return min(caps.max_bytes, max(LEAST_BYTES, taken - min(missing, ROOM_BYTES)))
 
 
 class Enforcement:
-    """One pass, step by step: called with the writer's connection, in a transaction each, until it returns None."""
+    """One pass, step by step: called with the writer's connection, in a transaction each, until it returns None.
 
-    def __init__(self, caps: Caps, now_ns: int) -> None:
-        self._caps, self._now_ns = caps, now_ns
+    under_way   sequences that each destination is being sent, as they are at each step; they stay
+    """
+
+    def __init__(self, caps: Caps, now_ns: int, under_way: UnderWay = NOTHING) -> None:
+        self._caps, self._now_ns, self._under_way = caps, now_ns, under_way
         self._steps: Iterator[int] | None = None
 
     def __call__(self, connection: sqlite3.Connection) -> int | None:
         """The number of deliveries given up in this step; None: nothing is left to do."""
         if self._steps is None:
-            self._steps = _steps(connection, self._caps, self._now_ns)
+            self._steps = _steps(connection, self._caps, self._now_ns, self._under_way)
         try:
             return next(self._steps, None)
         except sqlite3.Error:
@@ -94,12 +111,16 @@ class Enforcement:
 
 def enforce(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> int:
     """A whole pass at once; returns the number of deliveries given up."""
-    return sum(_steps(connection, caps, now_ns))
+    return sum(_steps(connection, caps, now_ns, NOTHING))
 
 
-def _steps(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> Iterator[int]:
+def _steps(connection: sqlite3.Connection, caps: Caps, now_ns: int, under_way: UnderWay) -> Iterator[int]:
+    def go(table: str, what: str, reason: str, rows: list[Row]) -> int:
+        left = [row for row in rows if table == "dead_letter" or row.seq not in under_way.get(row.destination, ())]
+        return give_up(connection, table, what, reason, left, now_ns)
+
     for table, rows in too_old(connection, now_ns - caps.keep_ns, caps.shifts):
-        yield give_up(connection, table, "aged", "expired: older than keep_events_days", rows, now_ns)
+        yield go(table, "aged", "expired: older than keep_events_days", rows)
     allowed = allowed_bytes(connection, caps)
     reason = f"evicted: {'max' if allowed == caps.max_bytes else 'min_free'}_megabytes"
     # Deleting makes the WAL longer, and a reader keeps it from being reset: neither may be paid for with more events. So it counts
@@ -110,7 +131,7 @@ def _steps(connection: sqlite3.Connection, caps: Caps, now_ns: int) -> Iterator[
     sacrifices = in_order(connection)
     while _page_bytes(connection) > allowed and (found := next(sacrifices, None)) is not None:
         table, rows = found
-        yield give_up(connection, table, "evicted", reason, rows, now_ns)
+        yield go(table, "evicted", reason, rows)
 
 
 def give_back(connection: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ from gateway.outbox.condition import Condition, means_full
 from gateway.outbox.database import FILE_NAME, Replaced, damage, denied, open_database, reopen, suspect, unbalanced
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
-from gateway.outbox.pick import NEWEST, Wanted
+from gateway.outbox.pick import NEWEST, Place, Wanted
 from gateway.outbox.reserve import MARGIN_BYTES, Reserve
 from gateway.outbox.retention import Caps, Enforcement
 from gateway.outbox.writer import Operation, T, Writer
@@ -84,6 +84,7 @@ class Outbox:
         self.shifts: Shifts = ()
         self.doubted: Shifts = ()
         """Stretches of the sequence whose times nobody has confirmed (the third number says nothing)."""
+        self._under_way: dict[str, frozenset[int]] = {}  # the writer's thread reads and writes it
         self._enforcing = asyncio.Lock()
         self._enforcement: asyncio.Task[None] | None = None
 
@@ -299,7 +300,7 @@ class Outbox:
     async def keep_to_caps(self) -> None:
         """Give up what is too much or too old, step by step: what has to be stored meanwhile goes between."""
         async with self._enforcing:
-            step, given_up = Enforcement(self.caps, self._clock.now_ns()), 0
+            step, given_up = Enforcement(self.caps, self._clock.now_ns(), self._under_way), 0
             try:
                 while (count := await self.insist(step)) is not None:
                     given_up += count
@@ -313,8 +314,17 @@ class Outbox:
         if self.newest is not None or self.shifts:
             wanted = replace(wanted, newest=NEWEST if self.newest is None else self.newest, shifts=self.shifts)
         while not isinstance(found, list):
-            found = await self.insist(partial(leases.lease, destination=destination, wanted=wanted, now_ns=now_ns, place=found))
+            found = await self.insist(partial(self._lease, destination=destination, wanted=wanted, now_ns=now_ns, place=found))
         return [self._told(event) for event in found] if self.doubted else found
+
+    def _lease(
+        self, connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None
+    ) -> list[Event] | Place:
+        """Noted before the next operation of the writer, which may be one that gives events up."""
+        found = leases.lease(connection, destination, wanted, now_ns, place)
+        if isinstance(found, list) and found:
+            self._under_way[destination] = frozenset(event.sequence for event in found)
+        return found
 
     def _told(self, event: Event) -> Event:
         doubted = any(first <= event.sequence <= last for first, last, _ in self.doubted)

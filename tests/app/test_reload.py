@@ -154,13 +154,13 @@ async def test_caps_levels_and_page_follow(site: Any) -> None:
         port = app.page_port
         site.configure(
             lambda text: (
-                text.replace("deliver:\n", "deliver:\n  buffer: {max_megabytes: 7, keep_events_days: 3}\n")
+                text.replace("deliver:\n", "deliver:\n  buffer: {max_megabytes: 70, keep_events_days: 3}\n")
                 .replace("page: {port: 0}", "page: off, log_level: error")
                 .replace("evidence: {before: 5s, after: 0s}", "evidence: {before: 5s, after: 9s}")
             )
         )
         assert await app.reload()
-        assert (app.outbox.max_bytes, app.outbox.keep_days) == (7 << 20, 3)
+        assert (app.outbox.max_bytes, app.outbox.keep_days) == (70 << 20, 3)
         assert app.incidents.evidence_seconds == 9.0
         with pytest.raises(OSError, match=str(port)):
             await site.get(app, "/healthz")

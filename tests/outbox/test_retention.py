@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from pydantic import ValidationError
 
-from gateway.contract import Event, Severity
+from gateway.config.model import BufferModel
+from gateway.contract import Event, Outcome, OutcomeKind, Severity
 from gateway.outbox import incidents, memory, retention, sacrifice, tally
 from gateway.outbox.append import Addressed, IncidentRow, append
 from gateway.outbox.database import open_database
 from gateway.outbox.lease import bury, remove
 from gateway.outbox.memory import SetAside
+from gateway.outbox.pick import Wanted
 from gateway.outbox.retention import Caps, Enforcement
 from gateway.outbox.store import Outbox
 from gateway.outbox.tally import Kind
@@ -153,6 +156,7 @@ def test_with_its_opening_the_whole_incident_goes_but_not_the_end_of_one_that_wa
 
 
 def test_when_the_disk_runs_full_the_file_may_not_grow(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "LEAST_BYTES", 1 << 20)
     fill(db, 500)
     before = retention.used_bytes(db)
     caps = Caps(512 << 20, 1 << 30, 30 * DAY_NS)
@@ -163,6 +167,45 @@ def test_when_the_disk_runs_full_the_file_may_not_grow(db: sqlite3.Connection, m
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert retention.used_bytes(db) <= before - 100_000
     assert {reason for *_, reason in ledger(db)} == {"evicted: min_free_megabytes"}
+
+
+def test_what_others_take_of_the_disk_is_not_paid_for_with_events(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving up events would not give the disk anything back."""
+    monkeypatch.setattr(retention, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    caps = Caps(512 << 20, 1 << 30, 30 * DAY_NS)
+    fill(db, 2000)
+    assert 4 << 20 < retention.used_bytes(db) < retention.LEAST_BYTES
+    assert retention.enforce(db, caps, NOW_NS) == 0, "a small outbox is left alone"
+    monkeypatch.setattr(retention, "LEAST_BYTES", 2 << 20)
+    monkeypatch.setattr(retention, "ROOM_BYTES", 1 << 20)
+    before = retention.used_bytes(db)
+    assert 100 < retention.enforce(db, caps, NOW_NS) < 1000
+    assert retention.enforce(db, caps, NOW_NS) == 0
+    assert retention.used_bytes(db) > before / 2
+    law(db)
+
+
+def test_what_is_new_takes_the_place_of_what_is_given_up(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "LEAST_BYTES", 2 << 20)
+    monkeypatch.setattr(retention, "ROOM_BYTES", 1 << 20)
+    monkeypatch.setattr(retention, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    fill(db, 2000)
+    size = db.execute("PRAGMA page_count").fetchone()[0]
+    given_up = 0
+    for start in range(2000, 6000, 200):
+        given_up += retention.enforce(db, Caps(512 << 20, 1 << 30, 30 * DAY_NS), NOW_NS)
+        fill(db, 200, first=start)
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert db.execute("PRAGMA page_count").fetchone()[0] <= size
+    assert 3500 < given_up < 4600
+
+
+def test_the_least_that_may_be_configured_leaves_room_beside_the_wal() -> None:
+    least = retention.LEAST_BYTES >> 20
+    assert BufferModel(max_megabytes=least).max_megabytes == least
+    with pytest.raises(ValidationError, match=str(least)):
+        BufferModel(max_megabytes=least - 1)
+    assert least << 20 >= 2 * retention.WAL_BYTES
 
 
 def test_the_wal_counts(db: sqlite3.Connection) -> None:
@@ -196,6 +239,7 @@ def test_what_is_written_once_does_not_stay_in_memory(db: sqlite3.Connection) ->
 
 def test_a_disk_that_stays_full_costs_its_shortage_once(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deleting frees pages, not disk: the next pass sees the same shortage."""
+    monkeypatch.setattr(retention, "LEAST_BYTES", 1 << 20)
     fill(db, 2000)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     monkeypatch.setattr(retention, "disk_usage", lambda _: SimpleNamespace(free=(1 << 30) - 500_000))
@@ -341,6 +385,18 @@ def test_a_pass_that_was_undone_begins_again(db: sqlite3.Connection) -> None:
     db.execute("DROP TRIGGER full")
     assert sum(iter(lambda: step(db), None)) == 400  # type: ignore[arg-type]
     law(db)
+
+
+async def test_what_is_being_sent_is_not_given_up(outbox: Outbox) -> None:
+    """It may be at the receiver, and would count as lost."""
+    await outbox.append([], [Addressed(event(n, data=b"x" * 2000), ("crm",)) for n in range(200)])
+    sent = await outbox.lease("crm", Wanted(20))
+    outbox.max_bytes = 1
+    await outbox.keep_to_caps()
+    assert [each.sequence for each in await outbox.lease("crm", Wanted(200))] == [each.sequence for each in sent]
+    await outbox.settle("crm", sent, [Outcome(OutcomeKind.SENT)] * len(sent))
+    counts = (await outbox.insist(tally.backlog))["crm"]
+    assert (counts["delivered"], counts["evicted"], counts["ready"]) == (20, 180, 0)
 
 
 async def test_what_is_stored_during_a_pass_does_not_wait_for_its_end(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
