@@ -104,6 +104,8 @@ class Bank:
         self._weights = np.array(settings.weights)[:, None]
         self._most = (MEMBER_MOST - min(log10(wanted / WEEKLY), 0.0)) * self._weights
         self._every_ns = int(EVERY * settings.smooth * 1e9)
+        in_time = EVERY * settings.smooth * settings.warm_up_readings <= settings.warm_up
+        self._enough = RIPE if in_time else settings.warm_up_readings  # readings after which a look now and then is enough to warm up
         self._calendar = Calendar(zone)
 
     def due(self, row: Places, t_ns: Times, x: Floats) -> Flags:
@@ -127,7 +129,7 @@ class Bank:
         verdicts = judge.judge(c, self.settings, row, t_ns, now, times, found, sums, warm)
         calm = c.alarm[ACTIVE, at] == 0
         self._learn(row, now, found, logs, dt, slots, calm)
-        width = np.where(warm & calm, now[WIDTH], np.nan)
+        width = np.where(calm, self._band(now, warm), np.nan)
         now[LOW], now[HIGH] = found.expected - width, found.expected + width
         times[: JUDGED + 1] = t_ns
         if not isinstance(at, slice):
@@ -178,6 +180,11 @@ class Bank:
         """Begin anew with these tags."""
         self.columns.forget(rows)
         self.columns.now[TYPICAL, rows] = self.prior
+
+    def _band(self, now: Floats, warm: Flags) -> Floats:
+        """Half of its width. Without end where there is nothing to tell yet; NaN while there are too few readings."""
+        known: Floats = now[WIDTH]
+        return known if warm.all() else np.where(warm, known, np.where(now[COUNT] >= self._enough, np.inf, np.nan))
 
     def _warm(self, now: Floats) -> Flags:
         found: Flags = (now[COUNT] >= self.settings.warm_up_readings) & (now[LEARNT] >= self.settings.warm_up)

@@ -32,7 +32,7 @@ TYPICAL      root mean square of the sum's peaks, one a block; SQUARES and BLOCK
 HIGHEST      greatest strength of the last alarm that was shown; IN_ALARM: judged readings since it began
 CALM         usual readings in a row, unusual ones below 0; BELOW: seconds below BACK of the limit
 RAISED       share by which the limit is raised after alarms
-LOW, HIGH    readings between them that come fast are not judged; NaN: all are
+LOW, HIGH    readings between them that come fast are not judged; NaN: all are, without end: none
 WIDTH        half width of the band nineteen readings of twenty are in, by the last fit; NaN: not known
 CELL         where the last reading was in the context memory, -1: nowhere
 """
