@@ -28,7 +28,7 @@ _SLACK_BYTES = 64 << 20
 WAL_BYTES = 16 << 20
 """What SQLite cuts the WAL back to after a checkpoint (`journal_size_limit`)."""
 LEAST_BYTES = 2 * WAL_BYTES
-"""What the outbox may have whatever the disk: as much again as the WAL, or a long WAL would leave no room for events."""
+"""What the outbox may have while there is any: as much again as the WAL, or a long WAL would leave no room for events."""
 ROOM_BYTES = 8 << 20
 """Pages of a file that may not grow, to be free for what comes until the next pass: 500 events of 16 kB."""
 
@@ -81,11 +81,12 @@ def allowed_bytes(connection: sqlite3.Connection, caps: Caps) -> int:
     """
     if not caps.min_free_bytes:
         return caps.max_bytes
-    missing = caps.min_free_bytes - disk_usage(file_of(connection).parent).free
+    free = disk_usage(file_of(connection).parent).free
+    missing = caps.min_free_bytes - free
     if missing <= 0:
         return caps.max_bytes
     taken = sum(_pages(connection)) + wal_bytes(connection)
-    return min(caps.max_bytes, max(LEAST_BYTES, taken - min(missing, ROOM_BYTES)))
+    return min(caps.max_bytes, max(min(LEAST_BYTES, taken + free), taken - min(missing, ROOM_BYTES)))
 
 
 class Enforcement:
