@@ -52,6 +52,18 @@ def test_everything_but_secrets_blocks_and_the_lock_is_in_it(gateway: Any, lines
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "one"]
 
 
+@pytest.mark.parametrize("folder", ["state", "state/backups", "config", "config/backups"])
+def test_a_backup_holds_no_backup_wherever_they_lie(gateway: Any, lineside: Lineside, folder: str) -> None:
+    """With each as large as all before it, the disk is full within weeks."""
+    place = getattr(gateway, folder.partition("/")[0]) / folder.partition("/")[2]
+    place.mkdir(exist_ok=True)
+    gateway.put(place / "lineside-support-press-01-20270115T080000Z.tar.gz", b"bundle")
+    for name in ("one.tar", "one.tar", "two.tar"):
+        assert lineside("backup", "--config", gateway.file, "--to", place / name).exit_code == 0
+    assert manifest(place / "two.tar").files.keys() == manifest(place / "one.tar").files.keys()
+    assert not [name for name in manifest(place / "two.tar").files if name.endswith((".tar", ".tar.gz"))]
+
+
 def _schema(state: Path) -> int:
     with closing(sqlite3.connect(state / "outbox.db")) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
