@@ -252,6 +252,18 @@ async def test_an_audit_that_cannot_be_written_does_not_stop_the_line_and_is_cou
     assert verdict(site)[0] == 0
 
 
+async def test_an_audit_head_that_cannot_be_read_keeps_no_gateway_from_starting(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Root ran the gateway once, so the file is root's; a folder in its place refuses root, too."""
+    (site.state / "audit.head").mkdir(parents=True)
+    async with site.run() as app:
+        assert app.counts.total("audit_failed") >= 1
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+    assert "audit head not written" in [record.getMessage() for record in caplog.records]
+    code, text = verdict(site)
+    assert (code, "audit.head" in text, "Traceback" in text) == (1, True, False)
+
+
 async def test_a_gateway_sees_at_its_start_that_the_end_was_cut_off(site: Any, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         async with site.run():
