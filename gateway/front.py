@@ -59,6 +59,8 @@ class Front:
         self._tls: ssl.SSLContext | None = None
         self._page: PageServer | None = None
         self._host = ""
+        self._why = ""  # it cannot listen; told once
+        self._opening = asyncio.Lock()
         self.port = 0
 
     async def open(self, settings: Settings, view: View) -> None:
@@ -70,10 +72,11 @@ class Front:
         if web is not None:
             self._access.sessions.limits = Limits(idle=web.lock_after, idle_viewer=web.lock_viewers_after, longest=web.longest_session)
             self._login.banner = web.banner
-        if self._page is not None and web == before:
-            await self._renew()
-        else:
-            await self._listen()
+        async with self._opening:
+            if self._page is not None and web == before:
+                await self._renew()
+            else:
+                await self._listen()
 
     async def close(self) -> None:
         """Twice is fine."""
@@ -92,9 +95,10 @@ class Front:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
             self._login.failures.sum_up()
-            web = self._web
-            if await self._look() and web is not None and address(web, somebody=self._accounts.accounts.exist) != self._host:
-                await self._listen()
+            changed = await self._look()
+            async with self._opening:
+                if self._is_elsewhere(changed):
+                    await self._listen()
             for session in self._access.sessions.sweep(self._accounts.accounts.users):
                 self._trail.note("session ended", who=session.user, after=session.ended)
 
@@ -121,6 +125,13 @@ class Front:
             log.error("accounts cannot be used", extra={"fields": {"why": self._accounts.problem}})
         return changed
 
+    def _is_elsewhere(self, changed: bool) -> bool:
+        """Not where it should listen. Nowhere: its address may come after us (DHCP), and who has the port may let it go."""
+        web = self._web
+        if web is None:
+            return False
+        return self._page is None or (changed and address(web, somebody=self._accounts.accounts.exist) != self._host)
+
     async def _listen(self) -> None:
         await self.close()
         web = self._web
@@ -134,9 +145,12 @@ class Front:
             page = PageServer(self._view, self._host, web.port, self._ingest, entrance, self._counts)
             self.port = await page.start()
         except (OSError, ConfigError) as exc:
-            log.error("page cannot listen", extra={"fields": facts | {"why": getattr(exc, "strerror", None) or str(exc)}})
+            why = getattr(exc, "strerror", None) or str(exc)
+            if why != self._why:
+                log.error("page cannot listen", extra={"fields": facts | {"why": why}})
+            self._why = why
             return
-        self._page = page
+        self._page, self._why = page, ""
         scheme = "https" if web.tls is not None else "http"
         log.info("page", extra={"fields": {"url": f"{scheme}://{self._host}:{self.port}/"}})
         if self._host != web.host:

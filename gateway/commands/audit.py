@@ -56,7 +56,11 @@ class Verdict(NamedTuple):
 def judge(state_dir: Path) -> Verdict:
     """What `verify` finds; also for other commands. Raises Refused."""
     # The head first: what is written meanwhile only makes the chain longer.
-    head = audit_head.read(state_dir)
+    try:
+        head = audit_head.read(state_dir)
+    except OSError as exc:
+        remedy = "run the command as root or as the gateway's user"
+        raise Refused(f"{state_dir / audit_head.NAME} cannot be read: {exc.strerror}; {remedy}") from exc
     with reading(outbox_file(state_dir)) as connection:
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # a changed byte stays a change
         bad = verify_chain(connection, head.accepted if head is not None else 0) or audit_head.compare(connection, head)

@@ -39,10 +39,13 @@ def _wipe(config: Path, configuration: bool, yes: bool) -> int:
         if not (yes or _agreed(known.gateway)):
             click.echo("nothing was deleted (--yes deletes without asking)", err=True)
             return _NOT_DONE
+        links = [(path, path.resolve()) for path in files if path.is_symlink()]
         left = _erase(files)
+        # It may be somebody else's, too, so it is not deleted; but it is likely a secret of this gateway, and nobody would look there.
+        left += [f"{printable(target)}, where {printable(path)} led to" for path, target in links if target.exists()]
         for folder in (known.state_dir, config_dir):
             life.remove_folders(folder)
-    click.echo(f"{counted(len(files) - len(left), 'files')} overwritten and deleted")
+    click.echo(f"{counted(sum(not path.exists() for path in files), 'files')} overwritten and deleted")
     for words in left:
         click.echo(f"lineside: still there: {words}", err=True)
     click.echo("Log lines are in the journal: journalctl --rotate && journalctl --vacuum-time=1s deletes them, with everybody else's.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,7 @@ from gateway.config.settings import (
     IncidentSettings,
     Settings,
     Site,
+    SourceSettings,
 )
 from gateway.config.watches import read_watches
 from gateway.config.yaml import SECRET, parse
@@ -44,8 +46,9 @@ def load(path: Path, *, secrets: bool = True, signed: bool = True) -> Settings:
     page = read_page(reader, path.parent)
     _check_page(reader, plant)
     _check_claims(reader, plant)
+    values: dict[str, str] = {}
     if secrets:
-        _check_secrets(reader, path.parent)
+        values = _check_secrets(reader, path.parent)
         check_tls(reader, page, Secrets(path.parent))
     errors = reader.errors
     if root is None or errors.problems:
@@ -55,9 +58,9 @@ def load(path: Path, *, secrets: bool = True, signed: bool = True) -> Settings:
         path=path,
         machines=plant.machines,
         tags=plant.tags,
-        sources=plant.sources,
+        sources=tuple(replace(source, secrets=_stand_for(_models(source), values)) for source in plant.sources),
         watches=watches,
-        destinations=destinations,
+        destinations=tuple(replace(each, secrets=_stand_for([each.options], values)) for each in destinations),
         buffer=BufferSettings(**buffer.model_dump()),
         web=page,
         files=reader.files,
@@ -182,11 +185,22 @@ def _check_claims(reader: Reader, plant: Plant) -> None:
             reader.problem(("machines", source.machine, "source", option), message)
 
 
-def _check_secrets(reader: Reader, folder: Path) -> None:
-    lookup = Secrets(folder)
+def _check_secrets(reader: Reader, folder: Path) -> dict[str, str]:
+    """The values of those that are there, by name."""
+    lookup, values = Secrets(folder), dict[str, str]()
     for model, spot in reader.validated:
         for option, ref in references(model):
             try:
-                lookup(ref)
+                values[ref.secret] = lookup(ref)
             except ConfigError as exc:
                 reader.problem(spot.path((option,)), str(exc))
+    return values
+
+
+def _models(source: SourceSettings) -> list[Any]:
+    return [source.options, *(tag.options for tag in source.tags), *(record.options for record in source.records)]
+
+
+def _stand_for(models: Sequence[Any], values: Mapping[str, str]) -> int:
+    """Python salts the hashes of text, so that it tells nobody anything of the values."""
+    return hash(tuple(values.get(ref.secret) for model in models for _, ref in references(model)))

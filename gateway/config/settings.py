@@ -39,6 +39,7 @@ class SourceSettings:
     """One machine's source. `options` is the plugin's own model, `tags` are rows of the tag table.
 
     isolated   the entry point of the plugin, if the source is read in a process of its own; else None
+    secrets    stands for the values of the secrets it names: another one when one was changed; of this process alone
     """
 
     machine: str
@@ -47,6 +48,7 @@ class SourceSettings:
     tags: tuple[Tag, ...]
     records: tuple[RecordSpec, ...]
     isolated: str | None = None
+    secrets: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,13 @@ class WatchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationSettings:
+    """secrets   as of a source"""
+
     name: str
     plugin: UplinkPlugin
     options: Any
     when: Filter
+    secrets: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

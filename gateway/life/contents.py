@@ -21,6 +21,8 @@ OF_MACHINE = ("lock", "reserve", "probe", "wear.json", "clock.json")
 """At the top of the state folder: what belongs to this machine, its disk and its clock, and stays through a restore."""
 _LEFT_OUT = (*OF_MACHINE, "sessions*", "blocks", f"{FILE_NAME}*", STAGING, f"{BEFORE}*", "*.new")
 """There, too: the outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
+_ARCHIVES = ("*.tar", "*.tar.gz")
+"""In both folders, however deep: backups and bundles; each would hold all before it, and be twice as large."""
 SECRET_CONFIG = ("secrets", "credentials")
 IDENTITY = (f"{STATE}/pki/own", f"{STATE}/pki/device")
 """What makes this device this device: its certificate for OPC UA with its key, and its identity for the fleet."""
@@ -50,7 +52,7 @@ def items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
 def config_items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
     """Of the configuration's folder alone; the state folder may lie in it."""
     size = 0
-    for name, path in _files(config_dir, (STAGING, f"{BEFORE}*", "*.new", "*.tar", "*.tar.gz"), state_dir.absolute()):
+    for name, path in _files(config_dir, (STAGING, f"{BEFORE}*", "*.new"), state_dir.absolute()):
         size += path.stat().st_size
         if size > _MOST_CONFIG:
             raise ConfigError(f"{config_dir} holds more than {_MOST_CONFIG >> 20} MB; give the configuration a folder of its own")
@@ -98,7 +100,8 @@ def _files(folder: Path, left_out: tuple[str, ...], but: Path | None = None) -> 
         folders[:] = sorted(name for name in wanted if (here / name).absolute() != but)
         for name in sorted(names):
             path = here / name
-            if not (top and _matches(name, left_out)) and not name.startswith(".") and path.is_file():
+            unwanted = name.startswith(".") or _matches(name, _ARCHIVES) or (top and _matches(name, left_out))
+            if not unwanted and path.is_file():
                 yield path.relative_to(folder).as_posix(), path
 
 

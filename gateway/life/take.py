@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +29,10 @@ _MOMENT = f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
 """Digit by digit: of `press-01` in a folder they share `press` must delete none."""
 
 
+_BESIDE = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]+)\.(new|outbox(-journal|-wal|-shm)?)")
+"""What is written before it gets its name."""
+
+
 def take(config: Path, known: Glance, target: Path, *, passphrase: str | None, never: Path | None = None, now_ns: int) -> Manifest:
     """Write the backup `target`, mode 0600. With a passphrase the secrets are in it, sealed; without, their names only.
 
@@ -38,6 +44,7 @@ def take(config: Path, known: Glance, target: Path, *, passphrase: str | None, n
     """
     if not (known.state_dir / FILE_NAME).exists():
         raise ConfigError(f"there is no outbox in {known.state_dir}; has this gateway ever run?")
+    _clear_away(target, known.gateway)
     _check_room(known.state_dir, target.parent)
     manifest = Manifest(format=FORMAT, gateway=known.urn, version=__version__, taken_ns=now_ns, config=config.name)
     with replacing(target) as file:
@@ -119,6 +126,26 @@ def _copied(outbox: Path, target: Path) -> Iterator[tuple[Path, int, int]]:
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+
+
+def _clear_away(target: Path, gateway: str) -> None:
+    """What backups left that were killed, or whose power was cut: hidden, as large as a backup, and nobody would ever delete it."""
+    for path in target.parent.iterdir():
+        found = _BESIDE.fullmatch(path.name)
+        ours = found is not None and (found["name"] == target.name or fnmatchcase(found["name"], f"lineside-{gateway}-{_MOMENT}.tar"))
+        if found is not None and ours and not _runs(int(found["process"])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _check_room(state_dir: Path, folder: Path) -> None:

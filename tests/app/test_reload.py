@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.contract import ConfigError
@@ -27,6 +28,41 @@ async def test_a_new_limit_holds_and_the_connection_stays(site: Any) -> None:
         assert app.edges.sources["press-07"] is source
         assert app.edges.senders["crm"] is sender
         assert site.plc._writers == connected
+
+
+async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None:
+    """The file names it as before: who has the old token gets in no longer, who has the new one does."""
+    secrets = {name: site.folder / "secrets" / name for name in ("mes", "crm")}
+    (site.folder / "secrets").mkdir()
+
+    def put(value: str) -> None:
+        for path in secrets.values():
+            path.write_text(value)
+            path.chmod(0o600)
+
+    async def post(app: Any, token: str) -> int:
+        url, login = f"http://127.0.0.1:{app.page_port}/ingest/mes", {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession() as session, session.post(url, json={"oee": 1}, headers=login) as answer:
+            return int(answer.status)
+
+    mes = "  mes: {source: {http: ingest, token: {secret: mes}}, tags: {oee: {}}}\nwatch:"
+    put("first-4711")
+    site.configure(lambda text: text.replace("watch:", mes, 1).replace("mode: batch", "token: {secret: crm}, mode: batch"))
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        before = dict(app.edges.sources)
+        assert [await post(app, "first-4711"), await post(app, "second-4711")] == [202, 401]
+        put("second-4711")
+        site.receiver._token = "second-4711"
+        assert await app.reload()
+        await site.until(lambda: app.edges.sources["mes"][2].state == "up")
+        assert [await post(app, "first-4711"), await post(app, "second-4711")] == [401, 202]
+        assert app.edges.sources["press-07"] is before["press-07"]
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+        senders = dict(app.edges.senders)
+        assert await app.reload()
+        assert app.edges.senders == senders
 
 
 async def test_a_destination_that_gets_or_loses_a_fallback_begins_again(site: Any) -> None:

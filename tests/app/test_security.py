@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -76,6 +77,20 @@ async def test_a_page_for_the_network_stays_on_this_machine_until_somebody_can_l
         await site.until(lambda: app.front.security()["listens"] == "127.0.0.1")
     assert [line[1] for line in lines(site)] == ["gateway started", "login", "session ended", "gateway stopped"]
     assert verdict(site)[0] == 0
+
+
+async def test_a_page_whose_port_is_taken_opens_as_soon_as_it_is_free(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Or whose address is not there yet: the gateway starts before the network does."""
+    async with site.run() as app:
+        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+            port = taken.getsockname()[1]
+            site.configure(lambda text: text.replace("page: {port: 0}", f"page: {{port: {port}}}"))
+            assert await app.reload()
+            assert app.front.security()["listens"] is None
+            await asyncio.sleep(2.5)
+        await site.until(lambda: app.front.security()["listens"] == "127.0.0.1")
+        assert (await get(port, "/healthz"))[0] == 200
+    assert [record.getMessage() for record in caplog.records].count("page cannot listen") == 1
 
 
 async def test_with_accounts_it_is_open_from_the_start_and_sessions_outlive_a_reload(site: Any) -> None:
@@ -235,6 +250,18 @@ async def test_an_audit_that_cannot_be_written_does_not_stop_the_line_and_is_cou
         await site.until(lambda: app.trail.failing == "")
     assert len(lines(site)) == 1002
     assert verdict(site)[0] == 0
+
+
+async def test_an_audit_head_that_cannot_be_read_keeps_no_gateway_from_starting(site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Root ran the gateway once, so the file is root's; a folder in its place refuses root, too."""
+    (site.state / "audit.head").mkdir(parents=True)
+    async with site.run() as app:
+        assert app.counts.total("audit_failed") >= 1
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+    assert "audit head not written" in [record.getMessage() for record in caplog.records]
+    code, text = verdict(site)
+    assert (code, "audit.head" in text, "Traceback" in text) == (1, True, False)
 
 
 async def test_a_gateway_sees_at_its_start_that_the_end_was_cut_off(site: Any, caplog: pytest.LogCaptureFixture) -> None:

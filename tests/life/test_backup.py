@@ -52,6 +52,29 @@ def test_everything_but_secrets_blocks_and_the_lock_is_in_it(gateway: Any, lines
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "one"]
 
 
+@pytest.mark.parametrize("folder", ["state", "state/backups", "config", "config/backups"])
+def test_a_backup_holds_no_backup_wherever_they_lie(gateway: Any, lineside: Lineside, folder: str) -> None:
+    """With each as large as all before it, the disk is full within weeks."""
+    place = getattr(gateway, folder.partition("/")[0]) / folder.partition("/")[2]
+    place.mkdir(exist_ok=True)
+    gateway.put(place / "lineside-support-press-01-20270115T080000Z.tar.gz", b"bundle")
+    for name in ("one.tar", "one.tar", "two.tar"):
+        assert lineside("backup", "--config", gateway.file, "--to", place / name).exit_code == 0
+    assert manifest(place / "two.tar").files.keys() == manifest(place / "one.tar").files.keys()
+    assert not [name for name in manifest(place / "two.tar").files if name.endswith((".tar", ".tar.gz"))]
+
+
+def test_what_killed_backups_left_goes_with_the_next(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """Each night one as large as a backup, hidden, and no --keep knows it."""
+    gone, living, folder = 2**22, os.getppid(), tmp_path / "backups"
+    names = [f".lineside-press-01-20270115T080000Z.tar.{gone}.{what}" for what in ("new", "outbox", "outbox-journal")]
+    stay = [f".lineside-press-01-20270116T080000Z.tar.{living}.new", f".lineside-press-01-2-20270115T080000Z.tar.{gone}.new", ".hidden"]
+    for name in names + stay:
+        gateway.put(folder / name, b"left")
+    assert lineside("backup", "--config", gateway.file, "--to", folder).exit_code == 0
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == sorted(stay)
+
+
 def _schema(state: Path) -> int:
     with closing(sqlite3.connect(state / "outbox.db")) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])

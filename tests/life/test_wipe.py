@@ -90,6 +90,17 @@ def test_what_cannot_be_erased_is_named_and_the_rest_goes(gateway: Any, lineside
     assert files(gateway.state) == ["pki/own/own.der"]
 
 
+def test_what_links_led_to_is_named_because_it_is_still_there(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """Who gives the device away believes that all is gone."""
+    (gateway.config / "secrets").rename(tmp_path / "stick")
+    (gateway.config / "secrets").symlink_to(tmp_path / "stick")
+    (gateway.state / "inside").symlink_to(gateway.state / "accounts.json")
+    done = lineside("wipe", "--config", gateway.file, "--yes")
+    assert done.exit_code == 1
+    assert done.stderr == f"lineside: still there: {tmp_path}/stick, where {gateway.config}/secrets led to\n"
+    assert (files(tmp_path / "stick"), files(gateway.state)) == (["crm_token"], [])
+
+
 def test_wrong_input(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
     done = lineside("wipe", "--config", "missing.yaml", "--yes")
     assert (done.exit_code, "there is no file missing.yaml" in done.stderr) == (2, True)
