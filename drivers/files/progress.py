@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from hashlib import blake2b
 from pathlib import Path
@@ -46,22 +47,25 @@ def is_same(progress: Progress, path: Path) -> bool:
 
 
 class ProgressFile:
-    """On disk, replaced at once. Raises OSError."""
+    """On disk, replaced at once. Raises OSError.
+
+    By `json`, for it takes names that are no UTF-8: a share of another system has such files, and msgspec refuses them.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "progress.json"
 
     def load(self) -> Progress | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Progress)
-        except (FileNotFoundError, msgspec.DecodeError):
+            return msgspec.convert(json.loads(self._path.read_bytes()), Progress)
+        except (FileNotFoundError, ValueError, msgspec.ValidationError):
             return None
 
     def save(self, progress: Progress) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(progress))
+            file.write(json.dumps(msgspec.to_builtins(progress)).encode())
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)

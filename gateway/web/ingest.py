@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import zlib
 from base64 import b64decode
 from collections.abc import Collection
@@ -164,13 +163,23 @@ class _Gzip:
 
 
 def _posted(request: web.Request, body: bytes) -> Posted:
-    headers = request.headers
-    return Posted(
-        content_type=headers.get("Content-Type", ""),
-        body=body,
-        token=_token(headers.get("Authorization", "")),
-        key=headers.get("Idempotency-Key", ""),
-    )
+    def header(name: str) -> str:
+        return _text(request.headers.get(name, ""))
+
+    return Posted(content_type=header("Content-Type"), body=body, token=_token(header("Authorization")), key=header("Idempotency-Key"))
+
+
+def _text(header: str) -> str:
+    """Of a header as aiohttp has it. Bytes that are no UTF-8 are what old systems write, Latin-1: no half characters go further.
+
+    >>> _text("M\\udcfcller"), _text("Müller")
+    ('Müller', 'Müller')
+    """
+    raw = header.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _token(authorization: str) -> str:
@@ -185,7 +194,7 @@ def _token(authorization: str) -> str:
     if scheme.lower() == "basic":
         try:
             return b64decode(given, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or no UTF-8 in it
             return ""
     return ""
 

@@ -55,6 +55,18 @@ async def test_what_is_posted_reaches_the_source(plant: Plant) -> None:
     assert plant.counts.total("posts", source="mes", status="202") == 1
 
 
+async def test_headers_in_latin_1_are_text_like_others(plant: Plant) -> None:
+    host, _, port = plant.url.removeprefix("http://").partition(":")
+    for authorization in ("Bearer tür", "Basic übc"):
+        reader, writer = await asyncio.open_connection(host, int(port))  # aiohttp's client writes UTF-8 only
+        head = f"POST /ingest/mes HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\nIdempotency-Key: Müller-1\r\n"
+        writer.write(f"{head}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode("latin-1"))
+        assert b" 202 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    assert [(posted.token, posted.key) for posted in plant.got] == [("tür", "Müller-1"), ("", "Müller-1")]
+
+
 async def test_gzip_is_unpacked_also_of_several_members(plant: Plant) -> None:
     text = b"0123456789" * 100_000
     packed = gzip.compress(text[:500_000]) + gzip.compress(text[500_000:])

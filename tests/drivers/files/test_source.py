@@ -130,6 +130,19 @@ async def test_a_restart_in_the_middle_begins_behind_what_is_on_disk(rig: Rig, t
     assert numbers(items) == list(range(acknowledged * ROWS, 3 * ROWS))
 
 
+async def test_a_name_that_is_no_utf8_is_a_name_like_others_and_remembered(rig: Rig, tmp_path: Path) -> None:
+    name = os.fsdecode(b"Pr\xfcfung.csv")  # as a share of another system has it
+    (rig.folder / name).write_text(rows(ROWS + 100))
+    first = source(rig, state_dir=tmp_path)
+    await first.connect()
+    for _ in range(2):
+        await first.read()
+    await first.close()
+    async with reading(source(rig, state_dir=tmp_path)) as items:
+        await until(lambda: (rig.folder / "done" / name).exists())
+    assert numbers(items) == list(range(ROWS, ROWS + 100))
+
+
 async def test_another_file_of_the_same_name_is_read_from_its_first_row(rig: Rig, tmp_path: Path) -> None:
     rig.drop("a.csv", rows(ROWS + 1))
     first = source(rig, state_dir=tmp_path)
