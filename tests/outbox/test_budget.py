@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -69,6 +70,16 @@ class TestBudget:
         assert before <= again.allowed(critical=True) <= 50
         if away <= 0:
             assert again.allowed(critical=True) == before
+
+    @pytest.mark.parametrize(("limit", "left"), [(100, 92), (4, 0)])
+    def test_after_another_limit_was_configured_what_was_spent_stays_spent(self, limit: int, left: int) -> None:
+        """A budget that is raised because it was used up lets through what it has more, and does not fill up its reserve first."""
+        clock = FakeClock()
+        before = Budget(clock, BudgetOptions(per_day=10))
+        before.spend([event(n) for n in range(8)])
+        again = Budget(clock, BudgetOptions(per_day=limit))
+        again.recall(before.fillings())
+        assert again.allowed(critical=True) == left
 
     def test_a_bucket_nobody_configures_any_more_is_forgotten(self) -> None:
         budget = Budget(FakeClock(), BudgetOptions(per_hour=5))
