@@ -202,6 +202,7 @@ class DetectorPlugin:
     check    raises ConfigError for what the options alone cannot show (a unit, a bearing that is not in the table), so
              that it is found before anything starts; quick, no I/O beyond the plugin's own files
     needs    libraries that an installation may lack; a configuration that names the detector is refused then, with the remedy
+    tells    whether it has an opinion on a condition, with these options; an incident of one on which no watch has any is closed
     """
 
     name: str
@@ -212,6 +213,7 @@ class DetectorPlugin:
     everything: bool = False
     check: Callable[[Any, DetectorContext], None] = lambda _options, _context: None
     needs: tuple[str, ...] = ()
+    tells: Callable[[Any, DetectorContext, str], bool] = lambda _options, _context, _condition: True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,7 @@ class Watch:
             incidents.clear_after if options.clear_after is None else options.clear_after,
             frozenset([tag.path for tag in settings.tags] + [record.path for record in settings.records]),
             self.quiet,
+            partial(settings.plugin.tells, options, context),
         )
         self._blackout = Blackout(options.blackout, context.timezone) if options.blackout else None
         self._latest_ns: dict[str, int] = {}

@@ -36,9 +36,13 @@ class Rule:
     """``machine/tag`` and ``machine/record`` of the watch; None: whatever it says."""
     quiet: Callable[[str, int], bool] = field(default=lambda _machine, _now_ns: False, compare=False)
     """(machine, wall time) -> it raises nothing new of this machine now."""
+    tells: Callable[[str], bool] = field(default=lambda _condition: True, compare=False)
+    """condition -> the watch has an opinion on it at all, and so will tell its end."""
 
     def covers(self, incident: Incident) -> bool:
-        """The watch still looks at what the incident is about."""
+        """The watch still looks at what the incident is about, and for that."""
+        if not self.tells(incident.condition):
+            return False
         if self.watched is None:
             return True
         if not incident.tags:

@@ -19,7 +19,10 @@ _MOST_FAILURES = 30
 
 
 class Memory(NamedTuple):
-    """What is kept over a restart; times are wall time, since_ns is 0 while the destination is well."""
+    """What is kept over a restart; times are wall time, since_ns is 0 while the destination is well.
+
+    held   also when the receiver was only busy, but asked for a longer wait than a failure causes
+    """
 
     failures: int
     held: bool
@@ -39,6 +42,7 @@ class Breaker:
         self._failures = 0
         self._ready_at = 0.0
         self._held = False
+        self._asked = False
         self._since_ns = 0
         self._why = ""
 
@@ -62,12 +66,12 @@ class Breaker:
         return max(0.0, self._ready_at - self._clock.monotonic())
 
     def succeeded(self) -> None:
-        self._failures, self._held, self._ready_at, self._since_ns, self._why = 0, False, 0.0, 0, ""
+        self._failures, self._held, self._asked, self._ready_at, self._since_ns, self._why = 0, False, False, 0.0, 0, ""
 
     def failed(self, why: str = "", after_seconds: float = 0.0) -> float:
         """Full jitter: anything up to a doubling ceiling, but no less than what the receiver asked for; returns the seconds."""
         ceiling = min(self._options.longest, self._options.first * 2**self._failures)
-        self._failures = min(self._failures + 1, _MOST_FAILURES)
+        self._failures, self._asked = min(self._failures + 1, _MOST_FAILURES), after_seconds > self._options.longest
         return self._wait(max(after_seconds, random.uniform(0.0, ceiling)), why)
 
     def held(self, why: str = "", after_seconds: float = 0.0) -> float:
@@ -87,7 +91,7 @@ class Breaker:
     def memory(self) -> Memory:
         """To be written down after each change."""
         ready_ns = self._clock.now_ns() + int(self.wait_seconds() * 1e9)
-        return WELL if self.well else Memory(self._failures, self._held, ready_ns, self._since_ns, self._why)
+        return WELL if self.well else Memory(self._failures, self._held or self._asked, ready_ns, self._since_ns, self._why)
 
     def recall(self, memory: Memory) -> None:
         """Go on as before the restart. A wall clock that was set meanwhile cannot make the wait longer than it may be."""

@@ -18,7 +18,10 @@ _MOST_MACHINES = 10_000
 
 
 class Filling(NamedTuple):
-    """One bucket as it is written down."""
+    """One bucket as it is written down.
+
+    tokens   less than a full one has: what was spent stays spent, and nothing more, when the limit is another one afterwards
+    """
 
     bucket: str
     tokens: float
@@ -46,8 +49,10 @@ class Bucket:
         return max(0.0, (count - self.tokens) / self._rate)
 
     def refill(self, tokens: float, seconds_ago: float) -> None:
-        """As it was so long ago; a clock that went back gives nothing, one that leapt fills it at most."""
-        self._tokens = min(self.capacity, tokens + max(0.0, seconds_ago) * self._rate)
+        """As it was so long ago, as a `Filling` says it; a clock that went back gives nothing, one that leapt fills it at most. A limit
+        that was lowered finds it empty at most.
+        """
+        self._tokens = min(self.capacity, max(0.0, self.capacity + tokens) + max(0.0, seconds_ago) * self._rate)
         self._at = self._clock.monotonic()
 
 
@@ -133,7 +138,8 @@ class Budget:
         """What changed since the last time, to be written down."""
         touched, self._touched = self._touched, set()
         now_ns = self._clock.now_ns()
-        return [Filling(name, bucket.tokens, now_ns) for name in sorted(touched) if (bucket := self._bucket(name)) is not None]
+        buckets = [(name, bucket) for name in sorted(touched) if (bucket := self._bucket(name)) is not None]
+        return [Filling(name, bucket.tokens - bucket.capacity, now_ns) for name, bucket in buckets]
 
     def recall(self, fillings: Iterable[Filling]) -> None:
         """Go on as before the restart; buckets that are not configured any more are forgotten."""

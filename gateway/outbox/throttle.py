@@ -55,8 +55,11 @@ class Throttle:
         self._machines = {entry.machine: self._in(entry) for entry in aside if entry.why == "budget"}
 
     def _in(self, entry: SetAside) -> float:
-        """A wall clock that was set meanwhile cannot make it longer than a machine's day."""
-        return self._clock.monotonic() + min(max(0.0, (entry.until_ns - self._clock.now_ns()) / 1e9), DAY)
+        """A wall clock that was set meanwhile cannot make it longer than a machine's day, and a budget that is larger now, or gone, makes
+        it shorter.
+        """
+        left = max(0.0, (entry.until_ns - self._clock.now_ns()) / 1e9)
+        return self._clock.monotonic() + min(left, DAY, self.budget.machine_wait_seconds(entry.machine))
 
     async def came_back(self) -> None:
         """After an outage: from now on what is old is the backlog, if it has a pace of its own."""
@@ -130,7 +133,8 @@ class Throttle:
         now = self._clock.monotonic()
         for machine in [machine for machine, at in self._machines.items() if at <= now]:
             await self._outbox.take_back(self._name, machine, "budget")
-            await self._roll_up(machine, _MACHINE_DAY)
+            if self.budget.by_machine:  # taken out of the configuration, it holds nothing back
+                await self._roll_up(machine, _MACHINE_DAY)
             del self._machines[machine]
 
     async def _roll_up(self, machine: str | None, reason: str) -> None:

@@ -18,4 +18,10 @@ def check(options: AnomalyOptions, context: DetectorContext) -> None:
     gauges(context)
 
 
-plugin = DetectorPlugin(name="anomaly", domain="anomaly", options=AnomalyOptions, build=build, check=check)
+def tells(_options: AnomalyOptions, context: DetectorContext, told: str) -> bool:
+    from models.anomaly.words import condition
+
+    return told in map(condition, context.tags)
+
+
+plugin = DetectorPlugin(name="anomaly", domain="anomaly", options=AnomalyOptions, build=build, check=check, tells=tells)

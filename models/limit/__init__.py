@@ -17,4 +17,8 @@ def check(_options: LimitOptions, context: DetectorContext) -> None:
         raise ConfigError("none of its tags has single values: a limit judges no waveform and no record")
 
 
-plugin = DetectorPlugin(name="limit", domain="limit", options=LimitOptions, build=build, check=check)
+def tells(options: LimitOptions, _context: DetectorContext, condition: str) -> bool:
+    return condition.rpartition("_")[2] in options.sides
+
+
+plugin = DetectorPlugin(name="limit", domain="limit", options=LimitOptions, build=build, check=check, tells=tells)

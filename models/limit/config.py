@@ -20,6 +20,12 @@ class LimitOptions(WatchOptions):
     rate: float | None = Field(None, gt=0, description="change per second, either way, above: warning")
     hysteresis: float = Field(0.0, ge=0, description="how far back inside a limit the value must be before it counts as over")
 
+    @property
+    def sides(self) -> list[str]:
+        """Those that have a limit, each a condition of its own."""
+        given = {"high": (self.high, self.high_high), "low": (self.low, self.low_low), "rate": (self.rate,)}
+        return [side for side, limits in given.items() if any(limit is not None for limit in limits)]
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         given = [(name, getattr(self, name)) for name in ("low_low", "low", "high", "high_high") if getattr(self, name) is not None]

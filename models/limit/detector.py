@@ -15,7 +15,6 @@ from models.limit.levels import UNKNOWN, levels, rates
 from models.limit.words import title
 
 _VERSION = 1
-_SIDES = ("high", "low", "rate")
 
 
 class Limit:
@@ -35,16 +34,11 @@ class Limit:
         self._row = np.full(max((tag.index for tag in context.tags), default=0) + 1, -1, dtype=np.int32)
         self._row[[tag.index for tag in context.tags]] = np.arange(len(context.tags), dtype=np.int32)
         n = len(context.tags)
-        self._level = {side: np.full(n, UNKNOWN, dtype=np.int8) for side in self._sides()}
-        self._since = {side: np.zeros(n, dtype=np.int64) for side in self._sides()}
-        self._told = {side: np.zeros(n, dtype=bool) for side in self._sides()}
+        self._level = {side: np.full(n, UNKNOWN, dtype=np.int8) for side in options.sides}
+        self._since = {side: np.zeros(n, dtype=np.int64) for side in options.sides}
+        self._told = {side: np.zeros(n, dtype=bool) for side in options.sides}
         self._last = np.full(n, np.nan)
         self._last_t = np.zeros(n, dtype=np.int64)
-
-    def _sides(self) -> list[str]:
-        o = self._options
-        given = {"high": (o.high, o.high_high), "low": (o.low, o.low_low), "rate": (o.rate,)}
-        return [side for side in _SIDES if any(limit is not None for limit in given[side])]
 
     def limits(self) -> dict[str, list[Json]]:
         """For the page: ``{"machine/tag": [{"name": "high", "value": 70.0}]}``, each side's nearer limit first."""

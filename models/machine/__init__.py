@@ -18,4 +18,10 @@ def check(options: MachineOptions, context: DetectorContext) -> None:
     watched.tags_by_machine(options, context)
 
 
-plugin = DetectorPlugin(name="machine", domain="anomaly", options=MachineOptions, build=build, check=check)
+def tells(_options: MachineOptions, _context: DetectorContext, condition: str) -> bool:
+    from models.machine.telling import CONDITION
+
+    return condition == CONDITION
+
+
+plugin = DetectorPlugin(name="machine", domain="anomaly", options=MachineOptions, build=build, check=check, tells=tells)

@@ -18,4 +18,10 @@ def check(options: RiverOptions, context: DetectorContext) -> None:
     watched.check(options, context)
 
 
-plugin = DetectorPlugin(name="river", domain="anomaly", options=RiverOptions, build=build, slow=True, check=check, needs=("river",))
+def tells(options: RiverOptions, _context: DetectorContext, condition: str) -> bool:
+    return condition == options.condition
+
+
+plugin = DetectorPlugin(
+    name="river", domain="anomaly", options=RiverOptions, build=build, slow=True, check=check, needs=("river",), tells=tells
+)

@@ -53,6 +53,15 @@ class RiverOptions(RationedWatchOptions):
         return self.steps[-1][0].split(".")[0]
 
     @property
+    def condition(self) -> str:
+        """
+        >>> [RiverOptions(on="press-07", model=name).condition for name in ("anomaly.HalfSpaceTrees", "time_series.SNARIMAX")]
+        ['half_space_trees_anomaly', 'snarimax_anomaly']
+        """
+        model = self.steps[-1][0].split(".")[1]
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model).lower() + "_anomaly"
+
+    @property
     def title(self) -> str:
         """``preprocessing.StandardScaler | anomaly.LODA``"""
         return " | ".join(name for name, _ in self.steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 import numpy as np
@@ -41,7 +40,7 @@ class River:
         refuse_unusable(options, self._names)
         self._make = maker(options.steps)
         refuse_unworkable(options, self._make)
-        self._condition, self._factors = condition(options.steps[-1][0]), dict[str, float]()
+        self._condition, self._factors = options.condition, dict[str, float]()
         self._members = {machine: self._member(machine) for machine in self._names}
         self._last = dict.fromkeys(self._names, 0)
         self._scores: Scores | None = None
@@ -125,11 +124,3 @@ class River:
             except (KeyError, ValueError) as exc:
                 raise StateError(f"state of {machine} is damaged: {exc}") from exc
         self._members, self._last = members, last
-
-
-def condition(model: str) -> str:
-    """
-    >>> condition("anomaly.HalfSpaceTrees"), condition("anomaly.LODA"), condition("time_series.SNARIMAX")
-    ('half_space_trees_anomaly', 'loda_anomaly', 'snarimax_anomaly')
-    """
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.split(".")[1]).lower() + "_anomaly"

@@ -65,6 +65,27 @@ async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None
         assert app.edges.senders == senders
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("high: 70.0", "low: 10.0"),
+        ("high: 70.0}\n  - limit: {on: press-07/oil_temperature, rate: 1000", "rate: 1000"),
+    ],
+)
+async def test_a_limit_that_is_taken_away_ends_its_incident(site: Any, before: str, after: str) -> None:
+    """Also when another limit of the tag is left: it has no opinion on what this one found."""
+    site.oil(75.0)
+    site.configure(lambda text: text.replace("high: 70.0", before))
+    async with site.run() as app:
+        await site.until(lambda: "raised" in site.told())
+        site.configure(lambda text: text.replace("high: 70.0", after))
+        assert await app.reload()
+        await site.until(lambda: "cleared" in site.told())
+        (ended,) = [one["data"] for one in site.receiver.events.values() if one["data"]["state"] == "cleared"]
+        assert ended["condition"] == "oil_temperature_high"
+        assert "does not watch" in ended["explanation"]["ended"]
+
+
 async def test_a_destination_that_gets_or_loses_a_fallback_begins_again(site: Any) -> None:
     """What is leased must be marked as tried first, from when another one may take it over."""
     async with site.run() as app:

@@ -274,6 +274,14 @@ class TestRetire:
         assert life.restart(rules={"limit-1": before, "limit-2": now}) == []
         assert life.over(rule=now) == ["cleared"]
 
+    async def test_a_watch_that_has_no_opinion_on_the_condition_any_more_ends_its_incident(self) -> None:
+        """Only its `low` is left, or another watch of the same tag and kind that has none."""
+        for name in ("limit-1", "limit-2"):
+            life = Life()
+            life.active()
+            low = Rule(name, "limit", 0.0, 0.0, frozenset({"press-07/oil"}), tells=lambda condition: condition == "oil_low")
+            assert life.restart(rules={name: low}) == ["cleared"]
+
     async def test_a_pending_one_is_dropped(self) -> None:
         life = Life(Rule("limit-1", "limit", hold=60.0, clear_after=0.0))
         life.active()

@@ -86,6 +86,17 @@ class TestOfAMachine:
             await bench.clock.advance(DAY)
             await bench.until(lambda: receiver.got == made, tick=1.0)
 
+    @pytest.mark.parametrize(("budget", "summarised"), [(None, 0), (BudgetOptions(per_machine_and_day=500, reserve=0.2), 2)])
+    async def test_a_larger_budget_or_none_lets_it_go_on_at_once(self, bench: Bench, budget: BudgetOptions | None, summarised: int) -> None:
+        receiver = Receiver()
+        made = await bench.append_of(*["m1"] * 6)
+        async with bench.sending("crm", receiver, budget=FOUR_A_DAY) as sender:
+            await bench.until(lambda: receiver.got == made[:4])
+            await bench.until(lambda: bool(sender.throttle._machines))
+        async with bench.sending("crm", receiver, budget=budget):
+            await bench.until(lambda: len(receiver.got) == (5 if summarised else 6))
+        assert (await bench.backlog())["summarised"] == summarised
+
     async def test_set_aside_for_another_reason_meanwhile_it_stays_aside(self, bench: Bench) -> None:
         await bench.outbox.run(lambda c: memory.set_aside(c, "crm", SetAside("m1", 0, "budget")))
         await bench.outbox.run(lambda c: memory.set_aside(c, "crm", SetAside("m1", 0, "refused")))
