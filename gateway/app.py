@@ -267,7 +267,8 @@ class App:
         logging.getLogger(OURS).setLevel(settings.log_level.upper())
         buffer = settings.buffer
         self.outbox.max_bytes, self.outbox.min_free_bytes = buffer.max_megabytes << 20, buffer.min_free_megabytes << 20
-        self.outbox.keep_days, self.outbox.reserve.size = buffer.keep_events_days, buffer.reserve_megabytes << 20
+        self.outbox.keep_days = buffer.keep_events_days
+        self.outbox.keep_aside(buffer.reserve_megabytes << 20)
         self.incidents.evidence_seconds = settings.incidents.after
         if self.time is not None:
             self.time.clock.trust, self.time.clock.wait_seconds = settings.clock.trust, settings.clock.wait

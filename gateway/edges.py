@@ -87,6 +87,9 @@ class Edges:
         destinations = {destination.name: destination for destination in settings.destinations}
         await self.stop_sources([name for name, running in self.sources.items() if sources.get(name) != running[0]])
         backed = _backed(settings)
+        changed = {
+            name for name, (old, _, _, _) in self.senders.items() if name in destinations and _asks(old) != _asks(destinations[name])
+        }
         await self.stop_senders(
             [
                 name
@@ -100,7 +103,7 @@ class Edges:
                 self._start_source(source, settings.state_dir)
         for destination in settings.destinations:
             if destination.name not in self.senders:
-                self._start_sender(destination, settings)
+                self._start_sender(destination, settings, anew=destination.name in changed)
         await self._tell_orphaned(destinations)
 
     async def _tell_orphaned(self, destinations: Iterable[str]) -> None:
@@ -211,7 +214,7 @@ class Edges:
             count = int(len(source.tags) * seconds / period) if period else None
             self._losses.gap(Gap(source.machine, since_ns, link.since_ns, count))
 
-    def _start_sender(self, destination: DestinationSettings, settings: Settings) -> None:
+    def _start_sender(self, destination: DestinationSettings, settings: Settings, *, anew: bool = False) -> None:
         name, options = destination.name, destination.options
         link = self._status.add("destination", name)
 
@@ -240,6 +243,7 @@ class Edges:
             summarise=partial(self._summarise, name),
             loading=self._loading,
             has_fallback=name in _backed(settings),
+            anew=anew,
         )
         run = supervise(link, sender.run, self._clock, self._status)
         self.senders[name] = (destination, self._tasks.create_task(run, name=f"destination {name}"), link, sender)
@@ -270,6 +274,11 @@ class Edges:
             )
         finally:
             self._status.remove(link)
+
+
+def _asks(destination: DestinationSettings) -> tuple[object, ...]:
+    """Whom it asks, and as whom."""
+    return destination.plugin.name, destination.options, destination.secrets
 
 
 def _backed(settings: Settings) -> set[str | None]:

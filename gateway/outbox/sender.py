@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -49,6 +50,7 @@ class Sender:
         summarise: Summarise,
         loading: Executor,
         has_fallback: bool = False,
+        anew: bool = False,
     ) -> None:
         self.name, self._build, self._loading, self._outbox = name, build, loading, outbox
         self._link, self._status, self._counts, self._clock, self._options = link, status, counts, clock, options
@@ -59,7 +61,7 @@ class Sender:
         self._uplink: Uplink | None = None
         self._settling: asyncio.Task[None] | None = None
         self._refused, self._told = 0, float("-inf")
-        self._recalled = False
+        self._recalled, self._anew = False, anew
         self._unreachable = False
         self._gone = False
         self._wake = asyncio.Event()
@@ -105,7 +107,7 @@ class Sender:
         """Breaker, budget and what was set aside, as they were before a restart."""
         if self._recalled:
             return
-        known, aside = await self._outbox.insist(lambda c: (memory.breaker(c, self.name), memory.aside(c, self.name)))
+        known, aside = await self._outbox.insist(self._remembered)
         self.breaker.recall(known)
         self._trials.recall(aside)
         await self.throttle.recall()
@@ -113,6 +115,11 @@ class Sender:
             self._status.down(self._link, NotConnected(self.name, known.why or "as before the restart"), self.breaker.wait_seconds())
         await self.throttle.came_back()
         self._recalled = True
+
+    def _remembered(self, connection: sqlite3.Connection) -> tuple[memory.Memory, list[memory.SetAside]]:
+        if self._anew:
+            memory.keep_breaker(connection, self.name, memory.WELL)
+        return memory.breaker(connection, self.name), memory.aside(connection, self.name)
 
     async def _next(self) -> list[Event]:
         """What to send now; nothing when a wait has begun meanwhile."""

@@ -173,6 +173,13 @@ class Outbox:
         """`insist`, but its place among the writer's transactions is taken when this returns."""
         return asyncio.create_task(self.insist(operation, self._writer.submit(operation)))
 
+    def keep_aside(self, reserve_bytes: int) -> None:
+        """From now on so much; at once, unless the disk is full."""
+        if reserve_bytes != self.reserve.size:
+            self.reserve.size = reserve_bytes
+            if self.room.is_set():
+                self.submit(lambda _: self.reserve.take())
+
     async def append(self, changed: Sequence[IncidentRow], events: Sequence[Addressed], rejected: Sequence[Rejected] = ()) -> None:
         """Returns when all of it is on disk, in one transaction; waits as long as the disk is full or refuses.
 

@@ -90,7 +90,7 @@ class Changes:
 
     async def _audit(self, request: web.Request) -> web.Response:
         limit = request.query.get("limit", "100")
-        if not limit.isdecimal() or not 0 < int(limit[:9]) <= MOST_LINES:
+        if not limit.isdecimal() or len(limit) > 9 or not 0 < int(limit) <= MOST_LINES:
             return problem(400, f"limit must be a whole number from 1 to {MOST_LINES}", {})
         return _answer(await self._hands.audit(int(limit)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -63,6 +64,33 @@ async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None
         senders = dict(app.edges.senders)
         assert await app.reload()
         assert app.edges.senders == senders
+
+
+async def test_a_login_that_was_put_right_is_tried_at_once(site: Any) -> None:
+    """What the receiver refused was another login; the wait is for nobody else to hear of it."""
+    secret = site.folder / "secrets" / "crm"
+    secret.parent.mkdir()
+    secret.write_text("wrong-4711")
+    secret.chmod(0o600)
+    site.receiver._token = "right-4711"
+    site.configure(lambda text: text.replace("mode: batch", "token: {secret: crm}, mode: batch"))
+    site.oil(75.0)
+    async with site.run() as app:
+        await site.until(lambda: app.edges.senders["crm"][3].breaker.holding)
+        assert await app.reload()
+        assert app.edges.senders["crm"][3].breaker.holding, "nothing was changed"
+        secret.write_text("right-4711")
+        assert await app.reload()
+        await site.until(lambda: site.told() == ["raised"])
+
+
+async def test_the_reserve_follows(site: Any) -> None:
+    async with site.run() as app:
+        for megabytes in (3, 1, 0, 2):
+            site.configure(lambda text: re.sub("  buffer: .*\n", "", text))
+            site.configure(lambda text: text.replace("deliver:\n", f"deliver:\n  buffer: {{reserve_megabytes: {megabytes}}}\n"))  # noqa: B023
+            assert await app.reload()
+            await site.until(lambda: app.outbox.reserve.held == megabytes << 20)  # noqa: B023
 
 
 @pytest.mark.parametrize(

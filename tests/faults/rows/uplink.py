@@ -110,11 +110,11 @@ async def unacknowledged(run: Run) -> None:
         await plant.start()
         for lost in itertools.islice(itertools.cycle(("answers", "connection")), run.count):
             await plant.arrived(20)
+            stored, known = len(plant.crm.log), len(losses(plant))  # before: what is lost while the wire is set is told only once
             if lost == "answers":
                 await wire.set("lose_answers")
             else:
                 plant.crm.after = answers.cut()
-            stored, known = len(plant.crm.log), len(losses(plant))
             await until(lambda: len(plant.crm.log) > stored and len(losses(plant)) > known, 30, "stored, and not acknowledged")  # noqa: B023
             plant.crm.after = None
             await wire.set("pass")
