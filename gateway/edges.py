@@ -87,9 +87,7 @@ class Edges:
         destinations = {destination.name: destination for destination in settings.destinations}
         await self.stop_sources([name for name, running in self.sources.items() if sources.get(name) != running[0]])
         backed = _backed(settings)
-        changed = {
-            name for name, (old, _, _, _) in self.senders.items() if name in destinations and _asks(old) != _asks(destinations[name])
-        }
+        before = {name: _asks(destination) for name, (destination, *_) in self.senders.items()}
         await self.stop_senders(
             [
                 name
@@ -103,7 +101,7 @@ class Edges:
                 self._start_source(source, settings.state_dir)
         for destination in settings.destinations:
             if destination.name not in self.senders:
-                self._start_sender(destination, settings, anew=destination.name in changed)
+                self._start_sender(destination, settings, anew=before.get(destination.name, _asks(destination)) != _asks(destination))
         await self._tell_orphaned(destinations)
 
     async def _tell_orphaned(self, destinations: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 
 from gateway.contract import Clock, Event, NotConnected, Outcome, OutcomeKind, Severity, Uplink, UplinkOptions
 from gateway.outbox import fallback, lease, memory
-from gateway.outbox.breaker import Breaker
+from gateway.outbox.breaker import WELL, Breaker, Memory
 from gateway.outbox.drift import Drift
 from gateway.outbox.store import Outbox
 from gateway.outbox.summary import Summarise
@@ -116,9 +116,9 @@ class Sender:
         await self.throttle.came_back()
         self._recalled = True
 
-    def _remembered(self, connection: sqlite3.Connection) -> tuple[memory.Memory, list[memory.SetAside]]:
+    def _remembered(self, connection: sqlite3.Connection) -> tuple[Memory, list[memory.SetAside]]:
         if self._anew:
-            memory.keep_breaker(connection, self.name, memory.WELL)
+            memory.keep_breaker(connection, self.name, WELL)
         return memory.breaker(connection, self.name), memory.aside(connection, self.name)
 
     async def _next(self) -> list[Event]:

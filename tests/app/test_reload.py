@@ -50,7 +50,7 @@ async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None
     put("first-4711")
     site.configure(lambda text: text.replace("watch:", mes, 1).replace("mode: batch", "token: {secret: crm}, mode: batch"))
     async with site.run() as app:
-        await site.until(lambda: app.counts.total("readings") > 0)
+        await site.until(lambda: app.counts.total("readings") > 0 and app.edges.sources["mes"][2].state == "up")
         before = dict(app.edges.sources)
         assert [await post(app, "first-4711"), await post(app, "second-4711")] == [202, 401]
         put("second-4711")
