@@ -67,7 +67,7 @@ async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None
 
 
 async def test_a_login_that_was_put_right_is_tried_at_once(site: Any) -> None:
-    """What the receiver refused was another login; the wait is for nobody else to hear of it."""
+    """What the receiver refused was the old one: the new one need not wait for that."""
     secret = site.folder / "secrets" / "crm"
     secret.parent.mkdir()
     secret.write_text("wrong-4711")

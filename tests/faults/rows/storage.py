@@ -161,13 +161,7 @@ async def tells(plant: Plant) -> bool:
 async def quota(run: Run) -> None:
     async with Plant(run) as plant:
         plant.config["deliver"]["buffer"] = {"max_megabytes": 32, "min_free_megabytes": 0}
-        await plant.start()
-        await plant.arrived(10)
-        await plant.crm.stop()
-        await plant.mes.bulk(run.count)
-        await plant.crm.start()
-        await plant.recovered(60)
-        await plant.settle()
+        await away(plant, run.count)
         books = run.result.facts["books"]
         run.check(books["evicted"] > 0, "nothing was given up, so nothing was tried")
         run.check(books["delivered"] > 5_000, f"{books['delivered']} delivered: 32 MB are to hold more")
@@ -188,15 +182,20 @@ async def short_of_room(run: Run) -> None:
     with SmallDisk(run.folder, megabytes=128) as disk:
         async with Plant(run, state=disk.mount / "state") as plant:
             plant.config["deliver"]["buffer"] = {"min_free_megabytes": 256}
-            await plant.start()
-            await plant.arrived(10)
-            await plant.crm.stop()
-            await plant.mes.bulk(run.count)
-            await plant.crm.start()
-            await plant.recovered(60)
-            await plant.settle()
+            await away(plant, run.count)
             evicted = run.result.facts["books"]["evicted"]
             run.check(not evicted, f"{evicted} events were given up, and that frees no disk")
+
+
+async def away(plant: Plant, orders: int) -> None:
+    """So many orders come while the CRM is away."""
+    await plant.start()
+    await plant.arrived(10)
+    await plant.crm.stop()
+    await plant.mes.bulk(orders)
+    await plant.crm.start()
+    await plant.recovered(60)
+    await plant.settle()
 
 
 @row(
