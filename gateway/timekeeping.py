@@ -19,7 +19,7 @@ from gateway.events.build import EventBuilder, rfc3339
 from gateway.events.catalogue import GATEWAY
 from gateway.incidents import Rule
 from gateway.outbox import correct, ledger
-from gateway.outbox.correct import Stretch
+from gateway.outbox.correct import Leap, Stretch
 from gateway.telemetry.counts import Figure
 from gateway.telemetry.status import Status
 
@@ -68,10 +68,12 @@ class Timekeeping:
     async def open(self) -> None:
         """Before anything is stamped or stored."""
         known = await self._on_disk(record.load, self._folder)
-        alive_ns, last, noted, oldest = await self._outbox.run(
-            lambda c: (ledger.last_alive_ns(c), correct.last_sequence(c), correct.noted(c), correct.oldest(c))
+        alive_ns, last, noted, oldest, leapt = await self._outbox.run(
+            lambda c: (ledger.last_alive_ns(c), correct.last_sequence(c), correct.noted(c), correct.oldest(c), correct.leapt(c))
         )
         self._record = known
+        if leapt is not None and leapt.number > known.leaps:
+            self._followed(leapt)
         if known.first and noted[0] == known.from_ns:  # put right, and then the power went
             self._end_stretch(known.released, noted[1])
         before, seen_ns = known.boot, known.seen_ns
@@ -169,6 +171,7 @@ class Timekeeping:
             self._pipeline.flush()
             if self._acceptance.idle:
                 break
+        self._outbox.leaping = True
         adopted = self.clock.adopt(by)
         known = self._record
         stretch = Stretch(known.released, known.from_ns, adopted.from_ns, adopted.delta_ns)
@@ -176,9 +179,9 @@ class Timekeeping:
         if adopted.was == "not_yet":
             self.corrected += await self._correct(stretch, adopted)
         else:
-            last = await self._outbox.submit(partial(correct.age_as_before, delta_ns=adopted.delta_ns))
-            known.shifts.append(Shift(1, last, adopted.delta_ns))
-            self._end_stretch(last, 0)
+            leap = Leap(known.leaps + 1, self.clock.boot_id, self.clock.offset_ns, adopted.delta_ns)
+            last = await self._outbox.submit(partial(correct.age_as_before, leap=leap))
+            self._note(leap._replace(last=last))
         self._apply()
         await self._save()
         self._tell(adopted)
@@ -189,6 +192,20 @@ class Timekeeping:
         known.shifts += [Shift(first, until, adopted.delta_ns) for first, until in known.doubted]
         self._end_stretch(min(known.released, last), adopted.delta_ns)
         return count
+
+    def _followed(self, leap: Leap) -> None:
+        """By what is stored, and then the power went before the record was written."""
+        known = self._record
+        if known.boot == leap.boot:
+            known.offset_ns, known.state = leap.offset_ns, "trusted"
+        known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
+        self._note(leap)
+
+    def _note(self, leap: Leap) -> None:
+        known = self._record
+        known.leaps = leap.number
+        known.shifts.append(Shift(1, leap.last, leap.delta_ns))
+        self._end_stretch(leap.last, 0)
 
     def _end_stretch(self, last: int, delta_ns: int) -> None:
         """What of it was not put right stays in doubt."""
@@ -226,7 +243,7 @@ class Timekeeping:
 
     def _apply(self) -> None:
         """What the outbox has to know."""
-        known = self._record
+        known, self._outbox.leaping = self._record, False
         held = known.first and self.clock.state == "not_yet"
         self._outbox.newest = known.released if held else None
         self._outbox.shifts = list(known.shifts)

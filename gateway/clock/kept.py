@@ -71,6 +71,11 @@ class KeptClock(SystemClock):
         return time.time_ns() if offset is None else offset + self._since_boot_ns()
 
     @property
+    def offset_ns(self) -> int:
+        """Its time less the time since the boot; 0 until `open`."""
+        return self._offset_ns or 0
+
+    @property
     def trusted(self) -> bool:
         return self.state == "trusted"
 
@@ -103,7 +108,7 @@ class KeptClock(SystemClock):
 
     def kept(self, known: Record) -> Record:
         """Write into it what the next start has to know."""
-        known.boot, known.offset_ns, known.seen_ns = self._signs.boot_id(), self._offset_ns or 0, self.now_ns()
+        known.boot, known.offset_ns, known.seen_ns = self._signs.boot_id(), self.offset_ns, self.now_ns()
         known.state, known.by, known.steps = self.state, self.by, self.steps
         return known
 

@@ -35,6 +35,7 @@ class Record(msgspec.Struct, kw_only=True):
     doubted    stretches of the sequence whose times nobody will ever confirm
     shifts     see `Shift`
     steps      how often the clock was set while the gateway ran
+    leaps      how often a trusted one was, and was followed
     """
 
     boot: str = ""
@@ -48,6 +49,7 @@ class Record(msgspec.Struct, kw_only=True):
     doubted: list[tuple[int, int]] = []
     shifts: list[Shift] = []
     steps: int = 0
+    leaps: int = 0
 
 
 def load(folder: Path) -> Record:

@@ -15,11 +15,12 @@ from msgspec.structs import replace
 
 from gateway.contract import Json
 from gateway.events.build import is_time, rfc3339, to_ns
-from gateway.outbox import incidents
+from gateway.outbox import incidents, ledger
 from gateway.outbox.append import next_sequence
 from gateway.outbox.rows import SELECTED, from_row, to_row
 
 _NOTE = "clock_corrected"
+_LEAPT = "clock_leapt"
 _BEFORE_NS = 3_600_000_000_000
 """Evidence begins before what it is evidence of, by so much at most."""
 _TIMES = {
@@ -67,6 +68,9 @@ def correct(connection: sqlite3.Connection, stretch: Stretch) -> tuple[int, int]
         for column in columns:
             statement = f"UPDATE {table} SET {column}={column}+? WHERE {column} BETWEEN ? AND ?"
             connection.execute(statement, (stretch.delta_ns, stretch.from_ns, stretch.to_ns))
+    alive_ns = ledger.last_alive_ns(connection)
+    if alive_ns:
+        ledger.seen_alive(connection, stretch.right(alive_ns))
     connection.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (_NOTE, json.dumps([stretch.from_ns, stretch.delta_ns])))
     return len(changed), last_sequence(connection)
 
@@ -78,15 +82,49 @@ def noted(connection: sqlite3.Connection) -> tuple[int, int]:
     return from_ns, delta_ns
 
 
-def age_as_before(connection: sqlite3.Connection, delta_ns: int) -> int:
-    """The clock leapt by so much: what waits for its end, or is kept for some days, is no older than it was. Returns the last sequence."""
+class Leap(NamedTuple):
+    """A trusted clock was set, and another time followed.
+
+    number     counts them, over all starts
+    boot       and offset_ns: of the gateway's time since, as in `clock.json`
+    delta_ns   what was stamped before is so far behind
+    last       sequence of the last event before
+    """
+
+    number: int
+    boot: str
+    offset_ns: int
+    delta_ns: int
+    last: int = 0
+
+
+def age_as_before(connection: sqlite3.Connection, leap: Leap) -> int:
+    """What waits for its end, or is kept for some days, is no older than it was. Returns the last sequence.
+
+    The transaction notes the leap: a commit that nobody knows of, or a crash behind it, does it no second time.
+    """
+    known = leapt(connection)
+    if known is not None and known.number == leap.number:
+        return known.last
+    delta_ns = leap.delta_ns
     connection.execute("UPDATE shelf SET since_ns=since_ns+?, until_ns=until_ns+?", (delta_ns, delta_ns))
     connection.execute("UPDATE breaker SET ready_ns=ready_ns+?, since_ns=since_ns+?", (delta_ns, delta_ns))
     connection.execute("UPDATE aside SET until_ns=until_ns+?", (delta_ns,))
     connection.execute("UPDATE budget SET at_ns=at_ns+?", (delta_ns,))
     connection.execute("UPDATE incident SET changed_ns=changed_ns+? WHERE state='closed'", (delta_ns,))
     connection.execute("UPDATE shadow_alarm SET at_ns=at_ns+?", (delta_ns,))
-    return last_sequence(connection)
+    alive_ns = ledger.last_alive_ns(connection)
+    if alive_ns:
+        ledger.seen_alive(connection, alive_ns + delta_ns)
+    last = last_sequence(connection)
+    connection.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (_LEAPT, json.dumps(leap._replace(last=last))))
+    return last
+
+
+def leapt(connection: sqlite3.Connection) -> Leap | None:
+    """The last one; None: there was none."""
+    row = connection.execute("SELECT value FROM note WHERE name=?", (_LEAPT,)).fetchone()
+    return Leap(*json.loads(row[0])) if row else None
 
 
 def oldest(connection: sqlite3.Connection) -> int:

@@ -23,7 +23,7 @@ def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_
 
     A place: nothing was found so far; go on there, so that others get the writer between.
     """
-    if wanted.older_ns:
+    if wanted.max_age_ns:
         _expire(connection, destination, wanted, now_ns)
     rows = pick(connection, destination, wanted, place)
     if isinstance(rows, Place):
@@ -47,6 +47,7 @@ def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any]
 
 def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> None:
     """Looks at the old end of each lane only: a million events that are young enough cost nothing."""
+    oldest_ns = now_ns - wanted.max_age_ns
     for lane in Lane:
         while True:
             rows = connection.execute(
@@ -54,7 +55,7 @@ def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, no
                 "WHERE d.destination=? AND d.lane=? AND d.kept=0 ORDER BY d.seq LIMIT 500",
                 (destination, lane),
             ).fetchall()
-            old = [seq for seq, at_ns in rows if at_ns >= EARLIEST_NS and recorded(seq, at_ns, wanted.shifts) < wanted.older_ns]
+            old = [seq for seq, at_ns in rows if at_ns >= EARLIEST_NS and recorded(seq, at_ns, wanted.shifts) < oldest_ns]
             if old:
                 bury(connection, destination, old, Kind.EXPIRED, now_ns, reason="older than max_age")
             if len(old) < len(rows) or not rows:

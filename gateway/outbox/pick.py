@@ -42,7 +42,7 @@ class Wanted:
     without         of none of these machines
     anywhere        not the oldest but any, chosen by chance: when the oldest may be what the receiver cannot take
     backlog_until   with `backlog`: deliveries up to this sequence are the backlog, and at most so many of them may go
-    older_ns        what was recorded before is not sent: it becomes a dead letter, expired
+    max_age_ns      what is older is not sent: it becomes a dead letter, expired; 0: nothing is too old
     newest          nothing behind this sequence: what is newer waits for its time to be put right
     shifts          see ages.py
     mark            write down that they are tried, before they are: there is a fallback, which must not get them too
@@ -56,7 +56,7 @@ class Wanted:
     anywhere: bool = False
     backlog_until: int = 0
     backlog: int = 0
-    older_ns: int = 0
+    max_age_ns: int = 0
     newest: int = NEWEST
     shifts: Shifts = ()
     mark: bool = False

@@ -82,6 +82,8 @@ class Outbox:
         self.newest: int | None = None
         """Events behind this sequence are kept, but not sent yet: their time is still to be put right. None: all may go."""
         self.shifts: Shifts = ()
+        self.leaping = False
+        """The clock has leapt and the rows have not followed: nobody knows how old they are, so nothing is too old."""
         self.doubted: Shifts = ()
         """Stretches of the sequence whose times nobody has confirmed (the third number says nothing)."""
         self._under_way: dict[str, frozenset[int]] = {}  # the writer's thread reads and writes it
@@ -302,7 +304,8 @@ class Outbox:
     @property
     def caps(self) -> Caps:
         """As they are now; a reload may change them."""
-        return Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS, self.shifts)
+        keep_ns = NEWEST if self.leaping else self.keep_days * _DAY_NS
+        return Caps(self.max_bytes, self.min_free_bytes, keep_ns, self.shifts)
 
     async def keep_to_caps(self) -> None:
         """Give up what is too much or too old, step by step: what has to be stored meanwhile goes between."""
@@ -318,6 +321,8 @@ class Outbox:
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
         """What goes next, see pick.py."""
         now_ns, found = self._clock.now_ns(), None
+        if self.leaping:
+            wanted = replace(wanted, max_age_ns=0)
         if self.newest is not None or self.shifts:
             wanted = replace(wanted, newest=NEWEST if self.newest is None else self.newest, shifts=self.shifts)
         while not isinstance(found, list):

@@ -97,7 +97,7 @@ class Throttle:
             urgent_only=urgent_only,
             backlog_until=self._backlog_until,
             backlog=min(limit, self._pace.allowed()) if self._backlog_until and not urgent_only else 0,
-            older_ns=0 if age is None else self._clock.now_ns() - int(age * 1e9),
+            max_age_ns=0 if age is None else max(1, int(age * 1e9)),
             mark=self._marks,
         )
 

@@ -7,12 +7,13 @@ from msgspec.structs import replace
 
 from gateway.contract import Event
 from gateway.events.build import rfc3339
-from gateway.outbox import correct, lease, retention
+from gateway.outbox import correct, lease, ledger, retention
 from gateway.outbox.append import Addressed, IncidentRow
-from gateway.outbox.correct import Stretch
+from gateway.outbox.correct import Leap, Stretch
 from gateway.outbox.pick import Wanted
 from gateway.outbox.retention import Caps
 from gateway.outbox.store import Outbox
+from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs import event
 
 DAY = 86_400 * 10**9
@@ -96,10 +97,10 @@ async def test_a_leap_makes_nothing_older(outbox: Outbox) -> None:
     now, leap = T0 + 29 * DAY, 30 * DAY
     shifts = [(1, 2, leap)]
     assert await outbox.run(lambda c: retention.enforce(c, Caps(1 << 40, 0, 30 * DAY, shifts), now + leap)) == 0
-    wanted = Wanted(10, older_ns=now + leap - 10 * DAY, shifts=shifts)
-    assert await outbox.run(lambda c: len(lease.lease(c, "crm", wanted, now))) == 1, "older than max_age by its own age"
+    wanted = Wanted(10, max_age_ns=10 * DAY, shifts=shifts)
+    assert await outbox.run(lambda c: len(lease.lease(c, "crm", wanted, now + leap))) == 1, "older than max_age by its own age"
     outbox.shifts = shifts
-    assert [each.sequence for each in await outbox.lease("crm", Wanted(10, older_ns=now + leap - 10 * DAY))] == [2]
+    assert [each.sequence for each in await outbox.lease("crm", Wanted(10, max_age_ns=10 * DAY))] == [2]
     assert await outbox.run(lambda c: retention.enforce(c, Caps(1 << 40, 0, 30 * DAY, shifts), now + leap + 3 * DAY)) == 1
 
 
@@ -108,3 +109,28 @@ async def test_a_leap_back_keeps_nothing_for_ever(outbox: Outbox) -> None:
     shifts = [(1, 1, -30 * DAY)]
     assert await outbox.run(lambda c: retention.enforce(c, Caps(1 << 40, 0, 30 * DAY, shifts), T0 + 29 * DAY)) == 0
     assert await outbox.run(lambda c: retention.enforce(c, Caps(1 << 40, 0, 30 * DAY, shifts), T0 + 31 * DAY)) == 1
+
+
+async def test_while_the_clock_leaps_nothing_is_too_old(outbox: Outbox, clock: FakeClock) -> None:
+    await outbox.append([], [Addressed(replace(made(1, T0), recorded_ns=clock.now_ns()), ("crm",))])
+    clock.set_wall(clock.now_ns() + 100 * DAY)
+    outbox.leaping = True
+    assert await outbox.run(lambda c: retention.enforce(c, outbox.caps, clock.now_ns())) == 0
+    assert len(await outbox.lease("crm", Wanted(10, max_age_ns=DAY))) == 1
+    outbox.leaping = False
+    assert await outbox.lease("crm", Wanted(10, max_age_ns=DAY)) == [], "it was only put off"
+
+
+async def test_a_leap_is_done_once_however_often_it_is_asked_for(outbox: Outbox) -> None:
+    """Whether a commit that failed is on the disk nobody knows, so it is asked for again."""
+    await outbox.append([], [Addressed(made(1, T0), ("crm",))])
+    await outbox.run(lambda c: c.execute("INSERT INTO aside VALUES ('crm', 'm1', ?, 'budget')", (T0,)))
+    await outbox.run(lambda c: ledger.seen_alive(c, T0))
+    leap = Leap(7, "boot", 5, DAY)
+    for _ in range(3):
+        assert await outbox.run(lambda c: correct.age_as_before(c, leap)) == 1
+        await outbox.append([], [Addressed(made(2, T0), ("crm",))])
+    assert await outbox.run(lambda c: c.execute("SELECT until_ns FROM aside").fetchall()) == [(T0 + DAY,)]
+    assert await outbox.run(ledger.last_alive_ns) == T0 + DAY
+    assert await outbox.run(correct.leapt) == leap._replace(last=1)
+    assert await outbox.run(lambda c: correct.age_as_before(c, leap._replace(number=8))) == 2

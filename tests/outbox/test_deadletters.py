@@ -91,7 +91,7 @@ def test_refused_by_two_the_correction_goes_to_both_at_once_or_one_after_the_oth
 
 def test_an_expired_one_that_is_sent_again_does_not_expire_again(db: sqlite3.Connection) -> None:
     append(db, [], [Addressed(replace(event(9), recorded_ns=NOW_NS - 10), ("crm",))])
-    wanted = Wanted(9, older_ns=NOW_NS)
+    wanted = Wanted(9, max_age_ns=9)
     assert lease.lease(db, "crm", wanted, NOW_NS) == []
     (letter,) = deadletters.find(db, event_id=event(9).id)
     assert letter.kind is Kind.EXPIRED

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.outbox import incidents
 from gateway.outbox.append import IncidentRow, append
-from gateway.outbox.correct import age_as_before
+from gateway.outbox.correct import Leap, age_as_before
 from gateway.outbox.database import FILE_NAME, open_database, suspect
 from gateway.outbox.store import Outbox
 
@@ -158,7 +158,7 @@ def test_the_last_closed_one_of_a_condition_is_looked_at_too(file: sqlite3.Conne
 
 def test_a_clock_that_leaps_damages_nothing(file: sqlite3.Connection) -> None:
     append(file, ROWS, [])
-    age_as_before(file, 10**15)
+    age_as_before(file, Leap(1, "boot", 0, 10**15))
     assert len(incidents.changed(file, 0)) == len(ROWS) - 1
 
 

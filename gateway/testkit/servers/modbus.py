@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from gateway.testkit.servers.ports import free_port
+
 _TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 _SCHEMES = {"mbap": "tcp", "rtu": "rtu+tcp", "ascii": "ascii+tcp"}
 
@@ -77,7 +79,7 @@ class Plc:
 
     async def start(self) -> None:
         """On the port of last time, or a free one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port or free_port(), ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
