@@ -25,17 +25,15 @@ from gateway.outbox.database import FILE_NAME, Replaced, damage, denied, open_da
 from gateway.outbox.holding import Holding
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.pick import NEWEST, Place, Wanted
-from gateway.outbox.reserve import MARGIN_BYTES, Reserve
+from gateway.outbox.reserve import Reserve
 from gateway.outbox.retention import Caps, Enforcement
+from gateway.outbox.room import RETRY_SECONDS, Room
 from gateway.outbox.writer import Operation, T, Writer
 from gateway.supervisor import Unusable
 
 log = logging.getLogger("lineside")
 _DAY_NS = 86_400_000_000_000
 _ENFORCE_EVERY = 500
-_RETRY_SECONDS = 1.0
-_PROBE_SECONDS = 60.0
-"""A disk that stays full is tried once in so long all the same: the file may have free pages."""
 
 
 class Damaged(Unusable):
@@ -70,10 +68,9 @@ class Outbox:
         self._since_enforced = 0
         self.condition = Condition(folder, clock)
         self.reserve = Reserve(folder, reserve_bytes)
-        self.room = asyncio.Event()
+        self._room = Room(clock, self.condition, self.reserve, self._take_reserve)
+        self.room = self._room.free
         """Set while new events are taken."""
-        self.room.set()
-        self._regaining: asyncio.Task[None] | None = None
         self._waiting: list[asyncio.Event] = []
         self.accepted = 0
         """Events stored since the start."""
@@ -117,11 +114,10 @@ class Outbox:
 
     async def close(self) -> None:
         self._closing.set()
-        tasks = [task for task in (self._enforcement, self._regaining) if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._enforcement is not None:
+            self._enforcement.cancel()
+            await asyncio.wait([self._enforcement])
+        await self._room.close()
         await self._writer.close()
 
     def check(self) -> str | None:
@@ -229,45 +225,22 @@ class Outbox:
                 result = await (submitted or self._writer.submit(operation))
             except sqlite3.OperationalError as exc:
                 submitted, was_full = None, not self.room.is_set()
-                self._failed(exc)
+                self._room.failed(exc)
                 if yields and not self.room.is_set():
                     raise Full from exc
                 if was_full or self.condition.state != "full":
-                    await self._clock.sleep(_RETRY_SECONDS)
+                    await self._clock.sleep(RETRY_SECONDS)
                 continue  # at once, where the reserve has made room
             except sqlite3.DatabaseError as exc:
                 if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                     raise
                 suspect(self._folder, str(exc))
                 raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
-            # Not by what was under way when the disk filled up and got into the room of the reserve: what is new is still waiting.
-            if (yields and self.room.is_set()) or self.condition.state != "full":
-                self.condition.works()
+            self._room.works(new=yields)
             return result
 
-    def _failed(self, error: sqlite3.OperationalError) -> None:
-        self.condition.failed(error)
-        if self.condition.state == "full" and self.room.is_set():
-            self.room.clear()
-            self._regaining = asyncio.create_task(self._regain(), name="room on the disk")
-
-    async def _regain(self) -> None:
-        """Until the reserve can be had again. What is new has to wait so long, or it would eat up the room for what must be noted."""
-        waited = 0.0
-        while True:
-            await self._clock.sleep(_RETRY_SECONDS)
-            waited += _RETRY_SECONDS
-            probe = waited >= _PROBE_SECONDS
-            waited %= _PROBE_SECONDS
-            with suppress(sqlite3.Error):
-                if await self._writer.submit(partial(self._take, margin=0 if probe else MARGIN_BYTES), alone=True):
-                    break
-        self.room.set()
-        if self.reserve.size and not probe:
-            self.condition.works()
-
-    def _take(self, _connection: sqlite3.Connection, margin: int) -> bool:
-        return self.reserve.take(margin)
+    async def _take_reserve(self, margin: int) -> bool:
+        return await self._writer.submit(lambda _: self.reserve.take(margin), alone=True)
 
     def _stored(self, new: int) -> None:
         if not new:
