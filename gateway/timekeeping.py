@@ -198,7 +198,8 @@ class Timekeeping:
         known = self._record
         if known.boot == leap.boot:
             known.offset_ns, known.state = leap.offset_ns, "trusted"
-        known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
+        if known.seen_ns:  # else the record is lost, or stayed with another machine
+            known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
         self._note(leap)
 
     def _note(self, leap: Leap) -> None:
