@@ -19,6 +19,7 @@ from gateway.life import restore as life
 from gateway.life.archive import Manifest
 from gateway.life.resume import finish_in
 from gateway.life.swap import decided
+from gateway.outbox.database import FILE_NAME
 from gateway.outbox.lock import state_lock
 
 _NOT_DONE = 1
@@ -30,10 +31,12 @@ def restore(file: Path, state_dir: Path | None, config_dir: Path, *, as_new_devi
 
 
 def finish(state_dir: Path) -> int:
-    """Exit code: 0 finished, or nothing was to be done, 2 cannot."""
+    """Exit code: 0 finished, or nothing was to be done in this gateway's folder, 2 cannot, or it is no gateway's."""
 
     def done() -> int:
-        if decided(state_dir) is None:
+        if not state_dir.is_dir() or decided(state_dir) is None:
+            if not (state_dir / FILE_NAME).exists():
+                raise ConfigError(f"nothing to finish: {state_dir} is no state folder of a gateway, or one that never ran; is its name right?")
             click.echo(f"nothing to finish in {state_dir}: no restore was interrupted after it was decided")
         else:
             finish_in(state_dir)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from tarfile import TarFile
 
@@ -76,7 +78,7 @@ def restore(
     manifest = look(file)
     for folder in (state_dir, config_dir):
         swap.discard(folder)
-    stamp = f"{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}"
+    stamp = _stamp(now_ns, (state_dir, config_dir))
     places = {STATE: swap.staging(state_dir), CONFIG: swap.staging(config_dir)}
     for top, place in places.items():
         place.mkdir(mode=0o700)
@@ -98,6 +100,15 @@ def restore(
     swap.finish(state_dir)
     missing = [*manifest.left_out, *([] if secrets else manifest.sealed)]
     return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{BEFORE}{stamp}")
+
+
+def _stamp(now_ns: int, folders: Sequence[Path]) -> str:
+    """Names what was put aside. A second restore within the second, or with a clock that was set back, must not find its name taken: what
+    it puts aside would stay where it is.
+    """
+    first = f"{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}"
+    names = chain([first], (f"{first}-{number}" for number in count(2)))
+    return next(name for name in names if not any(os.path.lexists(folder / f"{BEFORE}{name}") for folder in folders))
 
 
 def _secrets(tar: TarFile, manifest: Manifest, passphrase: str | None) -> dict[str, bytes]:
