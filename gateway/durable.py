@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +15,11 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
     """A file to write that takes `path`'s place when the block ends well. Written as root it belongs to whom its folder belongs: the
     gateway has to read it.
 
-    raises OSError   the disk is full or refuses; what was there is untouched and nothing is left behind
+    raises OSError   the disk is full or refuses, or a device or a pipe has that name (root would put a file in the place of `/dev/null`);
+                     what was there is untouched and nothing is left behind
     """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "it is there, and no file", str(path))
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     with suppress(FileNotFoundError):
         beside.unlink()  # of a process that had this number and was killed

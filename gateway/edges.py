@@ -106,10 +106,12 @@ class Edges:
 
     async def _tell_orphaned(self, destinations: Iterable[str]) -> None:
         """Nobody sends what waits for a destination that was renamed or removed."""
-        names = list(destinations)
+        names = sorted(destinations)
         found: dict[str, int] = {}
         with suppress(sqlite3.OperationalError):  # a disk that refuses is told elsewhere
             found = await self._outbox.look(lambda connection: tally.orphaned(connection, names))
+            if await self._outbox.look(tally.configured) != names:
+                await self._outbox.run(lambda connection: tally.note_configured(connection, names))
         for name, waiting in found.items():
             facts = {"destination": name, "events": waiting, "remedy": f"lineside outbox move {name} NEW"}
             log.warning("events wait for a destination that is not configured", extra={"fields": facts})

@@ -9,10 +9,11 @@ import click
 
 from gateway.commands.failing import answered
 from gateway.commands.passphrase import read_passphrase
-from gateway.commands.printing import counted, document, when
+from gateway.commands.printing import counted, document, printable, when
 from gateway.config.glance import glance
 from gateway.contract import ConfigError
 from gateway.life.archive import Manifest
+from gateway.life.neighbours import belongings
 from gateway.life.restore import look
 from gateway.life.take import name_of, take, thin_out
 
@@ -34,6 +35,8 @@ def _backup(config: Path, target: Path | None, keep: int | None, with_secrets: b
     manifest = take(config, known, file, passphrase=passphrase, never=secret, now_ns=now_ns)
     gone = thin_out(file.parent, known.gateway, keep) if keep is not None else []
     _tell(file, manifest, gone, as_json)
+    if others := belongings(config).names_of_others:
+        click.echo(f"of other gateways, and not in it: {printable(others)} and what only they name", err=True)
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -22,7 +23,7 @@ from gateway.commands.who import typed
 from gateway.contract import Event, Json
 from gateway.events.catalogue import ContractViolation
 from gateway.events.correct import corrected
-from gateway.outbox import deadletters
+from gateway.outbox import deadletters, tally
 from gateway.outbox.deadletters import DeadLetter
 from gateway.outbox.rows import SELECTED, from_row
 from gateway.outbox.tally import LANES, Kind
@@ -123,11 +124,14 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], withou
         return _corrected(event, corrections, without, now_ns)
 
     sent, expired, left, made = 0, 0, list[str](), list[str]()
+    to: Counter[str] = Counter()
     with writing(outbox_file(state_dir)) as connection:
+        configured = tally.configured(connection)
         for letters in _chunks(connection, which):
             left += filter(None, map(_why_not, letters))
             able = [letter for letter in letters if not _why_not(letter)]
             sent += len(able)
+            to.update(letter.destination for letter in able)
             if not as_they_are:
                 made += [event.id for event in deadletters.replace(connection, able, correct, who=who, now_ns=now_ns)]
                 _all_wait(connection, able)
@@ -136,7 +140,8 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], withou
                 expired += sum(letter.kind is Kind.EXPIRED for letter in able)
     for identity in made[:_MOST_NAMED]:
         click.echo(printable(identity))
-    _say(sent, "sent again" if as_they_are else "corrected", left)
+    gone = {name: number for name, number in to.items() if configured is not None and name not in configured}
+    _say(sent - sum(gone.values()), "sent again" if as_they_are else "corrected", left, gone)
     if expired:
         click.echo(f"{expired:,} of them had expired, and do so again unless their destination's max_age is longer now", err=True)
     return 1 if which.ids and not sent else 0
@@ -157,8 +162,14 @@ def drop(state_dir: Path, which: Which, *, sure: bool) -> int:
     return 0
 
 
-def _say(sent: int, word: str, left: Sequence[str]) -> None:
-    click.echo(f"{counted(sent, 'dead letter')} {word}; {_WHEN}" if sent else f"nothing was {word}")
+def _say(sent: int, word: str, left: Sequence[str], gone: Mapping[str, int]) -> None:
+    """gone   destinations nobody sends to, and how many wait for each now: only what waits can be moved to another one"""
+    if sent or not gone:
+        click.echo(f"{counted(sent, 'dead letter')} {word}; {_WHEN}" if sent else f"nothing was {word}")
+    for name, number in gone.items():
+        shown = printable(name)
+        click.echo(f"{counted(number, 'dead letter')} put back among what waits for {shown}")
+        click.echo(f"nobody sends to {shown}: it is not in the configuration; lineside outbox move {shown} NEW hands them over", err=True)
     for why in left[:_MOST_NAMED]:
         click.echo(why, err=True)
     if len(left) > _MOST_NAMED:

@@ -33,15 +33,31 @@ def apply(folder: Path, root: Path, board: Board | None, parts: Sequence[str], *
         if dry_run or not (yes or (sys.stdin.isatty() and click.confirm(f"write {counted(len(changes), 'files')}?"))):
             click.echo(f"{counted(len(changes), 'files')} would change; nothing was written (--yes writes)", err=True)
             return _DIFFERS
-        for change in changes:
-            write(change)
     except (ConfigError, OSError) as exc:
         click.echo(f"lineside: {exc}", err=True)
         return _CANNOT
-    names = ", ".join(dict.fromkeys(change.part for change in changes))
-    record(root / "var/lib/lineside", "firmware settings written", names, after=counted(len(changes), "files"))
-    _tell_what_next(changes, folder)
-    return 0
+    return _write(changes, folder, root)
+
+
+def _write(changes: Sequence[Change], folder: Path, root: Path) -> int:
+    """One after the other. What was written before one could not be stays, so it is told and recorded like all of it."""
+    written: list[Change] = []
+    problem = None
+    try:
+        for change in changes:
+            write(change)
+            written.append(change)
+    except OSError as exc:
+        problem = exc
+    if written:
+        names = ", ".join(dict.fromkeys(change.part for change in written))
+        record(root / "var/lib/lineside", "firmware settings written", names, after=counted(len(written), "files"))
+        _tell_what_next(written, folder)
+    if problem is None:
+        return 0
+    left = [str(change.target) for change in changes[len(written) :]]
+    click.echo(f"lineside: {left[0]} cannot be written: {problem.strerror or problem}; not written: {', '.join(left)}", err=True)
+    return _CANNOT
 
 
 def _show(changes: Sequence[Change], root: Path) -> None:

@@ -8,6 +8,7 @@ A line is ``{"destination": ..., "lane": ..., "attempts": ..., "reason": ..., "e
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -132,12 +133,13 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
     """Under its name only when it is complete. raises Refused: it is there already, or cannot be written."""
     if target.exists():
         raise Refused(f"{target} is there already; give another name")
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            yield file
-        part.rename(target)
+        with part.open("xb") as file:  # nobody else's, and no link to one
+            try:
+                yield file
+                part.rename(target)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as exc:
         raise Refused(f"{target} cannot be written: {exc.strerror}") from exc
-    finally:
-        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,8 +18,11 @@ from gateway.contract import ConfigError
 from gateway.durable import write
 from gateway.life import restore as life
 from gateway.life.archive import Manifest
+from gateway.life.contents import CONFIG, STATE
 from gateway.life.resume import finish_in
+from gateway.life.share import Share, share
 from gateway.life.swap import decided
+from gateway.outbox.database import FILE_NAME
 from gateway.outbox.lock import state_lock
 
 _NOT_DONE = 1
@@ -30,10 +34,12 @@ def restore(file: Path, state_dir: Path | None, config_dir: Path, *, as_new_devi
 
 
 def finish(state_dir: Path) -> int:
-    """Exit code: 0 finished, or nothing was to be done, 2 cannot."""
+    """Exit code: 0 finished, or nothing was to be done in this gateway's folder, 2 cannot, or it is no gateway's."""
 
     def done() -> int:
-        if decided(state_dir) is None:
+        if not state_dir.is_dir() or decided(state_dir) is None:
+            if not (state_dir / FILE_NAME).exists():
+                raise ConfigError(f"nothing to finish: {state_dir} is no state folder of a gateway that ever ran; is its name right?")
             click.echo(f"nothing to finish in {state_dir}: no restore was interrupted after it was decided")
         else:
             finish_in(state_dir)
@@ -52,7 +58,8 @@ def _restore(file: Path, state_dir: Path | None, config_dir: Path, as_new_device
     for folder in (state_dir, config_dir):
         life.make_folder(folder)
     with state_lock(state_dir):
-        _show(manifest, state_dir, config_dir, as_new_device)
+        shared = share(manifest, partial(life.content_of, file), state_dir, config_dir.absolute())
+        _show(manifest, state_dir, config_dir, as_new_device, shared)
         if not (yes or (sys.stdin.isatty() and click.confirm("restore?"))):
             click.echo("nothing was changed (--yes restores without asking)", err=True)
             return _NOT_DONE
@@ -65,6 +72,7 @@ def _restore(file: Path, state_dir: Path | None, config_dir: Path, as_new_device
             as_new_device=as_new_device,
             now_ns=time.time_ns(),
             who=typed(),
+            but=shared.left,
         )
     _tell(done, manifest, [folder / done.aside for folder in (state_dir, config_dir) if (folder / done.aside).exists()], config_dir)
     if named != state_dir:
@@ -78,17 +86,22 @@ def _named_state_dir(file: Path, manifest: Manifest) -> Path:
 
     with tempfile.TemporaryDirectory(prefix="lineside-") as folder:
         copy = Path(folder) / "lineside.yaml"
-        write(copy, life.config_of(file, manifest))
+        write(copy, life.content_of(file, f"{CONFIG}/{manifest.config}"))
         return glance(copy).state_dir
 
 
-def _show(manifest: Manifest, state_dir: Path, config_dir: Path, as_new_device: bool) -> None:
-    counts = {top: sum(name.startswith(f"{top}/") for name in manifest.files) for top in ("state", "config")}
+def _show(manifest: Manifest, state_dir: Path, config_dir: Path, as_new_device: bool, shared: Share) -> None:
+    counts = {top: sum(name.startswith(f"{top}/") and name not in shared.left for name in manifest.files) for top in (STATE, CONFIG)}
     click.echo(f"backup of     {printable(manifest.gateway)}, taken {when(manifest.taken_ns)} by lineside {printable(manifest.version)}")
     click.echo(f"state         {counted(counts['state'], 'files')} into {state_dir}; what is there is put aside")
     click.echo(f"configuration {counted(counts['config'], 'files')} into {config_dir}; files of the same name are put aside, others stay")
     if manifest.sealed:
-        click.echo(f"secrets       {len(manifest.sealed):,} sealed with a passphrase")
+        click.echo(f"secrets       {len(set(manifest.sealed) - shared.left):,} sealed with a passphrase")
+    if shared.others:
+        click.echo(f"others        {printable(shared.others)} in {config_dir}: what is not this gateway's alone stays as it is")
+    for names, why in ((shared.theirs, "another gateway's, not put in place"), (shared.stays, "not this gateway's alone, left as it is")):
+        for name in names:
+            click.echo(f"              {printable(name.removeprefix(f'{CONFIG}/'))}: {why}")
     click.echo("events        a new epoch: sequences and ids leap, because nobody knows what was sent after the backup")
     if as_new_device:
         click.echo("device        its own identity: lineside enrol, and servers have to trust its certificate")

@@ -12,7 +12,7 @@ from gateway.config import ConfigErrors, Settings, load
 from gateway.config.glance import Glance, glance
 from gateway.config.problems import Problem
 from gateway.config.settings import BufferSettings
-from gateway.doctor import certificates, clock, configuration, disk, machine, network, permissions, service, versions
+from gateway.doctor import certificates, clock, configuration, disk, holdings, machine, network, permissions, service, versions
 from gateway.doctor.finding import Finding, warning
 from gateway.doctor.options import endpoints, serial_lines, tls_files
 from gateway.outbox.lock import holder
@@ -72,7 +72,11 @@ def _certificates(patient: Patient) -> Iterator[Finding]:
 def _permissions(patient: Patient) -> Iterator[Finding]:
     state, owner = patient.known.state_dir, permissions.account()
     private = [*permissions.secrets(patient.config.absolute().parent), permissions.look(state / ACCOUNTS)]
-    yield from permissions.judge(permissions.look(state), permissions.look(patient.config), private, owner)
+    folder = permissions.look(state)
+    yield from permissions.judge(folder, permissions.look(patient.config), private, owner)
+    runs = owner or holdings.whose(folder)
+    if folder.mode >= 0 and runs is not None and folder.uid == runs.uid:  # else its own remedy is for all that is in it
+        yield from holdings.judge(state, holdings.unusable(state, runs), runs)
     lines = serial_lines(patient.settings) if patient.settings else {}
     yield from permissions.judge_serial({name: permissions.look(path) for name, path in lines.items()}, owner)
 

@@ -88,6 +88,8 @@ def judge(state: Entry, config: Entry, private: Iterable[Entry], owner: Account 
                 f"{entry.path} can be read by others (mode {entry.mode:04o}); the gateway refuses such secrets",
                 f"sudo chmod 600 {entry.path}",
             )
+        elif entry.mode >= 0 and owner is not None and entry.path.parent.name == "secrets" and not may_read(entry, owner):
+            yield error(f"{entry.path} cannot be read by {owner.name}", f"sudo chown -R {owner.name}: {entry.path.parent}")
 
 
 def judge_serial(lines: Mapping[str, Entry], owner: Account | None) -> Iterator[Finding]:
@@ -105,14 +107,15 @@ def judge_serial(lines: Mapping[str, Entry], owner: Account | None) -> Iterator[
 
 
 def may_read(entry: Entry, owner: Account) -> bool:
-    return _allowed(entry, owner, 0o4)
+    return allowed(entry, owner, 0o4)
 
 
 def _may_use(entry: Entry, owner: Account) -> bool:
-    return _allowed(entry, owner, 0o6)
+    return allowed(entry, owner, 0o6)
 
 
-def _allowed(entry: Entry, owner: Account, wanted: int) -> bool:
+def allowed(entry: Entry, owner: Account, wanted: int) -> bool:
+    """wanted   bits of a mode, as of its last digit"""
     shift = 6 if entry.uid == owner.uid else 3 if entry.gid in owner.gids else 0
     return entry.mode >> shift & wanted == wanted
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +14,31 @@ from gateway.outbox.database import FILE_NAME
 STATE, CONFIG = "state", "config"
 OUTBOX = f"{STATE}/{FILE_NAME}"
 STAGING = ".restore"
-"""Where `lineside restore` prepares."""
+"""Where `lineside restore` prepares; in a folder of configurations, which gateways may share, with the name of one behind it."""
 BEFORE = "before-restore-"
 """Where it puts what was there."""
 OF_MACHINE = ("lock", "reserve", "probe", "wear.json", "clock.json")
 """At the top of the state folder: what belongs to this machine, its disk and its clock, and stays through a restore."""
-_LEFT_OUT = (*OF_MACHINE, "sessions*", "blocks", f"{FILE_NAME}*", STAGING, f"{BEFORE}*", "*.new")
-"""There, too: the outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
+_OF_STATE = (
+    *OF_MACHINE,
+    f"{FILE_NAME}*",
+    "detectors",
+    "blocks",
+    "sources",
+    "uplinks",
+    "commands",
+    "pki",
+    "accounts.json",
+    "audit.head",
+    "audit.pending",
+    "sessions*",
+    STAGING,
+    f"{BEFORE}*",
+    "*.new",
+)
+"""There, too: all that is of our making."""
+_LEFT_OUT = (*OF_MACHINE, "sessions*", "blocks", f"{FILE_NAME}*", f"{STAGING}*", f"{BEFORE}*", "*.new")
+"""The outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
 _ARCHIVES = ("*.tar", "*.tar.gz")
 """In both folders, however deep: backups and bundles; each would hold all before it, and be twice as large."""
 SECRET_CONFIG = ("secrets", "credentials")
@@ -38,21 +56,34 @@ class Item(NamedTuple):
     secret: bool
 
 
-def items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
+def is_of_state(name: str) -> bool:
+    """At the top of the state folder, what a gateway keeps there; all else was put there by somebody.
+
+    >>> is_of_state("outbox.db-wal"), is_of_state(".accounts.json.17.new"), is_of_state("lost+found")
+    (True, True, False)
+    """
+    return _matches(name, _OF_STATE)
+
+
+def items(state_dir: Path, config_dir: Path, theirs: Callable[[str], bool] = lambda _: False) -> Iterator[Item]:
     """All but the outbox, in order.
+
+    theirs   whether a file beside the configuration, by its relative name, is another gateway's
 
     raises OSError       a folder cannot be listed, those of secrets aside
     raises ConfigError   too much lies beside the configuration
     """
     for name, path in _files(state_dir, _LEFT_OUT):
         yield _item(f"{STATE}/{name}", path)
-    yield from config_items(state_dir, config_dir)
+    yield from config_items(state_dir, config_dir, theirs)
 
 
-def config_items(state_dir: Path, config_dir: Path) -> Iterator[Item]:
+def config_items(state_dir: Path, config_dir: Path, theirs: Callable[[str], bool] = lambda _: False) -> Iterator[Item]:
     """Of the configuration's folder alone; the state folder may lie in it."""
     size = 0
-    for name, path in _files(config_dir, (STAGING, f"{BEFORE}*", "*.new"), state_dir.absolute()):
+    for name, path in _files(config_dir, (f"{STAGING}*", f"{BEFORE}*", "*.new"), state_dir.absolute()):
+        if theirs(name):
+            continue
         size += path.stat().st_size
         if size > _MOST_CONFIG:
             raise ConfigError(f"{config_dir} holds more than {_MOST_CONFIG >> 20} MB; give the configuration a folder of its own")

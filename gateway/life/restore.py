@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
+from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from tarfile import TarFile
 
@@ -42,16 +44,18 @@ def look(file: Path) -> Manifest:
     """
     with opened(file) as (tar, manifest):
         verify(tar, manifest, file)
+    if f"{CONFIG}/{manifest.config}" not in manifest.files or "/" in manifest.config:
+        raise Damaged(f"{file} cannot be restored: its configuration {manifest.config!r} is not in it")
     if manifest.schema > SCHEMA_VERSION:
         knows = f"schema {manifest.schema}, this one knows {SCHEMA_VERSION}"
         raise ConfigError(f"{file} is of a newer lineside ({manifest.version}; {knows}); install that one, then restore")
     return manifest
 
 
-def config_of(file: Path, manifest: Manifest) -> bytes:
-    """The configuration in it."""
+def content_of(file: Path, name: str) -> bytes:
+    """Of a small file in it, which is there."""
     with opened(file) as (tar, _):
-        found = tar.extractfile(f"{CONFIG}/{manifest.config}")
+        found = tar.extractfile(name)
         return b"" if found is None else found.read()
 
 
@@ -67,37 +71,58 @@ def make_folder(folder: Path) -> None:
 
 
 def restore(
-    file: Path, state_dir: Path, config_dir: Path, *, passphrase: str | None, as_new_device: bool, now_ns: int, who: str
+    file: Path,
+    state_dir: Path,
+    config_dir: Path,
+    *,
+    passphrase: str | None,
+    as_new_device: bool,
+    now_ns: int,
+    who: str,
+    but: Collection[str] = (),
 ) -> Restored:
     """The caller holds the lock of `state_dir`, and has made both folders. What is there is kept aside.
+
+    but   names of files in the backup that are not put in place
 
     raises WrongPassphrase, Damaged, ConfigError, OSError, sqlite3.Error   nothing has changed
     """
     manifest = look(file)
-    for folder in (state_dir, config_dir):
-        swap.discard(folder)
-    stamp = f"{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}"
-    places = {STATE: swap.staging(state_dir), CONFIG: swap.staging(config_dir)}
-    for top, place in places.items():
+    stamp = _stamp(now_ns, (state_dir, config_dir))
+    places = {STATE: swap.staging(state_dir), CONFIG: swap.staging(config_dir, manifest.config)}
+    for place in places.values():
+        swap.discard(place)
         place.mkdir(mode=0o700)
-        swap.give_to_owner_of({STATE: state_dir, CONFIG: config_dir}[top], place)
+        swap.give_to_owner_of(place.parent, place)
+
+    def wanted(name: str) -> bool:
+        return name != SEALED and name not in but and not (as_new_device and is_of_device(name))
+
     try:
         with opened(file) as (tar, _):
             secrets = _secrets(tar, manifest, passphrase)
-            names = [name for name in manifest.files if name != SEALED and not (as_new_device and is_of_device(name))]
-            taken = [name for name in secrets if not (as_new_device and is_of_device(name))]
+            names, taken = list(filter(wanted, manifest.files)), list(filter(wanted, secrets))
             _put(places, tar, names, {name: secrets[name] for name in taken}, manifest.modes)
         begun = _begin_epoch(places[STATE], manifest, now_ns, who)
         config = [name.removeprefix(f"{CONFIG}/") for name in [*names, *taken] if name.startswith(f"{CONFIG}/")]
-        swap.decide(state_dir, [(config_dir, config)], stamp)
+        swap.decide(state_dir, config_dir, manifest.config, config, stamp)
     except BaseException:
-        for folder in (state_dir, config_dir):
-            if swap.decided(state_dir) is None:
-                swap.discard(folder)
+        if swap.decided(state_dir) is None:
+            for place in places.values():
+                swap.discard(place)
         raise
     swap.finish(state_dir)
-    missing = [*manifest.left_out, *([] if secrets else manifest.sealed)]
+    missing = [name for name in (*manifest.left_out, *([] if secrets else manifest.sealed)) if name not in but]
     return Restored(epoch=begun, files=names, secrets=taken, missing=missing, aside=f"{BEFORE}{stamp}")
+
+
+def _stamp(now_ns: int, folders: Sequence[Path]) -> str:
+    """Names what was put aside. A second restore within the second, or with a clock that was set back, must not find its name taken: what
+    it puts aside would stay where it is.
+    """
+    first = f"{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}"
+    names = chain([first], (f"{first}-{number}" for number in count(2)))
+    return next(name for name in names if not any(os.path.lexists(folder / f"{BEFORE}{name}") for folder in folders))
 
 
 def _secrets(tar: TarFile, manifest: Manifest, passphrase: str | None) -> dict[str, bytes]:

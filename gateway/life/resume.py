@@ -12,7 +12,7 @@ from gateway.outbox.lock import state_lock
 
 def finish_restore(config: Path) -> bool:
     """True: there was one, and it is finished; the configuration may be another one now. Raises ConfigError: somebody else has to."""
-    if not swap.staging(config.absolute().parent).exists():  # it is the last thing to go; a look at it costs nothing
+    if not swap.staging(config.absolute().parent, config.name).exists():  # it is the last thing to go; a look at it costs nothing
         return False
     try:
         state_dir = glance(config).state_dir

@@ -1,7 +1,8 @@
 """Puts prepared files in the place of what is there, all or nothing, on any file system and also where the folder is a mount.
 
-Everything new lies in ``.restore`` of its folder. With the journal there, it is decided: killed anywhere after, `finish` goes on
-where it was; killed before, nothing has changed. What was there is kept in ``before-restore-<time>``.
+Everything new lies in ``.restore`` of the state folder, and in ``.restore-<configuration>`` of the one of configurations, which gateways
+may share. With the journal there, it is decided: killed anywhere after, `finish` goes on where it was; killed before, nothing has
+changed. What was there is kept in ``before-restore-<time>``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.durable import sync, write
-from gateway.life.contents import BEFORE, OF_MACHINE, STAGING
+from gateway.life.contents import BEFORE, OF_MACHINE, STAGING, is_of_state
 
 _JOURNAL = "journal.json"
 _KEPT = (*OF_MACHINE, STAGING)
@@ -22,11 +23,12 @@ _KEPT = (*OF_MACHINE, STAGING)
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """What goes into `path`, and what of it is there and has to go first; names relative to it."""
+    """What goes from `staging` into `path`, and what of it is there and has to go first; names relative to it."""
 
     path: str
     new: list[str]
     old: list[str]
+    staging: str = STAGING
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -36,22 +38,24 @@ class Journal(msgspec.Struct, frozen=True):
     folders: list[Folder]
 
 
-def staging(folder: Path) -> Path:
-    return folder / STAGING
+def staging(folder: Path, config: str = "") -> Path:
+    """config   name of the configuration that `folder` is the folder of; empty: it is a state folder"""
+    return folder / (f"{STAGING}-{config}" if config else STAGING)
 
 
-def discard(folder: Path) -> None:
-    """What a restore left that was not decided."""
-    if staging(folder).exists():
-        shutil.rmtree(staging(folder))
+def discard(place: Path) -> None:
+    """What a restore left there that was not decided."""
+    if place.exists():
+        shutil.rmtree(place)
 
 
-def decide(state_dir: Path, others: Sequence[tuple[Path, Sequence[str]]], stamp: str) -> None:
-    """Everything lies in the stagings and is on disk. `others`: folders of which only the named files are replaced."""
+def decide(state_dir: Path, config_dir: Path, config: str, names: Sequence[str], stamp: str) -> None:
+    """Everything lies in the stagings and is on disk. Of the folder of configurations only the named files are replaced."""
     new = sorted(path.name for path in staging(state_dir).iterdir())
-    old = sorted(path.name for path in state_dir.iterdir() if path.name not in _KEPT and not path.name.startswith(BEFORE))
-    folders = [Folder(str(state_dir), new, old)]
-    folders += [Folder(str(path), list(names), [name for name in names if (path / name).exists()]) for path, names in others]
+    there = sorted(path.name for path in state_dir.iterdir() if path.name not in _KEPT and not path.name.startswith(BEFORE))
+    old = [name for name in there if is_of_state(name) or name in new]  # what somebody else put there stays
+    replaced = [name for name in names if os.path.lexists(config_dir / name)]
+    folders = [Folder(str(state_dir), new, old), Folder(str(config_dir), list(names), replaced, staging(config_dir, config).name)]
     os.sync()
     write(staging(state_dir) / _JOURNAL, msgspec.json.encode(Journal(stamp, folders)))
 
@@ -73,15 +77,15 @@ def finish(state_dir: Path) -> bool:
         _swap(Path(folder.path), folder, f"{BEFORE}{journal.stamp}")
     (staging(state_dir) / _JOURNAL).unlink()
     for folder in journal.folders:
-        discard(Path(folder.path))
+        discard(Path(folder.path) / folder.staging)
     return True
 
 
 def _swap(place: Path, folder: Folder, aside: str) -> None:
     """Each step looks whether it was done already."""
     for name in dict.fromkeys([*folder.old, *folder.new]):
-        there, fresh, before = place / name, staging(place) / name, place / aside / name
-        if name in folder.old and not before.exists() and there.exists():
+        there, fresh, before = place / name, place / folder.staging / name, place / aside / name
+        if name in folder.old and not os.path.lexists(before) and os.path.lexists(there):
             _make(before.parent, place)
             there.rename(before)
         if fresh.exists():

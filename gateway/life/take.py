@@ -19,6 +19,7 @@ from gateway.contract import ConfigError
 from gateway.durable import replacing
 from gateway.life.archive import FORMAT, SEALED, Damaged, Manifest, Writer, opened, pack, verify
 from gateway.life.contents import CONFIG, OUTBOX, Item, items
+from gateway.life.neighbours import Whose, belongings
 from gateway.life.sealed import seal
 from gateway.outbox.append import next_sequence
 from gateway.outbox.database import FILE_NAME
@@ -49,7 +50,8 @@ def take(config: Path, known: Glance, target: Path, *, passphrase: str | None, n
     manifest = Manifest(format=FORMAT, gateway=known.urn, version=__version__, taken_ns=now_ns, config=config.name)
     with replacing(target) as file:
         writer = Writer(file, mtime=now_ns // 1_000_000_000)
-        found = items(known.state_dir, config.absolute().parent)
+        mine = belongings(config)
+        found = items(known.state_dir, config.absolute().parent, lambda name: mine.whose(name) is Whose.THEIRS)
         # Before the outbox, as after a crash: a detector that knew of an incident the outbox does not have would never tell it.
         _add_files(writer, manifest, (item for item in found if never is None or not _same(item.path, never)), passphrase)
         with _copied(known.state_dir / FILE_NAME, target) as (copy, manifest.schema, manifest.sequence):

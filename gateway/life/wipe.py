@@ -1,24 +1,52 @@
-"""Decommissioning: what of ours is on this device is overwritten and deleted, keys first."""
+"""Decommissioning: what of this gateway is on this device is overwritten and deleted, keys first. What is somebody else's stays."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.durable import sync
-from gateway.life.contents import BEFORE, SECRET_CONFIG, STAGING, holds_a_private_key
+from gateway.life.contents import SECRET_CONFIG, holds_a_private_key, is_of_state
+from gateway.life.neighbours import Belongings, Whose, before_restore, is_aside
 
 _CHUNK = 1 << 20
 _LAST = "lock"
 
 
-def found(state_dir: Path, config_dir: Path, *, configuration: bool) -> list[Path]:
-    """Files in the order they go: secrets and keys, accounts, the rest; the lock last. Raises OSError for a folder that cannot be read."""
-    files = [*_files(state_dir), *(path for path in _files(config_dir) if configuration or _is_secret(path, config_dir))]
-    files = [path for path in dict.fromkeys(files) if path != state_dir / _LAST]
-    return sorted(files, key=lambda path: _rank(path, config_dir)) + [path for path in [state_dir / _LAST] if path.exists()]
+@dataclass
+class Found:
+    """files    in the order they go: secrets and keys, accounts, the rest; the lock last
+    strange  in the state folder, but not of our making; or a secret or key that no configuration names: perhaps ours, perhaps not
+    shared   with another gateway
+    unnamed  beside the configuration: no secret, and no configuration names it
+    """
+
+    files: list[Path] = field(default_factory=list)
+    strange: list[Path] = field(default_factory=list)
+    shared: list[Path] = field(default_factory=list)
+    unnamed: list[Path] = field(default_factory=list)
+
+
+def found(state_dir: Path, mine: Belongings, *, configuration: bool) -> Found:
+    """configuration   also what is no secret. Raises OSError for a folder that cannot be read."""
+    result, states = Found(), [other.state for other in mine.others if other.state is not None]
+    if os.path.realpath(state_dir) == os.path.realpath(mine.folder):
+        state_dir = mine.folder
+    for path in _files(state_dir, [mine.folder, *states]):
+        if is_of_state(path.relative_to(state_dir).parts[0]):
+            result.files.append(path)
+        elif mine.folder != state_dir:
+            result.strange.append(path)
+    for path in _files(mine.folder, [state_dir, *states]):
+        if mine.folder != state_dir or not is_of_state(path.relative_to(state_dir).parts[0]):
+            _sort(path, mine, configuration, result)
+    last = state_dir / _LAST
+    ordered = sorted((path for path in dict.fromkeys(result.files) if path != last), key=lambda path: _rank(path, mine.folder))
+    result.files = ordered + [path for path in [last] if path.exists()]
+    return result
 
 
 def erase(path: Path) -> None:
@@ -32,19 +60,42 @@ def erase(path: Path) -> None:
     path.unlink()
 
 
-def remove_folders(top: Path) -> None:
-    """Those below that are empty now; the folder itself stays: the package's."""
-    for place, _, _ in os.walk(top, topdown=False):
-        folder = Path(place)
-        if folder != top and not any(folder.iterdir()):
-            folder.rmdir()
-    sync(top)
+def remove_folders(state_dir: Path, mine: Belongings, deleted: Iterable[Path]) -> None:
+    """Those of ours that are empty now; state folder and configuration's folder stay: the package's."""
+    ours = [state_dir / name for name in os.listdir(state_dir) if is_of_state(name)]
+    if not mine.others:
+        ours += [mine.folder / name for name in os.listdir(mine.folder) if name in SECRET_CONFIG or is_aside(name)]
+    for top in ours:
+        for place, _, _ in os.walk(top, topdown=False):
+            _remove_if_empty(Path(place))
+    tops = (state_dir, mine.folder)
+    for parent in sorted({parent for path in deleted for parent in path.parents}, reverse=True):
+        if any(parent != top and parent.is_relative_to(top) for top in tops) and parent not in tops:
+            _remove_if_empty(parent)
+    for top in tops:
+        sync(top)
 
 
-def _is_secret(path: Path, config_dir: Path) -> bool:
-    parts = path.relative_to(config_dir).parts
-    aside = [part for part in parts if part != STAGING and not part.startswith(BEFORE)]
-    return aside[0] in SECRET_CONFIG or holds_a_private_key(path)
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _sort(path: Path, mine: Belongings, configuration: bool, result: Found) -> None:
+    """One beside the configuration."""
+    name = path.relative_to(mine.folder).as_posix()
+    folder_of_secrets = before_restore(name).split("/")[0] in SECRET_CONFIG
+    secret = folder_of_secrets or holds_a_private_key(path)
+    if not (secret or configuration):
+        return
+    whose = mine.whose(name)
+    # Alone here, its folders of secrets and what a restore made are its own, also what it does not name any more.
+    if whose is Whose.OURS or (whose is Whose.NOBODYS and not mine.others and (folder_of_secrets or is_aside(name.split("/")[0]))):
+        result.files.append(path)
+    elif whose is Whose.SHARED:
+        result.shared.append(path)
+    elif whose is Whose.NOBODYS:
+        (result.strange if secret else result.unnamed).append(path)
 
 
 def _rank(path: Path, config_dir: Path) -> tuple[int, str]:
@@ -53,13 +104,16 @@ def _rank(path: Path, config_dir: Path) -> tuple[int, str]:
     return (1 if path.name == "accounts.json" else 2), str(path)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Everything that is no folder, hidden or not; links themselves, not what they lead to."""
+def _files(folder: Path, but: Iterable[Path]) -> Iterator[Path]:
+    """Everything that is no folder, hidden or not; links themselves, not what they lead to. Nothing below `but`."""
 
     def complain(error: OSError) -> None:
         raise error
 
+    elsewhere = {Path(os.path.realpath(path)) for path in but}
     if folder.is_dir():
         for place, folders, names in os.walk(folder, onerror=complain):
-            yield from (Path(place) / name for name in names)
-            yield from (Path(place) / name for name in folders if (Path(place) / name).is_symlink())
+            here, real = Path(place), Path(os.path.realpath(place))
+            yield from (here / name for name in names)
+            yield from (here / name for name in folders if (here / name).is_symlink())
+            folders[:] = [name for name in folders if real / name not in elsewhere]

@@ -5,6 +5,7 @@ stored = delivered + ready + parked + quarantined + expired + aged + evicted + d
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,7 @@ class Kind(IntEnum):
 
 
 LANES = "(0,1,2)"
+_CONFIGURED = "destinations"
 
 
 def add(connection: sqlite3.Connection, what: str, counts: Mapping[str, int]) -> None:
@@ -80,6 +82,21 @@ def orphaned(connection: sqlite3.Connection, configured: Iterable[str]) -> dict[
     """What waits for destinations that are not configured any more, by name."""
     found = backlog(connection)
     return {name: counts["ready"] for name, counts in found.items() if counts["ready"] and name not in set(configured)}
+
+
+def configured(connection: sqlite3.Connection) -> list[str] | None:
+    """Destinations of the configuration the gateway last ran with, by name; None: nobody knows."""
+    row = connection.execute("SELECT value FROM note WHERE name=?", (_CONFIGURED,)).fetchone()
+    try:
+        found = json.loads(row[0]) if row else None
+    except ValueError:  # a flipped bit: no note has a checksum, and the gateway writes it anew
+        return None
+    return found if isinstance(found, list) else None
+
+
+def note_configured(connection: sqlite3.Connection, names: Iterable[str]) -> None:
+    """For commands beside the gateway, which know no configuration."""
+    connection.execute("INSERT OR REPLACE INTO note VALUES (?,?)", (_CONFIGURED, json.dumps(sorted(names))))
 
 
 def count_ready(connection: sqlite3.Connection) -> Counter[str]:

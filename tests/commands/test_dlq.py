@@ -219,6 +219,25 @@ def test_retry_of_all_leaves_the_damaged_one(command: Command, tmp_path: Path, l
     assert balanced(tmp_path)
 
 
+def test_retry_for_a_destination_that_is_not_configured_any_more_promises_nothing(
+    command: Command, tmp_path: Path, letters: list[Event]
+) -> None:
+    """It waits, because only what waits can be moved to another destination."""
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        tally.note_configured(connection, ["plant"])
+    result = command("retry", letters[0].id)
+    assert result.stdout == "1 dead letter sent again" + WHEN + "1 dead letter put back among what waits for crm\n"
+    remedy = "nobody sends to crm: it is not in the configuration; lineside outbox move crm NEW hands them over\n"
+    assert result.stderr == remedy
+    result = command("retry", letters[1].id, "--set", "data.title=right")
+    assert (result.exit_code, result.stdout.splitlines()[1:]) == (0, ["1 dead letter put back among what waits for crm"])
+    assert result.stderr == remedy
+    assert waiting(tmp_path)[0] == 1
+    moved = CliRunner().invoke(main, ["outbox", "move", "crm", "plant", "--state-dir", str(tmp_path)])
+    assert (moved.exit_code, waiting(tmp_path)) == (0, [])
+    assert balanced(tmp_path)
+
+
 def test_retry_of_a_damaged_one_alone_is_no_success(command: Command, letters: list[Event]) -> None:
     result = command("retry", letters[3].id)
     assert (result.exit_code, result.stdout) == (1, "nothing was sent again\n")

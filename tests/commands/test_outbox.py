@@ -317,7 +317,12 @@ def test_export_writes_every_event_and_where_it_waits(command: Command, tmp_path
 @pytest.mark.usefixtures("filled")
 def test_export_overwrites_nothing_and_leaves_nothing_half_written(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    out.write_text("mine")
+    beside = tmp_path / "other.jsonl.part"
+    for path in (out, beside):
+        path.write_text("mine")
+    assert command("export", str(tmp_path / "other.jsonl")).exit_code == 0
+    assert beside.read_text() == "mine"
+    beside.unlink()
     result = command("export", str(out))
     assert (result.exit_code, result.stderr) == (1, f"{out} is there already; give another name\n")
     assert out.read_text() == "mine"

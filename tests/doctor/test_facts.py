@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.config.problems import Problem
-from gateway.doctor import certificates, clock, configuration, disk, machine, network, permissions, service, versions
+from gateway.doctor import certificates, clock, configuration, disk, holdings, machine, network, permissions, service, versions
 from gateway.doctor.finding import Finding
 from gateway.doctor.options import Endpoint
 
@@ -104,6 +104,7 @@ def test_certificates(one: Any, begins: str) -> None:
         ({"config": replace(CONFIG, mode=0o666)}, "error: /c can be changed by others"),
         ({"config": replace(CONFIG, gid=0)}, "error: /c cannot be read by lineside"),
         ({"private": [replace(CONFIG, path=Path("/t"), mode=0o644)]}, "error: /t can be read by others"),
+        ({"private": [replace(CONFIG, path=Path("/secrets/t"), mode=0o600)]}, "error: /secrets/t cannot be read by lineside"),
     ],
 )
 def test_permissions(changed: dict[str, Any], begins: str) -> None:
@@ -111,6 +112,20 @@ def test_permissions(changed: dict[str, Any], begins: str) -> None:
     assert told(permissions.judge(**fine)) == []
     assert told(permissions.judge(**fine | {"owner": None})) == []
     only(permissions.judge(**fine | changed), begins)
+
+
+def test_what_lies_in_the_state_folder_and_is_not_the_accounts() -> None:
+    def entry(name: str, mode: int = 0o600, uid: int = 0) -> permissions.Entry:
+        return replace(STATE, path=Path("/s") / name, mode=mode, uid=uid, gid=uid)
+
+    assert told(holdings.judge(Path("/s"), [], OWNER)) == []
+    (one,) = holdings.judge(Path("/s"), [entry(name) for name in ("lock", "outbox.db", "outbox.db-wal", "pki", "sources/a/x")], OWNER)
+    assert one.what == "in the state folder /s lineside may not read or write lock, outbox.db, outbox.db-wal and 2 more"
+    assert one.remedy == "sudo chown -R lineside: /s"
+    (one,) = holdings.judge(Path("/s x"), [replace(entry("pki", 0o400, 5), path=Path("/s x/pki"))], OWNER)
+    assert (one.what[-4:], one.remedy) == (" pki", "sudo chmod -R u+rwX '/s x'")
+    (one,) = holdings.judge(Path("/s"), [entry("lock"), entry("pki", 0o400, 5)], OWNER)
+    assert one.remedy == "sudo chown -R lineside: /s && sudo chmod -R u+rwX /s"
 
 
 def test_serial_lines() -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from gateway.config import load
-from gateway.doctor import certificates, clock, disk, machine, network, permissions, service, versions
+from gateway.doctor import certificates, clock, disk, holdings, machine, network, permissions, service, versions
 from gateway.doctor.options import Endpoint, endpoints, serial_lines, tls_files
 
 
@@ -182,6 +182,59 @@ def test_modes_and_owners_of_files(tmp_path: Path) -> None:
     assert root is not None
     assert (root.uid, 0 in root.gids) == (0, True)
     assert permissions.account("nobody-of-that-name") is None
+
+
+def test_what_in_the_state_folder_the_account_cannot_use(tmp_path: Path) -> None:
+    """Another account than the one whose files these are: some it may use all the same."""
+    files = {
+        "accounts.json": 0o600,
+        "audit.head": 0o644,
+        "lock": 0o644,
+        "outbox.db": 0o666,
+        "outbox.db-wal": 0o640,
+        "pki/trusted/plc.der": 0o644,
+        "sources/press-07/map.json": 0o600,
+        "uplinks/crm/x": 0o600,
+        "before-restore-1/outbox.db": 0o600,
+        "outbox.db.damaged-1": 0o600,
+    }
+    for name, mode in files.items():
+        put(tmp_path, **{name: ""})
+        (tmp_path / name).chmod(mode)
+    for folder in (tmp_path, *(path for path in tmp_path.rglob("*") if path.is_dir())):
+        folder.chmod(0o777)
+    (tmp_path / "uplinks").chmod(0o755)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "detectors").symlink_to(tmp_path / "pki")
+    other = permissions.Account(name="other", uid=os.getuid() + 77, gids=frozenset())
+    found = [str(entry.path.relative_to(tmp_path)) for entry in holdings.unusable(tmp_path, other)]
+    assert found == ["accounts.json", "lock", "outbox.db-wal", "sources/press-07/map.json", "uplinks"]
+    assert list(holdings.unusable(tmp_path, permissions.Account(name="root", uid=0, gids=frozenset({0})))) == []
+    ours = holdings.whose(permissions.look(tmp_path))
+    assert ours is not None
+    assert list(holdings.unusable(tmp_path, ours)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_doctor_finds_what_root_left_in_the_gateways_folder(tmp_path: Path) -> None:
+    import pwd
+
+    from gateway.doctor import examine
+
+    nobody = pwd.getpwnam("nobody")
+    state = tmp_path / "state"
+    put(state, lock="", **{"outbox.db": ""})
+    state.chmod(0o700)
+    os.chown(state, nobody.pw_uid, nobody.pw_gid)
+    for name in ("lock", "outbox.db"):
+        (state / name).chmod(0o600)
+    put(tmp_path, **{"lineside.yaml": f"site: {{enterprise: a, site: b, gateway: c}}\ngateway: {{state_dir: {state}}}\n"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(permissions, "account", lambda: None)
+        found = dict(examine.examine(examine.Patient(tmp_path / "lineside.yaml", lambda _: [], network=False)))["permissions"]
+    (one,) = [finding for finding in found if "lock" in finding.what]
+    assert one.what == f"in the state folder {state} nobody may not read or write lock, outbox.db"
+    assert one.remedy == f"sudo chown -R nobody: {state}"
 
 
 def test_what_systemd_says(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ def test_what_cannot_be_done_is_said(apply: Apply, arguments: tuple[str, ...], s
     assert said in done.stderr
 
 
+def test_what_was_written_before_one_could_not_be_is_told_with_what_makes_it_take_effect(root: Path, apply: Apply) -> None:
+    (root / "var/lib/lineside").mkdir(parents=True)
+    (root / "etc").mkdir()
+    (root / "etc/sudoers.d").write_text("a file where a folder belongs")
+    done = apply("sysctl", "sudoers.d", "--yes")
+    (step,) = [part.then for name, part in load_manifest(Path(__file__).parents[2] / "firmware-config").items() if name == "sysctl"]
+    assert (done.exit_code, done.stdout.splitlines()[-3:]) == (2, ["1 file written", "to make it take effect:", f"  {step}"])
+    left = root / "etc/sudoers.d/lineside"
+    assert done.stderr.startswith(f"lineside: {left} cannot be written: ")
+    assert done.stderr.endswith(f"; not written: {left}\n")
+    assert "1 file" in (root / "var/lib/lineside/audit.pending").read_text()
+    assert (root / "etc/sysctl.d/60-lineside.conf").exists()
+
+
 def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
     (tmp_path / "manifest.yaml").write_text("udev: {files: [{file: a, to: relative}]}")
     done = apply("--from", str(tmp_path))

@@ -220,6 +220,17 @@ def test_wrong_input_is_one_line(
     assert "Traceback" not in done.stderr
 
 
+def test_a_pipe_or_a_device_is_no_place_for_a_backup(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """Root, who may, would put a file in the place of /dev/null, for everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    before = sorted(tmp_path.iterdir())
+    for command in (("backup", "--config", gateway.file), ("bundle", gateway.file)):
+        done = lineside(*command, "--to", pipe)
+        assert (done.exit_code, done.stderr) == (1, f"lineside: {pipe}: it is there, and no file\n")
+    assert (sorted(tmp_path.iterdir()), pipe.is_fifo()) == (before, True)
+
+
 def test_a_gateway_that_never_ran_says_so(gateway: Any, lineside: Lineside) -> None:
     (gateway.state / "outbox.db").unlink()
     done = lineside("backup", "--config", gateway.file)

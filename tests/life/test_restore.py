@@ -211,6 +211,30 @@ def test_wrong_input(lineside: Lineside, arguments: tuple[str, ...], said: str) 
     assert (done.exit_code, said in done.stderr) == (2, True)
 
 
+def test_nothing_to_finish_is_an_error_where_no_gateway_is(other: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """A misspelt folder: the one that was meant is still half restored."""
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "misspelt", tmp_path / "empty", other.file):
+        done = lineside("restore", "--finish", "--state-dir", folder)
+        assert (done.exit_code, "lineside: nothing to finish: " in done.stderr, done.stdout) == (2, True, ""), folder
+    assert not (tmp_path / "misspelt").exists()
+    done = lineside("restore", "--finish", "--state-dir", other.state)
+    assert (done.exit_code, "nothing to finish in" in done.stdout) == (0, True)
+
+
+def test_two_restores_within_a_second_keep_what_was_there_apart(other: Any, backup: Path) -> None:
+    before = [content(other.state)]
+    for learnt in (b"first", b"second", b"third"):
+        done = _restore(backup, other)
+        assert content(other.state / done.aside) == before[-1]
+        other.put(other.state / "detectors" / "limit-1.state", learnt)
+        other.put(other.config / "tags.csv", learnt)
+        before.append(content(other.state))
+    assert len(list(other.state.glob("before-restore-*"))) == 3
+    found = {(folder / "tags.csv").read_bytes() for folder in other.config.glob("before-restore-*")}
+    assert {b"first", b"second"} < found
+
+
 def test_incidents_go_on_with_numbers_and_ids_nobody_had(gateway: Any, other: Any, lineside: Lineside, tmp_path: Path) -> None:
     def incident(identity: str, state: str, events: int) -> tuple[Any, ...]:
         made = Incident(

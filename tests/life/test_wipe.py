@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from gateway.life import wipe
+from gateway.life.neighbours import belongings
 from gateway.outbox.lock import state_lock
 
 Lineside = Callable[..., Result]
@@ -21,6 +22,7 @@ def files(folder: Path) -> list[str]:
 
 def test_state_secrets_and_keys_are_gone_and_the_configuration_stays(gateway: Any, lineside: Lineside) -> None:
     gateway.put(gateway.config / "crm.pem", b"-----BEGIN PRIVATE KEY-----")
+    gateway.file.write_text(gateway.file.read_text().replace("token:", "client_key: crm.pem, token:"))
     gateway.put(gateway.config / "before-restore-20270101T000000Z/secrets/old", b"x")
     gateway.put(gateway.state / ".restore/pki/own/own.key.pem", b"x")
     gateway.put(gateway.state / "outbox.db.damaged-1", b"x")
@@ -54,7 +56,7 @@ def test_a_file_is_overwritten_before_it_is_deleted(tmp_path: Path) -> None:
 
 def test_keys_go_first_then_accounts_and_the_lock_last(gateway: Any) -> None:
     with state_lock(gateway.state):
-        order = [path.name for path in wipe.found(gateway.state, gateway.config, configuration=False)]
+        order = [path.name for path in wipe.found(gateway.state, belongings(gateway.file), configuration=False).files]
     first = {"crm_token", "own.der", "own.key.pem", "plc.der"}
     assert set(order[: len(first)]) == first
     assert (order[len(first)], order[-1]) == ("accounts.json", "lock")
@@ -94,7 +96,7 @@ def test_what_links_led_to_is_named_because_it_is_still_there(gateway: Any, line
     """Who gives the device away believes that all is gone."""
     (gateway.config / "secrets").rename(tmp_path / "stick")
     (gateway.config / "secrets").symlink_to(tmp_path / "stick")
-    (gateway.state / "inside").symlink_to(gateway.state / "accounts.json")
+    (gateway.state / "detectors" / "inside").symlink_to(gateway.state / "accounts.json")
     done = lineside("wipe", "--config", gateway.file, "--yes")
     assert done.exit_code == 1
     assert done.stderr == f"lineside: still there: {tmp_path}/stick, where {gateway.config}/secrets led to\n"
