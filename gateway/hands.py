@@ -6,7 +6,6 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from gateway.contract import Json
-from gateway.contract.options import seconds
 from gateway.outbox import shelves
 from gateway.outbox.audit import audit, newest
 from gateway.outbox.shelves import Shelf
@@ -70,9 +69,6 @@ def _add(connection: sqlite3.Connection, shelf: Shelf, now_ns: int) -> Shelf | N
 
 def _lasts(text: str) -> float:
     try:
-        found = seconds(text)
+        return shelves.lasting(text)
     except ValueError as exc:
         raise Unwanted(f"for: {exc}") from exc
-    if not isinstance(found, float) or not 0 < found <= shelves.LONGEST_SECONDS:
-        raise Unwanted(f"for: at most {shelves.LONGEST_SECONDS / 86_400:g}d; what nobody wants for longer is changed in the file")
-    return found

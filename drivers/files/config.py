@@ -20,7 +20,9 @@ class FilesOptions(RowOptions):
     files: str = Field(description="the folder, an absolute path; the gateway must be allowed to write there, for it moves files")
     pattern: str = Field("*", min_length=1, description="which files: *.csv; names that begin with a dot are never looked at")
     format: Form | None = Field(None, description="default: by the end of the name (.csv .txt .tsv, .json, .ndjson .jsonl)")
-    encoding: Literal["utf-8", "cp1252", "iso-8859-1", "utf-16"] = Field("utf-8", description="of the text; a BOM is understood")
+    encoding: Literal["utf-8", "cp1252", "iso-8859-1", "utf-16"] = Field(
+        "utf-8", description="of the text; a file with a BOM is read as that says"
+    )
     settle: Duration = Field("2s", le=3600, description="a file whose size and time have not changed for this long is complete")  # type: ignore[assignment]
     marker: str | None = Field(None, pattern=r"^\.[\w.-]+$", description="instead: x.csv is complete when x.csv.done is there, for .done")
     order: Literal["name", "mtime"] = Field("name", description="which file comes first")

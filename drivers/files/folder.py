@@ -11,6 +11,9 @@ from drivers.files.config import FilesOptions
 DAY_NS = 86_400_000_000_000
 _NEVER_SET_NS = 1_420_070_400_000_000_000  # 2015-01-01
 MOST_COUNTED = 1_000
+_WHY = ".why"
+_LONGEST_NAME = 255
+"""In bytes. FAT says 1,530, and means characters; encrypted shares have room for 143."""
 
 
 class Folder:
@@ -52,19 +55,21 @@ class Folder:
         self._seen.pop(name, None)
 
     def done(self, name: str, now_ns: int) -> None:
-        self._move(name, self._done, now_ns)
+        self._move(name, self._target(name, self._done, now_ns))
 
     def failed(self, name: str, why: str, now_ns: int) -> None:
         """The reason first: a crash in between leaves a reason without a file, not a file without a reason."""
         target = self._target(name, self._failed, now_ns)
-        target.with_name(f"{target.name}.why").write_text(why + "\n", encoding="utf-8")
-        self._move(name, self._failed, now_ns)
+        if target.name != name:
+            why = f"{why}\nIts name was {os.fsencode(name).decode(errors='replace')}"
+        target.with_name(f"{target.name}{_WHY}").write_text(why + "\n", encoding="utf-8")
+        self._move(name, target)
 
     def count_failed(self) -> int:
         """Up to `MOST_COUNTED`."""
         with os.scandir(self._failed) as entries:
             names = [entry.name for _, entry in zip(range(2 * MOST_COUNTED), entries, strict=False)]
-        return min(sum(not name.endswith(".why") for name in names), MOST_COUNTED)
+        return min(sum(not name.endswith(_WHY) for name in names), MOST_COUNTED)
 
     def tidy(self, now_ns: int, *, leapt: bool = False) -> None:
         """Forget what was moved to done `keep_days` ago: a move sets the change time, and leaves the file's own alone.
@@ -103,17 +108,29 @@ class Folder:
             seen[name] = (stat.st_size, stat.st_mtime_ns, since if same else monotonic)
         self._seen = seen
 
-    def _move(self, name: str, where: Path, now_ns: int) -> None:
+    def _move(self, name: str, target: Path) -> None:
         """The marker goes first: one that stayed behind would make the next file of this name complete too early."""
         if self._options.marker is not None:
             (self.path / f"{name}{self._options.marker}").unlink(missing_ok=True)
-        (self.path / name).replace(self._target(name, where, now_ns))
+        (self.path / name).replace(target)
         self._seen.pop(name, None)
 
-    @staticmethod
-    def _target(name: str, where: Path, now_ns: int) -> Path:
+    def _target(self, name: str, where: Path, now_ns: int) -> Path:
+        """The same name, but where it is taken already, or is so long that there is no room for that of its reason."""
         target = where / name
-        return target.with_name(f"{target.stem}-{now_ns}{target.suffix}") if target.exists() else target
+        most = min(_LONGEST_NAME, os.pathconf(where, "PC_NAME_MAX")) - len(_WHY)
+        if _bytes(name) <= most and not target.exists():
+            return target
+        stem, end = target.stem, f"-{now_ns}{target.suffix}"
+        if _bytes(end) > most:  # no suffix, but a name with a dot in it
+            stem, end = name, f"-{now_ns}"
+        while stem and _bytes(stem) + _bytes(end) > most:
+            stem = stem[:-1]
+        return target.with_name(f"{stem}{end}")
+
+
+def _bytes(name: str) -> int:
+    return len(os.fsencode(name))
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

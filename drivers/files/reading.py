@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,9 +22,9 @@ class OpenFile:
     """Raises OSError when it cannot be opened."""
 
     def __init__(self, path: Path, form: Form, options: FilesOptions, needed: list[str]) -> None:
-        encoding = "utf-8-sig" if options.encoding == "utf-8" else options.encoding
-        self._encoding = options.encoding
-        self._file = path.open(encoding=encoding, newline="" if form == "csv" else None)
+        with path.open("rb") as file:
+            self._encoding = encoding_of(file.read(3), options.encoding)
+        self._file = path.open(encoding=self._encoding or "utf-8", newline="" if form == "csv" else None)
         self._line = 0
         self._rows = self._read(form, options, needed)
 
@@ -36,14 +37,17 @@ class OpenFile:
         except Unreadable as exc:
             return rows, exc
         except UnicodeDecodeError as exc:
-            why = f"byte {exc.object[exc.start]:#x} is not {self._encoding}; say encoding: cp1252 or what it is"
-            return rows, Unreadable(f"after line {self._line}", why)
+            why = f"byte {exc.object[exc.start]:#x} is not {self._encoding.removesuffix('-sig')}; say encoding: cp1252 or what it is"
+            return rows, Unreadable(f"after line {self._line}" if self._line else "", why)
         return rows, None
 
     def close(self) -> None:
         self._file.close()
 
     def _read(self, form: Form, options: FilesOptions, needed: list[str]) -> Iterator[Row | Refused]:
+        if not self._encoding:
+            it_is = "is not UTF-16; leave out encoding, or say" if options.encoding == "utf-16" else "is UTF-16; say encoding: utf-16, or"
+            raise Unreadable("", f"by its first bytes it {it_is} what it is")
         if form == "csv":
             yield from table_rows(self._lines(self._file), options.delimiter, needed)
         elif form == "ndjson":
@@ -60,3 +64,18 @@ class OpenFile:
             if len(line) == MOST_LINE_CHARACTERS:
                 raise Unreadable(f"line {self._line}", f"longer than {MOST_LINE_CHARACTERS} characters")
             yield line
+
+
+def encoding_of(head: bytes, said: str) -> str:
+    """How to read a file that begins with these bytes: a BOM knows better than the configuration. Empty: not as that says.
+
+    >>> encoding_of(b"at;", "utf-8"), encoding_of(b"\\xff\\xfea", "cp1252"), encoding_of(b"a\\0t", "utf-16"), encoding_of(b"a\\0t", "utf-8")
+    ('utf-8', 'utf-16', 'utf-16-le', '')
+    """
+    for bom, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if head.startswith(bom):
+            return encoding
+    wide = {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get((head[:1] == b"\0", head[1:2] == b"\0"), "")
+    if said == "utf-16":
+        return wide if head else said
+    return "" if wide else said

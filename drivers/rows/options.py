@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from drivers.rows.places import steps
-from drivers.rows.times import TimeUnit
+from drivers.rows.times import TimeUnit, check_format
 from drivers.rows.values import Decimals
 from gateway.contract import Duration, RecordOptions, SourceOptions, TagOptions
 
@@ -24,6 +24,11 @@ def _zone(name: str) -> str:
     except (KeyError, ValueError, OSError) as exc:
         raise ValueError(f"{name!r} is no time zone; write for example Europe/Berlin") from exc
     return name
+
+
+def _format(text: str) -> str:
+    check_format(text)
+    return text
 
 
 def _one_or_many(value: object) -> object:
@@ -48,8 +53,10 @@ class RowOptions(SourceOptions):
     )
     time: Places | None = Field(None, description="where a row's time is, a column or path; two are joined (date and time of day)")
     time_unit: TimeUnit | None = Field(None, description="of a time that is a number; default: told by its magnitude")
-    time_format: str | None = Field(
-        None, min_length=2, description="of a time that is a text, for example %d.%m.%Y %H:%M:%S; default: ISO 8601"
+    time_format: Annotated[str, AfterValidator(_format)] | None = Field(
+        None,
+        description="of a time that is a text, for example %d.%m.%Y %H:%M:%S; default: ISO 8601. "
+        "One of digits only, such as %Y%m%d%H%M%S, is that of a number, too, unless there is a time_unit",
     )
     timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="of times without an offset, for example Europe/Berlin")
     delimiter: Delimiter = Field("auto", description="CSV: what stands between two cells; auto: what the header has most of")

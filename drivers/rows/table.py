@@ -68,6 +68,8 @@ def _check(header: Sequence[str], needed: Sequence[str]) -> None:
     if len(header) > MOST_COLUMNS:
         raise Unreadable("line 1", f"more than {MOST_COLUMNS:,} columns")
     named = [name for name in header if name]
+    if any("\0" in name for name in named):
+        raise Unreadable("line 1", "there are NUL bytes in it, as in a text that is UTF-16 and read as another")
     if twice := next((name for name, times in Counter(named).items() if times > 1), None):
         raise Unreadable("line 1", f"two columns are named {twice!r}")
     if missing := next((name for name in needed if name not in named), None):
@@ -78,6 +80,8 @@ def _row(cells: list[str], header: Sequence[str], width: int, used: int, where: 
     """`used`: columns up to the last one that has a name."""
     if not any(cell.strip() for cell in cells):
         return None
+    if "\0" in "".join(cells):
+        return Refused(where, "NUL bytes instead of text, as a writer leaves them whose power failed")
     while len(cells) > width and not cells[-1].strip():  # a sign at the end of the line
         cells.pop()
     if len(cells) != width:

@@ -11,7 +11,6 @@ from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import counted, document, printable, when
 from gateway.commands.who import typed, user
-from gateway.contract.options import seconds
 from gateway.incidents import Incident
 from gateway.outbox import incidents, shelves
 from gateway.outbox.audit import audit
@@ -111,11 +110,6 @@ def _place(what: str) -> tuple[str, str]:
 
 def _lasts(duration: str) -> float:
     try:
-        lasts = seconds(duration)
+        return shelves.lasting(duration)
     except ValueError as exc:
         raise click.BadParameter(str(exc), param_hint="--for") from exc
-    assert isinstance(lasts, float)  # noqa: S101  a text becomes a number or an error
-    if not 0 < lasts <= shelves.LONGEST_SECONDS:
-        longest = f"{shelves.LONGEST_SECONDS / 86_400:g}d"
-        raise click.BadParameter(f"at most {longest}; what nobody wants for longer is changed in the file", param_hint="--for")
-    return lasts

@@ -86,7 +86,7 @@ class Tunable(Protocol):
 
 @runtime_checkable
 class Leaping(Protocol):
-    """What a detector may have beside `Detector`: it goes along when the gateway's clock is put right.
+    """What a detector may have beside `Detector`: it goes along when the gateway's clock is put right, or that of a device set back.
 
     Without it, a leap ahead is a pause, and after a leap back it is deaf until time has passed what it has seen.
     """
@@ -94,7 +94,7 @@ class Leaping(Protocol):
     def leap(self, machine: str, delta_ns: int) -> None:
         """Times of this machine's items are later by so much (negative: earlier) than they would have been; nothing else has changed.
 
-        What is remembered of times goes with them. Told between two calls of `process`, for machines whose times are the gateway's own.
+        What is remembered of times goes with them. Told between two calls of `process`, for machines that go by that clock.
         """
 
 

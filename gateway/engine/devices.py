@@ -41,6 +41,7 @@ class _Device:
     implausible_ns: int = 0
     lag: tuple[float, float] = (inf, inf)
     lag_at: float = 0.0
+    set_back: tuple[float, float] = (-inf, 0.0)
     up_at: float | None = None
     swept: bool = False
     told: dict[tuple[Trouble, str], Health] = field(default_factory=dict)
@@ -105,6 +106,11 @@ class Devices:
         if lag < device.lag[0]:
             device.lag = (lag, device.lag[1])
 
+    def set_back(self, name: str, seconds: float) -> None:
+        """The clock of a source was seen to have been set back by so much."""
+        if name in self._devices:
+            self._devices[name].set_back = (self._clock.monotonic(), seconds)
+
     def skew_seconds(self, name: str) -> float | None:
         """How far the device's clock is ahead of ours, less what its readings take to come; None while nothing is known."""
         device = self._devices.get(name)
@@ -159,9 +165,14 @@ class Devices:
 
     def _clock_of(self, device: _Device, now: float) -> Health:
         wrong = now - device.implausible_at < CLOCK_SECONDS
-        ahead = -min(device.lag)
-        why = f"its readings are of {_day(device.implausible_ns)}" if wrong else f"its clock is {ahead:.0f} s ahead of the gateway's"
-        return Health(trouble=Trouble.CLOCK_WRONG, active=wrong or ahead > CLOCK_SECONDS, why=why)
+        ahead, (back_at, back) = -min(device.lag), device.set_back
+        was_set = now - back_at < CLOCK_SECONDS
+        why = f"its clock is {ahead:.0f} s ahead of the gateway's"
+        if wrong:
+            why = f"its readings are of {_day(device.implausible_ns)}"
+        elif was_set:
+            why = f"its clock was set back by about {back:.0f} s; what it told for the first minute after that was late"
+        return Health(trouble=Trouble.CLOCK_WRONG, active=wrong or was_set or ahead > CLOCK_SECONDS, why=why)
 
     def _refused(self, device: _Device, look: bool) -> Health:
         tags = device.settings.tags if look else ()

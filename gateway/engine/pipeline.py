@@ -7,6 +7,7 @@ as the last one took, so that the fixed cost of a flush is shared by many readin
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -24,6 +25,8 @@ from gateway.engine.stages import leapt, run
 from gateway.engine.watch import Watch
 from gateway.incidents import Incidents, Rule
 from gateway.telemetry.counts import Counts
+
+log = logging.getLogger("lineside")
 
 PACE = 4.0
 LONGEST_PAUSE = 0.02
@@ -160,6 +163,8 @@ class Pipeline:
                     self._record(entry.item)
                     if entry.accepted is not None:
                         self._acceptance.acknowledge(entry.accepted)
+        if self.line.table.behind.any:
+            self._set_back()
 
     def _ordered(self, name: str, inbox: Inbox, taken: list[Emitted]) -> Batch | None:
         """The readings of one source in the order of their time."""
@@ -195,6 +200,18 @@ class Pipeline:
         if self._devices is not None:
             self._devices.leap()
 
+    def _set_back(self) -> None:
+        """Whose clock was: what it tells is in order again, and nobody is deaf until the old time has come."""
+        line, tags = self.line, self.line.settings.tags
+        for machine in {tags[index].machine for index in line.table.behind.evident(self._clock.now_ns())}:
+            delta_ns = line.table.set_back([tag.index for tag in tags if tag.machine == machine])
+            log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
+            for watch in line.watches:
+                watch.leap(delta_ns, machine)
+            if self._devices is not None:
+                self._devices.set_back(machine, -delta_ns / 1e9)
+        self._follow()
+
     def _follow(self) -> None:
         followed = self.line.table.followed
         for watch in self.line.watches:
@@ -221,8 +238,10 @@ class Pipeline:
         if block.tag in self._unleapt:
             self._unleapt.discard(block.tag)
             if leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, self._leapt_ns):
+                self.line.table.seen_t_ns[block.tag] += self._leapt_ns
                 self.line.table.followed.append((block.tag, self._leapt_ns))
                 self._follow()
+        self.line.table.heard(block, self._clock.now_ns())
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:

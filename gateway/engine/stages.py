@@ -6,12 +6,15 @@ No value is invented, and no time but by rule: `clock: gateway` replaces an impl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contract import BAD, GOOD, Batch, Quality, Tag
+from gateway.contract import BAD, GOOD, Batch, Quality, Tag, Waveform
+from gateway.engine.setback import Behind
 
 EARLIEST_NS = 1_420_070_400_000_000_000  # 2015-01-01: before that, no clock of a plant that runs today was right
 AHEAD_NS = 3_600_000_000_000  # a source may be an hour ahead of us, not more
@@ -60,28 +63,64 @@ class Table:
     moved_t_ns: NDArray[np.int64] = field(init=False)
     seen_t_ns: NDArray[np.int64] = field(init=False)
     """The newest plausible time of each tag."""
-    leapt_ns: int = 0
-    """By how much the gateway's clock leapt, as long as it is not known of each tag whether its times leapt too: see `_leap`."""
-    unleapt: Flags = field(init=False)
+    leapt_ns: NDArray[np.int64] = field(init=False)
+    """By how much a clock leapt, as long as it is not known of the tag whether its times leapt with it; else 0: see `_leap`."""
+    leaping: bool = False
+    """It is not known of some tag."""
+    behind: Behind = field(init=False)
     followed: list[tuple[int, int]] = field(default_factory=list)
-    """Tags whose times were seen to leap with the gateway's clock, and by how much; whoever has told the watches empties it."""
+    """Tags whose times were seen to leap with a clock, and by how much; whoever has told the watches empties it."""
 
     def __post_init__(self) -> None:
         n = len(self.scale)
         self.last_value, self.passed_value, self.moved_value = (np.full(n, np.nan) for _ in range(3))
         self.believed_value, self.doubted_value = (np.full(n, np.nan) for _ in range(2))
-        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns = (np.zeros(n, np.int64) for _ in range(4))
-        self.last_quality = np.full(n, BAD, np.uint8)
-        self.unleapt = np.zeros(n, dtype=bool)
+        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns, self.leapt_ns = (np.zeros(n, np.int64) for _ in range(5))
+        self.last_quality, self.behind = np.full(n, BAD, np.uint8), Behind(n)
 
     def beside(self, index: int, t_ns: int) -> float | None:
         """The last value of a tag, for a block of fast samples of this time: if it is good and within a minute."""
         fresh = abs(t_ns - int(self.last_t_ns[index])) <= _BESIDE_NS
         return float(self.last_value[index]) if fresh and self.last_quality[index] < BAD else None
 
+    def heard(self, block: Waveform, now_ns: int) -> None:
+        """A block of fast samples, which no stage sees."""
+        if not self.earliest_ns <= block.t_ns <= now_ns + self.ahead_ns:
+            return
+        tag, t_ns = np.array([block.tag], dtype=np.int32), np.array([block.t_ns])
+        if block.t_ns < self.seen_t_ns[block.tag]:
+            self.behind.late(tag, t_ns, now_ns)
+            return
+        self.seen_t_ns[tag] = t_ns
+        if self.behind.any:
+            self.behind.in_time(tag)
+
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much; an older leap that a silent tag has not shown yet is forgotten."""
-        self.leapt_ns, self.unleapt[:] = delta_ns, self.last_t_ns > 0
+        self.behind.clear()
+        self._ask(np.arange(len(self.last_t_ns)), delta_ns)
+
+    def set_back(self, tags: Sequence[int]) -> int:
+        """The clock of the source of these tags was: by how much, below 0. Of those that are late it is known, the others are asked."""
+        own = np.array(tags, dtype=np.int32)
+        late = self.behind.of(own)
+        by_ns = self.behind.first_ns[late] - self.seen_t_ns[late]
+        delta_ns = int(by_ns.min())
+        self._ask(own, delta_ns)
+        self.leapt_ns[late] = 0
+        self._shift(late, by_ns)
+        self.followed += [(index, delta_ns) for index in late.tolist()]
+        self.behind.in_time(late)
+        return delta_ns
+
+    def _ask(self, tags: NDArray[Any], delta_ns: int) -> None:
+        """The next reading of each shows whether it went along."""
+        self.leapt_ns[tags] = np.where(self.last_t_ns[tags] > 0, delta_ns, 0)
+        self.leaping = bool(self.leapt_ns.any())
+
+    def _shift(self, tags: NDArray[Any], by_ns: NDArray[np.int64]) -> None:
+        for column in (self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns):
+            column[tags] += np.where(column[tags] > 0, by_ns, 0)
 
     @staticmethod
     def of(tags: tuple[Tag, ...]) -> Table:
@@ -108,14 +147,14 @@ class Table:
     def adopt(self, old: Table) -> None:
         """After a reload: tags keep their index, so what was remembered of them stays."""
         n = min(len(old.scale), len(self.scale))
-        self.ahead_ns, self.doubt_from_ns, self.leapt_ns = old.ahead_ns, old.doubt_from_ns, old.leapt_ns
+        self.ahead_ns, self.doubt_from_ns, self.leaping = old.ahead_ns, old.doubt_from_ns, old.leaping
         for name in _REMEMBERED:
             getattr(self, name)[:n] = getattr(old, name)[:n]
 
 
 _REMEMBERED = (
     "last_value", "last_t_ns", "last_quality", "believed_value", "doubted_value",
-    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "unleapt",
+    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "leapt_ns",
 )  # fmt: skip
 
 
@@ -124,7 +163,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
 
     The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
-    if table.leapt_ns:
+    if table.leaping:
         _leap(batch, table)
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
@@ -170,18 +209,23 @@ def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) 
     else:
         t_plausible = t_ns
     newest = table.seen_t_ns[tag]
-    if (t_plausible < newest).any():
+    late = t_plausible < newest
+    if late.any():
+        table.behind.late(tag[late], t_plausible[late], now_ns)
+        table.behind.in_time(tag[~late])
         quality[(t_ns < table.seen_t_ns[batch.tag]) & ~wrong & (quality == GOOD)] = Quality.LATE
         table.seen_t_ns[tag] = np.maximum(t_plausible, newest)
     else:
         table.seen_t_ns[tag] = t_plausible
+        if table.behind.any:
+            table.behind.in_time(tag)
     if table.doubt_from_ns:
         quality[(quality == GOOD) & (t_ns >= table.doubt_from_ns) & (t_ns <= now_ns)] = Quality.CLOCK
     return t_ns
 
 
 def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
-    """The gateway's clock leapt between two times of one source: whether the source goes by that clock. The shorter way is the likely one.
+    """A clock leapt between two times of one source: whether the source goes by that clock. The shorter way is the likely one.
 
     >>> leapt(1_000_007, 5, 1_000_000), leapt(7, 5, 1_000_000)
     (True, False)
@@ -190,18 +234,17 @@ def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
 
 
 def _leap(batch: Batch, table: Table) -> None:
-    """What is remembered of tags that go by the gateway's clock goes with it, so that nothing seems late, stuck or due by the leap."""
+    """What is remembered of tags that go by the clock that leapt goes with it, so that nothing seems late, stuck or due by the leap."""
     tag, first = np.unique(batch.tag, return_index=True)
-    pending = table.unleapt[tag]
-    tag, t_ns, delta = tag[pending], batch.t_ns[first[pending]], table.leapt_ns
-    since = t_ns - table.last_t_ns[tag]
-    with_us = tag[np.abs(since - delta) < np.abs(since)]
-    for column in (table.last_t_ns, table.passed_t_ns, table.moved_t_ns, table.seen_t_ns):
-        column[with_us] += np.where(column[with_us] > 0, delta, 0)
-    table.followed += [(index, delta) for index in with_us.tolist()]
-    table.unleapt[tag] = False
-    if not table.unleapt.any():
-        table.leapt_ns = 0
+    pending = table.leapt_ns[tag] != 0
+    tag, t_ns = tag[pending], batch.t_ns[first[pending]]
+    since, delta = t_ns - table.last_t_ns[tag], table.leapt_ns[tag]
+    went = np.abs(since - delta) < np.abs(since)
+    along, by = tag[went], delta[went]
+    table._shift(along, by)
+    table.followed += list(zip(along.tolist(), by.tolist(), strict=True))
+    table.leapt_ns[tag] = 0
+    table.leaping = bool(table.leapt_ns.any())
 
 
 def _remember(batch: Batch, table: Table) -> None:

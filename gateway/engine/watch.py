@@ -139,15 +139,16 @@ class Watch:
                 found.append(frame)
         return found
 
-    def leap(self, delta_ns: int) -> None:
-        """The gateway's clock was put right by so much."""
-        self._followed = dict.fromkeys([tag.machine for tag in self.settings.tags], False)
-        for aligner in self._aligners.values():
-            aligner.leap(delta_ns)
-        self._latest_ns.clear()
+    def leap(self, delta_ns: int, machine: str | None = None) -> None:
+        """The gateway's clock was put right by so much, or that of a machine was set."""
+        for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
+            self._followed[name] = False
+            self._latest_ns.pop(name, None)
+            if name in self._aligners:
+                self._aligners[name].leap(delta_ns)
 
     def follow(self, tag: int, delta_ns: int) -> None:
-        """This tag's times were seen to leap with the gateway's clock, and so do those of its machine: the detector is told, once."""
+        """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
         machine = self._machine_of.get(tag)
         if machine is not None and not self._followed.get(machine, True):
             self._followed[machine] = True

@@ -7,12 +7,24 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from gateway.contract import Severity
+from gateway.contract.options import seconds
 from gateway.outbox.audit import audit
 
-LONGEST_SECONDS = 7 * 86_400.0
-_LONGEST_NS = int(LONGEST_SECONDS * 1e9)
+_LONGEST_SECONDS = 7 * 86_400.0
+_LONGEST_NS = int(_LONGEST_SECONDS * 1e9)
 MOST = 500
 """At a time."""
+
+
+def lasting(text: str) -> float:
+    """Seconds; raises ValueError, in words for who wished it."""
+    found = seconds(text)
+    assert isinstance(found, float)  # noqa: S101  a text becomes a number or an error
+    if found <= 0:
+        raise ValueError("longer than nothing, for example 8h; a shelf that is to end now is unshelved")
+    if found > _LONGEST_SECONDS:
+        raise ValueError(f"at most {_LONGEST_SECONDS / 86_400:g}d; what nobody wants for longer is changed in the file")
+    return found
 
 
 class Shelf(NamedTuple):

@@ -18,6 +18,12 @@ def check(options: VibrationOptions, context: DetectorContext) -> None:
     mountings(options, context)
 
 
+def tells(options: VibrationOptions, context: DetectorContext, condition: str) -> bool:
+    from models.vibration.mounting import conditions
+
+    return condition in conditions(options, context)
+
+
 plugin = DetectorPlugin(
-    name="vibration", domain="vibration", options=VibrationOptions, build=build, slow=True, check=check, needs=("scipy",)
+    name="vibration", domain="vibration", options=VibrationOptions, build=build, slow=True, check=check, needs=("scipy",), tells=tells
 )

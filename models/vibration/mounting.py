@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.contract import Bearing, ConfigError, DetectorContext, Tag
 from models.vibration.bearing import Orders, orders_of
 from models.vibration.config import VibrationOptions
-from models.vibration.places import Machine, Place
+from models.vibration.places import KINDS, Machine, Place
 from models.vibration.severity import Zones, iso_zones, pump_zones
 from models.vibration.units import UNITS, Unit
 
@@ -27,6 +27,11 @@ class Mounting:
     def label(self) -> str:
         """For people."""
         return self.tag.name if self.place is None else self.place.label
+
+    @property
+    def hears_bearing(self) -> bool:
+        """Which part of it is damaged, if one is."""
+        return self.orders is not None and self.unit.hears_bearings
 
 
 def mountings(options: VibrationOptions, context: DetectorContext) -> list[Mounting]:
@@ -52,9 +57,19 @@ def machines(known: Iterable[Mounting]) -> dict[str, Machine]:
 
 def _machine(mine: list[Mounting]) -> Machine:
     every = frozenset(one.tag.name for one in mine)
-    hears = frozenset(one.tag.name for one in mine if one.orders is not None and one.unit.hears_bearings)
+    hears = frozenset(one.tag.name for one in mine if one.hears_bearing)
     places = {one.tag.name: one.place for one in mine if one.place is not None}
     return Machine(places, {"velocity": every, "trend": every, "bearing": hears})
+
+
+def conditions(options: VibrationOptions, context: DetectorContext) -> set[str]:
+    """All that a watch may tell of any of its machines."""
+    known = mountings(options, context)
+    found = {f"{one.tag.name}_signal" for one in known}
+    for one in known:
+        kinds = [kind for kind in KINDS if kind != "bearing" or one.hears_bearing]
+        found |= {f"{one.tag.name if one.place is None else 'vibration'}_{kind}" for kind in kinds}
+    return found
 
 
 def _places(options: VibrationOptions) -> dict[str, Place] | None:

@@ -132,7 +132,7 @@ async def test_an_operator_shelves_over_the_page_and_the_audit_knows_who(site: A
         cookies, url = await log_in(app.page_port), f"http://127.0.0.1:{app.page_port}"
         wish = {"machine": "press-07", "condition": "oil_*", "for": "8h", "why": "pump is replaced"}
         async with aiohttp.ClientSession(cookies=cookies, headers={"Origin": url}) as session:
-            for bad in ({"for": "9d"}, {"why": ""}, {"machine": "a\nb"}, {"for": "soon"}):
+            for bad in ({"for": "9d"}, {"for": "0s"}, {"why": ""}, {"machine": "a\nb"}, {"for": "soon"}):
                 async with session.post(f"{url}/api/shelves", json=wish | bad) as reply:
                     assert reply.status == 400
             async with session.post(f"{url}/api/shelves", json=wish) as reply:

@@ -143,6 +143,35 @@ async def test_a_name_that_is_no_utf8_is_a_name_like_others_and_remembered(rig: 
     assert numbers(items) == list(range(ROWS, ROWS + 100))
 
 
+@pytest.mark.parametrize("letters", ["x" * 246, "ß" * 123, "x" * 251], ids=["ascii", "umlauts", "longest"])
+@pytest.mark.parametrize(
+    ("content", "where", "taken"),
+    [(rows(2), "done", [0, 1]), (f"at;n\n{AT};1\n;2\n", "failed", [1])],
+    ids=["done", "failed"],
+)
+async def test_a_name_as_long_as_names_may_be_is_read_once_and_moved_also_beside_its_like(
+    rig: Rig, letters: str, content: str, where: str, taken: list[int]
+) -> None:
+    name = f"{letters}.csv"
+    async with reading(source(rig)) as items:
+        for count in (1, 2):
+            (rig.folder / name).write_text(content)
+            await until(lambda count=count: sum(n.endswith(".csv") for n in names(rig.folder / where)) == count)
+    assert numbers(items) == [*taken, *taken]
+    if where == "failed":
+        told = [path.read_text() for path in (rig.folder / where).glob("*.why")]
+        assert sum(f"Its name was {name}" in text for text in told) == (2 if len(os.fsencode(name)) > 251 else 1)
+
+
+async def test_a_long_name_whose_dot_comes_early_keeps_its_beginning(rig: Rig) -> None:
+    name = "a." + "x" * 253
+    (rig.folder / name).write_text(rows(1))
+    async with reading(source(rig, format="csv")) as items:
+        await until(lambda: names(rig.folder / "done"))
+    assert names(rig.folder / "done")[0].startswith("a.xxx")
+    assert numbers(items) == [0]
+
+
 async def test_another_file_of_the_same_name_is_read_from_its_first_row(rig: Rig, tmp_path: Path) -> None:
     rig.drop("a.csv", rows(ROWS + 1))
     first = source(rig, state_dir=tmp_path)
@@ -234,6 +263,9 @@ async def test_a_bad_row_stays_alone_and_its_file_is_put_where_somebody_sees_it(
         ("empty.ndjson", "", [], "The file is empty"),
         ("a.json", "[{]", [], "no JSON"),
         ("a.ndjson", f'{{"at":{AT},"n":1}}\n{"x" * 1_100_000}\n', [1], "line 2: longer than 1000000 characters"),
+        ("a.csv", rows(2).encode("utf-16-le"), [], "from here on: by its first bytes it is UTF-16; say encoding: utf-16"),
+        ("a.csv", "ä;n\n".encode("cp1252"), [], "from here on: byte 0xe4 is not utf-8"),
+        ("a.csv", f"at;n\n{AT};1\0\n{AT};2\n", [2], "1 rows were taken, 1 were not.\nline 2: NUL bytes"),
         ("a.xlsx", b"PK\x03\x04", [], "what is in it is not known: say format: csv, json or ndjson"),
     ],
 )
@@ -246,6 +278,26 @@ async def test_what_cannot_be_read_goes_to_failed_with_its_reason(
         await until(lambda: (rig.folder / "done" / "good.csv").exists() and len(names(rig.folder / "failed")) == 2)
     assert numbers(items) == [*taken, 50]
     assert why in (rig.folder / "failed" / f"{name}.why").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [("utf-8", "utf-16"), ("cp1252", "utf-16"), ("cp1252", "utf-8-sig"), ("utf-16", "utf-8-sig"), ("utf-16", "utf-16-le")],
+)
+async def test_a_bom_knows_better_than_the_configuration_and_utf16_needs_none(rig: Rig, said: str, written: str) -> None:
+    rig.drop("a.csv", rows(2).encode(written))
+    async with reading(source(rig, encoding=said)) as items:
+        await until(lambda: names(rig.folder / "done"))
+    assert numbers(items) == [0, 1]
+
+
+async def test_what_is_not_in_utf16_as_it_was_said_goes_to_failed_and_keeps_nothing_up(rig: Rig) -> None:
+    rig.drop("a.csv", rows(2))
+    rig.drop("b.csv", rows(1).encode("utf-16"))
+    async with reading(source(rig, encoding="utf-16")) as items:
+        await until(lambda: names(rig.folder / "done"))
+    assert "is not UTF-16; leave out encoding" in (rig.folder / "failed" / "a.csv.why").read_text()
+    assert numbers(items) == [0]
 
 
 async def test_excel_in_german(rig: Rig) -> None:

@@ -143,3 +143,49 @@ def test_paths_are_checked_when_they_are_written() -> None:
         RowOptions.model_validate({"timezone": "Mars/Olympus"})
     with pytest.raises(ValidationError, match="a row holds one value"):
         RowTag.model_validate({"kind": "waveform"})
+
+
+@pytest.mark.parametrize(
+    ("places", "unit", "as_text", "fields", "expected"),
+    [
+        ("t", None, "%Y%m%d%H%M%S", {"t": 20270115080000}, 1_800_000_000),
+        ("t", None, "%Y%m%d%H%M%S", {"t": 20270115080000.0}, 1_800_000_000),
+        ("t", None, "%d%m%Y", {"t": 1022027}, 1_801_440_000),
+        ("dt", None, "%Y%m%d %H%M%S", {"d": 20270115, "t": 80000}, 1_800_000_000),
+        ("dt", None, "%Y%m%d %H%M%S", {"d": 20270115, "t": 1205}, 1_799_971_925),
+        ("dt", None, "%Y%m%d %H%M%S", {"d": "20270115", "t": "080000"}, 1_800_000_000),
+        ("t", "s", "%Y%m%d%H%M%S", {"t": 1_800_000_000}, 1_800_000_000),
+        ("t", "s", "%Y%m%d%H%M%S", {"t": "20270115080000"}, 1_800_000_000),
+        ("t", None, "%d.%m.%Y", {"t": 1_800_000_000}, 1_800_000_000),
+        ("t", None, "%Y%m%d%H%M%S", {"t": 1_800_000_000}, None),
+        ("t", None, "%Y%m%d%H%M%S", {"t": 20270115080000.5}, None),
+        ("t", None, "%Y%m%d%H%M%S", {"t": -20270115080000}, None),
+        ("t", None, "%Y%m%d%H%M%S", {"t": True}, None),
+    ],
+)
+def test_a_number_is_read_by_a_format_of_digits_unless_it_has_a_unit(
+    places: str,
+    unit: Any,
+    as_text: str | None,
+    fields: dict[str, Any],
+    expected: int | None,
+) -> None:
+    read = TimeReader([(place,) for place in places], unit, as_text, ZoneInfo("UTC"))
+    assert read(fields) == (None if expected is None else expected * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("format", "why"),
+    [
+        ("ms", "time_unit: ms"),
+        ("%Q", "'Q' is a bad directive"),
+        ("%s", "'s' is a bad directive"),
+        ("%H:%M:%S", "reads no day"),
+        ("%d.%m. %H:%M", "reads no day"),
+        ("ISO", "reads no day"),
+        ("%Y-%m-%d %I:%M", "%I needs %p"),
+    ],
+)
+def test_a_format_that_reads_no_time_is_refused_before_anything_is_read(format: str, why: str) -> None:  # noqa: A002
+    with pytest.raises(ValueError, match=why):
+        RowOptions(time_format=format)

@@ -53,6 +53,12 @@ def test_a_line_of_another_width_is_refused_alone_and_named() -> None:
     ]
 
 
+def test_a_row_with_nul_bytes_is_refused_alone_and_says_what_they_come_from() -> None:
+    got = rows("a,b\n1\0,2\n3,4\n" + "\0" * 100)
+    assert [type(each) for each in got] == [Refused, Row, Refused]
+    assert [str(each).split(",")[0] for each in got[::2]] == [f"line {n}: NUL bytes instead of text" for n in (2, 4)]
+
+
 def test_a_cell_over_two_lines_keeps_the_count_of_lines() -> None:
     got = rows('sep=,\na,b\n"1\n2",x\n3\n')
     assert [each.where for each in got] == ["line 3", "line 5"]

@@ -1,0 +1,67 @@
+"""Sees that a clock of a source was set back: what a tag tells is older than before, at the pace of the gateway's clock, and stays so."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVIDENT_NS = 60_000_000_000
+"""Nothing newer has come for so long: what is late for less puts itself in order."""
+_FEWEST = 3
+"""Readings, so that two that were on their way for long are no clock."""
+_SWAY_NS = 10_000_000_000
+"""How evenly it goes on: what is sent later from a store comes faster than it was measured."""
+_LOOK_NS = 1_000_000_000
+
+Times = NDArray[np.int64]
+Tags = NDArray[np.int32]
+
+
+class Behind:
+    """Tags whose readings are late, one after the other. Arrays are [number of tags]; nothing is done while none is late.
+
+    any       there is such a tag
+    first_ns  the time of the first late one
+    """
+
+    def __init__(self, tags: int) -> None:
+        self.any = False
+        self._looked_ns = 0
+        self._count = np.zeros(tags, np.int32)
+        self._row = np.zeros(tags, np.intp)
+        self.first_ns, self._since_ns, self._ahead_ns = (np.zeros(tags, np.int64) for _ in range(3))
+
+    def late(self, tag: Tags, t_ns: Times, now_ns: int) -> None:
+        """These are older than what their tags told before, in the order of their time; `now_ns` is the gateway's clock."""
+        self.any = True
+        rows = np.arange(len(tag))
+        self._row[tag] = rows
+        last = self._row[tag] == rows  # of what came together the newest one says how late it is
+        tag, t_ns = tag[last], t_ns[last]
+        ahead_ns = t_ns - now_ns
+        begins = (self._count[tag] == 0) | (np.abs(ahead_ns - self._ahead_ns[tag]) > _SWAY_NS)
+        first = tag[begins]
+        self._since_ns[first], self._ahead_ns[first], self.first_ns[first] = now_ns, ahead_ns[begins], t_ns[begins]
+        self._count[first] = 0
+        self._count[tag] += 1
+
+    def in_time(self, tag: Tags) -> None:
+        """These are not, or not any more."""
+        self._count[tag] = 0
+        self.any = bool(self._count.any())
+
+    def clear(self) -> None:
+        """The gateway's clock was put right: what was measured against it says nothing."""
+        self._count[:], self._looked_ns, self.any = 0, 0, False
+
+    def of(self, tags: Tags) -> Tags:
+        """Which of these are late."""
+        return tags[self._count[tags] > 0]
+
+    def evident(self, now_ns: int) -> list[int]:
+        """Tags whose clock was set back, beyond doubt; looked for once a second."""
+        if now_ns - self._looked_ns < _LOOK_NS:
+            return []
+        self._looked_ns = now_ns
+        found: list[int] = np.flatnonzero((self._count >= _FEWEST) & (now_ns - self._since_ns >= EVIDENT_NS)).tolist()
+        return found

@@ -1,0 +1,174 @@
+"""The clock of a source is set back: what follows is late at first, then in order again, and somebody is told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway import registry
+from gateway.contract import Batch, Waveform
+from gateway.engine.devices import Devices
+from gateway.engine.inbox import Inbox
+from gateway.engine.line import Line
+from gateway.engine.pipeline import Pipeline
+from gateway.incidents import Change, Incidents
+from gateway.telemetry.counts import Counts
+from gateway.telemetry.status import Status
+from gateway.testkit.clock import FakeClock
+
+SECOND, HOUR = 10**9, 3600.0
+
+
+class Kept:
+    """Accepts at once, and remembers the incidents."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.titles: list[str] = []
+
+    def change(self, change: Change) -> None:
+        self.told.append((change.phase.value, change.incident.condition))
+        self.titles.append(change.incident.title)
+
+    def fact(self, *_: Any, **__: Any) -> None: ...
+
+    def acknowledge(self, accepted: asyncio.Future[None]) -> None: ...
+
+    async def room(self, _seconds: float) -> bool:
+        return True
+
+
+class Shop:
+    """One machine, its limits and what they come to; second by second of the gateway's clock."""
+
+    def __init__(self, plant: Any, folder: Path, *, kinds: tuple[str, ...] = (), **tags: dict[str, Any]) -> None:
+        made = plant.tags(**(tags or {"oil": {}}))
+        limit = registry.detector("limit")
+        watches = [plant.watch(limit, made, name="limit", high=70.0, hold="0s", clear_after="0s")]
+        watches += [plant.watch(plant.told(kind), made, name=kind) for kind in kinds]
+        settings = plant.settings(made, *watches, state_dir=folder)
+        self.clock, self.kept, self.line = FakeClock(), Kept(), Line.of(settings)
+        for watch in self.line.watches:
+            watch.ready(watch.settings.plugin.build(watch.settings.options, watch.context))
+        self.incidents = Incidents(self.clock, lambda *name: " ".join(map(str, name)), evidence_seconds=0.0)
+        status = Status(self.clock)
+        status.up(status.add("source", "m1"))
+        self.inbox = Inbox("drop_oldest", wake=lambda: None, took=lambda _n: None, dropped=lambda *_: None)
+        inboxes = {"m1": self.inbox}
+        devices = Devices(status.source, inboxes, self.incidents, lambda: self.line.table, self.clock)
+        devices.configure(settings.sources)
+        self.pipeline = Pipeline(
+            self.line,
+            self.incidents,
+            self.kept,
+            clock=self.clock,
+            counts=Counts(),
+            progress=lambda: None,
+            devices=devices,
+            inboxes=inboxes,
+        )
+
+    async def second(self, *items: Any) -> None:
+        await self.clock.advance(1.0)
+        if items:
+            await self.inbox.emit(list(items))
+        self.pipeline.flush()
+
+    def at(self, set_back: float, value: float, *, tag: int = 0) -> Batch:
+        return Batch.of([tag], [self.clock.now_ns() + int((1.0 - set_back) * SECOND)], [value])
+
+    async def run(self, seconds: int, set_back: float, value: float) -> list[tuple[str, str]]:
+        before = len(self.kept.told)
+        for _ in range(seconds):
+            await self.second(self.at(set_back, value))
+        return self.kept.told[before:]
+
+
+@pytest.mark.parametrize("back", [HOUR, 90.0, 30 * 86_400.0])
+async def test_a_limit_is_deaf_for_a_minute_and_no_longer_and_it_is_told(plant: Any, tmp_path: Path, back: float) -> None:
+    shop = Shop(plant, tmp_path)
+    assert await shop.run(100, 0.0, 20.0) == []
+    assert await shop.run(58, back, 90.0) == [], "it may still be late readings"
+    told = await shop.run(5, back, 90.0)
+    assert sorted(told) == [("raised", "device_clock_wrong"), ("raised", "oil_high")]
+    assert any(f"its clock was set back by about {back - 1:.0f} s" in title for title in shop.kept.titles)
+    assert await shop.run(5, back, 20.0) == [("cleared", "oil_high")]
+    assert shop.line.table.last_quality.tolist() == [0]
+    told = await shop.run(130, back, 20.0)
+    assert told == [("cleared", "device_clock_wrong")]
+
+
+async def test_a_clock_that_shows_one_moment_of_the_future_keeps_nobody_deaf(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, oil={}, air={})
+    await shop.run(10, 0.0, 20.0)
+    await shop.second(shop.at(-3000.0, 20.0), shop.at(0.0, 20.0, tag=1))
+    for _ in range(65):
+        await shop.second(shop.at(0.0, 90.0), shop.at(0.0, 20.0, tag=1))
+    assert ("raised", "oil_high") in shop.kept.told
+    assert shop.line.table.last_quality.tolist() == [0, 0]
+
+
+async def test_what_was_kept_in_a_store_and_comes_late_is_no_clock_that_was_set(plant: Any, tmp_path: Path) -> None:
+    """Ten times as fast as it was measured, for two minutes, and nothing newer among it."""
+    shop = Shop(plant, tmp_path)
+    await shop.run(10, 0.0, 20.0)
+    for second in range(120):
+        await shop.second(shop.at(HOUR - 9.0 * second, 90.0))
+    assert shop.kept.told == []
+    assert await shop.run(3, 0.0, 90.0) == [("raised", "oil_high")]
+
+
+async def test_old_readings_among_new_ones_are_no_clock_that_was_set(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path)
+    for second in range(200):
+        await shop.second(shop.at(HOUR, 90.0) if second % 30 else shop.at(0.0, 20.0))
+    assert shop.kept.told == []
+
+
+async def test_readings_that_come_in_parcels_show_it_too(plant: Any, tmp_path: Path) -> None:
+    """Thirty seconds of each tag at once."""
+    shop = Shop(plant, tmp_path)
+    await shop.run(60, 0.0, 20.0)
+    for second in range(1, 151):
+        start = shop.clock.now_ns() - int(HOUR * SECOND)
+        parcel = Batch.of([0] * 30, start - np.arange(30)[::-1] * SECOND, [90.0] * 30)
+        await (shop.second(parcel) if second % 30 == 0 else shop.second())
+    assert ("raised", "oil_high") in shop.kept.told
+
+
+async def test_a_slow_tag_of_the_same_clock_goes_along_and_one_of_another_clock_stays(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, oil={}, slow={}, other={})
+    for second in range(200):
+        back = HOUR if second >= 100 else 0.0
+        slow = [shop.at(back, 20.0, tag=1)] if second in (50, 170) else []
+        await shop.second(shop.at(back, 20.0), *slow, shop.at(0.0, 20.0, tag=2))
+    shop.pipeline.flush()
+    assert shop.line.table.last_quality.tolist() == [0, 0, 0]
+    ages = (shop.clock.now_ns() - shop.line.table.last_t_ns) / SECOND
+    assert ages.tolist() == [HOUR, HOUR + 29, 0]
+
+
+async def test_ticks_and_gates_go_along(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, kinds=("told",))
+    await shop.run(20, 0.0, 20.0)
+    await shop.run(70, HOUR, 20.0)
+    told = shop.line.watches[1].detector.items  # type: ignore[union-attr]
+    before = len(told)
+    await shop.run(10, HOUR, 20.0)
+    frames = [item for item in told[before:] if not isinstance(item, Batch)]
+    assert len(frames) == 10
+
+
+async def test_fast_channels_show_it_as_well(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, vibration={"kind": "waveform"})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for second in range(170):
+        t_ns = shop.clock.now_ns() - (int(HOUR * SECOND) if second >= 100 else 0)
+        await shop.second(Waveform(tag=0, t_ns=t_ns, rate_hz=1000.0, samples=np.zeros(10, np.float32)))
+    assert ("raised", "device_clock_wrong") in shop.kept.told
+    assert [round(delta / SECOND) for delta in leaps] == [-3599]
