@@ -30,7 +30,7 @@ def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_
         return rows
     events = _sound(connection, destination, rows, now_ns)
     if wanted.mark and events:
-        _mark(connection, destination, [event.sequence for event in events], tried=1)
+        _mark(connection, destination, [event.sequence for event in events], before=0, tried=wanted.mark)
     return events
 
 
@@ -74,8 +74,10 @@ def bury(
     _delete(connection, destination, sequences)
 
 
-def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], now_ns: int) -> None:
-    """Write down what came of a batch: delivered rows go, parked ones become dead letters, the others wait.
+def settle(
+    connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], now_ns: int, mark: int = 0
+) -> None:
+    """Write down what came of a batch: delivered rows go, parked ones become dead letters, the others wait. `mark`: that of their lease.
 
     Doing it twice is the same as once: what counts as delivered is the rows that were still there.
     """
@@ -86,22 +88,31 @@ def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Ev
         elif outcome.kind is OutcomeKind.PARK:
             bury(connection, destination, [event.sequence], Kind.PARKED, now_ns, reason=outcome.reason, code=outcome.code)
         else:
-            waits.append((int(outcome.unknown), outcome.reason[:500], destination, event.sequence))
+            waits.append((int(outcome.unknown), mark, outcome.reason[:500], destination, event.sequence))
     if waits:
-        statement = f"UPDATE delivery SET attempts=attempts+1, tried=?, reason=? WHERE destination=? AND lane IN {LANES} AND seq=?"
+        statement = (
+            "UPDATE delivery SET attempts=attempts+1, tried=CASE WHEN ? THEN 1 WHEN tried=? THEN 0 ELSE tried END, reason=? "
+            f"WHERE destination=? AND lane IN {LANES} AND seq=?"
+        )
         connection.executemany(statement, waits)
     if done:
         tally.add(connection, "delivered", {destination: remove(connection, destination, done)})
 
 
-def untried(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
-    """Nothing of them was taken after all."""
-    _mark(connection, destination, sequences, tried=0)
+def untried(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], mark: int) -> None:
+    """Nothing of them was taken since they were marked. What an earlier attempt may have brought there, nobody knows still."""
+    _mark(connection, destination, sequences, before=mark, tried=0)
 
 
-def _mark(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], *, tried: int) -> None:
-    statement = f"UPDATE delivery SET tried=? WHERE destination=? AND lane IN {LANES} AND seq=?"
-    connection.executemany(statement, [(tried, destination, seq) for seq in sequences])
+def doubt(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
+    """They were sent, and nobody will hear what came of it."""
+    statement = f"UPDATE delivery SET tried=1 WHERE destination=? AND lane IN {LANES} AND seq=?"
+    connection.executemany(statement, [(destination, seq) for seq in sequences])
+
+
+def _mark(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], *, before: int, tried: int) -> None:
+    statement = f"UPDATE delivery SET tried=? WHERE destination=? AND lane IN {LANES} AND seq=? AND tried=?"
+    connection.executemany(statement, [(tried, destination, seq, before) for seq in sequences])
 
 
 def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> int:

@@ -95,5 +95,5 @@ async def test_only_what_is_sent_counts_as_tried(bench: Bench) -> None:
         receiver.hangs = True
         await bench.until(lambda: bool(sender.breaker.wait_seconds() == 0), tick=0.5)
         await bench.until(lambda: bool(bench.status.links["destination", "crm"].state == "down"))
-        tried = await bench.outbox.run(lambda c: c.execute("SELECT seq FROM delivery WHERE tried=1").fetchall())
+        tried = await bench.outbox.run(lambda c: c.execute("SELECT seq FROM delivery WHERE tried>0").fetchall())
     assert tried == [(2,)]
