@@ -16,15 +16,19 @@ from gateway.outbox.tally import LANES, Kind, Lane
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 EARLIEST_NS = 1_420_070_400_000_000_000
 """2015-01-01: an event recorded before was recorded before the clock was set; its age is not known."""
+MOST_EXPIRE = 2000
+"""Deliveries per transaction, about: after a long outage all that waits may be too old."""
 
 
-def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None = None) -> list[Event] | Place:
+def lease(
+    connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None = None
+) -> list[Event] | Place | None:
     """The next events, in the order they shall be sent. Damaged rows are quarantined and old ones expire on the way.
 
-    A place: nothing was found so far; go on there, so that others get the writer between.
+    A place, or None, the beginning: nothing was found so far; go on there, so that others get the writer between.
     """
-    if wanted.max_age_ns:
-        _expire(connection, destination, wanted, now_ns)
+    if wanted.max_age_ns and _expire(connection, destination, wanted, now_ns) >= MOST_EXPIRE:
+        return place
     rows = pick(connection, destination, wanted, place)
     if isinstance(rows, Place):
         return rows
@@ -45,11 +49,11 @@ def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any]
     return events
 
 
-def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> None:
-    """Looks at the old end of each lane only: a million events that are young enough cost nothing."""
-    oldest_ns = now_ns - wanted.max_age_ns
+def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> int:
+    """Looks at the old end of each lane only: a million events that are young enough cost nothing. Returns how many were not."""
+    oldest_ns, expired = now_ns - wanted.max_age_ns, 0
     for lane in Lane:
-        while True:
+        while expired < MOST_EXPIRE:
             rows = connection.execute(
                 "SELECT d.seq, e.recorded_ns FROM delivery d CROSS JOIN event e USING (seq) "
                 "WHERE d.destination=? AND d.lane=? AND d.kept=0 ORDER BY d.seq LIMIT 500",
@@ -58,8 +62,10 @@ def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, no
             old = [seq for seq, at_ns in rows if at_ns >= EARLIEST_NS and recorded(seq, at_ns, wanted.shifts) < oldest_ns]
             if old:
                 bury(connection, destination, old, Kind.EXPIRED, now_ns, reason="older than max_age")
+            expired += len(old)
             if len(old) < len(rows) or not rows:
                 break
+    return expired
 
 
 def bury(

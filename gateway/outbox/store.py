@@ -331,7 +331,7 @@ class Outbox:
 
     def _lease(
         self, connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None
-    ) -> list[Event] | Place:
+    ) -> list[Event] | Place | None:
         """Noted before the next operation of the writer, which may be one that gives events up."""
         found = leases.lease(connection, destination, wanted, now_ns, place)
         if isinstance(found, list) and found:

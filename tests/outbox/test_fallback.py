@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from gateway.contract import SENT, BudgetOptions, Event, Outcome, Severity
-from gateway.outbox import memory
+from gateway.outbox import fallback, memory
 from gateway.outbox.append import Addressed
 from gateway.outbox.breaker import Memory
 from gateway.outbox.memory import SetAside
@@ -110,6 +110,15 @@ class TestInDoubt:
         await down(bench.outbox)
         async with bench.sending("backup", second, fallback_for="crm", fallback_after=1.0):
             await bench.until(lambda: len(second.got) == 3, tick=1.0)
+
+    async def test_what_waits_for_a_renamed_destination_may_have_been_taken_as_before(self, bench: Bench) -> None:
+        first = Receiver()
+        first.answer = lambda e: Outcome.retry("no answer in time", unknown=True)
+        await bench.append(1, to=("old",))
+        async with bench.sending("old", first):
+            await bench.until(lambda: bench.status.links["destination", "old"].state == "down")
+        assert await bench.outbox.run(lambda c: fallback.move(c, "old", "crm")) == 1
+        await self._backup_gets(bench, [2])
 
     async def _backup_gets(self, bench: Bench, numbers: list[int]) -> None:
         second = Receiver()
