@@ -184,6 +184,7 @@ class Sender:
             await self._failed(exc)
         else:
             self._status.up(self._link)
+            self._link.why = self._trials.why
             if self._unreachable:  # that was all: what was wrong with an answer only another answer can put right
                 await self._succeeded()
 

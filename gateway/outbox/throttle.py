@@ -8,6 +8,7 @@ from functools import partial
 
 from gateway.contract import Clock, Event, Severity, UplinkOptions, Usage
 from gateway.outbox import memory, summary
+from gateway.outbox.aside import a_few
 from gateway.outbox.budget import DAY, Budget, Filling, Pace
 from gateway.outbox.lease import newest_waiting, untried
 from gateway.outbox.memory import SetAside
@@ -43,6 +44,11 @@ class Throttle:
     def why(self) -> str:
         """For the status: which limit holds events back; empty: none."""
         return self._over
+
+    @property
+    def machines(self) -> str:
+        """For the status: whose day is used up, so that their events wait; empty: nobody's."""
+        return f"{_MACHINE_DAY}: {a_few(self._machines)}" if self._machines else ""
 
     def told(self, usage: Usage) -> None:
         """By the uplink."""

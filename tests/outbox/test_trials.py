@@ -9,6 +9,7 @@ from gateway.contract import SENT, Event, NotConnected, Outcome, RetryOptions, S
 from gateway.outbox import memory, pick
 from gateway.outbox.append import Addressed
 from gateway.outbox.aside import ASIDE_SECONDS
+from gateway.outbox.memory import SetAside
 from gateway.testkit.rigs import event
 from gateway.testkit.sending import Bench, Receiver
 
@@ -53,6 +54,19 @@ async def test_a_probe_that_fails_says_nothing_of_its_machine_and_is_waited_afte
         assert receiver.calls[tried:] == [[made[0]]] * 3
         await bench.until(lambda: sender.breaker.wait_seconds() > 0)
     assert await bench.outbox.run(lambda c: memory.aside(c, "crm")) == []
+
+
+async def test_the_status_says_who_is_set_aside_also_after_a_restart(bench: Bench) -> None:
+    """Nothing else is to be sent: what waits, waits for that."""
+    await bench.append_of("m1")
+    await bench.outbox.run(lambda c: memory.set_aside(c, "crm", SetAside("m1", bench.clock.now_ns() + int(300e9), "refused")))
+    receiver = Receiver()
+    async with bench.sending("crm", receiver):
+        link = bench.status.links["destination", "crm"]
+        await bench.until(lambda: link.state == "up", tick=1.0)
+        assert (link.why, receiver.got) == ("set aside: m1", [])
+        await bench.until(lambda: len(receiver.got) == 1, tick=10.0)
+        await bench.until(lambda: not link.why)
 
 
 class TestEverythingIsRefusedWithOneCode:
