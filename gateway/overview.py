@@ -201,7 +201,7 @@ class Overview:
             "kind": destination.plugin.name,
             "state": link.state,
             "since": link.since_ns / 1e9,
-            "why": link.why or sender.throttle.why,
+            "why": link.why or sender.throttle.why or sender.throttle.machines,
             "breaker": sender.breaker.state.replace("-", "_"),
             "backlog": counts.get("ready", 0),
             "delivered": counts.get("delivered", 0),

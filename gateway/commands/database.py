@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -76,6 +77,11 @@ def writing(path: Path, *, head: bool = True) -> Iterator[sqlite3.Connection]:
     if head:
         with suppress(OSError, sqlite3.Error):
             audit_head.advance(path.parent, path)
+
+
+def stand_back(began: float) -> None:
+    """Between two transactions, as long as the last one took since `began` (monotonic), so that a running gateway gets its turn."""
+    time.sleep(min(time.monotonic() - began, 1.0))
 
 
 def outbox_file(state_dir: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from gateway.commands.database import Refused, chosen, outbox_file, reading, writing
+from gateway.commands.database import Refused, chosen, outbox_file, reading, stand_back, writing
 from gateway.commands.outbox import kind_word, only_one, show
 from gateway.commands.printing import counted, printable, when
 from gateway.commands.who import typed
@@ -117,53 +117,63 @@ def removals(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], without: Collection[str] = ()) -> int:
-    """Send again, corrected or as they are, all in one transaction. Exit code 1: nothing of what was asked for can be sent."""
-    now_ns, who, as_they_are = time.time_ns(), typed(), not (corrections or without)
+    """Send again, corrected or as they are. Exit code 1: nothing of what was asked for can be sent."""
+    again = _correct(state_dir, which, corrections, without) if corrections or without else _as_they_are(state_dir, which)
+    return 1 if which.ids and not again else 0
+
+
+def _as_they_are(state_dir: Path, which: Which) -> int:
+    now_ns, who = time.time_ns(), typed()
+    to, left, configured = Counter[str](), list[str](), None
+    for connection, letters in _in_steps(outbox_file(state_dir), which):
+        configured = tally.configured(connection)
+        left += filter(None, map(_why_not, letters))
+        deadletters.retry(connection, letters, who=who, now_ns=now_ns)
+        to.update(letter.destination for letter in letters if not _why_not(letter))
+    _say(to, configured, "sent again", left)
+    return to.total()
+
+
+def _correct(state_dir: Path, which: Which, corrections: Mapping[str, Json], without: Collection[str]) -> int:
+    """All in one transaction: what one of them cannot be, none is."""
+    now_ns, who = time.time_ns(), typed()
 
     def correct(event: Event) -> Event:
         return _corrected(event, corrections, without, now_ns)
 
-    sent, expired, left, made = 0, 0, list[str](), list[str]()
-    to: Counter[str] = Counter()
+    to, left, made = Counter[str](), list[str](), list[str]()
     with writing(outbox_file(state_dir)) as connection:
         configured = tally.configured(connection)
         for letters in _chunks(connection, which):
             left += filter(None, map(_why_not, letters))
             able = [letter for letter in letters if not _why_not(letter)]
-            sent += len(able)
             to.update(letter.destination for letter in able)
-            if not as_they_are:
-                made += [event.id for event in deadletters.replace(connection, able, correct, who=who, now_ns=now_ns)]
-                _all_wait(connection, able)
-            else:
-                deadletters.retry(connection, able, who=who, now_ns=now_ns)
-                expired += sum(letter.kind is Kind.EXPIRED for letter in able)
+            made += [event.id for event in deadletters.replace(connection, able, correct, who=who, now_ns=now_ns)]
+            _all_wait(connection, able)
     for identity in made[:_MOST_NAMED]:
         click.echo(printable(identity))
-    gone = {name: number for name, number in to.items() if configured is not None and name not in configured}
-    _say(sent - sum(gone.values()), "sent again" if as_they_are else "corrected", left, gone)
-    if expired:
-        click.echo(f"{expired:,} of them had expired, and do so again unless their destination's max_age is longer now", err=True)
-    return 1 if which.ids and not sent else 0
+    _say(to, configured, "corrected", left)
+    return to.total()
 
 
 def drop(state_dir: Path, which: Which, *, sure: bool) -> int:
-    """Give up for good, all in one transaction."""
+    """Give up for good."""
     path = outbox_file(state_dir)
     if not sure:
         with reading(path) as connection:
             count = _count(connection, *_where(connection, which))
         raise Refused(f"{counted(count, 'dead letter')} would be given up for good; if you want that, say --yes")
     dropped, now_ns, who = 0, time.time_ns(), typed()
-    with writing(path) as connection:
-        for letters in _chunks(connection, which, 20 * _CHUNK):
-            dropped += deadletters.drop(connection, letters, who=who, now_ns=now_ns)
+    for connection, letters in _in_steps(path, which):
+        dropped += deadletters.drop(connection, letters, who=who, now_ns=now_ns)
     click.echo(f"{counted(dropped, 'dead letter')} dropped; lineside ledger shows them")
     return 0
 
 
-def _say(sent: int, word: str, left: Sequence[str], gone: Mapping[str, int]) -> None:
-    """gone   destinations nobody sends to, and how many wait for each now: only what waits can be moved to another one"""
+def _say(to: Mapping[str, int], configured: Collection[str] | None, word: str, left: Sequence[str]) -> None:
+    """to   how many wait for each destination now. If nobody sends to it: only what waits can be moved to another one"""
+    gone = {name: number for name, number in to.items() if configured is not None and name not in configured}
+    sent = sum(to.values()) - sum(gone.values())
     if sent or not gone:
         click.echo(f"{counted(sent, 'dead letter')} {word}; {_WHEN}" if sent else f"nothing was {word}")
     for name, number in gone.items():
@@ -231,13 +241,43 @@ def _count(connection: sqlite3.Connection, where: str, parameters: tuple[Any, ..
     return int(connection.execute(f"SELECT count(*) FROM dead_letter d WHERE {where}", parameters).fetchone()[0])
 
 
-def _chunks(connection: sqlite3.Connection, which: Which, size: int = _CHUNK) -> Iterator[list[DeadLetter]]:
+def _in_steps(path: Path, which: Which) -> Iterator[tuple[sqlite3.Connection, list[DeadLetter]]]:
+    """Each step in a transaction of its own: a running gateway goes on between them. Which are meant is decided before the first."""
+    with reading(path) as connection:
+        meant = _Meant.of(connection, which)
+    for step in meant.steps():
+        began = time.monotonic()
+        with writing(path) as connection:
+            yield connection, meant.letters(connection, step)
+        stand_back(began)
+
+
+def _chunks(connection: sqlite3.Connection, which: Which) -> Iterator[list[DeadLetter]]:
     """Those of one event always together, whatever is done with the ones before."""
-    where, parameters = _where(connection, which)
-    sequences = [row[0] for row in connection.execute(f"SELECT DISTINCT d.seq FROM dead_letter d WHERE {where} ORDER BY d.seq", parameters)]
-    statement = f"{_SELECT} {_FROM}{where} AND d.seq IN (SELECT value FROM json_each(?)) ORDER BY d.seq, d.destination"
-    for start in range(0, len(sequences), size):
-        yield [_letter(row) for row in connection.execute(statement, (*parameters, json.dumps(sequences[start : start + size]))).fetchall()]
+    meant = _Meant.of(connection, which)
+    return (meant.letters(connection, step) for step in meant.steps())
+
+
+@dataclass(frozen=True)
+class _Meant:
+    """Dead letters, by their sequences and the rest of the condition."""
+
+    where: str
+    parameters: tuple[Any, ...]
+    sequences: list[int]
+
+    @staticmethod
+    def of(connection: sqlite3.Connection, which: Which) -> _Meant:
+        where, parameters = _where(connection, which)
+        rows = connection.execute(f"SELECT DISTINCT d.seq FROM dead_letter d WHERE {where} ORDER BY d.seq", parameters)
+        return _Meant(where, parameters, [row[0] for row in rows])
+
+    def steps(self) -> Iterator[list[int]]:
+        return (self.sequences[start : start + _CHUNK] for start in range(0, len(self.sequences), _CHUNK))
+
+    def letters(self, connection: sqlite3.Connection, step: list[int]) -> list[DeadLetter]:
+        statement = f"{_SELECT} {_FROM}{self.where} AND d.seq IN (SELECT value FROM json_each(?)) ORDER BY d.seq, d.destination"
+        return [_letter(row) for row in connection.execute(statement, (*self.parameters, json.dumps(step))).fetchall()]
 
 
 def _letter(row: tuple[Any, ...]) -> DeadLetter:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gateway.commands.database import Refused, destinations, outbox_file, reading, writing
+from gateway.commands.database import Refused, destinations, outbox_file, reading, stand_back, writing
 from gateway.commands.printing import counted, printable
 from gateway.commands.who import typed
 from gateway.config.model import NAME
@@ -25,11 +25,14 @@ def move(state_dir: Path, old: str, new: str) -> int:
     _check(old, new, known)
     moved, count = 0, -1
     while count:
+        began = time.monotonic()
         with writing(path) as connection:
             count = fallback.move(connection, old, new)
             moved += count
             if not count:
                 _note(connection, old, new, moved)
+        if count:
+            stand_back(began)
     if new not in known:
         click.echo(f"nothing was ever stored for {new}; make sure that this is its name in the configuration", err=True)
     click.echo(f"{counted(moved, 'event')} moved from {old} to {new}")

@@ -7,13 +7,22 @@ set aside   that was answered with RETRY too: its events wait in a lane of their
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gateway.contract import Clock
 
 ASIDE_SECONDS = 600.0
 MOST = 1000
 """Machines known here at the same time; beyond, none more."""
+
+
+def a_few(machines: Collection[str]) -> str:
+    """
+    >>> a_few({"m4", "m2", "m1", "m3", "m5"})
+    'm1, m2, m3 and 2 more'
+    """
+    first = sorted(machines)[:3]
+    return ", ".join(first) + (f" and {len(machines) - len(first)} more" if len(machines) > len(first) else "")
 
 
 class Aside:
@@ -33,9 +42,7 @@ class Aside:
     @property
     def why(self) -> str:
         """For the status; empty while nothing is set aside."""
-        first = sorted(self._set)[:3]
-        more = f" and {len(self._set) - len(first)} more" if len(self._set) > len(first) else ""
-        return f"set aside: {', '.join(first)}{more}" if first else ""
+        return f"set aside: {a_few(self._set)}" if self._set else ""
 
     def recall(self, machines: Iterable[tuple[str, float]]) -> None:
         """Set aside before a restart: each with the seconds it has left."""

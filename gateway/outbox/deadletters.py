@@ -15,7 +15,7 @@ from gateway.outbox import tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.audit import audit
 from gateway.outbox.lease import drop_orphans
-from gateway.outbox.ledger import note_loss
+from gateway.outbox.ledger import note_more
 from gateway.outbox.rows import SELECTED, from_row
 from gateway.outbox.tally import Kind, lane_of
 
@@ -131,7 +131,7 @@ def drop(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: 
     tally.add(connection, "discarded", Counter(letter.destination for letter in dropped))
     for destination in {letter.destination for letter in dropped if not letter.replaced_by}:
         times = [letter.time_ns for letter in dropped if letter.destination == destination and not letter.replaced_by]
-        note_loss(
+        note_more(
             connection,
             what="events",
             name=destination,

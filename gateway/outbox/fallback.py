@@ -7,12 +7,23 @@ taken it. So nothing is sent twice when the first one comes back; what was moved
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
 from gateway.outbox import tally
 from gateway.outbox.tally import LANES, Lane, lane_of
 
 MOST = 2000
 """Deliveries per transaction."""
+
+
+class _Waiting(NamedTuple):
+    """Of a delivery, what goes along."""
+
+    seq: int
+    lane: int
+    severity: int
+    tried: int
+    kept: int
 
 
 def take_over(connection: sqlite3.Connection, first: str, second: str, *, after_ns: int, now_ns: int, well: bool = True) -> int:
@@ -29,28 +40,32 @@ def take_over(connection: sqlite3.Connection, first: str, second: str, *, after_
 
 def move(connection: sqlite3.Connection, old: str, new: str) -> int:
     """Move what waits for a destination that is not configured any more, `MOST` at a time, the oldest first; returns how many were
-    moved. What `new` has already, waiting or as a dead letter, it gets no second time.
+    moved. What `new` has already, waiting or as a dead letter, it gets no second time; what `old` may have taken, `new` may have, too: a
+    renamed one is the same receiver.
     """
     return _hand_over(connection, old, new, _oldest(connection, old, MOST), f"moved from {old}")
 
 
-def _hand_over(connection: sqlite3.Connection, first: str, second: str, found: list[tuple[int, int, int]], why: str) -> int:
-    connection.executemany("DELETE FROM delivery WHERE destination=? AND lane=? AND seq=?", [(first, lane, seq) for seq, lane, _ in found])
+def _hand_over(connection: sqlite3.Connection, first: str, second: str, found: list[_Waiting], why: str) -> int:
+    connection.executemany(
+        "DELETE FROM delivery WHERE destination=? AND lane=? AND seq=?", [(first, each.lane, each.seq) for each in found]
+    )
     inserted = connection.executemany(
-        "INSERT INTO delivery (destination, lane, seq, severity, reason) SELECT :to, :lane, :seq, :severity, :why WHERE NOT EXISTS "
+        "INSERT INTO delivery (destination, lane, seq, severity, tried, reason, kept) "
+        "SELECT :to, :lane, :seq, :severity, :tried, :why, :kept WHERE NOT EXISTS "
         f"(SELECT 1 FROM delivery WHERE destination=:to AND lane IN {LANES} AND seq=:seq) "
         "AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE destination=:to AND seq=:seq)",
-        [{"to": second, "lane": lane_of(severity), "seq": seq, "severity": severity, "why": why} for seq, _, severity in found],
+        [each._asdict() | {"to": second, "lane": lane_of(each.severity), "why": why} for each in found],
     ).rowcount
     tally.add(connection, "moved", {first: len(found)})
     tally.add(connection, "stored", {second: max(inserted, 0)})
     return len(found)
 
 
-def _oldest(connection: sqlite3.Connection, destination: str, most: int, which: str = "") -> list[tuple[int, int, int]]:
-    """Sequence, lane and severity. Of all lanes together: an incident may lie in several. ``AND tried=0``: what was surely not taken."""
-    statement = f"SELECT seq, lane, severity FROM delivery WHERE destination=? AND lane=? {which} ORDER BY seq LIMIT ?"
-    found = [row for lane in Lane for row in connection.execute(statement, (destination, lane, most)).fetchall()]
+def _oldest(connection: sqlite3.Connection, destination: str, most: int, which: str = "") -> list[_Waiting]:
+    """Of all lanes together: an incident may lie in several. ``AND tried=0``: what was surely not taken."""
+    statement = f"SELECT seq, lane, severity, tried>0, kept FROM delivery WHERE destination=? AND lane=? {which} ORDER BY seq LIMIT ?"
+    found = [_Waiting(*row) for lane in Lane for row in connection.execute(statement, (destination, lane, most)).fetchall()]
     return sorted(found)[:most]
 
 

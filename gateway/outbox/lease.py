@@ -16,21 +16,25 @@ from gateway.outbox.tally import LANES, Kind, Lane
 _DONE = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 EARLIEST_NS = 1_420_070_400_000_000_000
 """2015-01-01: an event recorded before was recorded before the clock was set; its age is not known."""
+MOST_EXPIRE = 2000
+"""Deliveries per transaction, about: after a long outage all that waits may be too old."""
 
 
-def lease(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None = None) -> list[Event] | Place:
+def lease(
+    connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None = None
+) -> list[Event] | Place | None:
     """The next events, in the order they shall be sent. Damaged rows are quarantined and old ones expire on the way.
 
-    A place: nothing was found so far; go on there, so that others get the writer between.
+    A place, or None, the beginning: nothing was found so far; go on there, so that others get the writer between.
     """
-    if wanted.max_age_ns:
-        _expire(connection, destination, wanted, now_ns)
+    if wanted.max_age_ns and _expire(connection, destination, wanted, now_ns) >= MOST_EXPIRE:
+        return place
     rows = pick(connection, destination, wanted, place)
     if isinstance(rows, Place):
         return rows
     events = _sound(connection, destination, rows, now_ns)
     if wanted.mark and events:
-        _mark(connection, destination, [event.sequence for event in events], tried=1)
+        _mark(connection, destination, [event.sequence for event in events], before=0, tried=wanted.mark)
     return events
 
 
@@ -45,11 +49,11 @@ def _sound(connection: sqlite3.Connection, destination: str, rows: Iterable[Any]
     return events
 
 
-def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> None:
-    """Looks at the old end of each lane only: a million events that are young enough cost nothing."""
-    oldest_ns = now_ns - wanted.max_age_ns
+def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int) -> int:
+    """Looks at the old end of each lane only: a million events that are young enough cost nothing. Returns how many were not."""
+    oldest_ns, expired = now_ns - wanted.max_age_ns, 0
     for lane in Lane:
-        while True:
+        while expired < MOST_EXPIRE:
             rows = connection.execute(
                 "SELECT d.seq, e.recorded_ns FROM delivery d CROSS JOIN event e USING (seq) "
                 "WHERE d.destination=? AND d.lane=? AND d.kept=0 ORDER BY d.seq LIMIT 500",
@@ -58,8 +62,10 @@ def _expire(connection: sqlite3.Connection, destination: str, wanted: Wanted, no
             old = [seq for seq, at_ns in rows if at_ns >= EARLIEST_NS and recorded(seq, at_ns, wanted.shifts) < oldest_ns]
             if old:
                 bury(connection, destination, old, Kind.EXPIRED, now_ns, reason="older than max_age")
+            expired += len(old)
             if len(old) < len(rows) or not rows:
                 break
+    return expired
 
 
 def bury(
@@ -74,8 +80,10 @@ def bury(
     _delete(connection, destination, sequences)
 
 
-def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], now_ns: int) -> None:
-    """Write down what came of a batch: delivered rows go, parked ones become dead letters, the others wait.
+def settle(
+    connection: sqlite3.Connection, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], now_ns: int, mark: int = 0
+) -> None:
+    """Write down what came of a batch: delivered rows go, parked ones become dead letters, the others wait. `mark`: that of their lease.
 
     Doing it twice is the same as once: what counts as delivered is the rows that were still there.
     """
@@ -86,22 +94,31 @@ def settle(connection: sqlite3.Connection, destination: str, events: Sequence[Ev
         elif outcome.kind is OutcomeKind.PARK:
             bury(connection, destination, [event.sequence], Kind.PARKED, now_ns, reason=outcome.reason, code=outcome.code)
         else:
-            waits.append((int(outcome.unknown), outcome.reason[:500], destination, event.sequence))
+            waits.append((int(outcome.unknown), mark, outcome.reason[:500], destination, event.sequence))
     if waits:
-        statement = f"UPDATE delivery SET attempts=attempts+1, tried=?, reason=? WHERE destination=? AND lane IN {LANES} AND seq=?"
+        statement = (
+            "UPDATE delivery SET attempts=attempts+1, tried=CASE WHEN ? THEN 1 WHEN tried=? THEN 0 ELSE tried END, reason=? "
+            f"WHERE destination=? AND lane IN {LANES} AND seq=?"
+        )
         connection.executemany(statement, waits)
     if done:
         tally.add(connection, "delivered", {destination: remove(connection, destination, done)})
 
 
-def untried(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
-    """Nothing of them was taken after all."""
-    _mark(connection, destination, sequences, tried=0)
+def untried(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], mark: int) -> None:
+    """Nothing of them was taken since they were marked. What an earlier attempt may have brought there, nobody knows still."""
+    _mark(connection, destination, sequences, before=mark, tried=0)
 
 
-def _mark(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], *, tried: int) -> None:
-    statement = f"UPDATE delivery SET tried=? WHERE destination=? AND lane IN {LANES} AND seq=?"
-    connection.executemany(statement, [(tried, destination, seq) for seq in sequences])
+def doubt(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> None:
+    """They were sent, and nobody will hear what came of it."""
+    statement = f"UPDATE delivery SET tried=1 WHERE destination=? AND lane IN {LANES} AND seq=?"
+    connection.executemany(statement, [(destination, seq) for seq in sequences])
+
+
+def _mark(connection: sqlite3.Connection, destination: str, sequences: Sequence[int], *, before: int, tried: int) -> None:
+    statement = f"UPDATE delivery SET tried=? WHERE destination=? AND lane IN {LANES} AND seq=? AND tried=?"
+    connection.executemany(statement, [(tried, destination, seq, before) for seq in sequences])
 
 
 def remove(connection: sqlite3.Connection, destination: str, sequences: Sequence[int]) -> int:

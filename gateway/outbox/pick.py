@@ -45,7 +45,8 @@ class Wanted:
     max_age_ns      what is older is not sent: it becomes a dead letter, expired; 0: nothing is too old
     newest          nothing behind this sequence: what is newer waits for its time to be put right
     shifts          see ages.py
-    mark            write down that they are tried, before they are: there is a fallback, which must not get them too
+    mark            write down that they are tried, before they are: there is a fallback, which must not get them too. A number of the
+                    sender's own, so that it takes back its own marks only; 0: none
     """
 
     limit: int
@@ -59,7 +60,7 @@ class Wanted:
     max_age_ns: int = 0
     newest: int = NEWEST
     shifts: Shifts = ()
-    mark: bool = False
+    mark: int = 0
 
 
 class Place(NamedTuple):

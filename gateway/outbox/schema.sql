@@ -26,7 +26,7 @@ CREATE TABLE delivery (
     seq         INTEGER NOT NULL REFERENCES event (seq),
     severity    INTEGER NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0,
-    tried       INTEGER NOT NULL DEFAULT 0,            -- 1: the receiver may have taken it, so no other one may get it
+    tried       INTEGER NOT NULL DEFAULT 0,            -- 1: the receiver may have taken it, so no other one may get it; larger: so says a sender's mark
     reason      TEXT    NOT NULL DEFAULT '',
     kept        INTEGER NOT NULL DEFAULT 0,            -- 1: put back by hand, so it does not expire again
     PRIMARY KEY (destination, lane, seq)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -56,7 +57,8 @@ class Sender:
         self._link, self._status, self._counts, self._clock, self._options = link, status, counts, clock, options
         self._deadline, self.has_fallback = 3 * options.timeout + 5, has_fallback
         self.breaker = Breaker(clock, options.retry)
-        self.throttle = Throttle(name, outbox, clock, options, summarise, marks=has_fallback)
+        self._mark = random.randrange(2, 1 << 62) if has_fallback else 0
+        self.throttle = Throttle(name, outbox, clock, options, summarise, mark=self._mark)
         self._trials, self._drift = Trials(name, outbox, clock), Drift(clock)
         self._uplink: Uplink | None = None
         self._settling: asyncio.Task[None] | None = None
@@ -182,6 +184,7 @@ class Sender:
             await self._failed(exc)
         else:
             self._status.up(self._link)
+            self._link.why = self._trials.why
             if self._unreachable:  # that was all: what was wrong with an answer only another answer can put right
                 await self._succeeded()
 
@@ -225,7 +228,7 @@ class Sender:
         filled = self.throttle.sent([event for event, outcome in zip(events, outcomes, strict=True) if outcome.kind in _TAKEN])
         await self._settled()
         # The next batch is sent while this one's outcome goes to disk; if that is lost, the same ids are sent again.
-        self._settling = self._outbox.settle(self.name, events, outcomes, filled)
+        self._settling = self._outbox.settle(self.name, events, outcomes, filled, self._mark)
         await self._conclude(events[0].partitionkey, outcomes, waits=bool(kinds & {OutcomeKind.RETRY, OutcomeKind.HOLD}))
 
     async def _conclude(self, machine: str, outcomes: Sequence[Outcome], *, waits: bool) -> None:
@@ -262,15 +265,22 @@ class Sender:
 
     async def _send(self, events: Sequence[Event]) -> list[Outcome] | None:
         """None: nothing was taken, or nobody knows; the breaker does."""
+        sequences, sending = [event.sequence for event in events], False
         try:
             uplink = await self._connected()
+            sending = True
             # The uplink keeps its own timeout; this is for the one that does not.
             async with asyncio.timeout(self._deadline):
                 outcomes = await uplink.send(events)
+        except asyncio.CancelledError:
+            if sending:  # whoever is the fallback after a reload or restart must not get them too
+                self._outbox.submit(partial(lease.doubt, destination=self.name, sequences=sequences))
+            raise
         except (NotConnected, TimeoutError, OSError) as exc:
-            if isinstance(exc, NotConnected) and self.has_fallback:
-                untried = partial(lease.untried, destination=self.name, sequences=[event.sequence for event in events])
-                await self._outbox.insist(untried)
+            if sending and not isinstance(exc, NotConnected):
+                await self._outbox.insist(partial(lease.doubt, destination=self.name, sequences=sequences))
+            elif self._mark:
+                await self._outbox.insist(partial(lease.untried, destination=self.name, sequences=sequences, mark=self._mark))
             await self._failed(exc)
             await self._disconnect()
             await self._settled()

@@ -304,7 +304,7 @@ class Outbox:
 
     def _lease(
         self, connection: sqlite3.Connection, destination: str, wanted: Wanted, now_ns: int, place: Place | None
-    ) -> list[Event] | Place:
+    ) -> list[Event] | Place | None:
         """Noted before the next operation of the writer, which may be one that gives events up."""
         found = leases.lease(connection, destination, wanted, now_ns, place)
         if isinstance(found, list) and found:
@@ -322,7 +322,7 @@ class Outbox:
             before = await self.insist(partial(memory.take_back, destination=destination, machine=machine, why=why, before=before))
 
     def settle(
-        self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], fillings: Sequence[Filling] = ()
+        self, destination: str, events: Sequence[Event], outcomes: Sequence[Outcome], fillings: Sequence[Filling] = (), mark: int = 0
     ) -> asyncio.Task[None]:
         """Done when the outcomes, and what they left of the budget, are on disk. They are on their way when this returns,
         whoever is cancelled then.
@@ -330,7 +330,7 @@ class Outbox:
         now_ns = self._clock.now_ns()
 
         def operation(connection: sqlite3.Connection) -> None:
-            leases.settle(connection, destination, events, outcomes, now_ns)
+            leases.settle(connection, destination, events, outcomes, now_ns, mark)
             memory.keep_fillings(connection, destination, fillings)
 
         return self.submit(operation)

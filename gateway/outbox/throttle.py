@@ -8,8 +8,9 @@ from functools import partial
 
 from gateway.contract import Clock, Event, Severity, UplinkOptions, Usage
 from gateway.outbox import memory, summary
+from gateway.outbox.aside import a_few
 from gateway.outbox.budget import DAY, Budget, Filling, Pace
-from gateway.outbox.lease import newest_waiting
+from gateway.outbox.lease import newest_waiting, untried
 from gateway.outbox.memory import SetAside
 from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
@@ -26,12 +27,12 @@ class Throttle:
     """Decides for one destination.
 
     summarise   makes the event that stands for what is over the budget
-    marks       a fallback exists: what is leased is marked as tried first
+    mark        a fallback exists: what is leased is marked as tried first, with this number; 0: none
     """
 
-    def __init__(self, name: str, outbox: Outbox, clock: Clock, options: UplinkOptions, summarise: Summarise, *, marks: bool) -> None:
+    def __init__(self, name: str, outbox: Outbox, clock: Clock, options: UplinkOptions, summarise: Summarise, *, mark: int) -> None:
         self._name, self._outbox, self._clock, self._options = name, outbox, clock, options
-        self._summarise, self._marks = summarise, marks
+        self._summarise, self.mark = summarise, mark
         self.budget = Budget(clock, options.budget)
         self._pace = Pace(clock, options.backlog_per_second)
         self._backlog_until = 0
@@ -43,6 +44,11 @@ class Throttle:
     def why(self) -> str:
         """For the status: which limit holds events back; empty: none."""
         return self._over
+
+    @property
+    def machines(self) -> str:
+        """For the status: whose day is used up, so that their events wait; empty: nobody's."""
+        return f"{_MACHINE_DAY}: {a_few(self._machines)}" if self._machines else ""
 
     def told(self, usage: Usage) -> None:
         """By the uplink."""
@@ -98,7 +104,7 @@ class Throttle:
             backlog_until=self._backlog_until,
             backlog=min(limit, self._pace.allowed()) if self._backlog_until and not urgent_only else 0,
             max_age_ns=0 if age is None else max(1, int(age * 1e9)),
-            mark=self._marks,
+            mark=self.mark,
         )
 
     async def fits(self, events: list[Event]) -> list[Event]:
@@ -110,13 +116,16 @@ class Throttle:
             return events
         urgent = {event.correlationid or event.id for event in events if event.severity >= Severity.CRITICAL}
         left: dict[str, int] = {}
-        going = []
+        going, stays = [], []
         for event in events:
             if (event.correlationid or event.id) not in urgent:
                 left[event.partitionkey] = left.get(event.partitionkey, self.budget.room(event.partitionkey)) - 1
                 if left[event.partitionkey] < 0:
+                    stays.append(event.sequence)
                     continue
             going.append(event)
+        if stays and self.mark:
+            await self._outbox.insist(partial(untried, destination=self._name, sequences=stays, mark=self.mark))
         for machine in [machine for machine, count in left.items() if count < 0]:
             await self._set_aside(machine)
         return going

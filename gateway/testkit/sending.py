@@ -31,6 +31,7 @@ class Receiver:
         self.answer: Callable[[Event], Outcome] = lambda event: SENT
         self.reachable = True
         self.hangs = False
+        self.waits = 0
         self.open = 0
 
     async def connect(self) -> None:
@@ -40,6 +41,7 @@ class Receiver:
 
     async def send(self, events: Sequence[Event]) -> list[Outcome]:
         if self.hangs:
+            self.waits += 1
             await asyncio.Event().wait()
         self.calls.append([event.id for event in events])
         outcomes = [self.answer(event) for event in events]

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.contract import SENT, Event, Outcome, Severity
-from gateway.outbox import deadletters, lease, ledger, tally
+from gateway.outbox import deadletters, fallback, lease, ledger, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import open_database
 from gateway.outbox.pick import Wanted
@@ -97,6 +97,27 @@ def test_an_expired_one_that_is_sent_again_does_not_expire_again(db: sqlite3.Con
     assert letter.kind is Kind.EXPIRED
     deadletters.retry(db, [letter], who="anna", now_ns=NOW_NS)
     assert [e.id for e in lease.lease(db, "crm", wanted, NOW_NS)] == [event(9).id]
+
+
+def test_nor_when_its_destination_was_renamed_meanwhile(db: sqlite3.Connection) -> None:
+    append(db, [], [Addressed(replace(event(9), recorded_ns=NOW_NS - 10), ("crm",))])
+    wanted = Wanted(9, max_age_ns=9)
+    assert lease.lease(db, "crm", wanted, NOW_NS) == []
+    deadletters.retry(db, deadletters.find(db, event_id=event(9).id), who="anna", now_ns=NOW_NS)
+    assert fallback.move(db, "crm", "new") == 1
+    assert [e.id for e in lease.lease(db, "new", wanted, NOW_NS)] == [event(9).id]
+
+
+def test_what_is_too_old_expires_in_steps(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others use the writer, too."""
+    monkeypatch.setattr(lease, "MOST_EXPIRE", 500)
+    append(db, [], [Addressed(replace(event(n), recorded_ns=NOW_NS - 10), ("crm",)) for n in range(10, 1210)])
+    wanted = Wanted(9, max_age_ns=9)
+    expired = []
+    while lease.lease(db, "crm", wanted, NOW_NS) is None:
+        expired.append(counts(db)["expired"])
+    assert expired == [500, 1000]
+    assert counts(db)["expired"] == 1200
 
 
 def test_a_correction_that_fails_changes_nothing(db: sqlite3.Connection) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
-from gateway.contract import SENT, Outcome, Severity
-from gateway.outbox import memory
+from gateway.contract import SENT, BudgetOptions, Event, Outcome, Severity
+from gateway.outbox import fallback, memory
 from gateway.outbox.append import Addressed
 from gateway.outbox.breaker import Memory
 from gateway.outbox.memory import SetAside
@@ -60,3 +62,69 @@ async def test_events_of_a_machine_that_is_set_aside_are_taken_over_too_and_in_o
         await bench.until(lambda: len(receiver.got) == 4, tick=1.0)
     assert receiver.got == [urgent.id, *made], "each in the lane where it belongs"
     assert (await bench.backlog())["moved"] == 4
+
+
+class TestInDoubt:
+    """What the first may have taken stays with it, whatever comes of later attempts."""
+
+    async def test_an_event_without_an_answer_stays_when_the_first_is_refused_then(self, bench: Bench) -> None:
+        first = Receiver()
+        first.answer = lambda e: Outcome.retry("no answer in time", unknown=True)
+        await bench.append(1)
+        async with bench.sending("crm", first, has_fallback=True):
+            await bench.until(lambda: len(first.calls) == 1)
+            await bench.until(lambda: bench.status.links["destination", "crm"].state == "down")
+            first.answer = lambda e: Outcome.retry("503")
+            await bench.until(lambda: len(first.calls) == 4, tick=1.0)
+        await self._backup_gets(bench, [2])
+
+    async def test_an_event_without_an_answer_stays_when_nobody_listens_then(self, bench: Bench) -> None:
+        class Hung(Receiver):
+            async def send(self, events: Sequence[Event]) -> list[Outcome]:
+                self.reachable = False
+                raise TimeoutError
+
+        await bench.append(1)
+        async with bench.sending("crm", Hung(), has_fallback=True):
+            await bench.until(lambda: "refused" in bench.status.links["destination", "crm"].why, tick=1.0)
+        await self._backup_gets(bench, [2])
+
+    async def test_what_was_under_way_at_a_reload_or_stop_stays(self, bench: Bench) -> None:
+        """Even when nobody knew of a fallback before."""
+        first = Receiver()
+        first.hangs = True
+        await bench.append(1)
+        async with bench.sending("crm", first):
+            await bench.until(lambda: first.waits == 1)
+        first.hangs, first.reachable = False, False
+        async with bench.sending("crm", first, has_fallback=True):
+            await bench.until(lambda: bench.status.links["destination", "crm"].state == "down", tick=1.0)
+        await self._backup_gets(bench, [2])
+
+    async def test_what_a_machines_budget_keeps_back_was_not_tried(self, bench: Bench) -> None:
+        first, second = Receiver(), Receiver()
+        await bench.append_of(*["m1"] * 5)
+        budget = BudgetOptions(per_machine_and_day=2, reserve=0.0)
+        async with bench.sending("crm", first, has_fallback=True, budget=budget):
+            await bench.until(lambda: len(first.got) == 2)
+        await down(bench.outbox)
+        async with bench.sending("backup", second, fallback_for="crm", fallback_after=1.0):
+            await bench.until(lambda: len(second.got) == 3, tick=1.0)
+
+    async def test_what_waits_for_a_renamed_destination_may_have_been_taken_as_before(self, bench: Bench) -> None:
+        first = Receiver()
+        first.answer = lambda e: Outcome.retry("no answer in time", unknown=True)
+        await bench.append(1, to=("old",))
+        async with bench.sending("old", first):
+            await bench.until(lambda: bench.status.links["destination", "old"].state == "down")
+        assert await bench.outbox.run(lambda c: fallback.move(c, "old", "crm")) == 1
+        await self._backup_gets(bench, [2])
+
+    async def _backup_gets(self, bench: Bench, numbers: list[int]) -> None:
+        second = Receiver()
+        await bench.append(*numbers)
+        await down(bench.outbox)
+        async with bench.sending("backup", second, fallback_for="crm", fallback_after=1.0):
+            await bench.until(lambda: len(second.got) >= len(numbers), tick=1.0)
+            await bench.clock.advance(20.0)
+        assert second.got == [event(n).id for n in numbers]

@@ -92,7 +92,7 @@ class TestOfAMachine:
         made = await bench.append_of(*["m1"] * 6)
         async with bench.sending("crm", receiver, budget=FOUR_A_DAY) as sender:
             await bench.until(lambda: receiver.got == made[:4])
-            await bench.until(lambda: bool(sender.throttle._machines))
+            await bench.until(lambda: sender.throttle.machines == "budget per_machine_and_day: m1")
         async with bench.sending("crm", receiver, budget=budget):
             await bench.until(lambda: len(receiver.got) == (5 if summarised else 6))
         assert (await bench.backlog())["summarised"] == summarised

@@ -56,10 +56,7 @@ class NatsServer:
 
     async def start(self) -> None:
         """Returns when it accepts connections; raises RuntimeError when it does not within 10 s."""
-        config = self._folder / "nats.conf"
-        store = self._folder / "store"
-        jetstream = "" if self._jetstream is None else f'jetstream {{ store_dir: "{store}", max_file: 1GB, {self._jetstream} }}\n'
-        config.write_text(f'listen: "127.0.0.1:{self.port}"\nserver_name: "{self._name}"\n{jetstream}{self._extra}\n', encoding="utf-8")
+        config = self._configure()
         log = (self._folder / "nats.log").open("ab")
         self._process = await asyncio.create_subprocess_exec(executable(), "-c", str(config), stdout=log, stderr=log)
         log.close()
@@ -70,6 +67,13 @@ class NatsServer:
                 break
             await asyncio.sleep(0.025)
         raise RuntimeError(f"nats-server did not start: {(self._folder / 'nats.log').read_text()[-500:]}")
+
+    def _configure(self) -> Path:
+        config = self._folder / "nats.conf"
+        store = self._folder / "store"
+        jetstream = "" if self._jetstream is None else f'jetstream {{ store_dir: "{store}", max_file: 1GB, {self._jetstream} }}\n'
+        config.write_text(f'listen: "127.0.0.1:{self.port}"\nserver_name: "{self._name}"\n{jetstream}{self._extra}\n', encoding="utf-8")
+        return config
 
     async def _listens(self) -> bool:
         try:
@@ -95,8 +99,11 @@ class NatsServer:
             process.send_signal(signal.SIGCONT)  # a frozen one takes nothing but SIGKILL
             await process.wait()
 
-    def reload(self) -> None:
-        """Read the configuration file again."""
+    def reload(self, extra: str | None = None) -> None:
+        """Read the configuration file again, with another `extra` if one is given."""
+        if extra is not None:
+            self._extra = extra
+            self._configure()
         if self._process:
             self._process.send_signal(signal.SIGHUP)
 

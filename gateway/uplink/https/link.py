@@ -26,6 +26,8 @@ _DRAIN_SECONDS = 1.0
 _DRAIN_MOST = 64 * 1024
 # Beyond this aiohttp wants a file, so that it can send in pieces.
 _LARGE = 1 << 20
+# Answers of an address that somebody has moved away from.
+_ELSEWHERE = (301, 302, 307, 308, 404, 410, 421)
 
 
 UnderWay = Callable[[bool], None]
@@ -139,13 +141,24 @@ class Link:
         under_way: UnderWay = lambda _: None,
     ) -> Answer:
         token = await self.tokens.current(self._ask_for_token) if self.tokens is not None else None
-        answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, under_way)
-        if self.tokens is not None and token is not None and refused(answer):
+        try:
+            answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, under_way)
+        except (NotConnected, Unanswered, asyncio.CancelledError):  # out of patience, for example
+            self._looks_elsewhere(token)
+            raise
+        if answer.status in _ELSEWHERE:
+            self._looks_elsewhere(token)
+        elif self.tokens is not None and token is not None and refused(answer):
             under_way(False)
             self.tokens.drop(token)
             token = await self.tokens.current(self._ask_for_token)
             answer = await self._once(method, self._url(path, token), body, self._with_login(headers, token), most, under_way)
         return answer
+
+    def _looks_elsewhere(self, token: Token | None) -> None:
+        """The login may have said where to send, and that may be somewhere else by now."""
+        if self.tokens is not None and token is not None and token.base and urlsplit(token.base)[:2] != urlsplit(self._base)[:2]:
+            self.tokens.nobody_there(token)
 
     def _url(self, path: str, token: Token | None) -> str:
         base = token.base if token is not None and token.base else self._base

@@ -23,6 +23,7 @@ _SKEW_SECONDS = 30.0
 _SHORTEST_SECONDS = 30.0
 """A token that is said to live shorter is used so long all the same: a 401 tells, and logins are limited."""
 _EARLY_SECONDS = 60.0
+_SETTLED_SECONDS = 300.0
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _LATER = {"temporarily_unavailable", "server_error", "slow_down"}
 _SECRET_KINDS = (ValueError, TypeError)
@@ -44,11 +45,12 @@ class LoginRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`base` replaces the destination's address; empty: it does not. `until` is of the monotonic clock."""
+    """`base` replaces the destination's address; empty: it does not. `since` and `until` are of the monotonic clock."""
 
     value: str
     base: str
     until: float
+    since: float = 0.0
 
 
 class Tokens:
@@ -89,6 +91,11 @@ class Tokens:
         """The receiver refused it; a newer one stays."""
         if self._token is token:
             self._token = None
+
+    def nobody_there(self, token: Token) -> None:
+        """Nothing is taken at its `base`: another login may say another one. So not after each attempt."""
+        if self._context.clock.monotonic() - token.since >= _SETTLED_SECONDS:
+            self.drop(token)
 
     async def _log_in(self, post: Post) -> Token:
         answer = await self._ask(post)
@@ -176,8 +183,8 @@ class Tokens:
             seconds = options.token_ttl
         if not seconds > 0:
             seconds = options.token_ttl
-        early = min(_EARLY_SECONDS, seconds / 10)
-        return Token(value, base, self._context.clock.monotonic() + max(_SHORTEST_SECONDS, seconds - early))
+        early, now = min(_EARLY_SECONDS, seconds / 10), self._context.clock.monotonic()
+        return Token(value, base, now + max(_SHORTEST_SECONDS, seconds - early), now)
 
     def _text(self, value: str | SecretRef | None) -> str:
         return self._context.secret(value) if isinstance(value, SecretRef) else value or ""

@@ -20,6 +20,9 @@ from gateway.uplink.nats.wire import hpub, send_raw
 
 log = logging.getLogger("lineside")
 
+_HEADERS_BYTES = 8192
+"""More than the headers of any event."""
+LIMIT_SECONDS = 300.0
 _ONLY_IF_FIRST = b"Nats-Expected-Last-Subject-Sequence: 0\r\n\r\n"
 
 
@@ -38,9 +41,11 @@ class NatsUplink:
         self._most = 0
         self._waiter: asyncio.Future[None] | None = None
         self._doubt = ""
+        self._since = 0.0
 
     async def connect(self) -> None:
         await self._link.open()
+        self._since = self._context.clock.monotonic()
         for complaint in await look(self._link, self._options, self._context):
             if complaint.fatal:
                 raise NotConnected(self._options.nats, str(complaint))
@@ -51,6 +56,7 @@ class NatsUplink:
         client = self._link.client
         if self._doubt:
             raise NotConnected(self._options.nats, self._doubt)  # connecting again asks what became of the stream
+        self._ask_for_limit(events, client.max_payload)
         first = self._link.tickets(len(events))
         self._outcomes.clear()
         try:
@@ -67,6 +73,21 @@ class NatsUplink:
     async def close(self) -> None:
         await self._link.close()
 
+    def _ask_for_limit(self, events: Sequence[Event], limit: int) -> None:
+        """The server says what it takes at the beginning of a connection, and not when that is raised: before an event is parked for it,
+        connect again, unless that was done in the last five minutes.
+        """
+        if self._context.clock.monotonic() - self._since >= LIMIT_SECONDS:
+            for event in events:
+                if len(event.data) + _HEADERS_BYTES > limit and len(self._header(event)) + len(event.data) > limit:
+                    raise NotConnected(
+                        self._options.nats, f"{len(event.data)} bytes are more than the server took; asking again what it takes"
+                    )
+
+    def _header(self, event: Event) -> bytes:
+        header = nats_header_block(event)
+        return header[:-2] + _ONLY_IF_FIRST if self._options.exactly_once else header
+
     async def _publish_all(self, client: Client, first: int, events: Sequence[Event]) -> None:
         in_flight = self._options.in_flight
         window = (in_flight + 1) // 2
@@ -79,9 +100,7 @@ class NatsUplink:
     async def _publish(self, client: Client, first: int, events: Sequence[Event]) -> None:
         options, inbox, commands = self._options, self._link.inbox, []
         for ticket, event in enumerate(events, first):
-            header = nats_header_block(event)
-            if options.exactly_once:
-                header = header[:-2] + _ONLY_IF_FIRST
+            header = self._header(event)
             if len(header) + len(event.data) > client.max_payload:
                 self._told(ticket, Outcome.park(f"{len(event.data)} bytes are more than the server takes", code="max_payload"))
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -239,6 +240,30 @@ async def test_answer_of_the_login_says_where_to_send(bench: Bench) -> None:
         uplink = await bench.uplink(tokens.url, path="/in", **client("/token", base_from="instance_url"))
         assert kinds(await uplink.send([incident(1)])) == ["sent"]
         assert [seen.path for seen in elsewhere.seen] == ["/in"]
+
+
+@pytest.mark.parametrize("status", [None, 0, 301, 404])
+async def test_where_to_send_is_asked_anew_when_nobody_takes_it_there_any_more(bench: Bench, status: int | None) -> None:
+    """An org that moved to another instance; not while the login is young: it would be one for each attempt."""
+    clock = bench.clock = FakeClock()
+    async with TokenEndpoint() as tokens, Site(door=tokens.valid) as before, Site(door=tokens.valid) as after:
+        tokens.fields = {"instance_url": before.url}
+        uplink = await bench.uplink(tokens.url, path="/in", timeout="200ms", **client("/token", base_from="instance_url"))
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+        tokens.fields = {"instance_url": after.url}
+        if status is None:
+            await before.stop()
+        elif not status:
+            before.hang = True
+        else:
+            before.script.extend([Answer(status)] * 2)
+        for seconds in (60, 300):
+            await clock.advance(seconds)
+            with suppress(NotConnected):
+                assert kinds(await uplink.send([incident(1)])) != ["sent"]
+            assert tokens.granted == 1
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+        assert (tokens.granted, len(after.seen)) == (2, 1)
 
 
 async def test_answer_of_the_login_cannot_send_us_where_nothing_is_encrypted(bench: Bench) -> None:
