@@ -71,7 +71,8 @@ class FakeView:
         if self.broken:
             raise RuntimeError("the store is gone")
         now = time.time()
-        gateway = {"name": "dresden-press-01", "site": "dresden", "enterprise": "acme", "version": "1.0.0", "started": self.started}
+        gateway: dict[str, Any] = {"name": "dresden-press-01", "site": "dresden", "enterprise": "acme", "version": "1.0.0"}
+        gateway["started"] = self.started + now % 1e-4  # computed at each question, as the gateway's
         link = {"since": self.started, "why": ""}
         names = [] if self.empty else [("press-07", "modbus", "up", ""), ("pump-3", "mqtt", "down", "connection refused")]
         return {

@@ -169,3 +169,20 @@ async def test_page_says_when_nothing_is_stored_and_what_the_disk_bears(browser:
     view.disk = "failing"
     await expect(tab.locator("#outbox")).to_contain_text("Nothing new is stored: disk I/O error; replace the disk", timeout=PATIENCE_MS)
     assert await tab.locator("[data-vital=outbox]").get_attribute("data-level") == "error"
+
+
+async def test_nothing_is_wider_than_a_small_phone(browser: Browser, page: str, view: Any) -> None:
+    told, name = view.status, "a" * 63
+
+    def crowded() -> Any:
+        found = told()
+        sources = [found["sources"][0] | {"name": f"{name}{i}"} for i in range(30)] + found["sources"]
+        destinations = [found["destinations"][0], found["destinations"][1] | {"name": name}]
+        return found | {"sources": sources, "destinations": destinations}
+
+    view.status, view.title = crowded, name * 2
+    tab = await browser.new_page(viewport={"width": 320, "height": 640})
+    await tab.goto(page)
+    await expect(tab.locator("#vitals")).to_contain_text(f"{name} away", timeout=PATIENCE_MS)
+    await expect(tab.locator("#incident-rows")).to_contain_text(view.title, timeout=PATIENCE_MS)
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= 320
