@@ -12,11 +12,12 @@ from aiohttp import web
 from gateway.accounts.store import changing
 from gateway.contract import ConfigError, Json
 from gateway.web.access import WHO, Access
-from gateway.web.guard import problem
+from gateway.web.guard import problem, whole
 from gateway.web.login import read_body
 from gateway.web.trail import Note
 
 MOST_LINES = 1000
+_MOST_NUMBER = 10**12 - 1
 
 
 class Unwanted(Exception):
@@ -76,10 +77,10 @@ class Changes:
 
     async def _unshelve(self, request: web.Request) -> web.Response:
         number = request.match_info["number"]
-        if not number.isdecimal() or len(number) > 12:
+        if (found := whole(number, most=_MOST_NUMBER)) is None:
             return problem(404, "no such shelf", {})
         try:
-            await self._hands.unshelve(int(number), who=str(request[WHO]))
+            await self._hands.unshelve(found, who=str(request[WHO]))
         except Unwanted as exc:
             return problem(404, str(exc), {})
         return _answer({})
@@ -89,10 +90,10 @@ class Changes:
         return _answer({"asked": True}, 202)
 
     async def _audit(self, request: web.Request) -> web.Response:
-        limit = request.query.get("limit", "100")
-        if not limit.isdecimal() or len(limit) > 9 or not 0 < int(limit) <= MOST_LINES:
+        limit = whole(request.query.get("limit", "100"), most=MOST_LINES)
+        if not limit:
             return problem(400, f"limit must be a whole number from 1 to {MOST_LINES}", {})
-        return _answer(await self._hands.audit(int(limit)))
+        return _answer(await self._hands.audit(limit))
 
     async def _accounts(self, _: web.Request) -> web.Response:
         known = self._access.accounts.accounts
@@ -102,7 +103,8 @@ class Changes:
 
     async def _lock(self, request: web.Request) -> web.Response:
         name, lock = request.match_info["name"], request.path.endswith("/lock")
-        if lock and name == request[WHO].name:
+        who = request[WHO]
+        if lock and who.kind == "user" and name == who.name:
             return problem(400, "nobody locks themselves out", {})
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._set_lock, name, lock)
