@@ -63,6 +63,7 @@ class FakeView:
     empty: bool = False
     healthy_now: bool = True
     disk: str = "storing"
+    orphaned: dict[str, int] = field(default_factory=dict)
     title: str = f"Outer race of pump-3 {HOSTILE}"
     started: float = field(default_factory=time.time)
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -83,9 +84,15 @@ class FakeView:
             else [
                 {"name": "crm", "kind": "https", "state": "up", **link, "breaker": "closed", "backlog": 0, "delivered": 1204, "parked": 0},
                 {"name": "plant", "kind": "nats", "state": "down", **link, "why": "timed out after 10 s", "breaker": "open"}
-                | {"backlog": 12, "delivered": 88, "parked": 1},
+                | {"backlog": 12, "delivered": 88, "parked": 1, "lost": 2},
             ],
-            "outbox": {"events": 0 if self.empty else 12, "bytes": 18_000, "max_bytes": 512 << 20, "oldest_seconds": 41.2},
+            "outbox": {
+                "events": 0 if self.empty else 12,
+                "bytes": 18_000,
+                "max_bytes": 512 << 20,
+                "oldest_seconds": 41.2,
+                "orphaned": self.orphaned,
+            },
             "storage": {"state": self.disk, "why": "disk I/O error", "remedy": "replace the disk"}
             | {"wear": {"disk_bytes_per_day": 31e6, "gateway_bytes_per_day": 12e6, "lasts_years": 9.4}},
             "pipeline": {"queue": 0, "readings_per_second": 812.4, "last_progress_seconds": 0.1},

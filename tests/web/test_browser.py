@@ -94,6 +94,7 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, win
 
     await expect(tab.locator("#vitals")).to_contain_text("plant away")
     await expect(tab.locator("#delivery")).to_contain_text("breaker open")
+    await expect(tab.locator("#delivery")).to_contain_text("88 delivered  ·  12 waiting  ·  1 parked  ·  2 lost")
     await expect(tab.locator("#inbox-rows")).to_contain_text("<b>Outer race</b> of pump-3")
     await expect(tab.locator("#inbox-rows")).to_contain_text("spectrum attached")
     await expect(tab.locator("#inbox-rows a")).to_have_attribute("href", f"{INBOX}/cases/{CASE['incident']}/picture.svg")
@@ -186,3 +187,15 @@ async def test_nothing_is_wider_than_a_small_phone(browser: Browser, page: str, 
     await expect(tab.locator("#vitals")).to_contain_text(f"{name} away", timeout=PATIENCE_MS)
     await expect(tab.locator("#incident-rows")).to_contain_text(view.title, timeout=PATIENCE_MS)
     assert await tab.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+async def test_what_waits_for_a_destination_that_was_removed_stands_beside_the_others(browser: Browser, page: str, view: Any) -> None:
+    view.orphaned = {"old-crm": 6}
+    tab = await browser.new_page()
+    await tab.goto(page)
+    row = tab.locator("#destinations li", has_text="old-crm")
+    await expect(row).to_contain_text("removed", timeout=PATIENCE_MS)
+    await expect(row).to_contain_text("6 waiting")
+    await expect(row).to_contain_text("lineside outbox move old-crm NEW")
+    view.orphaned = {}
+    await expect(row).to_have_count(0, timeout=PATIENCE_MS)
