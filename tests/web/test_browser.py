@@ -199,3 +199,26 @@ async def test_what_waits_for_a_destination_that_was_removed_stands_beside_the_o
     await expect(row).to_contain_text("lineside outbox move old-crm NEW")
     view.orphaned = {}
     await expect(row).to_have_count(0, timeout=PATIENCE_MS)
+
+
+async def test_a_large_number_has_room_beside_its_plot_and_at_its_axis(browser: Browser, page: str, view: Any) -> None:
+    told = view.machines
+
+    def counted() -> Any:
+        press, pump = told()
+        return [press | {"tags": [*press["tags"][:3], press["tags"][3] | {"value": 123_457_399, "unit": "1"}]}, pump]
+
+    view.machines = counted
+    tab = await browser.new_page(viewport={"width": 1440, "height": 1000})
+    await tab.goto(page)
+    row = tab.locator("#cards .tags li", has_text="strokes")
+    await expect(row).to_contain_text("123\u202f457\u202f399", timeout=PATIENCE_MS)
+    await expect(row.locator("canvas")).to_be_visible(timeout=PATIENCE_MS)
+    reading, plot = await row.locator(".unit").bounding_box(), await row.locator(".plot").bounding_box()
+    assert reading is not None
+    assert plot is not None
+    assert reading["x"] + reading["width"] <= plot["x"]
+    tick = "async splits => { const { tick } = await import('/static/plots.js'); return splits.map((v) => tick(v, splits)); }"
+    assert await tab.evaluate(tick, [0, 5e7, 1e8]) == ["0", "5.0e7", "1.0e8"]
+    assert await tab.evaluate(tick, [123_400_000, 123_500_000]) == ["1.234e8", "1.235e8"]
+    assert await tab.evaluate(tick, [-0.5, 0, 0.5]) == ["\u22120.5", "0.0", "0.5"]

@@ -127,6 +127,7 @@ function tagRow() {
       text(name, words(tag.name));
       mark(name, "title", tag.name);
       text(value, number(tag.value, tag.kind));
+      mark(value, "data-long", value.textContent.length > 9 ? "" : null);
       text(unitName, tag.value === null ? "" : unit(tag.unit));
       const beyond = exceeded(tag);
       mark(node, "data-alarm", beyond?.name);
