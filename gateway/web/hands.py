@@ -12,11 +12,12 @@ from aiohttp import web
 from gateway.accounts.store import changing
 from gateway.contract import ConfigError, Json
 from gateway.web.access import WHO, Access
-from gateway.web.guard import problem, whole
+from gateway.web.guard import Handler, problem, whole
 from gateway.web.login import read_body
 from gateway.web.trail import Note
 
 MOST_LINES = 1000
+RETRY_AFTER_SECONDS = 10
 _MOST_NUMBER = 10**12 - 1
 
 
@@ -24,8 +25,12 @@ class Unwanted(Exception):
     """It cannot be done like this; the message says why."""
 
 
+class Unable(Exception):
+    """Not now, whoever asks: the disk refuses. The message says why."""
+
+
 class Hands(Protocol):
-    """What the app does for somebody who may. Raises Unwanted."""
+    """What the app does for somebody who may. Raises Unwanted, Unable."""
 
     async def shelve(self, machine: str, condition: str, lasts: str, *, why: str, critical: bool, who: str) -> Json: ...
 
@@ -54,10 +59,10 @@ class Changes:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
-            web.post("/api/shelves", self._shelve),
-            web.delete("/api/shelves/{number}", self._unshelve),
+            web.post("/api/shelves", _able(self._shelve)),
+            web.delete("/api/shelves/{number}", _able(self._unshelve)),
             web.post("/api/reload", self._reload),
-            web.get("/api/audit", self._audit),
+            web.get("/api/audit", _able(self._audit)),
             web.get("/api/accounts", self._accounts),
             web.post("/api/accounts/{name}/lock", self._lock),
             web.post("/api/accounts/{name}/unlock", self._lock),
@@ -119,6 +124,18 @@ class Changes:
         with changing(self._access.accounts.folder) as accounts:
             accounts.users[name] = msgspec.structs.replace(accounts.users[name], locked=lock)
         self._access.accounts.look()
+
+
+def _able(handler: Handler) -> Handler:
+    """503 for what the disk refuses: asked again later, it works."""
+
+    async def asked(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Unable as exc:
+            return problem(503, str(exc), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    return asked
 
 
 def _answer(body: Json, status: int = 200) -> web.Response:
