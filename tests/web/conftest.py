@@ -63,6 +63,7 @@ class FakeView:
     empty: bool = False
     healthy_now: bool = True
     disk: str = "storing"
+    security: dict[str, Any] = field(default_factory=lambda: {"audit": "sound", "listens": "127.0.0.1", "wanted": "127.0.0.1"})
     orphaned: dict[str, int] = field(default_factory=dict)
     title: str = f"Outer race of pump-3 {HOSTILE}"
     started: float = field(default_factory=time.time)
@@ -100,6 +101,7 @@ class FakeView:
             "watches": [] if self.empty else self._watches(),
             "shelves": [] if self.empty else [SHELF | {"since": now, "until": now + 8 * 3600}],
             "withheld": [] if self.empty else [{"machine": "press-07", "condition": "oil_pressure_low", "why": "shelved"}],
+            "security": self.security,
             "counters": {"readings_dropped{reason=queue_full}": 3},
         }
 

@@ -170,6 +170,10 @@ async def test_page_says_when_nothing_is_stored_and_what_the_disk_bears(browser:
     view.disk = "failing"
     await expect(tab.locator("#outbox")).to_contain_text("Nothing new is stored: disk I/O error; replace the disk", timeout=PATIENCE_MS)
     assert await tab.locator("[data-vital=outbox]").get_attribute("data-level") == "error"
+    await expect(tab.locator("#footer")).not_to_contain_text("audit")
+    view.security = {"audit": "line 7 is missing", "listens": "127.0.0.1", "wanted": "0.0.0.0"}
+    await expect(tab.locator("#footer")).to_contain_text("the audit is not sound: line 7 is missing", timeout=PATIENCE_MS)
+    await expect(tab.locator("#footer")).to_contain_text("listens on 127.0.0.1 only: nobody could log in")
 
 
 async def test_nothing_is_wider_than_a_small_phone(browser: Browser, page: str, view: Any) -> None:

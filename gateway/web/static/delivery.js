@@ -6,7 +6,7 @@ import { bytes, duration, moment, number, plural, words } from "./format.js";
 const STATES = { up: "connected", down: "not connected", connecting: "connecting", ended: "ended", gone: "removed" };
 
 export function drawStatus(status) {
-  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, storage = {}, destinations = [] } = status;
+  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, storage = {}, security = {}, destinations = [] } = status;
   text(byId("gateway"), gateway.name ?? "Lineside");
   text(byId("site"), [gateway.enterprise, gateway.site].filter(Boolean).join("  ·  "));
   list(byId("vitals"), vitals(status), (vital) => vital.name, vitalPart);
@@ -24,10 +24,19 @@ export function drawStatus(status) {
       pipeline.queue ? `${pipeline.queue} in the queue` : null,
       clock.trusted === false ? `clock not trusted: ${clock.why}` : null,
       wear(storage.wear),
+      ...doors(security),
     ]
       .filter(Boolean)
       .join("  ·  "),
   );
+}
+
+// What somebody should look after who may.
+function doors({ audit = "sound", listens, wanted }) {
+  return [
+    audit === "sound" ? null : `the audit is not sound: ${audit}`,
+    !listens || listens === wanted ? null : `listens on ${listens} only: nobody could log in`,
+  ];
 }
 
 // What waits for a destination that the configuration does not name any more would wait for ever, unseen.
