@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.contract import Json
+from gateway.events.build import rfc3339
 from gateway.outbox import shelves
 from gateway.outbox.audit import audit, newest
 from gateway.outbox.shelves import Shelf
-from gateway.web.hands import Unwanted
+from gateway.web.hands import Unable, Unwanted
 
 if TYPE_CHECKING:
     from gateway.app import App
 
 _LONGEST_TEXT = 500
+_T = TypeVar("_T")
 
 
 class AppHands:
@@ -29,7 +32,7 @@ class AppHands:
                 raise Unwanted(f"{name}: write it on one line, in at most {_LONGEST_TEXT} characters")
         now_ns = self._app.clock.now_ns()
         shelf = Shelf(0, machine, condition, critical, now_ns, now_ns + int(_lasts(lasts) * 1e9), who, why)
-        made = await self._app.outbox.run(lambda connection: _add(connection, shelf, now_ns))
+        made = await self._able(self._app.outbox.run(lambda connection: _add(connection, shelf, now_ns)))
         if made is None:
             raise Unwanted(f"{shelves.MOST} shelves are in use, which is as many as there may be")
         return {"id": made.number, "until": made.until_ns / 1e9}
@@ -43,14 +46,21 @@ class AppHands:
                 shelves.remove(connection, found, who=who, what="unshelved", now_ns=now_ns)
             return found is not None
 
-        if not await self._app.outbox.run(operation):
+        if not await self._able(self._app.outbox.run(operation)):
             raise Unwanted("there is no such shelf, or its time is over")
 
     async def audit(self, limit: int) -> Json:
-        return [line._asdict() for line in await self._app.outbox.run(lambda connection: newest(connection, limit))]
+        return [line._asdict() for line in await self._able(self._app.outbox.look(lambda connection: newest(connection, limit)))]
 
     def reload(self, *, who: str) -> None:
         self._app.ask_reload(who)
+
+    @staticmethod
+    async def _able(asked: Awaitable[_T]) -> _T:
+        try:
+            return await asked
+        except sqlite3.Error as exc:
+            raise Unable(f"the disk refuses: {exc}") from exc
 
 
 def _add(connection: sqlite3.Connection, shelf: Shelf, now_ns: int) -> Shelf | None:
@@ -62,7 +72,7 @@ def _add(connection: sqlite3.Connection, shelf: Shelf, now_ns: int) -> Shelf | N
         if old.name == shelf.name:
             shelves.remove(connection, old, who=shelf.who, what="shelf replaced", now_ns=now_ns)
     made = shelves.add(connection, shelf)
-    after = f"shelf {made.number} until {made.until_ns // 1_000_000_000}{', also critical' if made.critical else ''}"
+    after = f"shelf {made.number} until {rfc3339(made.until_ns)[:19]}Z{', also critical' if made.critical else ''}"
     audit(connection, who=shelf.who, what=f"shelved: {shelf.why}", name=shelf.name, before="", after=after, now_ns=now_ns)
     return made
 

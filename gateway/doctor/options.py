@@ -56,6 +56,9 @@ def tls_files(settings: Settings) -> list[TlsFile]:
         for key, value in _fields(options):
             if key in (*_CERTIFICATES, *_KEYS) and isinstance(value, str | Path) and str(value):
                 found.setdefault(Path(value), TlsFile(name, Path(value), key in _KEYS))
+    if settings.web is not None and settings.web.tls is not None:
+        certificate = settings.web.tls.certificate
+        found.setdefault(certificate, TlsFile("page", certificate, is_key=False))
     return list(found.values())
 
 

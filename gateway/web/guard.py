@@ -67,6 +67,8 @@ class Errors:
             headers = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
             return problem(exc.status, exc.reason.lower(), headers)
         except Exception as exc:  # a page that fails must not take the gateway with it
+            if request.content.exception() is not None:  # who sends went away: no failure of the route
+                return problem(400, "the request did not come whole", {})
             if route not in self._failing:
                 self._failing.add(route)
                 log.error("failed", extra={"fields": {"route": route, "why": type(exc).__name__}}, exc_info=exc)
@@ -97,6 +99,11 @@ def _name(host: str) -> str:
 
 
 async def _protect(_: web.Request, response: web.StreamResponse) -> None:
+    protect(response)
+
+
+def protect(response: web.StreamResponse) -> None:
+    """What every answer carries."""
     own = response.headers.get("Cache-Control")  # a contract may be kept: its hash says whether it is still the one
     response.headers.update(HEADERS | ({"Cache-Control": own} if own else {}))
     response.headers["Server"] = "lineside"  # not which libraries in which versions
@@ -106,3 +113,14 @@ def problem(status: int, why: str, headers: dict[str, str], **facts: str) -> web
     """What every refusal looks like."""
     body = msgspec.json.encode({"error": why, **facts})
     return web.Response(body=body, status=status, content_type="application/json", charset="utf-8", headers=headers)
+
+
+def whole(text: str, *, most: int) -> int | None:
+    """A number from 0 to `most` in plain digits, else None.
+
+    >>> whole("12", most=100), whole("-1", most=100), whole("٣", most=100), whole("9" * 30, most=100)
+    (12, None, None, None)
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)):
+        return None
+    return number if (number := int(text)) <= most else None

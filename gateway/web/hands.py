@@ -12,19 +12,25 @@ from aiohttp import web
 from gateway.accounts.store import changing
 from gateway.contract import ConfigError, Json
 from gateway.web.access import WHO, Access
-from gateway.web.guard import problem
+from gateway.web.guard import Handler, problem, whole
 from gateway.web.login import read_body
 from gateway.web.trail import Note
 
 MOST_LINES = 1000
+RETRY_AFTER_SECONDS = 10
+_MOST_NUMBER = 10**12 - 1
 
 
 class Unwanted(Exception):
     """It cannot be done like this; the message says why."""
 
 
+class Unable(Exception):
+    """Not now, whoever asks: the disk refuses. The message says why."""
+
+
 class Hands(Protocol):
-    """What the app does for somebody who may. Raises Unwanted."""
+    """What the app does for somebody who may. Raises Unwanted, Unable."""
 
     async def shelve(self, machine: str, condition: str, lasts: str, *, why: str, critical: bool, who: str) -> Json: ...
 
@@ -53,10 +59,10 @@ class Changes:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
-            web.post("/api/shelves", self._shelve),
-            web.delete("/api/shelves/{number}", self._unshelve),
+            web.post("/api/shelves", _able(self._shelve)),
+            web.delete("/api/shelves/{number}", _able(self._unshelve)),
             web.post("/api/reload", self._reload),
-            web.get("/api/audit", self._audit),
+            web.get("/api/audit", _able(self._audit)),
             web.get("/api/accounts", self._accounts),
             web.post("/api/accounts/{name}/lock", self._lock),
             web.post("/api/accounts/{name}/unlock", self._lock),
@@ -76,10 +82,10 @@ class Changes:
 
     async def _unshelve(self, request: web.Request) -> web.Response:
         number = request.match_info["number"]
-        if not number.isdecimal() or len(number) > 12:
+        if (found := whole(number, most=_MOST_NUMBER)) is None:
             return problem(404, "no such shelf", {})
         try:
-            await self._hands.unshelve(int(number), who=str(request[WHO]))
+            await self._hands.unshelve(found, who=str(request[WHO]))
         except Unwanted as exc:
             return problem(404, str(exc), {})
         return _answer({})
@@ -89,10 +95,10 @@ class Changes:
         return _answer({"asked": True}, 202)
 
     async def _audit(self, request: web.Request) -> web.Response:
-        limit = request.query.get("limit", "100")
-        if not limit.isdecimal() or len(limit) > 9 or not 0 < int(limit) <= MOST_LINES:
+        limit = whole(request.query.get("limit", "100"), most=MOST_LINES)
+        if not limit:
             return problem(400, f"limit must be a whole number from 1 to {MOST_LINES}", {})
-        return _answer(await self._hands.audit(int(limit)))
+        return _answer(await self._hands.audit(limit))
 
     async def _accounts(self, _: web.Request) -> web.Response:
         known = self._access.accounts.accounts
@@ -102,7 +108,8 @@ class Changes:
 
     async def _lock(self, request: web.Request) -> web.Response:
         name, lock = request.match_info["name"], request.path.endswith("/lock")
-        if lock and name == request[WHO].name:
+        who = request[WHO]
+        if lock and who.kind == "user" and name == who.name:
             return problem(400, "nobody locks themselves out", {})
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._set_lock, name, lock)
@@ -117,6 +124,18 @@ class Changes:
         with changing(self._access.accounts.folder) as accounts:
             accounts.users[name] = msgspec.structs.replace(accounts.users[name], locked=lock)
         self._access.accounts.look()
+
+
+def _able(handler: Handler) -> Handler:
+    """503 for what the disk refuses: asked again later, it works."""
+
+    async def asked(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Unable as exc:
+            return problem(503, str(exc), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    return asked
 
 
 def _answer(body: Json, status: int = 200) -> web.Response:

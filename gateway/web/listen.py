@@ -16,9 +16,11 @@ from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.telemetry.counts import Counts
+from gateway.web.guard import problem, protect
 
 log = logging.getLogger("lineside")
 MOST: Final = 100
@@ -129,16 +131,19 @@ class Listening:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: _Handler(self._runner, leave), connection, ssl=self._tls, ssl_handshake_timeout=seconds
+                lambda: _Handler(self._runner, self._counts, leave), connection, ssl=self._tls, ssl_handshake_timeout=seconds
             )
         except OSError:  # it went away, or knows no TLS: the loop has closed it
             leave()
 
 
 class _Handler(RequestHandler):
-    """aiohttp's connection, which says when it is over."""
+    """aiohttp's connection, which says when it is over, and of what is no request neither into the log nor to the sender what it was.
 
-    def __init__(self, runner: web.AppRunner, leave: Callable[[], None]) -> None:
+    Half a header may be half a password.
+    """
+
+    def __init__(self, runner: web.AppRunner, counts: Counts, leave: Callable[[], None]) -> None:
         assert runner.server is not None  # noqa: S101  it was set up
         super().__init__(
             runner.server,
@@ -148,7 +153,21 @@ class _Handler(RequestHandler):
             keepalive_timeout=HEADER_SECONDS,
             lingering_time=2.0,
         )
-        self._leave = leave
+        self._counts, self._leave = counts, leave
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Before any route: no header of ours is there yet."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        self._counts.add("page_refused", reason="malformed")
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer is sent already")
+        response = problem(status, "this is no HTTP request", {})
+        protect(response)
+        response.force_close()
+        return response
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()

@@ -18,7 +18,7 @@ from gateway.contract import Json
 from gateway.telemetry.counts import Counts
 from gateway.web import registry
 from gateway.web.access import NOBODY, WHO, Access
-from gateway.web.guard import guard
+from gateway.web.guard import guard, whole
 from gateway.web.hands import Changes
 from gateway.web.ingest import Ingest
 from gateway.web.listen import Listening
@@ -190,17 +190,6 @@ def answer(body: Json, status: int = 200) -> web.Response:
 
 def problem(status: int, why: str) -> web.Response:
     return answer({"error": why}, status)
-
-
-def whole(text: str, *, most: int) -> int | None:
-    """A number from 0 to `most` in plain digits, else None.
-
-    >>> whole("12", most=100), whole("-1", most=100), whole("٣", most=100), whole("9" * 30, most=100)
-    (12, None, None, None)
-    """
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)):
-        return None
-    return number if (number := int(text)) <= most else None
 
 
 def _plain(value: object) -> Json:

@@ -80,9 +80,9 @@ class Sessions:
             session.used = self._monotonic()
         return session
 
-    def end(self, token: str) -> None:
-        """Logged out."""
-        self._sessions.pop(_key(token), None)
+    def end(self, token: str) -> bool:
+        """Logged out. False: there was nobody."""
+        return self._sessions.pop(_key(token), None) is not None
 
     def sweep(self, users: Mapping[str, User]) -> list[Session]:
         """Those that have ended since the last time; forgets old ones."""

@@ -23,8 +23,8 @@ class View(Protocol):
 
         gateway       {name, site, enterprise, version, started, uptime_seconds, now*}
         sources       [{name, kind, state: up|down|ended|connecting, since, why, tags, readings, bad}]
-        destinations  [{name, kind, state, since, why, breaker: closed|open|half_open, backlog, delivered, parked}]
-        outbox        {events, bytes, max_bytes, oldest_seconds}
+        destinations  [{name, kind, state, since, why, breaker: closed|open|half_open, backlog, delivered, parked, lost*}]
+        outbox        {events, bytes, max_bytes, oldest_seconds, orphaned*: {destination no longer configured: events}}
         pipeline      {queue, readings_per_second, last_progress_seconds}
         analysis      [{watch, behind, computed_seconds, budget_seconds, rows_skipped}], of the slow detectors
         clock*        {state: trusted|not_yet|stepped, trusted, by, seconds, why, behind_system_seconds, steps, events_held,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import sqlite3
@@ -149,6 +150,26 @@ async def test_an_operator_shelves_over_the_page_and_the_audit_knows_who(site: A
         ("eva (page)", "shelved: pump is replaced", "press-07/oil_*"),
         ("eva (page)", "unshelved", "press-07/oil_*"),
     ]
+    assert re.search(r"shelf 1 until 20\d\d-\d\d-\d\dT[\d:]{8}Z$", lines(site)[2][3])  # as the command writes it
+
+
+async def test_what_the_disk_refuses_now_is_told_as_that_and_the_audit_can_still_be_read(site: Any) -> None:
+    site.state.mkdir()
+    account(site, role="engineer")
+    async with site.run() as app:
+        cookies, url = await log_in(app.page_port), f"http://127.0.0.1:{app.page_port}"
+        wish = {"machine": "press-07", "condition": "oil_*", "for": "8h", "why": "pump is replaced"}
+        async with aiohttp.ClientSession(cookies=cookies, headers={"Origin": url}) as session:
+            await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 1"))
+            async with session.post(f"{url}/api/shelves", json=wish) as reply:
+                assert (reply.status, reply.headers["Retry-After"]) == (503, "10")
+                assert (await reply.json())["error"].startswith("the disk refuses: ")
+            await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 1"))
+            async with session.get(f"{url}/api/audit") as reply:
+                assert (reply.status, bool(await reply.json())) == (200, True)
+            async with session.delete(f"{url}/api/shelves/1") as reply:
+                assert reply.status == 503
+            await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 0"))
 
 
 async def test_a_renewed_certificate_is_taken_at_a_reload(site: Any) -> None:

@@ -118,8 +118,9 @@ def test_what_the_configuration_names(tmp_path: Path) -> None:
         '  safe: {source: {modbus: "tls://plc", ca: /etc/ca.pem, certificate: /etc/c.pem, key: /etc/k.pem}, tags: {x: {at: 40001}}}\n'
         'deliver:\n  crm: {https: "https://h/x", ca: /etc/crm.pem}\n'
         '  hub: {nats: "tls://n", stream: E, client_certificate: /etc/n.pem, client_key: /etc/nk.pem}\n'
+        "gateway: {page: {tls: {certificate: /etc/page.pem, key: {secret: page_key}}}}\n"
     )
-    settings = load(file)
+    settings = load(file, secrets=False)
     assert serial_lines(settings) == {"line": Path("/dev/ttyUSB7")}
     assert {(each.name, str(each.path), each.is_key) for each in tls_files(settings)} == {
         ("safe", "/etc/ca.pem", False),
@@ -128,6 +129,7 @@ def test_what_the_configuration_names(tmp_path: Path) -> None:
         ("crm", "/etc/crm.pem", False),
         ("hub", "/etc/n.pem", False),
         ("hub", "/etc/nk.pem", True),
+        ("page", "/etc/page.pem", False),
     }
     assert ("safe", "plc", 802) in endpoints(settings)
 

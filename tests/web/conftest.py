@@ -63,6 +63,8 @@ class FakeView:
     empty: bool = False
     healthy_now: bool = True
     disk: str = "storing"
+    security: dict[str, Any] = field(default_factory=lambda: {"audit": "sound", "listens": "127.0.0.1", "wanted": "127.0.0.1"})
+    orphaned: dict[str, int] = field(default_factory=dict)
     title: str = f"Outer race of pump-3 {HOSTILE}"
     started: float = field(default_factory=time.time)
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -71,7 +73,8 @@ class FakeView:
         if self.broken:
             raise RuntimeError("the store is gone")
         now = time.time()
-        gateway = {"name": "dresden-press-01", "site": "dresden", "enterprise": "acme", "version": "1.0.0", "started": self.started}
+        gateway: dict[str, Any] = {"name": "dresden-press-01", "site": "dresden", "enterprise": "acme", "version": "1.0.0"}
+        gateway["started"] = self.started + now % 1e-4  # computed at each question, as the gateway's
         link = {"since": self.started, "why": ""}
         names = [] if self.empty else [("press-07", "modbus", "up", ""), ("pump-3", "mqtt", "down", "connection refused")]
         return {
@@ -82,9 +85,15 @@ class FakeView:
             else [
                 {"name": "crm", "kind": "https", "state": "up", **link, "breaker": "closed", "backlog": 0, "delivered": 1204, "parked": 0},
                 {"name": "plant", "kind": "nats", "state": "down", **link, "why": "timed out after 10 s", "breaker": "open"}
-                | {"backlog": 12, "delivered": 88, "parked": 1},
+                | {"backlog": 12, "delivered": 88, "parked": 1, "lost": 2},
             ],
-            "outbox": {"events": 0 if self.empty else 12, "bytes": 18_000, "max_bytes": 512 << 20, "oldest_seconds": 41.2},
+            "outbox": {
+                "events": 0 if self.empty else 12,
+                "bytes": 18_000,
+                "max_bytes": 512 << 20,
+                "oldest_seconds": 41.2,
+                "orphaned": self.orphaned,
+            },
             "storage": {"state": self.disk, "why": "disk I/O error", "remedy": "replace the disk"}
             | {"wear": {"disk_bytes_per_day": 31e6, "gateway_bytes_per_day": 12e6, "lasts_years": 9.4}},
             "pipeline": {"queue": 0, "readings_per_second": 812.4, "last_progress_seconds": 0.1},
@@ -92,6 +101,7 @@ class FakeView:
             "watches": [] if self.empty else self._watches(),
             "shelves": [] if self.empty else [SHELF | {"since": now, "until": now + 8 * 3600}],
             "withheld": [] if self.empty else [{"machine": "press-07", "condition": "oil_pressure_low", "why": "shelved"}],
+            "security": self.security,
             "counters": {"readings_dropped{reason=queue_full}": 3},
         }
 

@@ -230,6 +230,16 @@ class TestChanges:
         assert "scrypt" not in text
         assert ("account locked", "admin (page)", "operator", "") in guarded.notes
 
+    async def test_a_token_of_the_same_name_is_somebody_else(self, guarded: Any, stranger: aiohttp.ClientSession) -> None:
+        async with stranger.post("/api/accounts/admin/lock", headers={"Authorization": "Bearer token-admin"}) as reply:
+            assert reply.status == 200
+        assert guarded.accounts.accounts.users["admin"].locked
+
+    @pytest.mark.parametrize("limit", ["", "0", "1001", "٣", "1.0", "-1", "NaN"])
+    async def test_a_limit_is_a_number_in_plain_digits(self, guarded: Any, stranger: aiohttp.ClientSession, limit: str) -> None:
+        async with stranger.get("/api/audit", params={"limit": limit}, cookies=guarded.cookie("engineer")) as reply:
+            assert reply.status == 400
+
 
 async def test_without_an_account_everybody_here_reads_and_nobody_changes(guarded: Any, stranger: aiohttp.ClientSession) -> None:
     guarded.forget_all()

@@ -94,6 +94,7 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, win
 
     await expect(tab.locator("#vitals")).to_contain_text("plant away")
     await expect(tab.locator("#delivery")).to_contain_text("breaker open")
+    await expect(tab.locator("#delivery")).to_contain_text("88 delivered  ·  12 waiting  ·  1 parked  ·  2 lost")
     await expect(tab.locator("#inbox-rows")).to_contain_text("<b>Outer race</b> of pump-3")
     await expect(tab.locator("#inbox-rows")).to_contain_text("spectrum attached")
     await expect(tab.locator("#inbox-rows a")).to_have_attribute("href", f"{INBOX}/cases/{CASE['incident']}/picture.svg")
@@ -169,3 +170,59 @@ async def test_page_says_when_nothing_is_stored_and_what_the_disk_bears(browser:
     view.disk = "failing"
     await expect(tab.locator("#outbox")).to_contain_text("Nothing new is stored: disk I/O error; replace the disk", timeout=PATIENCE_MS)
     assert await tab.locator("[data-vital=outbox]").get_attribute("data-level") == "error"
+    await expect(tab.locator("#footer")).not_to_contain_text("audit")
+    view.security = {"audit": "line 7 is missing", "listens": "127.0.0.1", "wanted": "0.0.0.0"}
+    await expect(tab.locator("#footer")).to_contain_text("the audit is not sound: line 7 is missing", timeout=PATIENCE_MS)
+    await expect(tab.locator("#footer")).to_contain_text("listens on 127.0.0.1 only: nobody could log in")
+
+
+async def test_nothing_is_wider_than_a_small_phone(browser: Browser, page: str, view: Any) -> None:
+    told, name = view.status, "a" * 63
+
+    def crowded() -> Any:
+        found = told()
+        sources = [found["sources"][0] | {"name": f"{name}{i}"} for i in range(30)] + found["sources"]
+        destinations = [found["destinations"][0], found["destinations"][1] | {"name": name}]
+        return found | {"sources": sources, "destinations": destinations}
+
+    view.status, view.title = crowded, name * 2
+    tab = await browser.new_page(viewport={"width": 320, "height": 640})
+    await tab.goto(page)
+    await expect(tab.locator("#vitals")).to_contain_text(f"{name} away", timeout=PATIENCE_MS)
+    await expect(tab.locator("#incident-rows")).to_contain_text(view.title, timeout=PATIENCE_MS)
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+async def test_what_waits_for_a_destination_that_was_removed_stands_beside_the_others(browser: Browser, page: str, view: Any) -> None:
+    view.orphaned = {"old-crm": 6}
+    tab = await browser.new_page()
+    await tab.goto(page)
+    row = tab.locator("#destinations li", has_text="old-crm")
+    await expect(row).to_contain_text("removed", timeout=PATIENCE_MS)
+    await expect(row).to_contain_text("6 waiting")
+    await expect(row).to_contain_text("lineside outbox move old-crm NEW")
+    view.orphaned = {}
+    await expect(row).to_have_count(0, timeout=PATIENCE_MS)
+
+
+async def test_a_large_number_has_room_beside_its_plot_and_at_its_axis(browser: Browser, page: str, view: Any) -> None:
+    told = view.machines
+
+    def counted() -> Any:
+        press, pump = told()
+        return [press | {"tags": [*press["tags"][:3], press["tags"][3] | {"value": 123_457_399, "unit": "1"}]}, pump]
+
+    view.machines = counted
+    tab = await browser.new_page(viewport={"width": 1440, "height": 1000})
+    await tab.goto(page)
+    row = tab.locator("#cards .tags li", has_text="strokes")
+    await expect(row).to_contain_text("123\u202f457\u202f399", timeout=PATIENCE_MS)
+    await expect(row.locator("canvas")).to_be_visible(timeout=PATIENCE_MS)
+    reading, plot = await row.locator(".unit").bounding_box(), await row.locator(".plot").bounding_box()
+    assert reading is not None
+    assert plot is not None
+    assert reading["x"] + reading["width"] <= plot["x"]
+    tick = "async splits => { const { tick } = await import('/static/plots.js'); return splits.map((v) => tick(v, splits)); }"
+    assert await tab.evaluate(tick, [0, 5e7, 1e8]) == ["0", "5.0e7", "1.0e8"]
+    assert await tab.evaluate(tick, [123_400_000, 123_500_000]) == ["1.234e8", "1.235e8"]
+    assert await tab.evaluate(tick, [-0.5, 0, 0.5]) == ["\u22120.5", "0.0", "0.5"]

@@ -180,3 +180,46 @@ class TestTls:
         reader, writer = await asyncio.open_connection("localhost", port)
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer s3cr3t\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\ns3cr3t\r\n\r\n",
+        b"GET /?token=s3cr3t" + b"s3cr3t" * 2000 + b" HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03s3cr3t",
+    ],
+    ids=["header", "line", "long", "tls"],
+)
+async def test_what_is_no_request_is_told_to_nobody_and_its_answer_has_the_headers(
+    server: Any, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    port, counts = server
+    reader, writer = await connect(port)
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    assert b"Server: lineside" in head
+    assert b"Content-Security-Policy: " in head
+    assert b"aiohttp" not in head
+    assert body == b'{"error":"this is no HTTP request"}'
+    assert "s3cr3t" not in caplog.text
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert counts.total("page_refused", reason="malformed") == 1
+
+
+async def test_a_sender_that_goes_away_in_the_middle_of_a_post_is_no_failure_of_the_page(
+    guarded: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(guarded.url.rpartition(":")[2])
+    reader, writer = await connect(port)
+    head = b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nContent-Type: application/json\r\n"
+    writer.write(head + b"Content-Length: 50\r\nExpect: 100-continue\r\n\r\n")
+    await reader.readline()  # it waits for the body
+    writer.close()
+    for _ in range(10):  # by then it has noticed
+        assert await answered(port)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []

@@ -40,6 +40,13 @@ async def test_a_login_gives_a_cookie_no_script_and_no_other_site_gets(guarded: 
         assert out.cookies[morsel.key].value == ""
     async with stranger.get("/api/me", cookies={morsel.key: morsel.value}) as me:
         assert me.status == 401
+    assert [note[:2] for note in guarded.notes] == [("login", "engineer"), ("logout", "engineer")]
+
+
+async def test_a_token_cannot_fill_the_audit_with_logouts(guarded: Any, stranger: aiohttp.ClientSession) -> None:
+    async with stranger.post("/api/logout", headers={"Authorization": "Bearer token-viewer"}) as reply:
+        assert reply.status == 200
+    assert guarded.notes == []
 
 
 async def test_a_cookie_set_before_is_not_the_one_after(guarded: Any, stranger: aiohttp.ClientSession) -> None:

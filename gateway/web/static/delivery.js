@@ -3,17 +3,17 @@
 import { byId, el, list, mark, show, text } from "./dom.js";
 import { bytes, duration, moment, number, plural, words } from "./format.js";
 
-const STATES = { up: "connected", down: "not connected", connecting: "connecting", ended: "ended" };
+const STATES = { up: "connected", down: "not connected", connecting: "connecting", ended: "ended", gone: "removed" };
 
 export function drawStatus(status) {
-  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, storage = {}, destinations = [] } = status;
+  const { gateway = {}, outbox = {}, pipeline = {}, clock = {}, storage = {}, security = {}, destinations = [] } = status;
   text(byId("gateway"), gateway.name ?? "Lineside");
   text(byId("site"), [gateway.enterprise, gateway.site].filter(Boolean).join("  ·  "));
   list(byId("vitals"), vitals(status), (vital) => vital.name, vitalPart);
   drawOutbox(outbox, storage);
   text(byId("delivery-empty"), "No destination is configured: events stay here.");
   show(byId("delivery-empty"), destinations.length === 0);
-  list(byId("destinations"), destinations, (each) => each.name, destinationRow);
+  list(byId("destinations"), [...destinations, ...orphans(outbox)], (each) => each.name, destinationRow);
   for (const part of byId("destinations").parts.values()) part.age(status.now);
   text(
     byId("footer"),
@@ -24,10 +24,25 @@ export function drawStatus(status) {
       pipeline.queue ? `${pipeline.queue} in the queue` : null,
       clock.trusted === false ? `clock not trusted: ${clock.why}` : null,
       wear(storage.wear),
+      ...doors(security),
     ]
       .filter(Boolean)
       .join("  ·  "),
   );
+}
+
+// What somebody should look after who may.
+function doors({ audit = "sound", listens, wanted }) {
+  return [
+    audit === "sound" ? null : `the audit is not sound: ${audit}`,
+    !listens || listens === wanted ? null : `listens on ${listens} only: nobody could log in`,
+  ];
+}
+
+// What waits for a destination that the configuration does not name any more would wait for ever, unseen.
+function orphans({ orphaned = {} }) {
+  const why = (name) => `events wait for it; send them elsewhere: lineside outbox move ${name} NEW`;
+  return Object.entries(orphaned).map(([name, backlog]) => ({ name, state: "gone", backlog, why: why(name) }));
 }
 
 function wear({ disk_bytes_per_day: disk, gateway_bytes_per_day: own, lasts_years: years } = {}) {
@@ -103,14 +118,15 @@ function destinationRow() {
     node,
     update(each) {
       shown = each;
-      text(name, `${each.name}  ·  ${each.kind}`);
+      text(name, [each.name, each.kind].filter(Boolean).join("  ·  "));
       mark(node, "data-state", each.state);
       text(
         facts,
         [
-          `${number(each.delivered ?? 0, "counter")} delivered`,
+          each.delivered === undefined ? null : `${number(each.delivered, "counter")} delivered`,
           `${number(each.backlog ?? 0, "counter")} waiting`,
           each.parked ? `${number(each.parked, "counter")} parked` : null,
+          each.lost ? `${number(each.lost, "counter")} lost` : null,
           each.breaker && each.breaker !== "closed" ? `breaker ${words(each.breaker)}` : null,
         ]
           .filter(Boolean)

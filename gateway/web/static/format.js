@@ -8,7 +8,7 @@ export const unit = (name) => UNITS[name] ?? name ?? "";
 export function number(value, kind = "gauge") {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && (kind === "state" || kind === "counter" || size >= 1000)) return grouped(value, 0);
+  if (Number.isInteger(value) && size < 1e12 && (kind === "state" || kind === "counter" || size >= 1000)) return grouped(value, 0);
   if (size >= 1e7 || (size > 0 && size < 1e-3)) return value.toExponential(2).replace("e+", "e");
   return grouped(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3);
 }

@@ -9,11 +9,13 @@ const ORDER = { open: 0, pending: 1, closed: 2 };
 const SEVERITY = { critical: 0, error: 1, warning: 2, info: 3 };
 
 let sorted = [];
+let latest = Date.now() / 1000; // the gateway's time, as soon as it is known
 
 // The worst open incident of a machine, null when there is none.
 export const worstOf = (machine) => sorted.find((each) => each.machine === machine && each.state === "open") ?? null;
 
 export function drawIncidents(incidents, now) {
+  latest = now;
   const began = (each) => moment(each.raised) ?? moment(each.since) ?? 0;
   sorted = [...incidents].sort(
     (a, b) =>
@@ -63,7 +65,7 @@ export async function openIncident(id) {
   text(byId("detail-title"), "…");
   byId("detail-body").replaceChildren();
   byId("detail").showModal();
-  await fetchDetail(Date.now() / 1000);
+  await fetchDetail(latest);
 }
 
 byId("detail-close").addEventListener("click", () => byId("detail").close());

@@ -11,11 +11,18 @@ const LATE_SECONDS = 5; // values may arrive out of order by this much and are s
 const OLD_SECONDS = 15;
 const ROWS_AT_FIRST = 8;
 
-let run = null;
+let run = null; // the gateway, as it was told last
+
+// Started anew, or its clock was set: what is drawn is not of it. The start is computed at each look, so it differs by microseconds.
+function isAnother(gateway) {
+  const before = run;
+  run = gateway ?? run;
+  if (!before || !gateway) return false;
+  return gateway.uptime_seconds < before.uptime_seconds || Math.abs(gateway.started - before.started) > 1;
+}
 
 export function drawMachines(machines, status) {
-  if (run !== (status?.gateway?.started ?? run)) for (const card of byId("cards").parts?.values() ?? []) card.forget();
-  run = status?.gateway?.started ?? run;
+  if (isAnother(status?.gateway)) for (const card of byId("cards").parts?.values() ?? []) card.forget();
   const sources = new Map((status?.sources ?? []).map((source) => [source.name, source]));
   list(byId("cards"), machines, (machine) => machine.name, (machine) => machineCard(machine.name));
   for (const machine of machines) byId("cards").parts.get(machine.name).link(sources.get(machine.name), status?.now);
@@ -120,6 +127,7 @@ function tagRow() {
       text(name, words(tag.name));
       mark(name, "title", tag.name);
       text(value, number(tag.value, tag.kind));
+      mark(value, "data-long", value.textContent.length > 9 ? "" : null);
       text(unitName, tag.value === null ? "" : unit(tag.unit));
       const beyond = exceeded(tag);
       mark(node, "data-alarm", beyond?.name);

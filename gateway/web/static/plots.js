@@ -62,12 +62,16 @@ function moment(at, span) {
 const valueAxis = (more = {}) =>
   axis({ size: 52, space: 16, gap: 4, values: (_, splits) => splits.map((v) => tick(v, splits)), ...more });
 
-function tick(value, splits) {
+// All of an axis in the same notation, and no longer than there is room for.
+export function tick(value, splits) {
   const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0)) || 1;
-  if (Math.abs(value) >= 1e8 || step < 1e-4) return value.toExponential(1).replace("e+", "e");
+  const most = Math.max(...splits.map(Math.abs));
+  if (most >= 1e7 || step < 1e-4) return value === 0 ? "0" : exponential(value, most / step >= 100 ? 3 : 1);
   const decimals = [0, 1, 2, 3, 4].find((d) => Math.abs(step * 10 ** d - Math.round(step * 10 ** d)) < 1e-3) ?? 4;
   return value.toFixed(decimals).replace("-", "\u2212");
 }
+
+const exponential = (value, digits) => value.toExponential(digits).replace("e+", "e").replaceAll("-", "\u2212");
 
 // Data with some air around it; a flat line gets a band, so that noise of the last bit does not fill the strip.
 export function valueRange(low, high, limits = [], least = Math.abs(high) * 0.01) {

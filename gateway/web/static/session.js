@@ -33,6 +33,6 @@ export async function followSession() {
 }
 
 byId("logout").addEventListener("click", async () => {
-  await fetch("/api/logout", { method: "POST", headers: { "Content-Type": "application/json" } });
-  leave("out");
+  const reply = await fetch("/api/logout", { method: "POST", headers: { "Content-Type": "application/json" } }).catch(() => null);
+  if (reply?.ok || reply?.status === 401) leave("out"); // else the session is still there, and the page says that nobody answers
 });
