@@ -45,7 +45,7 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.telemetry.wear import Wear
-from gateway.timekeeping import Timekeeping
+from gateway.timekeeping import Followers, Timekeeping
 from gateway.trail import Trail
 from gateway.unit import Unit
 from gateway.web.ingest import Ingest
@@ -157,7 +157,17 @@ class App:
         )
         if self.time is not None:
             await self.time.open()
-            self.time.join(self.pipeline, self.acceptance, self.incidents, self._blocks, lambda: self.edges.breakers)
+            self.time.join(
+                Followers(
+                    self.pipeline,
+                    self.acceptance,
+                    self.incidents,
+                    self._blocks,
+                    self.desk.shelving,
+                    self._losses,
+                    lambda: self.edges.breakers,
+                )
+            )
         await self.desk.open()
         await begin_epoch(self.outbox, self.incidents, self._builder, routes)
         await self.trail.open()

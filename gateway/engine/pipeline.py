@@ -192,6 +192,7 @@ class Pipeline:
         line.history.leap(delta_ns)
         for watch in line.watches:
             watch.leap(delta_ns)
+        self.shadow.leap(delta_ns)
         if self._devices is not None:
             self._devices.leap()
 
