@@ -54,7 +54,10 @@ _WHY = {
 
 
 class Followers(NamedTuple):
-    """Who remembers times of the gateway's clock, and has to know when it leaps."""
+    """Who remembers times of the gateway's clock, and has to know when it leaps.
+
+    changing   held by a reload: what it makes ready would miss a leap
+    """
 
     pipeline: Pipeline
     acceptance: Acceptance
@@ -63,6 +66,7 @@ class Followers(NamedTuple):
     shelving: Shelving
     losses: Losses
     breakers: Callable[[], Iterable[Breaker]]
+    changing: asyncio.Lock
 
 
 class Timekeeping:
@@ -93,6 +97,7 @@ class Timekeeping:
             self._followed(leapt)
         if known.first and noted[0] == known.from_ns:  # put right, and then the power went
             self._end_stretch(known.released, noted[1])
+            known.put_right_ns += noted[1]
         before, seen_ns = known.boot, known.seen_ns
         self.clock.open(known, alive_ns)
         if known.first and before != self.clock.boot_id:
@@ -145,6 +150,11 @@ class Timekeeping:
         if self._outbox.followed.is_set():
             await self._save()
 
+    @property
+    def put_right_ns(self) -> int:
+        """By how much it was, all in all."""
+        return self._record.put_right_ns
+
     def told(self) -> dict[str, Json]:
         """For the status."""
         clock = self.clock
@@ -181,7 +191,7 @@ class Timekeeping:
 
     async def _adopt(self, by: str) -> None:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
-        async with self._acceptance.still(self._pipeline.flush) as waiting:
+        async with self._followers.changing, self._acceptance.still(self._pipeline.flush) as waiting:
             if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
                 return
             self._outbox.followed.clear()
@@ -221,6 +231,7 @@ class Timekeeping:
         if known.boot == leap.boot:
             known.offset_ns, known.state = leap.offset_ns, "trusted"
         known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
+        known.put_right_ns += leap.delta_ns
         self._note(leap)
 
     def _note(self, leap: Leap) -> None:
@@ -240,6 +251,7 @@ class Timekeeping:
 
     def _leap(self, delta_ns: int, right: Callable[[int], int]) -> None:
         """What lies in memory."""
+        self._record.put_right_ns += delta_ns
         self._pipeline.leap(delta_ns)
         self._status.leap(delta_ns)
         for breaker in self._followers.breakers():

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+
 from gateway.contract import BAD, Batch, Clock, Finding, Frame, Record, State, Waveform, reason
 from gateway.engine.accept import Accepts
 from gateway.engine.devices import Devices
@@ -75,7 +77,7 @@ class Pipeline:
         self.flushes = 0
         self.last_progress = clock.monotonic()
         self.latest_waveform: dict[int, Waveform] = {}
-        self._leapt_ns, self._unleapt = 0, set[int]()
+        self._unleapt_ns: dict[int, int] = {}
         self.right: Callable[[int], int] | None = None
         """Shortly after the clock was put right: the time of a record that was on its way then, put right too."""
 
@@ -186,12 +188,13 @@ class Pipeline:
 
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much; who goes by it shows with its next item."""
-        self._leapt_ns, self._unleapt = delta_ns, set(self.latest_waveform)
         line = self.line
+        silent = {*np.flatnonzero(line.table.unleapt_ns).tolist(), *self._unleapt_ns}
+        self._unleapt_ns = {tag: self._unleapt_ns.get(tag, 0) + delta_ns for tag in self.latest_waveform}
         line.table.leap(delta_ns)
         line.history.leap(delta_ns)
         for watch in line.watches:
-            watch.leap(delta_ns)
+            watch.leap(delta_ns, silent)
         self.shadow.leap(delta_ns)
         if self._devices is not None:
             self._devices.leap()
@@ -199,8 +202,8 @@ class Pipeline:
     def _follow(self) -> None:
         followed = self.line.table.followed
         for watch in self.line.watches:
-            for tag, delta_ns in followed:
-                watch.follow(tag, delta_ns)
+            for tag in followed:
+                watch.follow(tag)
         followed.clear()
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:
@@ -219,11 +222,9 @@ class Pipeline:
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
-        if block.tag in self._unleapt:
-            self._unleapt.discard(block.tag)
-            if leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, self._leapt_ns):
-                self.line.table.followed.append((block.tag, self._leapt_ns))
-                self._follow()
+        if (delta_ns := self._unleapt_ns.pop(block.tag, 0)) and leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, delta_ns):
+            self.line.table.followed.append(block.tag)
+            self._follow()
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:

@@ -60,19 +60,19 @@ class Table:
     moved_t_ns: NDArray[np.int64] = field(init=False)
     seen_t_ns: NDArray[np.int64] = field(init=False)
     """The newest plausible time of each tag."""
-    leapt_ns: int = 0
-    """By how much the gateway's clock leapt, as long as it is not known of each tag whether its times leapt too: see `_leap`."""
-    unleapt: Flags = field(init=False)
-    followed: list[tuple[int, int]] = field(default_factory=list)
-    """Tags whose times were seen to leap with the gateway's clock, and by how much; whoever has told the watches empties it."""
+    unleapt_ns: NDArray[np.int64] = field(init=False)
+    """By how much the gateway's clock leapt since the tag's last reading; 0: it is known whether its times leapt too, see `_leap`."""
+    leapt: bool = False
+    """Of any tag it is not."""
+    followed: list[int] = field(default_factory=list)
+    """Tags whose times were seen to leap with the gateway's clock; whoever has told the watches empties it."""
 
     def __post_init__(self) -> None:
         n = len(self.scale)
         self.last_value, self.passed_value, self.moved_value = (np.full(n, np.nan) for _ in range(3))
         self.believed_value, self.doubted_value = (np.full(n, np.nan) for _ in range(2))
-        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns = (np.zeros(n, np.int64) for _ in range(4))
+        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns, self.unleapt_ns = (np.zeros(n, np.int64) for _ in range(5))
         self.last_quality = np.full(n, BAD, np.uint8)
-        self.unleapt = np.zeros(n, dtype=bool)
 
     def beside(self, index: int, t_ns: int) -> float | None:
         """The last value of a tag, for a block of fast samples of this time: if it is good and within a minute."""
@@ -80,8 +80,9 @@ class Table:
         return float(self.last_value[index]) if fresh and self.last_quality[index] < BAD else None
 
     def leap(self, delta_ns: int) -> None:
-        """The gateway's clock was put right by so much; an older leap that a silent tag has not shown yet is forgotten."""
-        self.leapt_ns, self.unleapt[:] = delta_ns, self.last_t_ns > 0
+        """The gateway's clock was put right by so much. A tag that is silent will show all its leaps at once."""
+        self.unleapt_ns[self.last_t_ns > 0] += delta_ns
+        self.leapt = bool(self.unleapt_ns.any())
 
     @staticmethod
     def of(tags: tuple[Tag, ...]) -> Table:
@@ -108,14 +109,14 @@ class Table:
     def adopt(self, old: Table) -> None:
         """After a reload: tags keep their index, so what was remembered of them stays."""
         n = min(len(old.scale), len(self.scale))
-        self.ahead_ns, self.doubt_from_ns, self.leapt_ns = old.ahead_ns, old.doubt_from_ns, old.leapt_ns
+        self.ahead_ns, self.doubt_from_ns, self.leapt = old.ahead_ns, old.doubt_from_ns, old.leapt
         for name in _REMEMBERED:
             getattr(self, name)[:n] = getattr(old, name)[:n]
 
 
 _REMEMBERED = (
     "last_value", "last_t_ns", "last_quality", "believed_value", "doubted_value",
-    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "unleapt",
+    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "unleapt_ns",
 )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
 
     The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
-    if table.leapt_ns:
+    if table.leapt:
         _leap(batch, table)
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
@@ -192,16 +193,16 @@ def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
 def _leap(batch: Batch, table: Table) -> None:
     """What is remembered of tags that go by the gateway's clock goes with it, so that nothing seems late, stuck or due by the leap."""
     tag, first = np.unique(batch.tag, return_index=True)
-    pending = table.unleapt[tag]
-    tag, t_ns, delta = tag[pending], batch.t_ns[first[pending]], table.leapt_ns
-    since = t_ns - table.last_t_ns[tag]
-    with_us = tag[np.abs(since - delta) < np.abs(since)]
+    pending = table.unleapt_ns[tag] != 0
+    tag, t_ns = tag[pending], batch.t_ns[first[pending]]
+    since, delta = t_ns - table.last_t_ns[tag], table.unleapt_ns[tag]
+    goes = np.abs(since - delta) < np.abs(since)
+    with_us, delta = tag[goes], delta[goes]
     for column in (table.last_t_ns, table.passed_t_ns, table.moved_t_ns, table.seen_t_ns):
         column[with_us] += np.where(column[with_us] > 0, delta, 0)
-    table.followed += [(index, delta) for index in with_us.tolist()]
-    table.unleapt[tag] = False
-    if not table.unleapt.any():
-        table.leapt_ns = 0
+    table.followed += with_us.tolist()
+    table.unleapt_ns[tag] = 0
+    table.leapt = bool(table.unleapt_ns.any())
 
 
 def _remember(batch: Batch, table: Table) -> None:

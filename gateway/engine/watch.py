@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from functools import partial
 
@@ -75,7 +75,7 @@ class Watch:
         )
         self._blackout = Blackout(options.blackout, context.timezone) if options.blackout else None
         self._latest_ns: dict[str, int] = {}
-        self._followed: dict[str, bool] = {}
+        self._unleapt_ns: dict[str, int] = {}
         self.shadow: bool = options.shadow
         self.slow = settings.plugin.slow
         self.everything = settings.plugin.everything
@@ -139,18 +139,31 @@ class Watch:
                 found.append(frame)
         return found
 
-    def leap(self, delta_ns: int) -> None:
-        """The gateway's clock was put right by so much."""
-        self._followed = dict.fromkeys([tag.machine for tag in self.settings.tags], False)
+    def leap(self, delta_ns: int, silent: Set[int]) -> None:
+        """The gateway's clock was put right by so much. `silent`: tags that have not shown yet whether they follow an earlier leap."""
+        waiting = {self._machine_of[tag] for tag in silent if tag in self._machine_of}
+        before = {machine: ns for machine, ns in self._unleapt_ns.items() if machine in waiting}
+        self._unleapt_ns = {machine: before.get(machine, 0) + delta_ns for machine in self._of_machine}
         for aligner in self._aligners.values():
             aligner.leap(delta_ns)
         self._latest_ns.clear()
 
-    def follow(self, tag: int, delta_ns: int) -> None:
+    @property
+    def ahead_ns(self) -> int:
+        """By how much its detector may be ahead of the gateway's clock, which leapt back: a silent machine has not shown it yet."""
+        return -min([0, *self._unleapt_ns.values()])
+
+    def went_back(self, ahead_ns: int) -> None:
+        """Its detector's state is of a time when the clock was ahead by so much. Nobody knows which machines go by it; times that
+        are still to come would make it deaf until then, and older ones do no harm.
+        """
+        for machine in self._of_machine if ahead_ns > 0 else ():
+            self.tell(partial(_leap, machine=machine, delta_ns=-ahead_ns))
+
+    def follow(self, tag: int) -> None:
         """This tag's times were seen to leap with the gateway's clock, and so do those of its machine: the detector is told, once."""
         machine = self._machine_of.get(tag)
-        if machine is not None and not self._followed.get(machine, True):
-            self._followed[machine] = True
+        if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
             self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
@@ -293,4 +306,6 @@ def build_detector(watch: Watch, snapshots: Snapshots) -> Detector:
             detector.load(state)
         except StateError as exc:
             log.warning("detector starts fresh", extra={"fields": {"watch": watch.name, "why": str(exc)}})
+        else:
+            watch.went_back(snapshots.ahead_ns(watch.name))
     return detector

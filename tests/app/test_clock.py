@@ -180,6 +180,63 @@ async def test_a_desk_that_looks_while_the_clock_leaps_ends_no_shelf(site: Any, 
         assert len(app.desk.shelving.shelves) == 1
 
 
+async def test_a_watch_hears_on_when_the_clock_went_back_and_the_power_with_it(site: Any, steer: list[int]) -> None:
+    """Its state is of before: of times that are still to come."""
+    steer[0] = MONTH
+    site.oil(75.0)
+    async with site.run():
+        await site.until(lambda: site.told() == ["raised"])
+    states = site.state / "detectors" / "limit-1.state"
+    before = states.read_bytes()
+    async with site.run():
+        steer[0] = 0
+        await site.until(lambda: "clock_set" in site.told())
+    states.write_bytes(before)
+    site.oil(50.0)
+    async with site.run():
+        await site.until(lambda: "cleared" in site.told())
+
+
+async def test_a_watch_hears_on_when_the_clock_was_set_twice_while_its_source_was_away(site: Any, steer: list[int]) -> None:
+    """And when it was loaded anew meanwhile, by a start or a reload: what its source does not tell it has not followed."""
+    steer[0] = 2 * MONTH
+    site.oil(75.0)
+    async with site.run() as app:
+        await site.until(lambda: site.told() == ["raised"])
+        await site.plc.stop()
+        for count, back in enumerate((MONTH, -MONTH // 30), 1):
+            steer[0] -= back
+            await site.until(lambda: site.told().count("clock_set") == count)  # noqa: B023
+        site.configure(lambda text: text.replace("hysteresis: 2", "hysteresis: 3"))
+        assert await app.reload()
+        site.oil(50.0)
+        await site.plc.start()
+        await site.until(lambda: "cleared" in site.told())
+
+
+async def test_no_clock_leaps_while_watches_are_made_ready(site: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a reload: they have their states already, and would not hear of it."""
+    async with site.run() as app:
+        prepare, ready, go = app.lanes.prepare, asyncio.Event(), asyncio.Event()
+
+        async def slowly(watches: Any) -> None:
+            await prepare(watches)
+            ready.set()
+            await go.wait()
+
+        monkeypatch.setattr(app.lanes, "prepare", slowly)
+        loading = asyncio.create_task(app.reload())
+        await ready.wait()
+        steer[0] = MONTH
+        await site.until(lambda: app.time.clock.steps == 1)
+        flushes = app.pipeline.flushes
+        await site.until(lambda: app.pipeline.flushes > flushes + 5)
+        assert app.time.clock.now_ns() < time.time_ns() + MONTH // 2
+        go.set()
+        assert await loading
+        await site.until(lambda: "clock_set" in site.told())
+
+
 @pytest.fixture
 def in_1970(site: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A clock that is two days behind until the second of these, which is the wall clock's advance, is set."""
