@@ -92,6 +92,7 @@ class Outbox:
         self._under_way: dict[str, frozenset[int]] = {}  # the writer's thread reads and writes it
         self._enforcing = asyncio.Lock()
         self._enforcement: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     def open(self) -> Replaced | None:
         """Open or create the file.
@@ -120,7 +121,7 @@ class Outbox:
 
     async def close(self) -> None:
         self._closing.set()
-        tasks = [task for task in (self._enforcement, self._regaining) if task is not None]
+        tasks = [task for task in (self._enforcement, self._regaining, self._tidying) if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -316,7 +317,8 @@ class Outbox:
             shadow.forget(connection, now_ns)
             retention.give_back(connection)
 
-        await self.insist(operation)
+        self._tidying = asyncio.create_task(self.insist(operation), name="tidying")
+        await asyncio.shield(self._tidying)  # a stop that comes meanwhile must not lose the losses
         if self.room.is_set():
             self.condition.works()
 
