@@ -45,7 +45,7 @@ from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
 from gateway.telemetry.status import Status
 from gateway.telemetry.wear import Wear
-from gateway.timekeeping import Timekeeping
+from gateway.timekeeping import Followers, Timekeeping
 from gateway.trail import Trail
 from gateway.unit import Unit
 from gateway.web.ingest import Ingest
@@ -86,6 +86,7 @@ class App:
         self._unit = Unit(notifier or Notifier(), self.clock, lambda: f"{self.storage.words}{self.status.summary()}")
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._changing = asyncio.Lock()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
         own = clock is None  # one that is given is believed
         self.time = Timekeeping(kept, self.outbox, self.status, self._builder, settings.state_dir, self._files) if own else None
@@ -157,7 +158,18 @@ class App:
         )
         if self.time is not None:
             await self.time.open()
-            self.time.join(self.pipeline, self.acceptance, self.incidents, self._blocks, lambda: self.edges.breakers)
+            self.time.join(
+                Followers(
+                    self.pipeline,
+                    self.acceptance,
+                    self.incidents,
+                    self._blocks,
+                    self.desk.shelving,
+                    self._losses,
+                    lambda: self.edges.breakers,
+                    self._changing,
+                )
+            )
         await self.desk.open()
         await begin_epoch(self.outbox, self.incidents, self._builder, routes)
         await self.trail.open()
@@ -182,7 +194,7 @@ class App:
                 self.lanes.close()
 
     def _put_together(self, tasks: asyncio.TaskGroup) -> None:
-        snapshots = Snapshots(self.settings.state_dir / "detectors")
+        snapshots = Snapshots(self.settings.state_dir / "detectors", lambda: 0 if self.time is None else self.time.put_right_ns)
         self.lanes = Lanes(tasks, snapshots, found=self.pipeline.found, counts=self.counts, files=self._files, clock=self.clock)
         self.pipeline.lane, self.pipeline.keep = self.lanes.get, self._blocks.keep
         self._lessons = Lessons(self.outbox, self.clock, lambda: self.pipeline.line.watches)
@@ -229,6 +241,10 @@ class App:
 
     async def reload(self) -> bool:
         """Validate, then change only what changed. False: refused, with the reason in the log; what runs stays as it is."""
+        async with self._changing:
+            return await self._changed()
+
+    async def _changed(self) -> bool:
         self._unit.reloading()
         await self.lanes.save(self.pipeline.line.watches)
         try:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from gateway.engine.accept import Acceptance
     from gateway.engine.blocks import Blocks
     from gateway.engine.pipeline import Pipeline
+    from gateway.engine.waiting import Waiting
     from gateway.incidents import Incidents
+    from gateway.operators.shelving import Shelving
     from gateway.outbox.breaker import Breaker
+    from gateway.outbox.losses import Losses
     from gateway.outbox.store import Outbox
 
 log = logging.getLogger("lineside")
@@ -49,6 +53,22 @@ _WHY = {
 }
 
 
+class Followers(NamedTuple):
+    """Who remembers times of the gateway's clock, and has to know when it leaps.
+
+    changing   held by a reload: what it makes ready would miss a leap
+    """
+
+    pipeline: Pipeline
+    acceptance: Acceptance
+    incidents: Incidents
+    blocks: Blocks
+    shelving: Shelving
+    losses: Losses
+    breakers: Callable[[], Iterable[Breaker]]
+    changing: asyncio.Lock
+
+
 class Timekeeping:
     """Of one gateway. What it knows lies in `clock.json`, so that a restart goes on with it."""
 
@@ -60,6 +80,7 @@ class Timekeeping:
         self.corrected = 0
         """Events whose times were put right since the start."""
         self._settled_at: float | None = None
+        self._adopting: asyncio.Task[None] | None = None
         self._said = False
         status.doubted = lambda: not clock.trusted
 
@@ -76,6 +97,7 @@ class Timekeeping:
             self._followed(leapt)
         if known.first and noted[0] == known.from_ns:  # put right, and then the power went
             self._end_stretch(known.released, noted[1])
+            known.put_right_ns += noted[1]
         before, seen_ns = known.boot, known.seen_ns
         self.clock.open(known, alive_ns)
         if known.first and before != self.clock.boot_id:
@@ -91,17 +113,10 @@ class Timekeeping:
         facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "gateway_time": rfc3339(self.clock.now_ns())}
         log.log(logging.INFO if self.clock.trusted else logging.WARNING, "clock", extra={"fields": facts})
 
-    def join(
-        self,
-        pipeline: Pipeline,
-        acceptance: Acceptance,
-        incidents: Incidents,
-        blocks: Blocks,
-        breakers: Callable[[], Iterable[Breaker]],
-    ) -> None:
-        """Who has to know of a leap."""
-        self._pipeline, self._acceptance, self._incidents = pipeline, acceptance, incidents
-        self._blocks, self._breakers = blocks, breakers
+    def join(self, followers: Followers) -> None:
+        """From now on it can leap."""
+        self._followers, self._pipeline = followers, followers.pipeline
+        self._acceptance, self._incidents = followers.acceptance, followers.incidents
         self._doubt()
 
     async def run(self) -> None:
@@ -115,7 +130,8 @@ class Timekeeping:
         before = self.clock.state
         by = self.clock.due()
         if by:
-            await self._adopt(by)
+            self._adopting = asyncio.create_task(self._adopt(by), name="leap")
+            await asyncio.shield(self._adopting)  # a stop that comes meanwhile ends no leap halfway
         elif self.clock.state != before:
             await self._changed()
         elif not self.clock.trusted:
@@ -126,8 +142,18 @@ class Timekeeping:
             await self._save()
 
     async def close(self) -> None:
-        """The last thing."""
-        await self._save()
+        """The last thing. A leap that the disk does not take is none: the next start goes on with the time before, as what is stored."""
+        if self._adopting is not None and not self._adopting.done():
+            self._adopting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._adopting
+        if self._outbox.followed.is_set():
+            await self._save()
+
+    @property
+    def put_right_ns(self) -> int:
+        """By how much it was, all in all."""
+        return self._record.put_right_ns
 
     def told(self) -> dict[str, Json]:
         """For the status."""
@@ -165,33 +191,39 @@ class Timekeeping:
 
     async def _adopt(self, by: str) -> None:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
-        for _ in range(10):
-            self._pipeline.flush()
-            await self._acceptance.commit()
-            self._pipeline.flush()
-            if self._acceptance.idle:
-                break
-        self._outbox.leaping = True
-        adopted = self.clock.adopt(by)
-        known = self._record
-        stretch = Stretch(known.released, known.from_ns, adopted.from_ns, adopted.delta_ns)
-        self._leap(adopted, stretch)
-        if adopted.was == "not_yet":
-            self.corrected += await self._correct(stretch, adopted)
-        else:
-            leap = Leap(known.leaps + 1, self.clock.boot_id, self.clock.offset_ns, adopted.delta_ns)
-            last = await self._outbox.submit(partial(correct.age_as_before, leap=leap))
-            self._note(leap._replace(last=last))
-        self._apply()
+        async with self._followers.changing, self._acceptance.still(self._pipeline.flush) as waiting:
+            if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+                return
+            self._outbox.followed.clear()
+            adopted = self.clock.adopt(by)
+            if adopted.was == "not_yet":
+                await self._correct(adopted, waiting)
+            else:
+                await self._set(adopted, waiting)
+            self._apply()
         await self._save()
         self._tell(adopted)
 
-    async def _correct(self, stretch: Stretch, adopted: Adopted) -> int:
+    async def _correct(self, adopted: Adopted, waiting: Waiting) -> None:
         known = self._record
-        count, last = await self._outbox.submit(partial(correct.correct, stretch=stretch))
+        stretch = Stretch(known.released, known.from_ns, adopted.from_ns, adopted.delta_ns)
+        self._leap(adopted.delta_ns, stretch.right)
+        self._incidents.correct(stretch.right, partial(correct.moved, stretch=stretch))
+        self._pipeline.right = stretch.right  # a source may still hold what it stamped before
+        waiting.put_right(stretch.event, stretch.row)
+        count, last = await self._outbox.follow(partial(correct.correct, stretch=stretch))
+        self.corrected += count
         known.shifts += [Shift(first, until, adopted.delta_ns) for first, until in known.doubted]
         self._end_stretch(min(known.released, last), adopted.delta_ns)
-        return count
+
+    async def _set(self, adopted: Adopted, waiting: Waiting) -> None:
+        delta_ns = adopted.delta_ns
+        leap = Leap(self._record.leaps + 1, self.clock.boot_id, self.clock.offset_ns, delta_ns)
+        self._leap(delta_ns, lambda t_ns: t_ns + delta_ns)
+        self._followers.blocks.leap(delta_ns)
+        waiting.put_right(leap.event, leap.row)
+        last = await self._outbox.follow(partial(correct.age_as_before, leap=leap))
+        self._note(leap._replace(last=last))
 
     def _followed(self, leap: Leap) -> None:
         """By what is stored, and then the power went before the record was written."""
@@ -200,6 +232,7 @@ class Timekeeping:
             known.offset_ns, known.state = leap.offset_ns, "trusted"
         if known.seen_ns:  # else the record is lost, or stayed with another machine
             known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
+        known.put_right_ns += leap.delta_ns
         self._note(leap)
 
     def _note(self, leap: Leap) -> None:
@@ -217,18 +250,15 @@ class Timekeeping:
                 known.shifts.append(Shift(known.first, last, delta_ns))
         known.first = known.released = 0
 
-    def _leap(self, adopted: Adopted, stretch: Stretch) -> None:
+    def _leap(self, delta_ns: int, right: Callable[[int], int]) -> None:
         """What lies in memory."""
-        delta_ns = adopted.delta_ns
+        self._record.put_right_ns += delta_ns
         self._pipeline.leap(delta_ns)
         self._status.leap(delta_ns)
-        for breaker in self._breakers():
-            breaker.leap(delta_ns)
-        if adopted.was == "not_yet":
-            self._incidents.correct(stretch.right, partial(correct.moved, stretch=stretch))
-            self._pipeline.right = stretch.right  # a source may still hold what it stamped before
-        else:
-            self._blocks.leap(delta_ns)
+        for breaker in self._followers.breakers():
+            breaker.leap(right)
+        self._followers.losses.leap(right)
+        self._followers.shelving.leap(right)
         self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
         self._pipeline.line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
 
@@ -244,12 +274,13 @@ class Timekeeping:
 
     def _apply(self) -> None:
         """What the outbox has to know."""
-        known, self._outbox.leaping = self._record, False
+        known = self._record
         held = known.first and self.clock.state == "not_yet"
         self._outbox.newest = known.released if held else None
         self._outbox.shifts = list(known.shifts)
         now = [(known.first, _ENDLESS)] if known.first else []
         self._outbox.doubted = [(first, last, 0) for first, last in [*known.doubted, *now]]
+        self._outbox.followed.set()
 
     async def _release(self) -> None:
         """What has waited for its time long enough goes as it is: a few at a time, and only while somebody takes them."""

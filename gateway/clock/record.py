@@ -26,16 +26,17 @@ class Shift(NamedTuple):
 
 class Record(msgspec.Struct, kw_only=True):
     """
-    boot       id of the boot that `offset_ns` is about
-    offset_ns  the gateway's time less the time since the boot
-    seen_ns    the gateway's time when this was written: it is not earlier now, unless somebody says so
-    first      sequence of the first event of the stretch that is not trusted; 0: there is no such stretch now
-    from_ns    when it began, by the time of then
-    released   up to this sequence, events of it may have been sent as they are, so they stay so
-    doubted    stretches of the sequence whose times nobody will ever confirm
-    shifts     see `Shift`
-    steps      how often the clock was set while the gateway ran
-    leaps      how often a trusted one was, and was followed
+    boot          id of the boot that `offset_ns` is about
+    offset_ns     the gateway's time less the time since the boot
+    seen_ns       the gateway's time when this was written: it is not earlier now, unless somebody says so
+    first         sequence of the first event of the stretch that is not trusted; 0: there is no such stretch now
+    from_ns       when it began, by the time of then
+    released      up to this sequence, events of it may have been sent as they are, so they stay so
+    doubted       stretches of the sequence whose times nobody will ever confirm
+    shifts        see `Shift`
+    steps         how often the clock was set while the gateway ran
+    leaps         how often a trusted one was, and was followed
+    put_right_ns  by how much it was put right, all in all
     """
 
     boot: str = ""
@@ -50,6 +51,7 @@ class Record(msgspec.Struct, kw_only=True):
     shifts: list[Shift] = []
     steps: int = 0
     leaps: int = 0
+    put_right_ns: int = 0
 
 
 def load(folder: Path) -> Record:

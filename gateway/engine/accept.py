@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -23,6 +23,7 @@ from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")
 _WAITING_MOST = 10_000
+_ROUNDS = 10
 _TOLD, _DROPPED = (Phase.RAISED, Phase.UPDATED, Phase.CLEARED), Phase.DROPPED
 
 
@@ -134,10 +135,18 @@ class Acceptance:
                     await self._room.wait()
         return self._room.is_set() or bool(self._outbox.refused)
 
-    @property
-    def idle(self) -> bool:
-        """Nothing waits for the disk."""
-        return not (self._waiting or self._committing.locked())
+    @asynccontextmanager
+    async def still(self, flush: Callable[[], object]) -> AsyncIterator[Waiting]:
+        """Nothing is on its way to the disk meanwhile, and what `flush` found is there; but for what is given: more than the disk
+        took, which may be full, or came at once. It may be changed.
+        """
+        async with self._committing:
+            for _ in range(_ROUNDS):
+                flush()
+                if not self._waiting or not await self._committed():
+                    break
+            flush()
+            yield self._waiting
 
     async def run(self) -> None:
         """Commit until cancelled."""
@@ -148,9 +157,12 @@ class Acceptance:
 
     async def commit(self) -> None:
         """Commit what was added so far, after a commit that is under way."""
-        async with self._committing:
-            while not await self._committed():
-                await self._press()
+        while True:
+            async with self._committing:
+                if await self._committed():
+                    return
+                await self._store(self._waiting.take_pressing(), pressing=True)
+            await self._room_or_more()
 
     async def _committed(self) -> bool:
         """False: the disk is full, and what was not stored still waits."""
@@ -165,9 +177,8 @@ class Acceptance:
                 waiting.set_result(None)
         return True
 
-    async def _press(self) -> None:
-        """While the disk is full: what must be noted is, with the room that is kept for it; then wait for room, or for more."""
-        await self._store(self._waiting.take_pressing(), pressing=True)
+    async def _room_or_more(self) -> None:
+        """While the disk is full, and what must be noted was, with the room that is kept for it."""
         self._work.clear()
         events = [asyncio.ensure_future(event.wait()) for event in (self._outbox.room, self._work)]
         try:

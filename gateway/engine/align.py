@@ -45,7 +45,7 @@ class Aligner:
 
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much. If the machine's times go by it, what is held goes with it."""
-        self._leapt_ns = delta_ns if self._tick >= 0 else 0
+        self._leapt_ns += delta_ns if self._tick >= 0 else 0
 
     def _follow(self, t_ns: int) -> None:
         delta_ns, self._leapt_ns = self._leapt_ns, 0

@@ -175,7 +175,7 @@ class Lanes:
                 continue
             watch.spoke = False  # before its state is taken: what it says from now on is not in it
             try:
-                await self._keep(watch.name, await self._dump(watch))
+                await self._keep(watch.name, *await self._dump(watch))
             except OSError as exc:
                 watch.spoke = True
                 if not self._refused:
@@ -189,9 +189,9 @@ class Lanes:
 
         raises OSError   the disk is full or refuses
         """
-        await self._keep(f"{watch.name}{_BEFORE}", await self._dump(watch))
+        await self._keep(f"{watch.name}{_BEFORE}", *await self._dump(watch))
         watch.tell(word)
-        await self._keep(watch.name, await self._dump(watch))
+        await self._keep(watch.name, *await self._dump(watch))
 
     async def go_back(self, watch: Watch) -> None:
         """To the state of before the last change; done again, to the one of after it. The detector is built anew, as after a start.
@@ -203,19 +203,22 @@ class Lanes:
         before = await loop.run_in_executor(self._files, self._snapshots.load, f"{watch.name}{_BEFORE}")
         if before is None:
             raise StateError("has no state of before: it was not told to forget or to adopt anything")
+        ahead_ns = self._snapshots.ahead_ns(f"{watch.name}{_BEFORE}")
         build = partial(_continued, watch, before)
         detector = await loop.run_in_executor(self._analysis, build) if watch.slow else build()
-        await self._keep(f"{watch.name}{_BEFORE}", await self._dump(watch))
-        await self._keep(watch.name, before)
+        await self._keep(f"{watch.name}{_BEFORE}", *await self._dump(watch))
+        await self._keep(watch.name, before, ahead_ns + self._snapshots.put_right_ns())
         watch.detector = detector
+        watch.went_back(ahead_ns)
 
-    async def _dump(self, watch: Watch) -> bytes | None:
-        lane = self.get(watch.name)
-        return await lane.dump() if lane else watch.dump()
+    async def _dump(self, watch: Watch) -> tuple[bytes | None, int]:
+        """And by what clock it goes: one that leaps meanwhile is told to it again by the next start, rather than never."""
+        lane, put_right_ns = self.get(watch.name), self._snapshots.put_right_ns() + watch.ahead_ns
+        return await lane.dump() if lane else watch.dump(), put_right_ns
 
-    async def _keep(self, name: str, state: bytes | None) -> None:
+    async def _keep(self, name: str, state: bytes | None, put_right_ns: int) -> None:
         if state is not None and self._pace.changed(name, state):
-            await asyncio.get_running_loop().run_in_executor(self._files, self._snapshots.save, name, state)
+            await asyncio.get_running_loop().run_in_executor(self._files, self._snapshots.save, name, state, put_right_ns)
             self._pace.saved(name, state)
 
     async def stop(self) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+
 from gateway.contract import BAD, Batch, Clock, Finding, Frame, Record, State, Waveform, reason
 from gateway.engine.accept import Accepts
 from gateway.engine.devices import Devices
@@ -78,7 +80,7 @@ class Pipeline:
         self.flushes = 0
         self.last_progress = clock.monotonic()
         self.latest_waveform: dict[int, Waveform] = {}
-        self._leapt_ns, self._unleapt = 0, set[int]()
+        self._unleapt_ns: dict[int, int] = {}
         self.right: Callable[[int], int] | None = None
         """Shortly after the clock was put right: the time of a record that was on its way then, put right too."""
 
@@ -191,23 +193,31 @@ class Pipeline:
 
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much; who goes by it shows with its next item."""
-        self._leapt_ns, self._unleapt = delta_ns, set(self.latest_waveform)
         line = self.line
+        silent = self._silent
+        self._unleapt_ns = {tag: self._unleapt_ns.get(tag, 0) + delta_ns for tag in self.latest_waveform}
         line.table.leap(delta_ns)
         line.history.leap(delta_ns)
         for watch in line.watches:
-            watch.leap(delta_ns)
+            watch.leap(delta_ns, silent)
+        self.shadow.leap(delta_ns)
         if self._devices is not None:
             self._devices.leap()
+
+    @property
+    def _silent(self) -> set[int]:
+        """Tags that have not shown yet whether they follow a leap."""
+        return {*np.flatnonzero(self.line.table.unleapt_ns).tolist(), *self._unleapt_ns}
 
     def _set_back(self) -> None:
         """Whose clock was: what it tells is in order again, and nobody is deaf until the old time has come."""
         line, tags = self.line, self.line.settings.tags
         for machine in {tags[index].machine for index in line.table.behind.evident(self._clock.now_ns())}:
+            silent = self._silent
             delta_ns = line.table.set_back([tag.index for tag in tags if tag.machine == machine])
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in line.watches:
-                watch.leap(delta_ns, machine)
+                watch.leap(delta_ns, silent, machine)
             if self._devices is not None:
                 self._devices.set_back(machine, -delta_ns / 1e9)
         self._follow()
@@ -215,8 +225,8 @@ class Pipeline:
     def _follow(self) -> None:
         followed = self.line.table.followed
         for watch in self.line.watches:
-            for tag, delta_ns in followed:
-                watch.follow(tag, delta_ns)
+            for tag in followed:
+                watch.follow(tag)
         followed.clear()
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:
@@ -235,12 +245,10 @@ class Pipeline:
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
-        if block.tag in self._unleapt:
-            self._unleapt.discard(block.tag)
-            if leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, self._leapt_ns):
-                self.line.table.seen_t_ns[block.tag] += self._leapt_ns
-                self.line.table.followed.append((block.tag, self._leapt_ns))
-                self._follow()
+        if (delta_ns := self._unleapt_ns.pop(block.tag, 0)) and leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, delta_ns):
+            self.line.table.seen_t_ns[block.tag] += delta_ns
+            self.line.table.followed.append(block.tag)
+            self._follow()
         self.line.table.heard(block, self._clock.now_ns())
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block

@@ -63,6 +63,10 @@ class Shadow:
         incidents = self._incidents.get(name)
         return len(incidents.open) if incidents is not None else 0
 
+    def leap(self, delta_ns: int) -> None:
+        """The gateway's clock was put right by so much."""
+        self._alarms = deque((alarm._replace(at_ns=alarm.at_ns + delta_ns) for alarm in self._alarms), _MOST_WAITING)
+
     def take(self) -> list[ShadowAlarm]:
         """Those since it was asked last."""
         taken = list(self._alarms)

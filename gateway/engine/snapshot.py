@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
 
@@ -10,7 +11,8 @@ from gateway.contract import Clock
 from gateway.durable import write
 
 log = logging.getLogger("lineside")
-_MAGIC = b"LSSTATE1"
+_MAGIC, _LEAPT = b"LSSTATE1", b"LSSTATE2"
+"""The second has eight bytes more in front of the state: by how much the clock had been put right, see `Snapshots`."""
 _HEADER = len(_MAGIC) + 4
 
 
@@ -49,10 +51,13 @@ class Pace:
 
 
 class Snapshots:
-    """One file per watch in `folder`. A damaged file is the same as none, but it is told."""
+    """One file per watch in `folder`. A damaged file is the same as none, but it is told.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    put_right_ns   by how much the gateway's clock was put right so far, all in all
+    """
+
+    def __init__(self, folder: Path, put_right_ns: Callable[[], int] = lambda: 0) -> None:
+        self._folder, self.put_right_ns = folder, put_right_ns
 
     def load(self, name: str) -> bytes | None:
         path = self._path(name)
@@ -65,23 +70,31 @@ class Snapshots:
         except OSError as exc:
             problem = exc.strerror
         if problem is None:
-            return raw[_HEADER:]
+            return raw[_HEADER + 8 :] if raw.startswith(_LEAPT) else raw[_HEADER:]
         log.warning("detector state damaged, starting fresh", extra={"fields": {"watch": name, "file": path.name, "why": problem}})
         return None
 
-    def save(self, name: str, state: bytes) -> None:
+    def ahead_ns(self, name: str) -> int:
+        """By how much the clock was ahead of today's when the state that is there was taken; negative: behind."""
+        raw = self._path(name).read_bytes()
+        then_ns = int.from_bytes(raw[_HEADER : _HEADER + 8], "big", signed=True) if raw.startswith(_LEAPT) else 0
+        return then_ns - self.put_right_ns()
+
+    def save(self, name: str, state: bytes, put_right_ns: int = 0) -> None:
         """After a power cut either the old or the new state is there.
 
+        put_right_ns   as it was when the state was taken
         raises OSError   the disk is full or refuses; the old state is untouched
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        write(self._path(name), _MAGIC + crc32(state).to_bytes(4, "big") + state, mode=0o644)
+        magic, body = (_LEAPT, put_right_ns.to_bytes(8, "big", signed=True) + state) if put_right_ns else (_MAGIC, state)
+        write(self._path(name), magic + crc32(body).to_bytes(4, "big") + body, mode=0o644)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.state"
 
 
 def _problem(raw: bytes) -> str | None:
-    if raw[: len(_MAGIC)] != _MAGIC or len(raw) < _HEADER:
+    if raw[: len(_MAGIC)] not in (_MAGIC, _LEAPT) or len(raw) < _HEADER:
         return "not a state file"
     return None if crc32(raw[_HEADER:]) == int.from_bytes(raw[len(_MAGIC) : _HEADER], "big") else "checksum"

@@ -63,19 +63,19 @@ class Table:
     moved_t_ns: NDArray[np.int64] = field(init=False)
     seen_t_ns: NDArray[np.int64] = field(init=False)
     """The newest plausible time of each tag."""
-    leapt_ns: NDArray[np.int64] = field(init=False)
-    """By how much a clock leapt, as long as it is not known of the tag whether its times leapt with it; else 0: see `_leap`."""
+    unleapt_ns: NDArray[np.int64] = field(init=False)
+    """By how much a clock leapt since the tag's last reading; 0: it is known whether its times leapt too, see `_leap`."""
     leaping: bool = False
-    """It is not known of some tag."""
+    """Of some tag it is not."""
     behind: Behind = field(init=False)
-    followed: list[tuple[int, int]] = field(default_factory=list)
-    """Tags whose times were seen to leap with a clock, and by how much; whoever has told the watches empties it."""
+    followed: list[int] = field(default_factory=list)
+    """Tags whose times were seen to leap with a clock; whoever has told the watches empties it."""
 
     def __post_init__(self) -> None:
         n = len(self.scale)
         self.last_value, self.passed_value, self.moved_value = (np.full(n, np.nan) for _ in range(3))
         self.believed_value, self.doubted_value = (np.full(n, np.nan) for _ in range(2))
-        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns, self.leapt_ns = (np.zeros(n, np.int64) for _ in range(5))
+        self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns, self.unleapt_ns = (np.zeros(n, np.int64) for _ in range(5))
         self.last_quality, self.behind = np.full(n, BAD, np.uint8), Behind(n)
 
     def beside(self, index: int, t_ns: int) -> float | None:
@@ -96,7 +96,7 @@ class Table:
             self.behind.in_time(tag)
 
     def leap(self, delta_ns: int) -> None:
-        """The gateway's clock was put right by so much; an older leap that a silent tag has not shown yet is forgotten."""
+        """The gateway's clock was put right by so much. A tag that is silent will show all its leaps at once."""
         self.behind.clear()
         self._ask(np.arange(len(self.last_t_ns)), delta_ns)
 
@@ -107,16 +107,16 @@ class Table:
         by_ns = self.behind.first_ns[late] - self.seen_t_ns[late]
         delta_ns = int(by_ns.min())
         self._ask(own, delta_ns)
-        self.leapt_ns[late] = 0
+        self.unleapt_ns[late] = 0
         self._shift(late, by_ns)
-        self.followed += [(index, delta_ns) for index in late.tolist()]
+        self.followed += late.tolist()
         self.behind.in_time(late)
         return delta_ns
 
     def _ask(self, tags: NDArray[Any], delta_ns: int) -> None:
         """The next reading of each shows whether it went along."""
-        self.leapt_ns[tags] = np.where(self.last_t_ns[tags] > 0, delta_ns, 0)
-        self.leaping = bool(self.leapt_ns.any())
+        self.unleapt_ns[tags] += np.where(self.last_t_ns[tags] > 0, delta_ns, 0)
+        self.leaping = bool(self.unleapt_ns.any())
 
     def _shift(self, tags: NDArray[Any], by_ns: NDArray[np.int64]) -> None:
         for column in (self.last_t_ns, self.passed_t_ns, self.moved_t_ns, self.seen_t_ns):
@@ -154,7 +154,7 @@ class Table:
 
 _REMEMBERED = (
     "last_value", "last_t_ns", "last_quality", "believed_value", "doubted_value",
-    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "leapt_ns",
+    "passed_value", "passed_t_ns", "moved_value", "moved_t_ns", "seen_t_ns", "unleapt_ns",
 )  # fmt: skip
 
 
@@ -236,15 +236,15 @@ def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
 def _leap(batch: Batch, table: Table) -> None:
     """What is remembered of tags that go by the clock that leapt goes with it, so that nothing seems late, stuck or due by the leap."""
     tag, first = np.unique(batch.tag, return_index=True)
-    pending = table.leapt_ns[tag] != 0
+    pending = table.unleapt_ns[tag] != 0
     tag, t_ns = tag[pending], batch.t_ns[first[pending]]
-    since, delta = t_ns - table.last_t_ns[tag], table.leapt_ns[tag]
+    since, delta = t_ns - table.last_t_ns[tag], table.unleapt_ns[tag]
     went = np.abs(since - delta) < np.abs(since)
     along, by = tag[went], delta[went]
     table._shift(along, by)
-    table.followed += list(zip(along.tolist(), by.tolist(), strict=True))
-    table.leapt_ns[tag] = 0
-    table.leaping = bool(table.leapt_ns.any())
+    table.followed += along.tolist()
+    table.unleapt_ns[tag] = 0
+    table.leaping = bool(table.unleapt_ns.any())
 
 
 def _remember(batch: Batch, table: Table) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway.contract import Event
 from gateway.events.catalogue import GATEWAY, PREFIX
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
 
@@ -28,6 +30,12 @@ class Waiting:
         taken = Waiting(self.rows, self.events, self.rejected, self.accepted)
         self.rows, self.events, self.rejected, self.accepted = {}, [], [], []
         return taken
+
+    def put_right(self, event: Callable[[Event], Event], row: Callable[[IncidentRow], IncidentRow]) -> None:
+        """The clock was."""
+        self.rows = {name: row(known) for name, known in self.rows.items()}
+        self.events = [entry._replace(event=event(entry.event)) for entry in self.events]
+        self.rejected = [entry._replace(event=event(entry.event)) for entry in self.rejected]
 
     def put_back(self, taken: Waiting) -> None:
         """It was not stored: in front of what came since."""

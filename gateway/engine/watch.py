@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from functools import partial
 
@@ -75,7 +75,7 @@ class Watch:
         )
         self._blackout = Blackout(options.blackout, context.timezone) if options.blackout else None
         self._latest_ns: dict[str, int] = {}
-        self._followed: dict[str, bool] = {}
+        self._unleapt_ns: dict[str, int] = {}
         self.shadow: bool = options.shadow
         self.slow = settings.plugin.slow
         self.everything = settings.plugin.everything
@@ -139,19 +139,33 @@ class Watch:
                 found.append(frame)
         return found
 
-    def leap(self, delta_ns: int, machine: str | None = None) -> None:
-        """The gateway's clock was put right by so much, or that of a machine was set."""
+    def leap(self, delta_ns: int, silent: Set[int], machine: str | None = None) -> None:
+        """The gateway's clock was put right by so much, or that of a machine was set. `silent`: tags that have not shown yet whether they
+        follow an earlier leap.
+        """
+        waiting = {self._machine_of[tag] for tag in silent if tag in self._machine_of}
         for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
-            self._followed[name] = False
+            self._unleapt_ns[name] = delta_ns + (self._unleapt_ns.get(name, 0) if name in waiting else 0)
             self._latest_ns.pop(name, None)
             if name in self._aligners:
                 self._aligners[name].leap(delta_ns)
 
-    def follow(self, tag: int, delta_ns: int) -> None:
+    @property
+    def ahead_ns(self) -> int:
+        """By how much its detector may be ahead of the gateway's clock, which leapt back: a silent machine has not shown it yet."""
+        return -min([0, *self._unleapt_ns.values()])
+
+    def went_back(self, ahead_ns: int) -> None:
+        """Its detector's state is of a time when the clock was ahead by so much. Nobody knows which machines go by it; times that
+        are still to come would make it deaf until then, and older ones do no harm.
+        """
+        for machine in self._of_machine if ahead_ns > 0 else ():
+            self.tell(partial(_leap, machine=machine, delta_ns=-ahead_ns))
+
+    def follow(self, tag: int) -> None:
         """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
         machine = self._machine_of.get(tag)
-        if machine is not None and not self._followed.get(machine, True):
-            self._followed[machine] = True
+        if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
             self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
@@ -294,4 +308,6 @@ def build_detector(watch: Watch, snapshots: Snapshots) -> Detector:
             detector.load(state)
         except StateError as exc:
             log.warning("detector starts fresh", extra={"fields": {"watch": watch.name, "why": str(exc)}})
+        else:
+            watch.went_back(snapshots.ahead_ns(watch.name))
     return detector

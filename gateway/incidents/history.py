@@ -82,7 +82,7 @@ class History:
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much. A machine whose times go by it takes its past along."""
         for ring in self._rings.values():
-            ring.leapt_ns = delta_ns if ring.blocks or ring.chunks else 0
+            ring.leapt_ns += delta_ns if ring.blocks or ring.chunks else 0
 
     @staticmethod
     def _follow(ring: _Ring, newest: int) -> None:

@@ -53,8 +53,10 @@ class Desk:
 
     async def look(self, renewal: Renewal, trial: Shadow) -> None:
         """Once."""
+        leaps = self.shelving.leaps
         here, asked = await self._outbox.insist(partial(_turn, alarms=trial.take(), now_ns=self._clock.now_ns()))
-        self.shelving.take(here)
+        if leaps == self.shelving.leaps:  # else they end by the time before
+            self.shelving.take(here)
         for request in asked:
             await self._serve(request, renewal)
         self.progress.look(self._watches())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from gateway.contract import Clock
 from gateway.events.build import rfc3339
@@ -19,6 +19,7 @@ class Shelving:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._shelves: dict[int, Shelf] = {}
+        self.leaps = 0
 
     @property
     def shelves(self) -> list[Shelf]:
@@ -33,6 +34,13 @@ class Shelving:
             log.info("shelved", extra={"fields": _facts(self._shelves[number])})
         for number in before.keys() - self._shelves.keys():
             log.info("not shelved any more", extra={"fields": _facts(before[number])})
+
+    def leap(self, right: Callable[[int], int]) -> None:
+        """The gateway's clock was set: each lasts as long as it would have."""
+        self.leaps += 1
+        for number, shelf in self._shelves.items():
+            since_ns = right(shelf.since_ns)
+            self._shelves[number] = shelf._replace(since_ns=since_ns, until_ns=shelf.until_ns + since_ns - shelf.since_ns)
 
     def why(self, incident: Incident) -> str:
         """Why it is not told now; empty: nothing withholds it."""

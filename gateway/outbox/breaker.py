@@ -9,6 +9,7 @@ hold        the receiver said "not for a while" (quota, credentials): open, but 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
 from gateway.contract import Clock, RetryOptions
@@ -84,9 +85,9 @@ class Breaker:
         self._ready_at = self._clock.monotonic() + seconds
         return seconds
 
-    def leap(self, delta_ns: int) -> None:
-        """The wall clock was put right by so much: it was not well for as long as before."""
-        self._since_ns += delta_ns if self._since_ns else 0
+    def leap(self, right: Callable[[int], int]) -> None:
+        """The wall clock was put right: it was not well for as long as before."""
+        self._since_ns = right(self._since_ns) if self._since_ns else 0
 
     def memory(self) -> Memory:
         """To be written down after each change."""

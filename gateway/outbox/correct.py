@@ -13,10 +13,10 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from gateway.contract import Json
+from gateway.contract import Event, Json
 from gateway.events.build import is_time, rfc3339, to_ns
 from gateway.outbox import incidents, ledger
-from gateway.outbox.append import next_sequence
+from gateway.outbox.append import IncidentRow, next_sequence
 from gateway.outbox.rows import SELECTED, from_row, to_row
 
 _NOTE = "clock_corrected"
@@ -24,7 +24,7 @@ _LEAPT = "clock_leapt"
 _BEFORE_NS = 3_600_000_000_000
 """Evidence begins before what it is evidence of, by so much at most."""
 _TIMES = {
-    "breaker": ("since_ns",),
+    "budget": ("at_ns",),
     "ledger": ("recorded_ns", "from_ns", "to_ns"),
     "dead_letter": ("at_ns",),
     "shadow_alarm": ("at_ns",),
@@ -32,6 +32,8 @@ _TIMES = {
     "request": ("at_ns", "done_ns"),
 }
 """Columns without a checksum that hold the gateway's time. The audit is not among them: what is written there stays."""
+_ENDS = {"breaker": "ready_ns", "shelf": "until_ns"}
+"""What began within it ends as much later."""
 
 
 class Stretch(NamedTuple):
@@ -49,6 +51,17 @@ class Stretch(NamedTuple):
         """`before_ns`: it may be a time so long before one of the gateway's."""
         return t_ns + self.delta_ns if self.from_ns - before_ns <= t_ns <= self.to_ns else t_ns
 
+    def event(self, event: Event) -> Event:
+        """Put right."""
+        data = msgspec.json.encode(moved(msgspec.json.decode(event.data), self))
+        return replace(event, time_ns=self.right(event.time_ns), recorded_ns=self.right(event.recorded_ns), data=data)
+
+    def row(self, row: IncidentRow) -> IncidentRow:
+        """Put right."""
+        since_ns, raised_ns, changed_ns = map(self.right, (row.since_ns, row.raised_ns, row.changed_ns))
+        body = msgspec.json.encode(moved(msgspec.json.decode(row.body), self))
+        return row._replace(since_ns=since_ns, raised_ns=raised_ns, changed_ns=changed_ns, body=body)
+
 
 def last_sequence(connection: sqlite3.Connection) -> int:
     """Of the newest event there ever was."""
@@ -64,6 +77,9 @@ def correct(connection: sqlite3.Connection, stretch: Stretch) -> tuple[int, int]
     changed = [(found, row[0]) for row in rows if (found := _event(row, stretch)) is not None]
     connection.executemany("UPDATE event SET time_ns=?, recorded_ns=?, data=?, crc=? WHERE seq=?", [(*new, seq) for new, seq in changed])
     _incidents(connection, stretch)
+    for table, end in _ENDS.items():
+        statement = f"UPDATE {table} SET since_ns=since_ns+?1, {end}={end}+?1 WHERE since_ns BETWEEN ?2 AND ?3"
+        connection.execute(statement, (stretch.delta_ns, stretch.from_ns, stretch.to_ns))
     for table, columns in _TIMES.items():
         for column in columns:
             statement = f"UPDATE {table} SET {column}={column}+? WHERE {column} BETWEEN ? AND ?"
@@ -97,6 +113,14 @@ class Leap(NamedTuple):
     delta_ns: int
     last: int = 0
 
+    def event(self, event: Event) -> Event:
+        """One that is not stored yet: it keeps the time it tells, as others of then do, and comes behind `last`."""
+        return replace(event, recorded_ns=event.recorded_ns + self.delta_ns)
+
+    def row(self, row: IncidentRow) -> IncidentRow:
+        """Not stored yet."""
+        return row._replace(changed_ns=row.changed_ns + self.delta_ns) if row.state == "closed" else row
+
 
 def age_as_before(connection: sqlite3.Connection, leap: Leap) -> int:
     """What waits for its end, or is kept for some days, is no older than it was. Returns the last sequence.
@@ -113,6 +137,7 @@ def age_as_before(connection: sqlite3.Connection, leap: Leap) -> int:
     connection.execute("UPDATE budget SET at_ns=at_ns+?", (delta_ns,))
     connection.execute("UPDATE incident SET changed_ns=changed_ns+? WHERE state='closed'", (delta_ns,))
     connection.execute("UPDATE shadow_alarm SET at_ns=at_ns+?", (delta_ns,))
+    connection.execute("UPDATE ledger SET from_ns=from_ns+? WHERE to_ns=0", (delta_ns,))
     alive_ns = ledger.last_alive_ns(connection)
     if alive_ns:
         ledger.seen_alive(connection, alive_ns + delta_ns)
@@ -142,19 +167,15 @@ def _event(row: tuple[object, ...], stretch: Stretch) -> tuple[int, int, bytes, 
     event = from_row(row[:-1])
     if event is None:
         return None  # damaged: its turn to be found comes when it is sent
-    data = msgspec.json.encode(moved(msgspec.json.decode(event.data), stretch))
-    right = replace(event, time_ns=stretch.right(event.time_ns), recorded_ns=stretch.right(event.recorded_ns), data=data)
-    if (right.time_ns, right.recorded_ns, data) == (event.time_ns, event.recorded_ns, event.data):
+    right = stretch.event(event)
+    if (right.time_ns, right.recorded_ns, right.data) == (event.time_ns, event.recorded_ns, event.data):
         return None
-    return right.time_ns, right.recorded_ns, data, to_row(right, event.sequence, 0)[13]
+    return right.time_ns, right.recorded_ns, right.data, to_row(right, event.sequence, 0)[13]
 
 
 def _incidents(connection: sqlite3.Connection, stretch: Stretch) -> None:
     for row in incidents.changed(connection, stretch.from_ns):
-        since_ns, raised_ns, changed_ns = map(stretch.right, (row.since_ns, row.raised_ns, row.changed_ns))
-        body = msgspec.json.encode(moved(msgspec.json.decode(row.body), stretch))
-        right = row._replace(since_ns=since_ns, raised_ns=raised_ns, changed_ns=changed_ns, body=body)
-        incidents.put(connection, row.id, right)
+        incidents.put(connection, row.id, stretch.row(row))
 
 
 def moved(value: Json, stretch: Stretch, key: str = "") -> Json:

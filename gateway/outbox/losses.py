@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from gateway.contract import Clock
 from gateway.outbox import ledger
@@ -67,6 +68,13 @@ class Losses:
     def fill(self, filled: Filled) -> None:
         """A source delivered later what it could not then."""
         self._gathered.filled.append(filled)
+
+    def leap(self, right: Callable[[int], int]) -> None:
+        """The gateway's clock was put right, and these times are its own."""
+        for loss in self._gathered.losses.values():
+            loss.from_ns, loss.to_ns = right(loss.from_ns), right(loss.to_ns)
+        gaps = self._gathered.gaps
+        gaps[:] = [replace(gap, from_ns=right(gap.from_ns), to_ns=gap.to_ns and right(gap.to_ns)) for gap in gaps]
 
     def take(self) -> Gathered:
         """What was gathered since the last time."""

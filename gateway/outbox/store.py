@@ -79,13 +79,17 @@ class Outbox:
         self.newest: int | None = None
         """Events behind this sequence are kept, but not sent yet: their time is still to be put right. None: all may go."""
         self.shifts: Shifts = ()
-        self.leaping = False
-        """The clock has leapt and the rows have not followed: nobody knows how old they are, so nothing is too old."""
+        self.followed = asyncio.Event()
+        """Not set while the clock has leapt and the rows have not: nobody knows how old they are, and whoever comes waits for them."""
+        self.followed.set()
+        self.repeating = 0
+        """Operations that the disk has refused, and that are tried again."""
         self.doubted: Shifts = ()
         """Stretches of the sequence whose times nobody has confirmed (the third number says nothing)."""
         self._under_way: dict[str, frozenset[int]] = {}  # the writer's thread reads and writes it
         self._enforcing = asyncio.Lock()
         self._enforcement: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     def open(self) -> Replaced | None:
         """Open or create the file.
@@ -114,9 +118,11 @@ class Outbox:
 
     async def close(self) -> None:
         self._closing.set()
-        if self._enforcement is not None:
-            self._enforcement.cancel()
-            await asyncio.wait([self._enforcement])
+        tasks = [task for task in (self._enforcement, self._tidying) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._room.close()
         await self._writer.close()
 
@@ -158,6 +164,10 @@ class Outbox:
     def refused(self) -> str:
         """Why the disk does not take new events now; empty while it does."""
         return self.condition.why
+
+    def follow(self, operation: Operation[T]) -> asyncio.Task[T]:
+        """Have the rows do so, see `followed`; nothing that comes later is done before."""
+        return asyncio.create_task(self.insist(operation, self._writer.submit(operation), follows=True))
 
     async def run(self, operation: Operation[T]) -> T:
         """Any operation in the writer's next transaction; raises sqlite3.OperationalError when the disk refuses."""
@@ -213,14 +223,19 @@ class Outbox:
         if sizes := [len(entry.event.data) for entry in events if entry.destinations]:
             self.holding.accepted(sum(sizes), len(sizes))
 
-    async def insist(self, operation: Operation[T], submitted: asyncio.Future[T] | None = None, *, yields: bool = False) -> T:
+    async def insist(
+        self, operation: Operation[T], submitted: asyncio.Future[T] | None = None, *, yields: bool = False, follows: bool = False
+    ) -> T:
         """Again until it is on disk, so it must bear being done twice: ids and the rows' states decide.
 
         yields           leaves the last room on a full disk to others
+        follows          see `follow`
         raises Full      it does, and the disk is full
         raises Damaged   the file cannot be used any more
         """
         while True:
+            if submitted is None and not follows:
+                await self.followed.wait()
             try:
                 result = await (submitted or self._writer.submit(operation))
             except sqlite3.OperationalError as exc:
@@ -229,7 +244,7 @@ class Outbox:
                 if yields and not self.room.is_set():
                     raise Full from exc
                 if was_full or self.condition.state != "full":
-                    await self._clock.sleep(RETRY_SECONDS)
+                    await self._pause()
                 continue  # at once, where the reserve has made room
             except sqlite3.DatabaseError as exc:
                 if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
@@ -238,6 +253,13 @@ class Outbox:
                 raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
             self._room.works(new=yields)
             return result
+
+    async def _pause(self) -> None:
+        self.repeating += 1
+        try:
+            await self._clock.sleep(RETRY_SECONDS)
+        finally:
+            self.repeating -= 1
 
     async def _take_reserve(self, margin: int) -> bool:
         return await self._writer.submit(lambda _: self.reserve.take(margin), alone=True)
@@ -270,36 +292,43 @@ class Outbox:
             shadow.forget(connection, now_ns)
             retention.give_back(connection)
 
-        await self.insist(operation)
+        self._tidying = asyncio.create_task(self.insist(operation), name="tidying")
+        await asyncio.shield(self._tidying)  # a stop that comes meanwhile must not lose the losses
         if self.room.is_set():
             self.condition.works()
 
     @property
     def caps(self) -> Caps:
         """As they are now; a reload may change them."""
-        keep_ns = NEWEST if self.leaping else self.keep_days * _DAY_NS
-        return Caps(self.max_bytes, self.min_free_bytes, keep_ns, self.shifts)
+        return Caps(self.max_bytes, self.min_free_bytes, self.keep_days * _DAY_NS, self.shifts)
 
     async def keep_to_caps(self) -> None:
         """Give up what is too much or too old, step by step: what has to be stored meanwhile goes between."""
         async with self._enforcing:
-            step, given_up = Enforcement(self.caps, self._clock.now_ns(), self._under_way), 0
+            step, shifts, given_up = await self._pass(), self.shifts, 0
             try:
                 while (count := await self.insist(step)) is not None:
                     given_up += count
+                    await self.followed.wait()
+                    if self.shifts is not shifts:  # the clock has leapt, and what is old is not what was
+                        step, shifts = await self._pass(), self.shifts
             finally:
                 if given_up:
                     log.warning("outbox full, events given up", extra={"fields": {"events": given_up, "ledger": "lineside ledger"}})
 
+    async def _pass(self) -> Enforcement:
+        await self.followed.wait()
+        return Enforcement(self.caps, self._clock.now_ns(), self._under_way)
+
     async def lease(self, destination: str, wanted: Wanted) -> list[Event]:
         """What goes next, see pick.py."""
-        now_ns, found = self._clock.now_ns(), None
-        if self.leaping:
-            wanted = replace(wanted, max_age_ns=0)
-        if self.newest is not None or self.shifts:
-            wanted = replace(wanted, newest=NEWEST if self.newest is None else self.newest, shifts=self.shifts)
+        found: list[Event] | Place | None = None
         while not isinstance(found, list):
-            found = await self.insist(partial(self._lease, destination=destination, wanted=wanted, now_ns=now_ns, place=found))
+            await self.followed.wait()
+            if self.newest is not None or self.shifts:
+                wanted = replace(wanted, newest=NEWEST if self.newest is None else self.newest, shifts=self.shifts)
+            step = partial(self._lease, destination=destination, wanted=wanted, now_ns=self._clock.now_ns(), place=found)
+            found = await self.insist(step)
         return [self._told(event) for event in found] if self.doubted else found
 
     def _lease(

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from gateway.contract import Clock, Event, Severity, UplinkOptions, Usage
 from gateway.outbox import memory, summary
 from gateway.outbox.aside import a_few
@@ -14,7 +16,7 @@ from gateway.outbox.lease import newest_waiting, untried
 from gateway.outbox.memory import SetAside
 from gateway.outbox.pick import Wanted
 from gateway.outbox.store import Outbox
-from gateway.outbox.summary import Summarise
+from gateway.outbox.summary import Group, Summarise
 
 log = logging.getLogger("lineside")
 _MACHINE_DAY = "budget per_machine_and_day"
@@ -70,6 +72,7 @@ class Throttle:
     async def came_back(self) -> None:
         """After an outage: from now on what is old is the backlog, if it has a pace of its own."""
         if self._pace.set:
+            await self._outbox.followed.wait()
             before_ns = self._clock.now_ns() - int(BACKLOG_AGE_SECONDS * 1e9)
             self._backlog_until = await self._outbox.insist(
                 partial(newest_waiting, destination=self._name, before_ns=before_ns, shifts=self._outbox.shifts)
@@ -147,11 +150,17 @@ class Throttle:
             del self._machines[machine]
 
     async def _roll_up(self, machine: str | None, reason: str) -> None:
+        await self._outbox.followed.wait()
+        summarise = partial(self._summary, now_ns=self._clock.now_ns())
         count = await self._outbox.insist(
-            partial(summary.roll_up, destination=self._name, summarise=self._summarise, reason=reason, machine=machine)
+            partial(summary.roll_up, destination=self._name, summarise=summarise, reason=reason, machine=machine)
         )
         if count:
             log.warning("summarised", extra={"fields": {"destination": self._name, "events": count}})
+
+    def _summary(self, group: Group, now_ns: int) -> Event:
+        """Made on the writer's thread, where it may be another time already than for what is stored beside it."""
+        return replace(self._summarise(group), recorded_ns=now_ns)
 
     def sent(self, taken: Sequence[Event]) -> Sequence[Filling]:
         """They were taken; returns what is to be written down of the budget."""

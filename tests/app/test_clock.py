@@ -16,6 +16,8 @@ import gateway.app
 from gateway import timekeeping
 from gateway.clock import KeptClock, Signs
 from gateway.events.build import to_ns
+from gateway.incidents import lifecycle
+from gateway.operators import desk
 from gateway.outbox import shelves
 from gateway.outbox.pick import Wanted
 from gateway.outbox.shelves import Shelf
@@ -84,7 +86,7 @@ def steer(site: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_a_sender_that_asks_while_the_clock_leaps_lets_nothing_expire(site: Any, steer: list[int]) -> None:
-    """The clock shows the next month already, and what is stored has not followed."""
+    """The clock shows the next month already, and what is stored has not followed: the sender waits until it has."""
     site.oil(75.0)
     await site.receiver.stop()
     async with site.run() as app:
@@ -99,7 +101,7 @@ async def test_a_sender_that_asks_while_the_clock_leaps_lets_nothing_expire(site
         go.set()
         await busy
         assert len(await asked) == 1
-        await site.until(lambda: not app.outbox.leaping)
+        await site.until(app.outbox.followed.is_set)
         assert len(await app.outbox.lease("crm", Wanted(10, max_age_ns=MONTH // 6))) == 1
         await site.receiver.start()
         await site.until(lambda: "clock_set" in site.told())
@@ -132,3 +134,227 @@ async def test_a_crash_between_a_leap_and_its_record_leaps_once(site: Any, steer
         assert total < MONTH // 100, "it was away for a moment, not for a month"
         await site.receiver.start()
         await site.until(lambda: "raised" in site.told())
+
+
+async def test_what_is_shelved_stays_so_when_the_clock_leaps(site: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also until the desk looks again, which it does every two seconds."""
+    monkeypatch.setattr(lifecycle, "REVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(desk, "POLL_SECONDS", 0.05)
+    async with site.run() as app:
+        shelf = Shelf(0, "press-07", "*", False, 1, time.time_ns() + MONTH // 100, "anna", "")
+        await app.outbox.run(lambda c: shelves.add(c, shelf))
+        await site.until(lambda: len(app.desk.shelving.shelves) == 1)
+        monkeypatch.setattr(desk, "POLL_SECONDS", 1000.0)
+        await asyncio.sleep(0.1)  # the last look at the old pace
+        site.oil(75.0)
+        await site.until(lambda: len(app.incidents.waiting) == 1)
+        steer[0] = MONTH
+        await site.until(lambda: "clock_set" in site.told())
+        flushes = app.pipeline.flushes
+        await site.until(lambda: app.pipeline.flushes > flushes + 5)
+        assert app.incidents.open == []
+        ((incident, _),) = app.incidents.waiting
+        assert incident.condition.startswith("oil_temperature")
+        ((until_ns,),) = await app.outbox.run(lambda c: c.execute("SELECT until_ns FROM shelf").fetchall())
+        assert [each.until_ns for each in app.desk.shelving.shelves] == [until_ns], "in memory as on disk"
+    assert site.told() == ["clock_set"]
+
+
+async def test_a_desk_that_looks_while_the_clock_leaps_ends_no_shelf(site: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asked by the time before, and is answered with it after the leap."""
+    monkeypatch.setattr(desk, "POLL_SECONDS", 0.05)
+    async with site.run() as app:
+        shelf = Shelf(0, "press-07", "*", False, 1, time.time_ns() + MONTH // 100, "anna", "")
+        await app.outbox.run(lambda c: shelves.add(c, shelf))
+        await site.until(lambda: len(app.desk.shelving.shelves) == 1)
+        monkeypatch.setattr(desk, "POLL_SECONDS", 1000.0)
+        go = threading.Event()
+        busy = app.outbox.submit(lambda _: go.wait(10))
+        look = asyncio.create_task(app.desk.look(app._renewal, app.pipeline.shadow))
+        await asyncio.sleep(0)
+        steer[0] = MONTH
+        await site.until(lambda: app.time.clock.now_ns() > time.time_ns() + MONTH // 2)
+        go.set()
+        await busy
+        await look
+        assert len(app.desk.shelving.shelves) == 1
+
+
+async def test_a_watch_hears_on_when_the_clock_went_back_and_the_power_with_it(site: Any, steer: list[int]) -> None:
+    """Its state is of before: of times that are still to come."""
+    steer[0] = MONTH
+    site.oil(75.0)
+    async with site.run():
+        await site.until(lambda: site.told() == ["raised"])
+    states = site.state / "detectors" / "limit-1.state"
+    before = states.read_bytes()
+    async with site.run():
+        steer[0] = 0
+        await site.until(lambda: "clock_set" in site.told())
+    states.write_bytes(before)
+    site.oil(50.0)
+    async with site.run():
+        await site.until(lambda: "cleared" in site.told())
+
+
+async def test_a_watch_hears_on_when_the_clock_was_set_twice_while_its_source_was_away(site: Any, steer: list[int]) -> None:
+    """And when it was loaded anew meanwhile, by a start or a reload: what its source does not tell it has not followed."""
+    steer[0] = 2 * MONTH
+    site.oil(75.0)
+    async with site.run() as app:
+        await site.until(lambda: site.told() == ["raised"])
+        await site.plc.stop()
+        for count, back in enumerate((MONTH, -MONTH // 30), 1):
+            steer[0] -= back
+            await site.until(lambda: site.told().count("clock_set") == count)  # noqa: B023
+        site.configure(lambda text: text.replace("hysteresis: 2", "hysteresis: 3"))
+        assert await app.reload()
+        site.oil(50.0)
+        await site.plc.start()
+        await site.until(lambda: "cleared" in site.told())
+
+
+async def test_no_clock_leaps_while_watches_are_made_ready(site: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a reload: they have their states already, and would not hear of it."""
+    async with site.run() as app:
+        prepare, ready, go = app.lanes.prepare, asyncio.Event(), asyncio.Event()
+
+        async def slowly(watches: Any) -> None:
+            await prepare(watches)
+            ready.set()
+            await go.wait()
+
+        monkeypatch.setattr(app.lanes, "prepare", slowly)
+        loading = asyncio.create_task(app.reload())
+        await ready.wait()
+        steer[0] = MONTH
+        await site.until(lambda: app.time.clock.steps == 1)
+        flushes = app.pipeline.flushes
+        await site.until(lambda: app.pipeline.flushes > flushes + 5)
+        assert app.time.clock.now_ns() < time.time_ns() + MONTH // 2
+        go.set()
+        assert await loading
+        await site.until(lambda: "clock_set" in site.told())
+
+
+@pytest.fixture
+def in_1970(site: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A clock that is two days behind until the second of these, which is the wall clock's advance, is set."""
+    ahead = [0]
+    signs = Signs(wall_ns=lambda: time.time_ns() + ahead[0], synchronised=lambda: ahead[0] > 0, rtc_ns=lambda: None, marked_ns=lambda: 0)
+    monkeypatch.setattr(gateway.app, "KeptClock", partial(KeptClock, signs))
+    monkeypatch.setattr(timekeeping, "LOOK_SECONDS", 0.05)
+    site.configure(lambda text: text.replace("page: {port: 0}", "page: {port: 0}, clock: {trust: ntp}"))
+    return ahead
+
+
+async def test_a_full_disk_keeps_no_clock_from_being_put_right(site: Any, in_1970: list[int]) -> None:
+    """What waits for its time waits for ever, and keeps its room, if the time waits for room. What waits in memory is put right there."""
+    async with site.run() as app:
+        app.outbox.room.clear()
+        site.oil(75.0)
+        await site.until(lambda: app.acceptance.waiting > 0)
+        in_1970[0] = MONTH
+        await site.until(lambda: app.time.clock.trusted)
+        assert site.told() == []
+        app.outbox.room.set()
+        await site.until(lambda: "raised" in site.told())
+        (opened,) = [event for event in site.receiver.events.values() if event["type"] == "io.lineside.limit.raised.v1"]
+        times = [opened["time"], opened["recordedtime"], opened["data"]["since"], opened["data"]["raised"]]
+        assert all(abs(to_ns(each) - time.time_ns() - MONTH) < 60 * 10**9 for each in times)
+        (row,) = await app.outbox.run(lambda c: c.execute("SELECT since_ns, raised_ns, changed_ns FROM incident").fetchall())
+        assert all(abs(each - time.time_ns() - MONTH) < 60 * 10**9 for each in row)
+
+
+async def test_what_waits_for_a_full_disk_does_not_expire_by_a_leap(site: Any, steer: list[int]) -> None:
+    async with site.run() as app:
+        app.outbox.room.clear()
+        site.oil(75.0)
+        await site.until(lambda: app.acceptance.waiting > 0)
+        steer[0] = MONTH
+        await site.until(lambda: len(app.outbox.shifts) == 1)
+        app.outbox.room.set()
+        await site.until(lambda: "raised" in site.told())
+
+
+async def test_a_source_that_is_away_while_the_clock_is_put_right_is_not_away_for_that(site: Any, in_1970: list[int]) -> None:
+    """What is not in the ledger yet goes with the clock as what is."""
+    await site.plc.stop()
+    async with site.run() as app:
+        await site.until(lambda: app.status.source("press-07").state == "down")
+        in_1970[0] = MONTH
+        await site.until(lambda: "clock_set" in site.told())
+        await site.plc.start()
+        await site.until(lambda: app.status.source("press-07").state == "up")
+    with sqlite3.connect(site.state / "outbox.db") as db:
+        ((from_ns, to_ns),) = db.execute("SELECT from_ns, to_ns FROM ledger WHERE reason='offline'").fetchall()
+    assert time.time_ns() + MONTH - 60 * 10**9 < from_ns < to_ns
+
+
+@pytest.mark.parametrize("leap", [MONTH, -MONTH])
+async def test_a_source_that_is_away_while_the_clock_leaps_is_away_as_long_as_it_is(site: Any, steer: list[int], leap: int) -> None:
+    steer[0] = MONTH
+    await site.plc.stop()
+    async with site.run() as app:
+        await site.until(lambda: app.status.source("press-07").state == "down")
+        await app.outbox.tidy(app._losses, 0)
+        steer[0] += leap
+        await site.until(lambda: "clock_set" in site.told())
+        await site.plc.start()
+        await site.until(lambda: app.status.source("press-07").state == "up")
+    with sqlite3.connect(site.state / "outbox.db") as db:
+        ((from_ns, to_ns),) = db.execute("SELECT from_ns, to_ns FROM ledger WHERE reason='offline'").fetchall()
+    assert 0 < to_ns - from_ns < 60 * 10**9
+
+
+async def test_a_stop_while_the_clock_leaps_ends_the_leap_first(site: Any, systemd: Any, steer: list[int]) -> None:
+    site.oil(75.0)
+    await site.receiver.stop()
+    async with site.run() as app:
+        await site.until(lambda: len(app.incidents.open) == 1)
+        await app.acceptance.commit()
+        go = threading.Event()
+        busy = app.outbox.submit(lambda _: go.wait(10))
+        steer[0] = MONTH
+        await site.until(lambda: app.time.clock.now_ns() > time.time_ns() + MONTH // 2)
+        app.stop()
+        await site.until(lambda: "STOPPING=1" in systemd.listen())
+        go.set()
+        await busy
+    known = json.loads((site.state / "clock.json").read_bytes())
+    assert known["leaps"] == len(known["shifts"]) == 1
+    async with site.run() as app:
+        assert abs(app.time._record.seen_ns - time.time_ns() - MONTH) < 60 * 10**9, "seen at no time that was not yet"
+        await site.receiver.start()
+        await site.until(lambda: "raised" in site.told())
+
+
+async def test_a_leap_that_the_disk_does_not_take_before_the_stop_is_none(
+    site: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start goes on by the time of what is stored, and then leaps."""
+    monkeypatch.setattr(gateway.app, "DRAIN_SECONDS", 0.2)
+    site.oil(75.0)
+    await site.receiver.stop()
+    async with site.run() as app:
+        await site.until(lambda: len(app.incidents.open) == 1)
+        await app.acceptance.commit()
+        await app.time.close()
+        before = json.loads((site.state / "clock.json").read_bytes())
+        follow = app.outbox.follow
+
+        def refused(operation: Any) -> Any:
+            return follow(lambda _: _refuse())
+
+        app.outbox.follow = refused
+        steer[0] = MONTH
+        await site.until(lambda: bool(app.outbox.refused))
+    known = json.loads((site.state / "clock.json").read_bytes())
+    assert (known["offset_ns"], known["leaps"]) == (before["offset_ns"], 0)
+    async with site.run() as app:
+        await site.receiver.start()
+        await site.until(lambda: site.told() == ["raised", "clock_set"])
+
+
+def _refuse() -> None:
+    raise sqlite3.OperationalError("disk I/O error")

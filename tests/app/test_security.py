@@ -159,17 +159,19 @@ async def test_what_the_disk_refuses_now_is_told_as_that_and_the_audit_can_still
     async with site.run() as app:
         cookies, url = await log_in(app.page_port), f"http://127.0.0.1:{app.page_port}"
         wish = {"machine": "press-07", "condition": "oil_*", "for": "8h", "why": "pump is replaced"}
+        another = sqlite3.connect(site.state / "outbox.db", isolation_level=None)
         async with aiohttp.ClientSession(cookies=cookies, headers={"Origin": url}) as session:
-            await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 1"))
+            await app.outbox.look(lambda connection: connection.execute("PRAGMA busy_timeout = 0"))
+            another.execute("BEGIN IMMEDIATE")
             async with session.post(f"{url}/api/shelves", json=wish) as reply:
                 assert (reply.status, reply.headers["Retry-After"]) == (503, "10")
                 assert (await reply.json())["error"].startswith("the disk refuses: ")
-            await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 1"))
             async with session.get(f"{url}/api/audit") as reply:
                 assert (reply.status, bool(await reply.json())) == (200, True)
             async with session.delete(f"{url}/api/shelves/1") as reply:
                 assert reply.status == 503
-            await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 0"))
+            another.rollback()
+        another.close()
 
 
 async def test_a_renewed_certificate_is_taken_at_a_reload(site: Any) -> None:

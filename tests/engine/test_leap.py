@@ -43,7 +43,7 @@ def test_nothing_is_late_stuck_or_kept_back_by_a_leap(leap: int) -> None:
         went_on += [(second, int(tag)) for tag in passed.tag]
     assert went_on == [(10, 0), (10, 1), (20, 0), (20, 1)], "the heartbeat goes on as it was"
     assert not table.leaping
-    assert table.followed == [(0, leap)]
+    assert table.followed == [0]
 
 
 def test_a_tag_that_is_silent_shows_it_with_its_next_reading() -> None:
@@ -51,9 +51,32 @@ def test_a_tag_that_is_silent_shows_it_with_its_next_reading() -> None:
     run(at(0, 0), table, T0)
     table.leap(MONTH)
     run(at(1, MONTH).select(np.array([1])), table, T0 + MONTH)
-    assert table.leapt_ns.tolist() == [MONTH, 0]
+    assert table.unleapt_ns.tolist() == [MONTH, 0]
     run(at(9, MONTH).select(np.array([0])), table, T0 + MONTH)
     assert not table.leaping
+
+
+@LEAPS
+def test_a_tag_that_was_silent_over_two_leaps_shows_both(leap: int) -> None:
+    """The second one may put most of the first one back, or say little beside it."""
+    table, aligner = Table.of(tags()), Aligner("press", tags()[:1], every=1.0, valid_for=60.0)
+    history = History(tags(), keep_seconds=300.0)
+    table.ahead_ns, both = 2 * MONTH, leap + 90 * SECOND
+    for second in range(3):
+        history.add(run(at(second, 0), table, T0)[0])
+        aligner.add(at(second, 0).select(np.array([0])))
+    for part in (leap, 90 * SECOND):
+        for each in (table, history, aligner):
+            each.leap(part)
+    for second in range(5, 9):
+        everything, _ = run(at(second, both), table, T0 + both)
+        assert everything.quality.tolist() == [GOOD, GOOD]
+        history.add(everything)
+        frame = aligner.add(at(second, both).select(np.array([0])))
+    assert frame is not None
+    assert frame.t_ns.tolist() == [(T0 + 8 * SECOND + both) // SECOND * SECOND]
+    (_, (own, _)) = next(history.series("press", ["oil"], 0))
+    assert own.tolist() == [T0 + second * SECOND + both for second in (0, 1, 2, 5, 6, 7, 8)]
 
 
 def test_while_the_clock_is_not_trusted_its_own_stamps_say_so_and_no_source_is_ahead() -> None:

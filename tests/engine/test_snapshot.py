@@ -20,6 +20,14 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "detectors").iterdir()] == ["limit-1.state"]
 
 
+def test_a_state_tells_by_how_much_the_clock_was_ahead_when_it_was_taken(tmp_path: Path) -> None:
+    states = Snapshots(tmp_path, lambda: 7)
+    states.save("limit-1", b"as ever")
+    states.save("limit-2", b"late", 40)
+    assert (states.load("limit-1"), states.ahead_ns("limit-1")) == (b"as ever", -7)
+    assert (states.load("limit-2"), states.ahead_ns("limit-2")) == (b"late", 33)
+
+
 @pytest.mark.parametrize("damage", ["flipped bit", "cut short", "empty", "only the magic", "another file"])
 def test_a_damaged_state_is_none_and_told(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     states = Snapshots(tmp_path)

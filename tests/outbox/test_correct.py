@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from collections.abc import Callable
+
 import msgspec
 from msgspec.structs import replace
 
@@ -21,6 +25,12 @@ T0 = 1_800_000_000 * 10**9
 STRETCH = Stretch(after=1, from_ns=T0, to_ns=T0 + 600 * 10**9, delta_ns=3 * DAY)
 TRUE = T0 + 40 * DAY
 """What a PLC told, whose clock was right."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 def made(number: int, t_ns: int, **data: object) -> Event:
@@ -112,13 +122,61 @@ async def test_a_leap_back_keeps_nothing_for_ever(outbox: Outbox) -> None:
 
 
 async def test_while_the_clock_leaps_nothing_is_too_old(outbox: Outbox, clock: FakeClock) -> None:
+    """Who asks then waits, until it is known how old it is."""
     await outbox.append([], [Addressed(replace(made(1, T0), recorded_ns=clock.now_ns()), ("crm",))])
     clock.set_wall(clock.now_ns() + 100 * DAY)
-    outbox.leaping = True
-    assert await outbox.run(lambda c: retention.enforce(c, outbox.caps, clock.now_ns())) == 0
-    assert len(await outbox.lease("crm", Wanted(10, max_age_ns=DAY))) == 1
-    outbox.leaping = False
-    assert await outbox.lease("crm", Wanted(10, max_age_ns=DAY)) == [], "it was only put off"
+    outbox.followed.clear()
+    asked = asyncio.gather(outbox.lease("crm", Wanted(10, max_age_ns=DAY)), outbox.keep_to_caps())
+    await outbox.run(lambda _: None)
+    assert await outbox.follow(lambda c: c.execute("SELECT count(*) FROM delivery").fetchone()) == (1,)
+    assert not asked.done()
+    outbox.shifts = [(1, 1, 100 * DAY)]
+    outbox.followed.set()
+    assert len((await asked)[0]) == 1
+    outbox.shifts = []
+    assert await outbox.lease("crm", Wanted(10, max_age_ns=DAY)) == [], "by the time of now it is"
+
+
+class Busy:
+    """A disk of somebody else's program, which refuses so many commits."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, _: sqlite3.Connection) -> None:
+        if self.left:
+            self.left -= 1
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+async def test_a_leap_that_the_disk_refuses_is_done_before_all_that_comes_after_it(outbox: Outbox, clock: FakeClock) -> None:
+    """Else a shelf would end, or an incident be forgotten, by a time that is not theirs."""
+    refuses, order = Busy(1), list[str]()
+    outbox.followed.clear()
+    leap = outbox.follow(lambda c: (refuses(c), order.append("leap")))
+    await until(lambda: outbox.repeating == 1)
+    later = asyncio.create_task(outbox.insist(lambda _: order.append("later")))
+    await outbox.run(lambda _: None)
+    assert order == []
+    await clock.advance(1.0)
+    await leap
+    outbox.followed.set()
+    await later
+    assert order == ["leap", "later"]
+    assert outbox.repeating == 0
+
+
+async def test_what_begins_while_the_clock_is_not_right_ends_as_much_later(outbox: Outbox) -> None:
+    def begin(c: sqlite3.Connection) -> None:
+        for number, since_ns in enumerate((T0 - DAY, T0 + 5)):
+            c.execute("INSERT INTO shelf VALUES (?, 'press-07', '*', 0, ?, ?, 'eva', '')", (number + 1, since_ns, since_ns + DAY))
+            c.execute("INSERT INTO breaker VALUES (?, 1, 1, ?, ?, 'quota')", (str(number), since_ns + DAY, since_ns))
+
+    await outbox.run(begin)
+    await outbox.run(lambda c: correct.correct(c, Stretch(0, T0, T0 + 10, 9 * DAY)))
+    for table, end in (("shelf", "until_ns"), ("breaker", "ready_ns")):
+        found = await outbox.run(lambda c: c.execute(f"SELECT since_ns, {end} FROM {table} ORDER BY since_ns").fetchall())  # noqa: B023
+        assert found == [(T0 - DAY, T0), (T0 + 5 + 9 * DAY, T0 + 5 + 10 * DAY)]
 
 
 async def test_a_leap_is_done_once_however_often_it_is_asked_for(outbox: Outbox) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract import BudgetOptions, Event, Outcome, Severity
+from gateway.contract import BudgetOptions, Event, Outcome, Severity, UplinkOptions
 from gateway.outbox import memory
 from gateway.outbox.append import Addressed
 from gateway.outbox.budget import DAY
 from gateway.outbox.memory import SetAside
+from gateway.outbox.pick import Wanted
+from gateway.outbox.summary import Group
+from gateway.outbox.throttle import Throttle
 from gateway.testkit.rigs import event
 from gateway.testkit.sending import Bench, Receiver
 
@@ -32,6 +38,27 @@ def part(number: int, of: int, *, critical: bool = False) -> Event:
 async def store(bench: Bench, *events: Event) -> list[str]:
     await bench.outbox.append([], [Addressed(each, ("crm",)) for each in events])
     return [each.id for each in events]
+
+
+async def test_a_summary_that_is_made_while_the_clock_leaps_is_as_old_as_what_is_stored_before_it(bench: Bench) -> None:
+    """Else it would count as older by the leap than it is, and expire."""
+    await bench.append_of("m1", "m1")
+    outbox, clock, go, before_ns = bench.outbox, bench.clock, threading.Event(), bench.clock.now_ns()
+
+    def summarise(group: Group) -> Event:
+        return replace(event(7), recorded_ns=clock.now_ns())
+
+    throttle = Throttle("crm", outbox, clock, UplinkOptions(), summarise, mark=0)
+    busy = asyncio.create_task(outbox.look(lambda _: go.wait(10)))
+    await clock.settle()
+    rolling = asyncio.create_task(throttle._roll_up(None, "budget"))
+    await clock.settle()
+    clock.set_wall(before_ns - 30 * 86_400 * 10**9)
+    go.set()
+    await busy
+    await rolling
+    (told,) = await outbox.lease("crm", Wanted(10))
+    assert told.recorded_ns == before_ns
 
 
 class TestOfAMachine:
