@@ -59,8 +59,16 @@ def content_of(file: Path, name: str) -> bytes:
         return b"" if found is None else found.read()
 
 
-def make_folder(folder: Path) -> None:
-    """With the gateway's account as its owner, if root makes it. Raises OSError."""
+def make_folders(*folders: Path) -> None:
+    """With the gateway's account as their owner, if root makes them; all or none. Raises ConfigError: something else is there; OSError."""
+    for folder in folders:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise ConfigError(f"{folder} is there, and no folder")
+    for folder in folders:
+        _make_folder(folder)
+
+
+def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.mkdir(parents=True, mode=0o700)
