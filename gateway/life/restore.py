@@ -98,15 +98,15 @@ def restore(
     manifest = look(file)
     stamp = _stamp(now_ns, (state_dir, config_dir))
     places = {STATE: swap.staging(state_dir), CONFIG: swap.staging(config_dir, manifest.config)}
-    for place in places.values():
-        swap.discard(place)
-        place.mkdir(mode=0o700)
-        swap.give_to_owner_of(place.parent, place)
 
     def wanted(name: str) -> bool:
         return name != SEALED and name not in but and not (as_new_device and is_of_device(name))
 
     try:
+        for place in places.values():
+            swap.discard(place)
+            place.mkdir(mode=0o700)
+            swap.give_to_owner_of(place.parent, place)
         with opened(file) as (tar, _):
             secrets = _secrets(tar, manifest, passphrase)
             names, taken = list(filter(wanted, manifest.files)), list(filter(wanted, secrets))
