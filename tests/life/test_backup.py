@@ -267,6 +267,26 @@ def test_on_a_medium_that_is_read_only_it_can_be_backed_up_and_nothing_else(gate
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "card", "copy", "new", "one"]
 
 
+def test_odd_names_and_pipes_keep_it_from_nothing(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """A name that is no UTF-8, as another system left it: no configuration can name such a file."""
+    with open(os.fsencode(gateway.config) + b"/gr\xfc\xdfe.csv", "xb"):
+        pass
+    for name in ("new\nline.csv", "grüße.csv"):
+        gateway.put(gateway.config / name, b"x")
+    os.mkfifo(gateway.config / "pipe")
+    (gateway.config / "dangling.csv").symlink_to("nowhere")
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert done.exit_code == 0, done.output
+    names = {name for name in manifest(tmp_path / "b.tar").files if name.startswith("config/")}
+    assert names == {"config/lineside.yaml", "config/tags.csv", "config/new\nline.csv", "config/grüße.csv"}
+    assert lineside("restore", "b.tar", "--state-dir", "s", "--config-dir", "c", "--yes").exit_code == 0
+    assert (tmp_path / "c/grüße.csv").read_bytes() == b"x"
+    wiped = lineside("wipe", "--config", gateway.file, "--configuration", "--yes")
+    assert (wiped.exit_code, (gateway.config / "pipe").is_fifo()) == (0, True)
+    assert "\n  stays: " in wiped.stdout
+    assert "new line.csv (no configuration names it)" in wiped.stdout
+
+
 def test_a_gateway_that_never_ran_says_so(gateway: Any, lineside: Lineside) -> None:
     (gateway.state / "outbox.db").unlink()
     done = lineside("backup", "--config", gateway.file)
