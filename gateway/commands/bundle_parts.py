@@ -64,13 +64,11 @@ class Part:
 
 def parts(scene: Scene) -> Iterator[Part]:
     """The small and telling ones first."""
-    state = scene.known.state_dir
+    state, unit = scene.known.state_dir, service.unit_of(scene.config)
     yield Part("versions.json", "lineside, Python, system, libraries", _versions)
     yield Part("doctor.json", "lineside doctor", lambda: _said(lambda: doctor(scene.config, network=True, as_json=True)))
     yield Part("check.txt", "lineside check", lambda: _said(lambda: check_file(scene.config, as_json=False)))
-    yield Part(
-        "unit.txt", "systemd's view of the unit", lambda: "".join(f"{k}={v}\n" for k, v in service.ask().items()) or "no systemd here\n"
-    )
+    yield Part("unit.txt", "systemd's view of the unit", lambda: _unit(unit))
     yield Part("machine.txt", "disks, memory, clock, network interfaces and routes", _machine)
     yield Part("status.json", "the page's /api/status without what happened at the machines", lambda: _status(scene))
     yield Part("healthz.json", "the page's /healthz", lambda: _page(scene, "/healthz"))
@@ -80,7 +78,7 @@ def parts(scene: Scene) -> Iterator[Part]:
     yield from _configuration(scene)
     if scene.with_events:
         yield Part("events.jsonl", f"the newest {_MOST_EVENTS} events that wait or are kept", lambda: _events(state))
-    yield Part("journal.txt", f"the last {scene.log_lines:,} lines of the log", lambda: _journal(scene.log_lines), newest=True)
+    yield Part("journal.txt", f"the last {scene.log_lines:,} lines of the log", lambda: _journal(unit, scene.log_lines), newest=True)
 
 
 def _configuration(scene: Scene) -> Iterator[Part]:
@@ -142,8 +140,12 @@ def _run(command: list[str]) -> str:
     return done.stdout + done.stderr
 
 
-def _journal(lines: int) -> str:
-    return _run(["journalctl", "-u", service.UNIT, "-n", str(lines), "--no-pager", "-o", "short-iso"])
+def _unit(name: str) -> str:
+    return "".join(f"{key}={value}\n" for key, value in service.ask(name).items()) or "no systemd here\n"
+
+
+def _journal(unit: str, lines: int) -> str:
+    return _run(["journalctl", "-u", unit, "-n", str(lines), "--no-pager", "-o", "short-iso"])
 
 
 def _page(scene: Scene, path: str) -> str:

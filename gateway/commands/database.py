@@ -179,6 +179,8 @@ def _damaged(path: Path, problem: str) -> str:
 
 def _must_exist(path: Path) -> None:
     try:
+        if path.is_dir():
+            raise Refused(f"{path} is a folder, no outbox")
         if path.exists():
             return
     except OSError as exc:

@@ -11,6 +11,7 @@ import click
 from gateway.contract import ConfigError
 from gateway.life.archive import Damaged
 from gateway.life.sealed import WrongPassphrase
+from gateway.outbox.lock import NotNow
 
 FAILED, WRONG = 1, 2
 _AS_ROOT = "run the command as root or as the gateway's user"
@@ -22,7 +23,7 @@ def answered(command: Callable[[], int]) -> int:
         return command()
     except ConfigError as exc:
         return _say(str(exc), WRONG)
-    except Damaged as exc:
+    except (Damaged, NotNow) as exc:
         return _say(str(exc), FAILED)
     except WrongPassphrase:
         return _say("the passphrase is wrong, or the sealed part was changed; nothing was done", FAILED)

@@ -13,7 +13,7 @@ from gateway.commands.database import Refused, destinations, outbox_file, readin
 from gateway.commands.printing import counted, printable
 from gateway.commands.who import typed
 from gateway.config.model import NAME
-from gateway.outbox import fallback
+from gateway.outbox import fallback, tally
 from gateway.outbox.audit import audit
 
 
@@ -21,7 +21,7 @@ def move(state_dir: Path, old: str, new: str) -> int:
     """In transactions of a bounded size, so that a running gateway goes on. Exit code 0: done, also when nothing waited."""
     path = outbox_file(state_dir)
     with reading(path) as connection:
-        known = destinations(connection)
+        known, configured = destinations(connection), tally.configured(connection)
     _check(old, new, known)
     moved, count = 0, -1
     while count:
@@ -33,7 +33,9 @@ def move(state_dir: Path, old: str, new: str) -> int:
                 _note(connection, old, new, moved)
         if count:
             stand_back(began)
-    if new not in known:
+    if configured is not None and new not in configured:
+        click.echo(f"nobody sends to {new}: it is not in the configuration the gateway ran with last", err=True)
+    elif configured is None and new not in known:
         click.echo(f"nothing was ever stored for {new}; make sure that this is its name in the configuration", err=True)
     click.echo(f"{counted(moved, 'event')} moved from {old} to {new}")
     return 0

@@ -53,10 +53,9 @@ def _restore(file: Path, state_dir: Path | None, config_dir: Path, as_new_device
     manifest = life.look(file)
     named = _named_state_dir(file, manifest)
     state_dir = (state_dir or named).absolute()
-    if state_dir.exists() and decided(state_dir) is not None:
+    if state_dir.is_dir() and decided(state_dir) is not None:
         raise ConfigError(f"a restore into {state_dir} was interrupted; run: lineside restore --finish --state-dir {state_dir}")
-    for folder in (state_dir, config_dir):
-        life.make_folder(folder)
+    life.make_folders(state_dir, config_dir)
     with state_lock(state_dir):
         shared = share(manifest, partial(life.content_of, file), state_dir, config_dir.absolute())
         _show(manifest, state_dir, config_dir, as_new_device, shared)
@@ -75,7 +74,7 @@ def _restore(file: Path, state_dir: Path | None, config_dir: Path, as_new_device
             but=shared.left,
         )
     _tell(done, manifest, [folder / done.aside for folder in (state_dir, config_dir) if (folder / done.aside).exists()], config_dir)
-    if named != state_dir:
+    if not named.exists() or not named.samefile(state_dir):
         click.echo(f"the configuration names the state folder {named}: change gateway.state_dir to {state_dir} before the start", err=True)
     return 0
 

@@ -52,7 +52,9 @@ class Shown:
 
 
 def print_list(pki: Path) -> int:
-    """A line each; exit code 0."""
+    """A line each; exit code 0. Raises Refused: there is no state folder."""
+    if not pki.parent.is_dir():
+        raise Refused(f"there is no folder {pki.parent}; name the gateway's state folder with --state-dir")
     found = list(certificates(pki))
     if not found:
         click.echo(f"no certificates in {pki}; ours is made when a source needs it, others come with the first connection")

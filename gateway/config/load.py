@@ -188,12 +188,17 @@ def _check_claims(reader: Reader, plant: Plant) -> None:
 def _check_secrets(reader: Reader, folder: Path) -> dict[str, str]:
     """The values of those that are there, by name."""
     lookup, values = Secrets(folder), dict[str, str]()
+    problems: dict[tuple[Any, ...], Any] = {}
     for model, spot in reader.validated:
         for option, ref in references(model):
             try:
                 values[ref.secret] = lookup(ref)
             except ConfigError as exc:
-                reader.problem(spot.path((option,)), str(exc))
+                path, told = spot.path((option,)), (spot.base, str(exc))
+                if told not in problems or path in reader.document.values:  # a short form stands for options that are not written
+                    problems[told] = path
+    for (_, why), path in problems.items():
+        reader.problem(path, why)
     return values
 
 

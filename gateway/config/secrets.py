@@ -25,18 +25,26 @@ class Secrets:
     def __call__(self, ref: SecretRef) -> str:
         """Raises ConfigError, naming the places that were looked at, or the file's mode when it is too open."""
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        if credentials and (path := Path(credentials) / ref.secret).is_file():
+        if credentials and _is_there(path := Path(credentials) / ref.secret):
             return _content(path)
         variable = "LINESIDE_SECRET_" + re.sub(r"[-.]", "_", ref.secret).upper()
         if value := os.environ.get(variable):
             return value
         path = self._folder / ref.secret
-        if not path.is_file():
+        if not _is_there(path):
             raise ConfigError(f"secret {ref.secret!r} is nowhere: no systemd credential, no ${variable}, no file {path}")
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise ConfigError(f"{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}")
         return _content(path)
+
+
+def _is_there(path: Path) -> bool:
+    """Raises ConfigError where one may not look: a folder that was closed must end neither a command nor a reload."""
+    try:
+        return path.is_file()
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be looked at: {exc.strerror}; its folder has to be open to the gateway's account") from exc
 
 
 def _content(path: Path) -> str:

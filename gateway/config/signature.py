@@ -7,6 +7,7 @@ SHA-256 of the file and of each list of tags it names.
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +52,12 @@ def wanted(path: Path) -> Signed | None:
     raises ConfigErrors   there is none, or it is by nobody this gateway trusts
     """
     folder = path.parent / FOLDER
-    files = sorted(folder.glob("*.pem")) if folder.is_dir() else []
+    try:
+        # Not `glob`, to which a folder that cannot be read is empty: then anything would be taken unsigned.
+        files = [folder / name for name in sorted(os.listdir(folder)) if name.endswith(".pem")] if folder.is_dir() else []
+    except OSError as exc:
+        why = f"nobody knows whether it must be signed: {folder} cannot be read: {exc.strerror}"
+        raise ConfigErrors([Problem(str(path), 1, 1, "", why, "open it to the gateway's account: chmod 755")]) from exc
     if not files:
         return None
     place = signature_file(path)

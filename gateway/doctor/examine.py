@@ -96,7 +96,7 @@ def _versions(_: Patient) -> Iterator[Finding]:
 
 
 def _service(patient: Patient) -> Iterator[Finding]:
-    yield from service.judge(service.read(holder(patient.known.state_dir), patient.root))
+    yield from service.judge(service.read(holder(patient.known.state_dir), patient.root, service.unit_of(patient.config)))
 
 
 def _machine(patient: Patient) -> Iterator[Finding]:

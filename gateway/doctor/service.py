@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.doctor.finding import Finding, error, warning
 
 UNIT = "lineside.service"
+_CONFIGURATIONS = Path("/etc/lineside")
 _ASKED = ("LoadState", "ActiveState", "UnitFileState", "MainPID", "NRestarts", "WatchdogUSec", "Result", "ExecMainStatus")
 _SECONDS = 5.0
 MANY_RESTARTS = 5
@@ -20,15 +21,27 @@ class Service:
     """unit      what systemd says; empty: there is no systemd here
     holder    pid of the process that holds the state folder, 0: nobody
     cgroup    of the holder
+    name      of the unit, as one types it
     """
 
     unit: Mapping[str, str]
     holder: int
     cgroup: str
+    name: str = UNIT.removesuffix(".service")
 
 
-def read(holder: int, root: Path = Path("/")) -> Service:
-    return Service(unit=ask(), holder=holder, cgroup=_cgroup(root, holder))
+def unit_of(config: Path) -> str:
+    """The unit that runs this configuration: an instance of the template for every other one where they lie.
+
+    >>> unit_of(Path("/etc/lineside/lineside.yaml")), unit_of(Path("/etc/lineside/press.yaml")), unit_of(Path("press.yaml"))
+    ('lineside.service', 'lineside@press.service', 'lineside.service')
+    """
+    is_instance = config.absolute().parent == _CONFIGURATIONS and config.name != "lineside.yaml" and config.suffix == ".yaml"
+    return f"lineside@{config.stem}.service" if is_instance else UNIT
+
+
+def read(holder: int, root: Path = Path("/"), unit: str = UNIT) -> Service:
+    return Service(unit=ask(unit), holder=holder, cgroup=_cgroup(root, holder), name=unit.removesuffix(".service"))
 
 
 def ask(unit: str = UNIT, program: str = "systemctl") -> dict[str, str]:
@@ -61,18 +74,18 @@ def judge(service: Service) -> Iterator[Finding]:
         status = unit.get("ExecMainStatus", "?")
         yield error(
             f"the unit has failed (exit code {status}: 2 is the configuration, 1 a crash)",
-            "journalctl -u lineside -n 50 says why; then: systemctl restart lineside",
+            f"journalctl -u {service.name} -n 50 says why; then: systemctl restart {service.name}",
         )
     elif unit.get("ActiveState") != "active":
-        yield error(f"the unit is {unit.get('ActiveState', 'unknown')}", "sudo systemctl start lineside")
+        yield error(f"the unit is {unit.get('ActiveState', 'unknown')}", f"sudo systemctl start {service.name}")
     if unit.get("UnitFileState") not in ("enabled", "static", "enabled-runtime", "alias"):
-        yield warning("the unit is not enabled: after a power cut no gateway starts", "sudo systemctl enable lineside")
+        yield warning("the unit is not enabled: after a power cut no gateway starts", f"sudo systemctl enable {service.name}")
     if unit.get("WatchdogUSec") in ("0", "infinity"):
         yield warning(
             "the unit has no watchdog: a gateway that hangs goes on hanging", "take the unit of this version: systemd/lineside.service"
         )
     if int(unit.get("NRestarts", "0") or 0) >= MANY_RESTARTS:
-        yield warning(f"the gateway was started again {unit['NRestarts']} times", "journalctl -u lineside -p err says why it ends")
+        yield warning(f"the gateway was started again {unit['NRestarts']} times", f"journalctl -u {service.name} -p err says why it ends")
     if service.holder and int(unit.get("MainPID", "0") or 0) not in (0, service.holder):
         yield error(
             f"another process (pid {service.holder}) holds the state folder, not the unit's: a second gateway was started by hand",
@@ -81,7 +94,7 @@ def judge(service: Service) -> Iterator[Finding]:
     elif service.holder and unit.get("MainPID") == "0":
         yield error(
             f"a gateway that was started by hand (pid {service.holder}) holds the state folder: the unit cannot start",
-            f"kill {service.holder}, then: systemctl start lineside",
+            f"kill {service.holder}, then: systemctl start {service.name}",
         )
 
 

@@ -115,6 +115,8 @@ def _item(name: str, path: Path) -> Item:
 
 def holds_a_private_key(path: Path) -> bool:
     try:
+        if not path.is_file():
+            return False  # who opens a pipe waits for its other end
         with path.open("rb") as file:
             head = file.read(65_536)
     except OSError:
@@ -131,9 +133,17 @@ def _files(folder: Path, left_out: tuple[str, ...], but: Path | None = None) -> 
         folders[:] = sorted(name for name in wanted if (here / name).absolute() != but)
         for name in sorted(names):
             path = here / name
-            unwanted = name.startswith(".") or _matches(name, _ARCHIVES) or (top and _matches(name, left_out))
+            unwanted = not _is_text(name) or name.startswith(".") or _matches(name, _ARCHIVES) or (top and _matches(name, left_out))
             if not unwanted and path.is_file():
                 yield path.relative_to(folder).as_posix(), path
+
+
+def _is_text(name: str) -> bool:
+    """No configuration names a file whose name is no UTF-8, and no manifest can."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _complain(error: OSError) -> None:

@@ -59,8 +59,16 @@ def content_of(file: Path, name: str) -> bytes:
         return b"" if found is None else found.read()
 
 
-def make_folder(folder: Path) -> None:
-    """With the gateway's account as its owner, if root makes it. Raises OSError."""
+def make_folders(*folders: Path) -> None:
+    """With the gateway's account as their owner, if root makes them; all or none. Raises ConfigError: something else is there; OSError."""
+    for folder in folders:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise ConfigError(f"{folder} is there, and no folder")
+    for folder in folders:
+        _make_folder(folder)
+
+
+def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.mkdir(parents=True, mode=0o700)
@@ -90,15 +98,15 @@ def restore(
     manifest = look(file)
     stamp = _stamp(now_ns, (state_dir, config_dir))
     places = {STATE: swap.staging(state_dir), CONFIG: swap.staging(config_dir, manifest.config)}
-    for place in places.values():
-        swap.discard(place)
-        place.mkdir(mode=0o700)
-        swap.give_to_owner_of(place.parent, place)
 
     def wanted(name: str) -> bool:
         return name != SEALED and name not in but and not (as_new_device and is_of_device(name))
 
     try:
+        for place in places.values():
+            swap.discard(place)
+            place.mkdir(mode=0o700)
+            swap.give_to_owner_of(place.parent, place)
         with opened(file) as (tar, _):
             secrets = _secrets(tar, manifest, passphrase)
             names, taken = list(filter(wanted, manifest.files)), list(filter(wanted, secrets))

@@ -113,13 +113,15 @@ def _copied(outbox: Path, target: Path) -> Iterator[tuple[Path, int, int]]:
     """A sound copy of one moment beside the target; its schema and its last sequence. A running gateway goes on writing meanwhile."""
     copy = target.with_name(f".{target.name}.{os.getpid()}.outbox")
     try:
-        with (
-            closing(sqlite3.connect(f"{outbox.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as source,
-            closing(sqlite3.connect(copy, isolation_level=None)) as into,
-        ):
+        read_only = bool(os.statvfs(outbox).f_flag & os.ST_RDONLY)
+        if read_only:
+            _copy_files(outbox, copy)
+        with closing(sqlite3.connect(copy, isolation_level=None)) as into:
             os.chmod(copy, 0o600)
             into.execute("PRAGMA synchronous=OFF")
-            source.backup(into)
+            if not read_only:
+                with closing(sqlite3.connect(f"{outbox.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as source:
+                    source.backup(into)
             into.execute("PRAGMA journal_mode=DELETE")
             if (problem := into.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise Damaged(f"{outbox} is damaged: {problem}; lineside outbox check says more")
@@ -128,6 +130,26 @@ def _copied(outbox: Path, target: Path) -> Iterator[tuple[Path, int, int]]:
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+
+
+def _copy_files(outbox: Path, copy: Path) -> None:
+    """From a medium that is read-only (a worn card, a rescued disk): SQLite wants to write beside what it reads.
+
+    raises ConfigError   somebody writes all the same, by another way: what was copied is not of one moment
+    """
+    files = [(outbox.with_name(outbox.name + suffix), copy.with_name(copy.name + suffix)) for suffix in ("", "-wal")]
+    there = [(source, target) for source, target in files if source.exists()]
+    before = [_fingerprint(source) for source, _ in there]
+    for source, target in there:
+        target.touch(mode=0o600)
+        shutil.copyfile(source, target)
+    if before != [_fingerprint(source) for source, _ in there]:
+        raise ConfigError(f"{outbox} is written to, but cannot be here: its medium is read-only; back it up where the gateway runs")
+
+
+def _fingerprint(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _clear_away(target: Path, gateway: str) -> None:

@@ -198,3 +198,5 @@ def test_accepting_moves_the_file_and_rejecting_moves_it_back(lineside: Callable
 
 def test_trust_without_certificates_says_when_there_will_be_some(lineside: Callable[..., Result], tmp_path: Path) -> None:
     assert "no certificates in" in lineside("trust", "list", "--state-dir", tmp_path).stdout
+    misspelt = lineside("trust", "list", "--state-dir", tmp_path / "none")
+    assert (misspelt.exit_code, misspelt.stderr[:18]) == (1, "there is no folder")

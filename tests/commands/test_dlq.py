@@ -94,6 +94,9 @@ def test_where_there_is_no_outbox(command: Command, tmp_path: Path, monkeypatch:
     result = command(*arguments, state_dir=tmp_path / "none")
     assert (result.exit_code, result.stderr) == (1, f"there is no outbox in {tmp_path / 'none'}; name the state folder with --state-dir\n")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / FILE_NAME).mkdir()
+    result = command(*arguments)
+    assert (result.exit_code, result.stderr) == (1, f"{tmp_path / FILE_NAME} is a folder, no outbox\n")
 
 
 @pytest.mark.usefixtures("letters")

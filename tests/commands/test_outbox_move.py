@@ -68,6 +68,14 @@ def test_what_the_new_one_has_already_is_not_doubled(tmp_path: Path, db: sqlite3
         assert db.execute("SELECT id FROM event").fetchall() == [(event(0).id,)], "the dead letter alone is kept"
 
 
+def test_a_destination_that_is_not_configured_is_warned_of_and_one_that_is_is_not(tmp_path: Path, db: sqlite3.Connection) -> None:
+    with closing(db):
+        append(db, [], [Addressed(event(0), ("crm",))])
+        tally.note_configured(db, ["salesforce"])
+        assert move(tmp_path, "crm", "slaesforce").stderr.startswith("nobody sends to slaesforce: it is not in the configuration")
+        assert move(tmp_path, "slaesforce", "salesforce").stderr == ""
+
+
 def test_a_critical_one_keeps_its_lane(tmp_path: Path, db: sqlite3.Connection) -> None:
     with closing(db):
         append(db, [], [Addressed(event(0), ("crm",)), Addressed(replace(event(1), severity=Severity.CRITICAL), ("crm",))])

@@ -175,3 +175,11 @@ def test_a_record_cannot_be_named_like_a_tag(loaded: Loaded) -> None:
 def test_a_folder_is_not_a_file(folder: Path) -> None:
     with pytest.raises(ConfigErrors, match="cannot be read: Is a directory"):
         load(folder)
+
+
+def test_a_secret_that_is_missing_is_one_problem_where_it_is_written(loaded: Loaded) -> None:
+    """`token` stands for an `auth` that nobody wrote."""
+    with pytest.raises(ConfigErrors) as caught:
+        loaded('deliver: {crm: {https: "http://127.0.0.1:9/", token: {secret: crm_token}}}\n')
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.line) == ("deliver.crm.token", 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ def test_a_file_that_is_no_text_is_a_clear_error(folder: Path, secret_file: Path
     secret_file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         Secrets(folder)(REF)
+
+
+def test_a_folder_one_may_not_look_into_is_a_clear_error(folder: Path, secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload reads the secrets, too, and what it does not expect ends the gateway."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder / "none"))
+    secret_file.parent.chmod(0)
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)  # root may look everywhere
+    try:
+        with pytest.raises(ConfigError, match="cannot be looked at: Permission denied"):
+            Secrets(folder)(REF)
+    finally:
+        os.seteuid(was)
+        secret_file.parent.chmod(0o700)
 
 
 def test_an_empty_variable_is_no_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

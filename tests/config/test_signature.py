@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,16 @@ def test_without_a_trusted_key_nothing_needs_a_signature(plant: Path) -> None:
     (plant / "trusted-keys/plant.pem").unlink()
     edit(plant / "lineside.yaml", "gw-1", "gw-2")
     assert loaded(plant).signed_by == ""
+
+
+def test_trusted_keys_one_may_not_look_at_take_no_file_unsigned(plant: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(folder: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    (plant / "lineside.yaml.sig").unlink()
+    monkeypatch.setattr(os, "listdir", closed)  # as it is for an account that may not
+    with pytest.raises(ConfigErrors, match=r"nobody knows whether it must be signed: .*trusted-keys cannot be read: Permission denied"):
+        loaded(plant)
 
 
 def test_a_file_with_errors_is_not_signed(plant: Path) -> None:

@@ -182,6 +182,14 @@ def test_service(unit: dict[str, str] | None, more: dict[str, Any], begins: str)
     only(service.judge(replace(SERVICE, unit={} if unit is None else UNIT | unit, **more)), begins)
 
 
+def test_remedies_name_the_unit_of_a_second_gateway() -> None:
+    """Told of the first one's unit, the second gateway looked like one that was started by hand, to be killed."""
+    assert service.unit_of(Path("/etc/lineside/press.yaml")) == "lineside@press.service"
+    assert service.read(0, unit="lineside@press.service").name == "lineside@press"
+    (stopped,) = service.judge(replace(SERVICE, unit=UNIT | {"ActiveState": "inactive"}, name="lineside@press"))
+    assert stopped.remedy == "sudo systemctl start lineside@press"
+
+
 def test_a_gateway_in_somebodys_session() -> None:
     said = told(service.judge(service.Service(unit={}, holder=9, cgroup="0::/user.slice/user-1000.slice/session-1.scope")))
     assert said[1].startswith("warning: the gateway runs in somebody's session")

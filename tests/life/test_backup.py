@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable
@@ -229,6 +231,60 @@ def test_a_pipe_or_a_device_is_no_place_for_a_backup(gateway: Any, lineside: Lin
         done = lineside(*command, "--to", pipe)
         assert (done.exit_code, done.stderr) == (1, f"lineside: {pipe}: it is there, and no file\n")
     assert (sorted(tmp_path.iterdir()), pipe.is_fifo()) == (before, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_on_a_medium_that_is_read_only_it_can_be_backed_up_and_nothing_else(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """A worn card: what is on it is wanted now. Its log was not written back."""
+    card = tmp_path / "card"
+    card.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20M", "tmpfs", str(card)], check=False, capture_output=True).returncode:
+        pytest.skip("this container may not mount")
+    try:
+        with closing(sqlite3.connect(gateway.state / "outbox.db")) as connection:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+            with connection:
+                connection.execute("UPDATE event SET subject='changed'")
+            shutil.copytree(gateway.state, card / "state")
+        assert (card / "state/outbox.db-wal").stat().st_size
+        gateway.file.write_text(gateway.file.read_text().replace(str(gateway.state), str(card / "state")))
+        subprocess.run(["mount", "-o", "remount,ro", str(card)], check=True)
+        done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+        assert (done.exit_code, done.stderr) == (0, "")
+        for command in (("wipe", "--config", gateway.file), ("restore", tmp_path / "b.tar", "--config-dir", gateway.config)):
+            refused = lineside(*command, "--yes")
+            assert refused.exit_code == 1
+            assert refused.stderr == f"lineside: the state folder {card}/state cannot be used: Read-only file system\n"
+        (tmp_path / "new").mkdir()
+        refused = lineside("restore", "b.tar", "--state-dir", "new", "--config-dir", card, "--yes")
+        assert (refused.exit_code, "Read-only file system" in refused.stderr, os.listdir("new")) == (1, True, ["lock"])
+    finally:
+        subprocess.run(["umount", str(card)], check=True)
+    with archive.opened(tmp_path / "b.tar") as (tar, _), (tmp_path / "copy").open("wb") as copy:
+        archive.extract(tar, "state/outbox.db", copy)
+    with closing(sqlite3.connect(tmp_path / "copy")) as connection:
+        assert connection.execute("SELECT DISTINCT subject FROM event").fetchall() == [("changed",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "card", "copy", "new", "one"]
+
+
+def test_odd_names_and_pipes_keep_it_from_nothing(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """A name that is no UTF-8, as another system left it: no configuration can name such a file."""
+    with open(os.fsencode(gateway.config) + b"/gr\xfc\xdfe.csv", "xb"):
+        pass
+    for name in ("new\nline.csv", "grüße.csv"):
+        gateway.put(gateway.config / name, b"x")
+    os.mkfifo(gateway.config / "pipe")
+    (gateway.config / "dangling.csv").symlink_to("nowhere")
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert done.exit_code == 0, done.output
+    names = {name for name in manifest(tmp_path / "b.tar").files if name.startswith("config/")}
+    assert names == {"config/lineside.yaml", "config/tags.csv", "config/new\nline.csv", "config/grüße.csv"}
+    assert lineside("restore", "b.tar", "--state-dir", "s", "--config-dir", "c", "--yes").exit_code == 0
+    assert (tmp_path / "c/grüße.csv").read_bytes() == b"x"
+    wiped = lineside("wipe", "--config", gateway.file, "--configuration", "--yes")
+    assert (wiped.exit_code, (gateway.config / "pipe").is_fifo()) == (0, True)
+    assert "\n  stays: " in wiped.stdout
+    assert "new line.csv (no configuration names it)" in wiped.stdout
 
 
 def test_a_gateway_that_never_ran_says_so(gateway: Any, lineside: Lineside) -> None:

@@ -211,6 +211,23 @@ def test_wrong_input(lineside: Lineside, arguments: tuple[str, ...], said: str) 
     assert (done.exit_code, said in done.stderr) == (2, True)
 
 
+def test_what_is_no_folder_is_refused_before_anything_is_made(other: Any, backup: Path, lineside: Lineside, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for wrong in (other.file, tmp_path / "loop"):
+        for places in (("--state-dir", wrong, "--config-dir", "new"), ("--state-dir", "new", "--config-dir", wrong)):
+            done = lineside("restore", backup, *places, "--yes")
+            assert (done.exit_code, done.stderr) == (2, f"lineside: {wrong} is there, and no folder\n")
+            assert not (tmp_path / "new").exists()
+
+
+def test_a_state_folder_that_a_link_leads_to_is_the_one_the_configuration_names(
+    gateway: Any, backup: Path, lineside: Lineside, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(gateway.state)
+    done = lineside("restore", backup, "--state-dir", tmp_path / "link", "--config-dir", gateway.config, "--yes")
+    assert (done.exit_code, "change gateway.state_dir" in done.stderr) == (0, False)
+
+
 def test_nothing_to_finish_is_an_error_where_no_gateway_is(other: Any, lineside: Lineside, tmp_path: Path) -> None:
     """A misspelt folder: the one that was meant is still half restored."""
     (tmp_path / "empty").mkdir()
