@@ -42,11 +42,10 @@ class Route:
         return Route(destination.name, lowest, tuple(destination.when.types), destination.options.fallback_for is not None)
 
     def takes(self, event: Event) -> bool:
-        return (
-            not self.is_fallback
-            and event.severity >= self.lowest
-            and (not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types))
-        )
+        return not self.is_fallback and event.severity >= self.lowest and self.takes_type(event)
+
+    def takes_type(self, event: Event) -> bool:
+        return not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types)
 
 
 class Accepts(Protocol):
@@ -98,7 +97,7 @@ class Acceptance:
         """An incident began, changed or ended."""
         incident = change.incident
         if change.phase in _TOLD:
-            self._event(partial(self._cases.of_incident, change), keep=incident.from_record)
+            self._event(partial(self._cases.of_incident, change), keep=incident.from_record, incident=incident)
         self._waiting.rows[incident.id] = _row(incident, "closed" if change.phase is _DROPPED else incident.state)
         self._added()
 
@@ -205,13 +204,13 @@ class Acceptance:
         if len(self._waiting) >= _WAITING_MOST:
             self._room.clear()
 
-    def _event(self, build: Callable[[], Event], *, keep: bool) -> None:
+    def _event(self, build: Callable[[], Event], *, keep: bool, incident: Incident | None = None) -> None:
         try:
             event = build()
         except ContractViolation as exc:
             self._reject(exc)
             return
-        self._address(event, keep=keep)
+        self._address(event, keep=keep, incident=incident)
 
     def _reject(self, violation: ContractViolation) -> None:
         """A bug of ours: the event is kept as a dead letter, to be corrected, and another one tells of it."""
@@ -221,11 +220,14 @@ class Acceptance:
             self._waiting.rejected.append(Rejected(violation.event, wanted, f"{violation.pointer or '/'}: {violation.problem}"))
         self._address(self._cases.of_rejected(violation), keep=True)
 
-    def _wanted(self, event: Event) -> tuple[str, ...]:
-        return tuple([route.name for route in self.routes if route.takes(event)])
+    def _wanted(self, event: Event, told: Sequence[str] = ()) -> tuple[str, ...]:
+        """`told`: who got earlier events of its incident, so that a `when` that was narrowed since leaves no case open for ever."""
+        return tuple([route.name for route in self.routes if route.takes(event) or (route.name in told and route.takes_type(event))])
 
-    def _address(self, event: Event, *, keep: bool) -> None:
-        wanted = self._wanted(event)
+    def _address(self, event: Event, *, keep: bool, incident: Incident | None = None) -> None:
+        wanted = self._wanted(event, incident.told if incident else ())
+        if incident:
+            incident.told = sorted({*incident.told, *wanted})
         self._counts.add("events", 1, type=event.type)
         if not wanted:
             self._counts.add("events_unaddressed", 1, type=event.type)

@@ -19,6 +19,7 @@ class Incident(msgspec.Struct, kw_only=True):
                opening gets the closing too
     withheld   why its latest change was not told; empty: it was
     from_record  caused by a business message: every change of it is stored, because the message was acknowledged
+    told       the destinations that got events of it
     events     how many events it has caused; the next one's number is one more
     """
 
@@ -39,6 +40,7 @@ class Incident(msgspec.Struct, kw_only=True):
     cleared_ns: int = 0
     occurrences: int = 1
     events: int = 0
+    told: list[str] = []
     key: str = ""
     tags: list[str] = []
     explanation: dict[str, Json] = {}

@@ -275,6 +275,8 @@ class Sender:
         except asyncio.CancelledError:
             if sending:  # whoever is the fallback after a reload or restart must not get them too
                 self._outbox.submit(partial(lease.doubt, destination=self.name, sequences=sequences))
+            elif self._mark:
+                self._outbox.submit(partial(lease.untried, destination=self.name, sequences=sequences, mark=self._mark))
             raise
         except (NotConnected, TimeoutError, OSError) as exc:
             if sending and not isinstance(exc, NotConnected):

@@ -115,6 +115,27 @@ async def test_a_limit_that_is_taken_away_ends_its_incident(site: Any, before: s
         assert "does not watch" in ended["explanation"]["ended"]
 
 
+@pytest.mark.parametrize("how", ["reload", "restart"])
+async def test_who_got_the_opening_of_an_incident_gets_its_end_though_it_wants_less_now(site: Any, how: str) -> None:
+    def only_critical(text: str) -> str:
+        return text.replace("mode: batch", 'mode: batch, when: {severity: ">=critical"}')
+
+    async with site.run() as app:
+        site.oil(75.0)
+        await site.until(lambda: site.told() == ["raised"])
+        if how == "reload":
+            site.configure(only_critical)
+            assert await app.reload()
+            site.oil(20.0)
+            await site.until(lambda: site.told() == ["raised", "cleared"])
+    if how == "restart":
+        site.configure(only_critical)
+        async with site.run():
+            site.oil(20.0)
+            await site.until(lambda: site.told() == ["raised", "cleared"])
+    assert site.told() == ["raised", "cleared"]
+
+
 async def test_a_destination_that_gets_or_loses_a_fallback_begins_again(site: Any) -> None:
     """What is leased must be marked as tried first, from when another one may take it over."""
     async with site.run() as app:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
-from gateway.contract import DUPLICATE, SENT, Event, Outcome, Severity
+from gateway.contract import DUPLICATE, SENT, Event, Outcome, OutcomeKind, Severity
 from gateway.events.build import rfc3339
 from gateway.outbox import deadletters, fallback, lease, memory, pick, retention, summary, tally
 from gateway.outbox.append import Addressed, append
@@ -61,6 +61,9 @@ class Law(RuleBasedStateMachine):
         self._open()
         self.leased: dict[str, list[Event]] = {name: [] for name in DESTINATIONS}
         self.highest = 0
+        self.session = 2
+        self.marks: dict[str, int] = dict.fromkeys(DESTINATIONS, 0)
+        self.in_doubt: set[int] = set()
         self.parts: dict[tuple[str, int], int] = {}
         self.corrections = 0
         self.before: dict[tuple[str, str], int] = {}
@@ -96,7 +99,8 @@ class Law(RuleBasedStateMachine):
     def lease(
         self, name: str, limit: int, urgent: bool, pace: tuple[int, int], only: str | None, without: tuple[str, ...], one: str, mark: bool
     ) -> None:
-        wanted = Wanted(limit, urgent, one != "no", None if one == "no" else only, without, one == "anywhere", *pace, mark=mark)
+        self.marks[name] = self.session if mark else 0
+        wanted = Wanted(limit, urgent, one != "no", None if one == "no" else only, without, one == "anywhere", *pace, mark=self.marks[name])
         self.before = {key: before for key, before in self.before.items() if key[0] != name}  # a sender begins again then
         found: Place | list[Event] | None = None
         while not isinstance(found, list):
@@ -124,8 +128,16 @@ class Law(RuleBasedStateMachine):
         said = [data.draw(outcomes) for _ in events]
         for _ in range(1 + twice):
             self.db.execute("BEGIN")
-            lease.settle(self.db, name, events, said, NOW_NS)
+            lease.settle(self.db, name, events, said, NOW_NS, self.marks[name])
             self.db.execute("ROLLBACK" if lost else "COMMIT")
+        if name == "crm" and not lost:
+            self.in_doubt -= {event.sequence for event, outcome in zip(events, said, strict=True) if outcome.kind is OutcomeKind.PARK}
+            self.in_doubt |= {event.sequence for event, outcome in zip(events, said, strict=True) if outcome.unknown}
+
+    @rule(name=destinations)
+    def not_sent_after_all(self, name: str) -> None:
+        if self.marks[name]:
+            lease.untried(self.db, name, [event.sequence for event in self.leased[name]], self.marks[name])
 
     @rule(cap=st.integers(150_000, 400_000))
     def give_up(self, cap: int) -> None:
@@ -153,9 +165,9 @@ class Law(RuleBasedStateMachine):
     def take_over(self, since: int) -> None:
         """plant is the fallback of crm."""
         memory.keep_breaker(self.db, "crm", Memory(1, False, NOW_NS, since, "down"))
-        tried = self._numbers("SELECT seq FROM delivery WHERE destination='crm' AND tried=1")
+        tried = self._numbers("SELECT seq FROM delivery WHERE destination='crm' AND tried>0")
         fallback.take_over(self.db, "crm", "plant", after_ns=10**9, now_ns=NOW_NS)
-        assert tried == self._numbers("SELECT seq FROM delivery WHERE destination='crm' AND tried=1")
+        assert tried == self._numbers("SELECT seq FROM delivery WHERE destination='crm' AND tried>0")
 
     @rule(name=destinations, what=st.sampled_from(["retry", "drop", "replace"]))
     def dead_letters(self, name: str, what: str) -> None:
@@ -184,6 +196,7 @@ class Law(RuleBasedStateMachine):
             suspect(self.folder, "a test")
         self._open(salvaged=salvage)
         self.leased = {name: [] for name in DESTINATIONS}
+        self.session += 1
 
     def _open(self, *, salvaged: bool = False) -> None:
         self.db, replaced = open_database(self.folder, DESTINATIONS, NOW_NS)
@@ -209,6 +222,11 @@ class Law(RuleBasedStateMachine):
         held = "SELECT seq FROM delivery UNION SELECT seq FROM dead_letter"
         assert self._numbers(f"SELECT seq FROM event WHERE seq NOT IN ({held})") == []
         assert self._numbers(f"SELECT seq FROM ({held}) WHERE seq NOT IN (SELECT seq FROM event)") == []
+
+    @invariant()
+    def what_may_have_been_taken_is_known_as_such(self) -> None:
+        sure = self._numbers("SELECT seq FROM delivery WHERE destination='crm' AND tried=0")
+        assert not self.in_doubt.intersection(sure)
 
     @invariant()
     def sequences_are_never_used_again(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -100,6 +101,18 @@ class TestInDoubt:
         async with bench.sending("crm", first, has_fallback=True):
             await bench.until(lambda: bench.status.links["destination", "crm"].state == "down", tick=1.0)
         await self._backup_gets(bench, [2])
+
+    async def test_what_waited_for_a_connection_at_a_reload_was_not_tried(self, bench: Bench) -> None:
+        class Silent(Receiver):
+            async def connect(self) -> None:
+                self.waits += 1
+                await asyncio.Event().wait()
+
+        first = Silent()
+        await bench.append(1)
+        async with bench.sending("crm", first, has_fallback=True):
+            await bench.until(lambda: first.waits == 1)
+        await self._backup_gets(bench, [1])
 
     async def test_what_a_machines_budget_keeps_back_was_not_tried(self, bench: Bench) -> None:
         first, second = Receiver(), Receiver()

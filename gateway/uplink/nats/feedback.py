@@ -36,7 +36,8 @@ class NatsFeedback:
         asked = options.feedback if isinstance(options.feedback, VerdictsOptions) else VerdictsOptions()
         self._options, self._context = options, context
         self.subject = asked.subject or feedback_subject(context.source)
-        self._stream, self._consumer = asked.stream or "", asked.consumer or consumer_name(context.source)
+        self._asked, self._consumer = asked.stream or "", asked.consumer or consumer_name(context.source)
+        self._stream = self._asked
         self._link = Link(options, context, refused=self._refused)
         self._subscription: Subscription | None = None
         self._read: list[Msg] = []
@@ -51,8 +52,12 @@ class NatsFeedback:
         return "kept by no stream: what is published while the gateway is away is lost"
 
     async def connect(self) -> None:
+        """Whatever was found out on an earlier connection may be otherwise by now."""
+        await self._link.close()
+        self._link, self._denied = Link(self._options, self._context, refused=self._refused), ""
+        self._pulled, self._pull_ends = 0, 0.0
         await self._link.open()
-        self._stream = self._stream or await self._find_stream()
+        self._stream = self._asked or await self._find_stream()
         if self._stream:
             await self._make_consumer()
             self._subscription = await self._link.subscribe(self._link.client.new_inbox())

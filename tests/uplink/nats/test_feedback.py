@@ -232,6 +232,63 @@ async def test_loss_during_a_read_is_not_connected(kept: NatsServer, listen: Mak
         await asyncio.wait_for(reading, 5)
 
 
+class TestConnectedAgain:
+    """The same one, as the gateway does it."""
+
+    async def test_a_verdict_is_read_at_once(self, kept: NatsServer, listen: Make) -> None:
+        feedback = await listen(kept.url)
+        await publish(kept, message(1))
+        await read(feedback)
+        await feedback.close()
+        await feedback.connect()
+        await publish(kept, message(2))
+        assert "v2" in [found.id for found in await read(feedback)]
+
+    async def test_a_stream_that_was_looked_up_is_looked_up_again(self, kept: NatsServer, listen: Make) -> None:
+        feedback = await listen(kept.url)
+        await feedback.close()
+        client = await kept.client()
+        await client.jetstream().delete_stream("FB")
+        await client.close()
+        await kept.create_stream("VERDICTS", "fb.v1.>")
+        await feedback.connect()
+        await publish(kept, message(1))
+        assert [found.id for found in await read(feedback)] == ["v1"]
+
+    @pytest.mark.parametrize("denied", ['publish: {deny: "$JS.API.CONSUMER.MSG.NEXT.>"}', 'subscribe: {deny: "_INBOX.>"}'])
+    async def test_what_was_forbidden_then_is_not_for_ever(self, listen: Make, denied: str) -> None:
+        def users(permissions: str) -> str:
+            return f"authorization {{ users: [ {{user: admin, password: a}}, {{user: gw, password: pw {permissions}}} ] }}"
+
+        login = {"user": "gw", "password": {"secret": "pw"}}
+        async with NatsServer(extra=users(""), login={"user": "admin", "password": "a"}) as server:
+            await server.create_stream("FB", "fb.v1.>")
+            feedback = await listen(server.url, secrets={"pw": "pw"}, **login)
+            await feedback.close()
+            server.reload(extra=users(f", permissions: {{ {denied} }}"))
+            why = ""
+            while "may not" not in why:
+                await feedback.close()
+                try:
+                    await feedback.connect()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(feedback.read(), 0.1)
+                    await asyncio.wait_for(feedback.read(), 0.1)
+                except NotConnected as exc:
+                    why = exc.why
+                except TimeoutError:
+                    continue
+            server.reload(extra=users(""))
+            await publish(server, message(1))
+            async with asyncio.timeout(5):
+                while True:
+                    await feedback.close()
+                    with contextlib.suppress(NotConnected):
+                        await feedback.connect()
+                        assert [found.id for found in await read(feedback)] == ["v1"]
+                        break
+
+
 async def test_read_cancelled_loses_nothing_and_leaves_nothing(kept: NatsServer, listen: Make) -> None:
     left = Left()
     feedback = await listen(kept.url)
