@@ -64,8 +64,8 @@ function drawFreshness() {
   }
   if (lost) {
     text(byId("lost-what"), "No answer from the gateway");
-    const shown = answered ? `What you see is of ${clock(answered / 1000)}.` : "";
-    text(byId("lost-since"), `since ${duration(silence / 1000)}. ${shown}`);
+    const shown = answered ? `What you see is of ${clock(now())}.` : "";
+    text(byId("lost-since"), `for ${duration(silence / 1000)}. ${shown}`);
   }
   const open = status?.incidents?.open;
   document.title = `${lost ? "no answer · " : open ? `(${open}) ` : ""}${status?.gateway?.name ?? "Lineside"}`;
