@@ -126,6 +126,26 @@ async def test_prometheus_shows_its_token(site: Any) -> None:
         assert (await get(app.page_port, "/healthz")) == (200, '{"healthy":true}')
 
 
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("lineside_t", "press-07/oil_temperature"),
+        ("", "needs a login; put a token"),
+        ("guess", "does not know the token of $LINESIDE_TOKEN"),
+    ],
+)
+async def test_tail_says_what_is_wrong_with_its_token(site: Any, token: str, said: str) -> None:
+    site.state.mkdir()
+    with changing(site.state) as accounts:
+        accounts.tokens["t"] = Token(role="viewer", digest=digest_of("lineside_t"))
+    site.oil(50)
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        arguments = ["tail", "--url", f"http://127.0.0.1:{app.page_port}", "--count", "1"]
+        result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env={"LINESIDE_TOKEN": token})
+        assert said in result.output
+
+
 async def test_an_operator_shelves_over_the_page_and_the_audit_knows_who(site: Any) -> None:
     site.state.mkdir()
     account(site, role="operator")
