@@ -292,6 +292,6 @@ def _brief(incident: Incident) -> dict[str, Json]:
         "since": incident.since_ns / 1e9,
         "raised": incident.raised_ns / 1e9 if incident.raised_ns else None,
         "cleared": incident.cleared_ns / 1e9 if incident.cleared_ns else None,
-        "updates": max(0, incident.events - 1 - (incident.state == "closed")),
-        "events": incident.events,
+        "updates": max(0, incident.caused - 1 - (incident.state == "closed")),
+        "events": incident.caused,
     }
