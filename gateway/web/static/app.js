@@ -44,7 +44,7 @@ async function look() {
   });
   await Promise.all([
     part("machines", async () => drawMachines(await ask("/api/machines"), status)),
-    part("incidents", async () => drawIncidents(await ask("/api/incidents"), now())),
+    part("incidents", async () => drawIncidents(await ask("/api/incidents"), now(), status?.incidents?.open)),
     part("vibration", async () => drawSpectra(await ask("/api/spectra"))),
     part("trends", followHistory),
     followInbox(now()),
