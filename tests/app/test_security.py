@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,27 @@ async def test_what_the_disk_refuses_now_is_told_as_that_and_the_audit_can_still
             async with session.delete(f"{url}/api/shelves/1") as reply:
                 assert reply.status == 503
             await app.outbox.look(lambda connection: connection.execute("PRAGMA query_only = 0"))
+
+
+async def test_the_page_answers_while_the_disk_hangs_and_what_it_asked_meanwhile_is_not_read_later(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.overview._PATIENCE_SECONDS", 0.05)
+    hanging, waits = threading.Event(), threading.Event()
+    async with site.run() as app:
+        held = app.outbox._writer.submit(lambda _: hanging.set() or waits.wait(20), alone=True)
+        try:
+            assert await asyncio.to_thread(hanging.wait, 10)
+            for path in ("/api/status", "/api/incidents", "/metrics", "/healthz"):
+                assert (await get(app.page_port, path))[0] == 200, path
+            assert (await get(app.page_port, "/api/incidents/inc-x"))[0] == 404
+            left, looked = app.outbox._writer.submit(lambda _: looked.append(1), alone=True), list[int]()
+            left.cancel()
+        finally:
+            waits.set()
+        assert await held
+        await app.outbox.look(lambda _: None)
+        assert looked == []
 
 
 async def test_a_renewed_certificate_is_taken_at_a_reload(site: Any) -> None:
