@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 600
 _CACHE_SECONDS = 1.0
+_PATIENCE_SECONDS = 2.0
+"""With a disk that hangs; less than the page has with us."""
+_REFUSES = (sqlite3.OperationalError, TimeoutError)
 _HUNG_SECONDS = 10.0
 _PRECISION_NS, _WEEK_NS = 90 * 86_400_000_000_000, 7 * 86_400_000_000_000
 _MOST_WITHHELD = 100
+_T = TypeVar("_T")
 
 
 class Overview:
@@ -88,8 +93,8 @@ class Overview:
             return None
         await self._ask()
         would_be: list[Any] = []
-        with suppress(sqlite3.OperationalError):
-            would_be = await self._app.outbox.look(lambda connection: shadow.recent(connection, name, _MOST_WITHHELD))
+        with suppress(*_REFUSES):
+            would_be = await self._look(lambda connection: shadow.recent(connection, name, _MOST_WITHHELD))
         return self._watch(watch) | told.details(self._app.desk.progress.of(name), would_be)
 
     def machines(self) -> Json:
@@ -121,8 +126,8 @@ class Overview:
 
     async def incidents(self, limit: int) -> Json:
         try:
-            rows = await self._app.outbox.look(lambda connection: stored.recent(connection, limit))
-        except sqlite3.OperationalError:  # what is open is in memory, too
+            rows = await self._look(lambda connection: stored.recent(connection, limit))
+        except _REFUSES:  # what is open is in memory, too
             return [_brief(incident) for incident in self._app.incidents.open[:limit]]
         return [_brief(Incident.load(row)) for row in rows]
 
@@ -140,8 +145,8 @@ class Overview:
 
     async def _one(self, incident_id: str) -> Incident | None:
         try:
-            row = await self._app.outbox.look(lambda connection: stored.one(connection, incident_id))
-        except sqlite3.OperationalError:
+            row = await self._look(lambda connection: stored.one(connection, incident_id))
+        except _REFUSES:
             return next((incident for incident in self._app.incidents.open if incident.id == incident_id), None)
         return None if row is None else Incident.load(row.body)
 
@@ -164,9 +169,9 @@ class Overview:
         if now - self._asked < _CACHE_SECONDS:
             return
         self._asked, app = now, self._app
-        # A disk that refuses is told elsewhere; the figures of before are better than none.
-        with suppress(sqlite3.OperationalError):
-            self._database = await app.outbox.look(
+        # A disk that refuses is told elsewhere, and one that hangs holds up nobody; the figures of before are better than none.
+        with suppress(*_REFUSES):
+            self._database = await self._look(
                 lambda connection: {
                     "backlog": tally.backlog(connection),
                     "bytes": retention.used_bytes(connection),
@@ -176,6 +181,10 @@ class Overview:
                     "precision": labels.precision(connection, app.clock.now_ns() - _PRECISION_NS),
                 }
             )
+
+    async def _look(self, operation: Callable[[sqlite3.Connection], _T]) -> _T:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await self._app.outbox.look(operation)
 
     def _source(self, name: str) -> Json:
         source, _, link, inbox = self._app.edges.sources[name]
@@ -292,6 +301,6 @@ def _brief(incident: Incident) -> dict[str, Json]:
         "since": incident.since_ns / 1e9,
         "raised": incident.raised_ns / 1e9 if incident.raised_ns else None,
         "cleared": incident.cleared_ns / 1e9 if incident.cleared_ns else None,
-        "updates": max(0, incident.events - 1 - (incident.state == "closed")),
-        "events": incident.events,
+        "updates": max(0, incident.caused - 1 - (incident.state == "closed")),
+        "events": incident.caused,
     }

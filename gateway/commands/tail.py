@@ -67,16 +67,20 @@ class Tail:
         return row if moved else None
 
     def _machines(self) -> Any:
-        token = os.environ.get("LINESIDE_TOKEN")
+        token = os.environ.get("LINESIDE_TOKEN", "").strip()
+        if not (token.isascii() and token.isprintable()):  # before somebody complains of it with all of it
+            raise Refused("what stands in $LINESIDE_TOKEN is no token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             request = Request(f"{self._url}/api/machines", headers=headers)  # noqa: S310  the page's own address
             with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 return msgspec.json.decode(answer.read())
         except HTTPError as exc:
+            exc.close()
             if exc.code == 401:
                 wanted = "put a token into $LINESIDE_TOKEN (lineside token add NAME --role viewer)"
-                raise Refused(f"the gateway at {self._url} needs a login; {wanted}") from exc
+                what = "does not know the token of $LINESIDE_TOKEN, or its time is over" if token else f"needs a login; {wanted}"
+                raise Refused(f"the gateway at {self._url} {what}") from exc
             raise Refused(f"the gateway at {self._url} answers {exc.code} {exc.reason}") from exc
         except (URLError, OSError, msgspec.DecodeError, ValueError) as exc:
             why = getattr(exc, "reason", exc)

@@ -20,7 +20,7 @@ class Incident(msgspec.Struct, kw_only=True):
     withheld   why its latest change was not told; empty: it was
     from_record  caused by a business message: every change of it is stored, because the message was acknowledged
     told       the destinations that got events of it
-    events     how many events it has caused; the next one's number is one more
+    events     number of the event it caused last, which is how many there were, but for those a restore leapt over (`leapt`)
     """
 
     id: str
@@ -48,6 +48,12 @@ class Incident(msgspec.Struct, kw_only=True):
     from_record: bool = False
     hold_seconds: float = 0.0
     withheld: str = ""
+    leapt: int = 0
+
+    @property
+    def caused(self) -> int:
+        """How many events."""
+        return self.events - self.leapt
 
     def take(self, finding: Finding) -> None:
         """What the detector says now."""

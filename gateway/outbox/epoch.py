@@ -101,7 +101,8 @@ def _continue_incidents(connection: sqlite3.Connection, epoch: Epoch) -> None:
     for row in incidents.going_on(connection):
         before = Incident.load(row.body)
         if before.state == "open":
-            after = replace(before, events=max(before.events, epoch.first), withheld="diagnosis")
+            number = max(before.events, epoch.first)
+            after = replace(before, events=number, leapt=before.leapt + number - before.events, withheld="diagnosis")
         else:
             after = replace(before, id=f"inc-{digest(before.id, epoch.first)}", events=0)
         incidents.put(connection, before.id, row._replace(id=after.id, body=after.dump()))

@@ -111,7 +111,7 @@ class Writer:
             connection = self._connected()
         except sqlite3.Error as exc:
             return [(entry.future, None, exc) for entry in group]
-        results = [(entry.future, *_look(connection, entry.operation)) for entry in group if entry.alone]
+        results = [(entry.future, *_look(connection, entry)) for entry in group if entry.alone]
         together = [entry for entry in group if not entry.alone]
         return results + (self._commit(connection, together) if together else [])
 
@@ -175,9 +175,11 @@ class Writer:
             loop.call_soon_threadsafe(_resolve, results)
 
 
-def _look(connection: sqlite3.Connection, operation: Operation[Any]) -> tuple[Any, BaseException | None]:
+def _look(connection: sqlite3.Connection, entry: _Entry) -> tuple[Any, BaseException | None]:
+    if entry.future.done():  # nobody waits for it any more, and after a disk that hung others do
+        return None, None
     try:
-        return operation(connection), None
+        return entry.operation(connection), None
     except Exception as exc:  # noqa: BLE001  whoever submitted it gets it; the thread serves the others
         return None, exc
 

@@ -14,6 +14,7 @@ from gateway.contract import ConfigError, Json
 from gateway.web.access import WHO, Access
 from gateway.web.guard import Handler, problem, whole
 from gateway.web.login import read_body
+from gateway.web.pace import Pace
 from gateway.web.trail import Note
 
 MOST_LINES = 1000
@@ -56,16 +57,18 @@ class Changes:
 
     def __init__(self, hands: Hands, access: Access, note: Note, thread: Executor) -> None:
         self._hands, self._access, self._note, self._thread = hands, access, note, thread
+        self._pace = Pace()
 
     def routes(self) -> list[web.AbstractRouteDef]:
+        paced = self._pace.of
         return [
-            web.post("/api/shelves", _able(self._shelve)),
-            web.delete("/api/shelves/{number}", _able(self._unshelve)),
-            web.post("/api/reload", self._reload),
+            web.post("/api/shelves", paced(_able(self._shelve))),
+            web.delete("/api/shelves/{number}", paced(_able(self._unshelve))),
+            web.post("/api/reload", paced(self._reload)),
             web.get("/api/audit", _able(self._audit)),
             web.get("/api/accounts", self._accounts),
-            web.post("/api/accounts/{name}/lock", self._lock),
-            web.post("/api/accounts/{name}/unlock", self._lock),
+            web.post("/api/accounts/{name}/lock", paced(self._lock)),
+            web.post("/api/accounts/{name}/unlock", paced(self._lock)),
         ]
 
     async def _shelve(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,26 @@ async def test_prometheus_shows_its_token(site: Any) -> None:
         assert (await get(app.page_port, "/healthz")) == (200, '{"healthy":true}')
 
 
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("lineside_t", "press-07/oil_temperature"),
+        ("", "needs a login; put a token"),
+        ("guess", "does not know the token of $LINESIDE_TOKEN"),
+    ],
+)
+async def test_tail_says_what_is_wrong_with_its_token(site: Any, token: str, said: str) -> None:
+    site.state.mkdir()
+    with changing(site.state) as accounts:
+        accounts.tokens["t"] = Token(role="viewer", digest=digest_of("lineside_t"))
+    site.oil(50)
+    async with site.run() as app:
+        await site.until(lambda: app.counts.total("readings") > 0)
+        arguments = ["tail", "--url", f"http://127.0.0.1:{app.page_port}", "--count", "1"]
+        result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env={"LINESIDE_TOKEN": token})
+        assert said in result.output
+
+
 async def test_an_operator_shelves_over_the_page_and_the_audit_knows_who(site: Any) -> None:
     site.state.mkdir()
     account(site, role="operator")
@@ -172,6 +193,27 @@ async def test_what_the_disk_refuses_now_is_told_as_that_and_the_audit_can_still
                 assert reply.status == 503
             another.rollback()
         another.close()
+
+
+async def test_the_page_answers_while_the_disk_hangs_and_what_it_asked_meanwhile_is_not_read_later(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.overview._PATIENCE_SECONDS", 0.05)
+    hanging, waits = threading.Event(), threading.Event()
+    async with site.run() as app:
+        held = app.outbox._writer.submit(lambda _: hanging.set() or waits.wait(20), alone=True)
+        try:
+            assert await asyncio.to_thread(hanging.wait, 10)
+            for path in ("/api/status", "/api/incidents", "/metrics", "/healthz"):
+                assert (await get(app.page_port, path))[0] == 200, path
+            assert (await get(app.page_port, "/api/incidents/inc-x"))[0] == 404
+            left, looked = app.outbox._writer.submit(lambda _: looked.append(1), alone=True), list[int]()
+            left.cancel()
+        finally:
+            waits.set()
+        assert await held
+        await app.outbox.look(lambda _: None)
+        assert looked == []
 
 
 async def test_a_renewed_certificate_is_taken_at_a_reload(site: Any) -> None:

@@ -18,6 +18,7 @@ from gateway.life import archive, restore, swap
 from gateway.outbox.append import IncidentRow, next_sequence
 from gateway.outbox.epoch import epochs
 from gateway.outbox.lock import state_lock
+from gateway.overview import _brief
 
 Lineside = Callable[..., Result]
 
@@ -276,6 +277,8 @@ def test_incidents_go_on_with_numbers_and_ids_nobody_had(gateway: Any, other: An
     opened, pending = bodies
     assert (opened.id, opened.events, opened.withheld) == ("inc-aaaaaaaaaaaaaaaa", first, "diagnosis")
     assert (pending.id != "inc-bbbbbbbbbbbbbbbb", len(pending.id), pending.events) == (True, 20, 0)
+    assert (opened.caused, pending.caused) == (3, 0)
+    assert (_brief(opened)["events"], _brief(opened)["updates"]) == (3, 2)  # of 10^15 the page knows nothing
     assert breakers == [("erp",)]
     assert budget == (2.5, 1_900_000_000_000_000_000)
 

@@ -230,6 +230,19 @@ class TestChanges:
         assert "scrypt" not in text
         assert ("account locked", "admin (page)", "operator", "") in guarded.notes
 
+    async def test_nobody_pushes_the_audit_out_by_changing_something_again_and_again(
+        self, guarded: Any, stranger: aiohttp.ClientSession
+    ) -> None:
+        by_token, said = {"Authorization": "Bearer token-engineer"}, []
+        for _ in range(62):
+            async with stranger.post("/api/reload", headers=by_token) as reply:
+                said.append(reply.status)
+        assert said == [202] * 60 + [429] * 2
+        assert 1 <= int(reply.headers["Retry-After"]) <= 61
+        assert len(guarded.hands.asked) == 60
+        async with stranger.delete("/api/shelves/7", headers={"Authorization": "Bearer token-operator"}) as reply:
+            assert reply.status == 200
+
     async def test_a_token_of_the_same_name_is_somebody_else(self, guarded: Any, stranger: aiohttp.ClientSession) -> None:
         async with stranger.post("/api/accounts/admin/lock", headers={"Authorization": "Bearer token-admin"}) as reply:
             assert reply.status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -87,7 +88,7 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, win
     await expect(press).to_contain_text("bad: stuck")
     await expect(press.locator("canvas")).to_have_count(4)
     pump = tab.locator("#cards article.card", has_text="pump-3")
-    await expect(pump).to_contain_text("mqtt: connection refused")
+    await expect(pump).to_contain_text("mqtt: connection refused, for ")
     await expect(pump).to_contain_text("2 min 11 s old")
     await expect(tab.locator("#spectrum-cards canvas")).to_have_count(1)
     assert await ink(tab, "#spectrum-cards canvas") > 500
@@ -141,7 +142,9 @@ async def test_page_follows_says_when_nobody_answers_and_recovers(browser: Brows
     await tab.evaluate("document.querySelector('#cards article').dataset.kept = 'yes'")
 
     await server.stop()
-    await expect(tab.locator("#lost")).to_contain_text("No answer from the gateway")
+    await expect(tab.locator("#lost")).to_contain_text(
+        re.compile(r"No answer from the gateway for \d+ s. What you see is of \d\d:\d\d:\d\d")
+    )
     await expect(tab.locator("#cards")).to_contain_text("71.25")
 
     view.title = "Inner race of pump-3"
@@ -226,3 +229,17 @@ async def test_a_large_number_has_room_beside_its_plot_and_at_its_axis(browser: 
     assert await tab.evaluate(tick, [0, 5e7, 1e8]) == ["0", "5.0e7", "1.0e8"]
     assert await tab.evaluate(tick, [123_400_000, 123_500_000]) == ["1.234e8", "1.235e8"]
     assert await tab.evaluate(tick, [-0.5, 0, 0.5]) == ["\u22120.5", "0.0", "0.5"]
+
+
+async def test_of_more_open_incidents_than_the_list_has_all_are_counted(browser: Browser, page: str, view: Any) -> None:
+    told, (_, one) = view.status, await view.incidents(2)
+
+    async def many(limit: int) -> Any:
+        return [one | {"id": f"inc-{number:016d}"} for number in range(limit)]
+
+    view.incidents, view.status = many, lambda: told() | {"incidents": {"open": 150, "flood": True}}
+    tab = await browser.new_page()
+    await tab.goto(page)
+    await expect(tab.locator("#incidents-count")).to_have_text("150 open, the latest 100 here", timeout=PATIENCE_MS)
+    await expect(tab.locator("#incident-rows .row")).to_have_count(100)
+    await expect(tab.locator("#vitals")).to_contain_text("150 open, alarm flood")

@@ -44,7 +44,7 @@ async function look() {
   });
   await Promise.all([
     part("machines", async () => drawMachines(await ask("/api/machines"), status)),
-    part("incidents", async () => drawIncidents(await ask("/api/incidents"), now())),
+    part("incidents", async () => drawIncidents(await ask("/api/incidents"), now(), status?.incidents?.open)),
     part("vibration", async () => drawSpectra(await ask("/api/spectra"))),
     part("trends", followHistory),
     followInbox(now()),
@@ -64,8 +64,8 @@ function drawFreshness() {
   }
   if (lost) {
     text(byId("lost-what"), "No answer from the gateway");
-    const shown = answered ? `What you see is of ${clock(answered / 1000)}.` : "";
-    text(byId("lost-since"), `since ${duration(silence / 1000)}. ${shown}`);
+    const shown = answered ? `What you see is of ${clock(now())}.` : "";
+    text(byId("lost-since"), `for ${duration(silence / 1000)}. ${shown}`);
   }
   const open = status?.incidents?.open;
   document.title = `${lost ? "no answer · " : open ? `(${open}) ` : ""}${status?.gateway?.name ?? "Lineside"}`;

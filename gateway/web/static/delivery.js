@@ -137,7 +137,7 @@ function destinationRow() {
     age(now) {
       const since = moment(shown.since);
       text(state, STATES[shown.state] ?? shown.state);
-      if (shown.why) text(why, since === null ? shown.why : `${shown.why}, since ${duration(now - since)}`);
+      if (shown.why) text(why, since === null ? shown.why : `${shown.why}, for ${duration(now - since)}`);
     },
   };
 }

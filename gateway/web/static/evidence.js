@@ -30,7 +30,8 @@ function drawSeries(place, { name, series }, { window, marks, withTime }) {
   const host = el("div", { class: "strip" });
   place.append(el("figure", {}, el("figcaption", {}, words(name)), host));
   const limited = window && window[1] > window[0] ? window : null;
-  strip(host, { height: 90, withTime, marks }).update(series, { window: limited, limits: series.limits ?? [] });
+  const kind = series.v.every((v) => v === null || v === 0 || v === 1) ? "state" : "gauge"; // on and off know no slope
+  strip(host, { kind, height: 90, withTime, marks }).update(series, { window: limited, limits: series.limits ?? [] });
 }
 
 function drawWaveform(place, { name, block }) {

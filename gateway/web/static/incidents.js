@@ -8,13 +8,16 @@ import { duration, moment, number, plural, when, words } from "./format.js";
 const ORDER = { open: 0, pending: 1, closed: 2 };
 const SEVERITY = { critical: 0, error: 1, warning: 2, info: 3 };
 
+const MOST_LISTED = 100;
+
 let sorted = [];
 let latest = Date.now() / 1000; // the gateway's time, as soon as it is known
 
 // The worst open incident of a machine, null when there is none.
 export const worstOf = (machine) => sorted.find((each) => each.machine === machine && each.state === "open") ?? null;
 
-export function drawIncidents(incidents, now) {
+// `total`: how many are open; the list has the latest hundred.
+export function drawIncidents(incidents, now, total = 0) {
   latest = now;
   const began = (each) => moment(each.raised) ?? moment(each.since) ?? 0;
   sorted = [...incidents].sort(
@@ -26,7 +29,8 @@ export function drawIncidents(incidents, now) {
   list(byId("incident-rows"), sorted, (each) => each.id, (each) => incidentRow(each.id));
   for (const part of byId("incident-rows").parts.values()) part.age(now);
   const open = incidents.filter((each) => each.state === "open").length;
-  text(byId("incidents-count"), open ? `${open} open` : "");
+  const more = incidents.length >= MOST_LISTED && total > open;
+  text(byId("incidents-count"), more ? `${total} open, the latest ${open} here` : open ? `${open} open` : "");
   text(byId("incidents-empty"), "None. Nothing has been noticed.");
   show(byId("incidents-empty"), incidents.length === 0);
   refresh(sorted, now);

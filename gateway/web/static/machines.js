@@ -80,7 +80,7 @@ function machineCard(name) {
       show(why, Boolean(lost));
       show(messages, source !== undefined && (card.machine.tags ?? []).length === 0);
       if (source) text(messages, plural(source.readings, "message"));
-      if (lost) text(why, `${source.kind}: ${source.why}, since ${duration(now - source.since)}`);
+      if (lost) text(why, `${source.kind}: ${source.why}, for ${duration(now - source.since)}`);
     },
     async follow() {
       await trend.follow();
