@@ -232,6 +232,7 @@ class Pipeline:
 
     def _waveform(self, block: Waveform) -> None:
         self._counts.add("waveforms", 1)
+        self.line.table.last_quality[block.tag] = block.quality
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
