@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.clock import Adopted, KeptClock, Shift, record
 from gateway.contract import Finding, Json, Severity, State
+from gateway.engine.setback import Resumed
 from gateway.engine.stages import AHEAD_NS
 from gateway.events.build import EventBuilder, rfc3339
 from gateway.events.catalogue import GATEWAY
@@ -56,6 +57,8 @@ class Timekeeping:
         self.clock, self._outbox, self._status, self._builder = clock, outbox, status, builder
         self._folder, self._files = folder, files
         self._record = record.Record()
+        self._unnoted_ns = 0
+        self._told: Callable[[dict[str, int]], dict[str, int]] = lambda before: before
         self._saved_at = self._released_at = 0.0
         self.corrected = 0
         """Events whose times were put right since the start."""
@@ -78,6 +81,7 @@ class Timekeeping:
             self._end_stretch(known.released, noted[1])
         before, seen_ns = known.boot, known.seen_ns
         self.clock.open(known, alive_ns)
+        self._unnoted_ns = max(0, min(int(_SEEN_SECONDS * 1e9), self.clock.now_ns() - seen_ns))
         if known.first and before != self.clock.boot_id:
             self._end_stretch(last, max(0, self.clock.now_ns() - seen_ns))  # by how much it was behind, at most
         elif known.first and self.clock.trusted:
@@ -102,6 +106,7 @@ class Timekeeping:
         """Who has to know of a leap."""
         self._pipeline, self._acceptance, self._incidents = pipeline, acceptance, incidents
         self._blocks, self._breakers = blocks, breakers
+        pipeline.resumed, self._told = Resumed(self._record.told_ns, self._unnoted_ns), pipeline.newest
         self._doubt()
 
     async def run(self) -> None:
@@ -304,6 +309,7 @@ class Timekeeping:
 
     async def _save(self) -> bool:
         """True: it is on disk."""
+        self._record.told_ns = self._told(self._record.told_ns)
         body = msgspec.json.encode(self.clock.kept(self._record))
         self._saved_at = self.clock.monotonic()
         try:

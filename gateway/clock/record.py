@@ -36,6 +36,7 @@ class Record(msgspec.Struct, kw_only=True):
     shifts     see `Shift`
     steps      how often the clock was set while the gateway ran
     leaps      how often a trusted one was, and was followed
+    told_ns    the newest time that each machine has told
     """
 
     boot: str = ""
@@ -50,6 +51,7 @@ class Record(msgspec.Struct, kw_only=True):
     shifts: list[Shift] = []
     steps: int = 0
     leaps: int = 0
+    told_ns: dict[str, int] = {}
 
 
 def load(folder: Path) -> Record:

@@ -150,7 +150,12 @@ class Watch:
     def follow(self, tag: int, delta_ns: int) -> None:
         """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
         machine = self._machine_of.get(tag)
-        if machine is not None and not self._followed.get(machine, True):
+        if machine is not None:
+            self.go_along(machine, delta_ns)
+
+    def go_along(self, machine: str, delta_ns: int) -> None:
+        """The same of a machine."""
+        if not self._followed.get(machine, True):
             self._followed[machine] = True
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
