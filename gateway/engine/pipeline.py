@@ -219,8 +219,10 @@ class Pipeline:
 
     def _resume(self, machine: str, t_ns: int) -> None:
         """It was set back shortly before the start, or while nothing ran: what detectors remember goes along."""
-        delta_ns = self.resumed.set_back(machine, t_ns, self._clock.now_ns())
-        if delta_ns:
+        now_ns = self._clock.now_ns()
+        if not self.line.table.plausible(t_ns, now_ns):
+            return
+        if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in self.line.watches:
                 watch.leap(delta_ns, machine)

@@ -215,3 +215,14 @@ async def test_what_a_device_kept_while_nothing_ran_is_no_clock_that_was_set(pla
     for second in range(100):
         await after.second(after.at(2000.0 - 5.0 * second, 90.0))
     assert after.kept.told == []
+
+
+async def test_a_clock_that_shows_1970_after_a_start_says_nothing_of_what_detectors_remember(plant: Any, tmp_path: Path) -> None:
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    await before.run(300, 0.0, 20.0)
+    after.restart(before)
+    await after.clock.advance(305.0)
+    await after.run(100, after.clock.now_ns() / SECOND, 90.0)
+    assert ("raised", "oil_high") not in after.kept.told
+    assert await after.run(2, 0.0, 90.0) == [("raised", "oil_high")]
+    assert not after.pipeline.resumed
