@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,15 @@ class Behind:
     def clear(self) -> None:
         """The gateway's clock was put right: what was measured against it says nothing."""
         self._count[:], self._looked_ns, self.any = 0, 0, False
+
+    def adopt(self, old: Behind, tags: int) -> None:
+        """After a reload: what was seen of the first so many tags goes on."""
+        for mine, before in zip(self._columns(), old._columns(), strict=True):
+            mine[:tags] = before[:tags]
+        self.any = bool(self._count.any())
+
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self._count, self.first_ns, self._since_ns, self._ahead_ns
 
     def of(self, tags: Tags) -> Tags:
         """Which of these are late."""

@@ -154,6 +154,7 @@ class Table:
         self.ahead_ns, self.doubt_from_ns, self.leaping = old.ahead_ns, old.doubt_from_ns, old.leaping
         for name in _REMEMBERED:
             getattr(self, name)[:n] = getattr(old, name)[:n]
+        self.behind.adopt(old.behind, n)
 
 
 _REMEMBERED = (

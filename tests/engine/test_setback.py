@@ -111,6 +111,14 @@ async def test_a_limit_is_deaf_for_a_minute_and_no_longer_and_it_is_told(plant: 
     assert told == [("cleared", "device_clock_wrong")]
 
 
+async def test_a_reload_meanwhile_takes_no_longer(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path)
+    await shop.run(100, 0.0, 20.0)
+    await shop.run(30, HOUR, 90.0)
+    shop.line = shop.pipeline.line = Line.of(shop.line.settings, shop.line)
+    assert ("raised", "oil_high") in await shop.run(33, HOUR, 90.0)
+
+
 async def test_a_clock_that_shows_one_moment_of_the_future_keeps_nobody_deaf(plant: Any, tmp_path: Path) -> None:
     shop = Shop(plant, tmp_path, oil={}, air={})
     await shop.run(10, 0.0, 20.0)
