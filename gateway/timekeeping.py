@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.clock import Adopted, KeptClock, Shift, record
 from gateway.contract import Finding, Json, Severity, State
+from gateway.engine.setback import Resumed
 from gateway.engine.stages import AHEAD_NS
 from gateway.events.build import EventBuilder, rfc3339
 from gateway.events.catalogue import GATEWAY
@@ -76,6 +77,8 @@ class Timekeeping:
         self.clock, self._outbox, self._status, self._builder = clock, outbox, status, builder
         self._folder, self._files = folder, files
         self._record = record.Record()
+        self._unnoted_ns = 0
+        self._told: Callable[[dict[str, int]], dict[str, int]] = lambda before: before
         self._saved_at = self._released_at = 0.0
         self.corrected = 0
         """Events whose times were put right since the start."""
@@ -97,9 +100,10 @@ class Timekeeping:
             self._followed(leapt)
         if known.first and noted[0] == known.from_ns:  # put right, and then the power went
             self._end_stretch(known.released, noted[1])
-            known.put_right_ns += noted[1]
+            known.put_right_ns, known.told_ns = known.put_right_ns + noted[1], {}
         before, seen_ns = known.boot, known.seen_ns
         self.clock.open(known, alive_ns)
+        self._unnoted_ns = max(0, min(int(_SEEN_SECONDS * 1e9), self.clock.now_ns() - seen_ns))
         if known.first and before != self.clock.boot_id:
             self._end_stretch(last, max(0, self.clock.now_ns() - seen_ns))  # by how much it was behind, at most
         elif known.first and self.clock.trusted:
@@ -117,6 +121,7 @@ class Timekeeping:
         """From now on it can leap."""
         self._followers, self._pipeline = followers, followers.pipeline
         self._acceptance, self._incidents = followers.acceptance, followers.incidents
+        self._pipeline.resumed, self._told = Resumed(self._record.told_ns, self._unnoted_ns), self._pipeline.newest
         self._doubt()
 
     async def run(self) -> None:
@@ -233,6 +238,7 @@ class Timekeeping:
         if known.seen_ns:  # else the record is lost, or stayed with another machine
             known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
         known.put_right_ns += leap.delta_ns
+        known.told_ns = {}
         self._note(leap)
 
     def _note(self, leap: Leap) -> None:
@@ -253,6 +259,7 @@ class Timekeeping:
     def _leap(self, delta_ns: int, right: Callable[[int], int]) -> None:
         """What lies in memory."""
         self._record.put_right_ns += delta_ns
+        self._record.told_ns = {}
         self._pipeline.leap(delta_ns)
         self._status.leap(delta_ns)
         for breaker in self._followers.breakers():
@@ -336,6 +343,7 @@ class Timekeeping:
 
     async def _save(self) -> bool:
         """True: it is on disk."""
+        self._record.told_ns = self._told(self._record.told_ns)
         body = msgspec.json.encode(self.clock.kept(self._record))
         self._saved_at = self.clock.monotonic()
         try:

@@ -62,6 +62,8 @@ class _Format(Protocol):
 
 
 def _format(header: list[str], time: str, tags: Sequence[Tag], zone: tzinfo) -> _Format:
+    if any("\0" in name for name in header):
+        raise ConfigError("is not UTF-8 but UTF-16; save it as 'CSV UTF-8'")
     if time not in header:
         raise ConfigError(f"no column {time!r} with the time; there are {', '.join(header) or 'none'}")
     if len(set(header)) < len(header):

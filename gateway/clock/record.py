@@ -37,6 +37,7 @@ class Record(msgspec.Struct, kw_only=True):
     steps         how often the clock was set while the gateway ran
     leaps         how often a trusted one was, and was followed
     put_right_ns  by how much it was put right, all in all
+    told_ns       the newest time that each machine has told
     """
 
     boot: str = ""
@@ -52,6 +53,7 @@ class Record(msgspec.Struct, kw_only=True):
     steps: int = 0
     leaps: int = 0
     put_right_ns: int = 0
+    told_ns: dict[str, int] = {}
 
 
 def load(folder: Path) -> Record:

@@ -22,6 +22,7 @@ from gateway.engine.inbox import Emitted, Inbox
 from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
 from gateway.engine.order import in_order
+from gateway.engine.setback import Resumed
 from gateway.engine.shadow import Shadow
 from gateway.engine.stages import leapt, run
 from gateway.engine.watch import Watch
@@ -81,6 +82,8 @@ class Pipeline:
         self.last_progress = clock.monotonic()
         self.latest_waveform: dict[int, Waveform] = {}
         self._unleapt_ns: dict[int, int] = {}
+        self.resumed = Resumed({})
+        """What the machines told last before the start."""
         self.right: Callable[[int], int] | None = None
         """Shortly after the clock was put right: the time of a record that was on its way then, put right too."""
 
@@ -174,6 +177,8 @@ class Pipeline:
         batch = in_order(Batch.concat(batches)) if batches else None
         if batch is not None and self._devices is not None:
             self._devices.times(name, batch, self._clock.now_ns())
+        if batch is not None and self.resumed:
+            self._resume(name, int(batch.t_ns[-1]))
         return batch if inbox.reorder is None else inbox.reorder.pass_on(batch)
 
     def _readings(self, batch: Batch) -> None:
@@ -193,6 +198,7 @@ class Pipeline:
 
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much; who goes by it shows with its next item."""
+        self.resumed = Resumed({})
         line = self.line
         silent = self._silent
         self._unleapt_ns = {tag: self._unleapt_ns.get(tag, 0) + delta_ns for tag in self.latest_waveform}
@@ -222,6 +228,28 @@ class Pipeline:
                 self._devices.set_back(machine, -delta_ns / 1e9)
         self._follow()
 
+    def _resume(self, machine: str, t_ns: int) -> None:
+        """It was set back shortly before the start, or while nothing ran: what detectors remember goes along."""
+        now_ns = self._clock.now_ns()
+        if not self.line.table.plausible(t_ns, now_ns):
+            return
+        if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
+            log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
+            for watch in self.line.watches:
+                watch.leap(delta_ns, self._silent, machine)
+                watch.go_along(machine)
+
+    def newest(self, before: dict[str, int]) -> dict[str, int]:
+        """The newest time that each machine has told; as it was before, where nothing is known since the start."""
+        found: dict[str, int] = {}
+        silent = self._silent  # since a leap: their times may be by the clock of before
+        for tag, t_ns in zip(self.line.settings.tags, self.line.table.seen_t_ns.tolist(), strict=True):
+            if tag.index in silent:
+                continue
+            known = tag.machine not in self.resumed
+            found[tag.machine] = max(found.get(tag.machine, 0), t_ns) if known else before.get(tag.machine, 0)
+        return {machine: t_ns or before.get(machine, 0) for machine, t_ns in found.items()}
+
     def _follow(self) -> None:
         followed = self.line.table.followed
         for watch in self.line.watches:
@@ -242,6 +270,7 @@ class Pipeline:
 
     def _waveform(self, block: Waveform) -> None:
         self._counts.add("waveforms", 1)
+        self.line.table.last_quality[block.tag] = block.quality
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
@@ -250,6 +279,8 @@ class Pipeline:
             self.line.table.followed.append(block.tag)
             self._follow()
         self.line.table.heard(block, self._clock.now_ns())
+        if self.resumed:
+            self._resume(self.line.settings.tags[block.tag].machine, block.t_ns)
         block = self._with_speed(block)
         self.latest_waveform[block.tag] = block
         for watch in self.line.watches:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +57,15 @@ class Behind:
         """The gateway's clock was put right: what was measured against it says nothing."""
         self._count[:], self._looked_ns, self.any = 0, 0, False
 
+    def adopt(self, old: Behind, tags: int) -> None:
+        """After a reload: what was seen of the first so many tags goes on."""
+        for mine, before in zip(self._columns(), old._columns(), strict=True):
+            mine[:tags] = before[:tags]
+        self.any = bool(self._count.any())
+
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self._count, self.first_ns, self._since_ns, self._ahead_ns
+
     def of(self, tags: Tags) -> Tags:
         """Which of these are late."""
         return tags[self._count[tags] > 0]
@@ -65,3 +77,36 @@ class Behind:
         self._looked_ns = now_ns
         found: list[int] = np.flatnonzero((self._count >= _FEWEST) & (now_ns - self._since_ns >= EVIDENT_NS)).tolist()
         return found
+
+
+class Resumed:
+    """The same over a start: detectors remember what came before it, the stages do not. By machine, for its readings all together.
+
+    newest_ns   what each machine told last, as it was noted before the start; forgotten as soon as it tells something newer
+    noted_ns    how long before the start that may have been; detectors may remember what came later
+    """
+
+    def __init__(self, newest_ns: Mapping[str, int], noted_ns: int = 0) -> None:
+        self._newest_ns, self._noted_ns = dict(newest_ns), noted_ns
+        self._seen: dict[str, tuple[int, int, int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._newest_ns)
+
+    def __contains__(self, machine: str) -> bool:
+        return machine in self._newest_ns
+
+    def set_back(self, machine: str, t_ns: int, now_ns: int) -> int:
+        """By how much its clock was (below 0), once, when that is evident; else 0. `t_ns` is the newest time of what came now."""
+        newest_ns = self._newest_ns.get(machine, 0)
+        if t_ns >= newest_ns:
+            self._newest_ns.pop(machine, None)
+            return 0
+        count, since_ns, first_ns = self._seen.get(machine, (0, now_ns, t_ns))
+        if abs((t_ns - first_ns) - (now_ns - since_ns)) > _SWAY_NS:
+            count, since_ns, first_ns = 0, now_ns, t_ns
+        self._seen[machine] = count + 1, since_ns, first_ns
+        if count + 1 < _FEWEST or now_ns - since_ns < EVIDENT_NS:
+            return 0
+        del self._newest_ns[machine]
+        return first_ns - newest_ns - self._noted_ns

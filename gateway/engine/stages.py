@@ -83,9 +83,13 @@ class Table:
         fresh = abs(t_ns - int(self.last_t_ns[index])) <= _BESIDE_NS
         return float(self.last_value[index]) if fresh and self.last_quality[index] < BAD else None
 
+    def plausible(self, t_ns: int, now_ns: int) -> bool:
+        """A clock of today may show this."""
+        return self.earliest_ns <= t_ns <= now_ns + self.ahead_ns
+
     def heard(self, block: Waveform, now_ns: int) -> None:
         """A block of fast samples, which no stage sees."""
-        if not self.earliest_ns <= block.t_ns <= now_ns + self.ahead_ns:
+        if not self.plausible(block.t_ns, now_ns):
             return
         tag, t_ns = np.array([block.tag], dtype=np.int32), np.array([block.t_ns])
         if block.t_ns < self.seen_t_ns[block.tag]:
@@ -150,6 +154,7 @@ class Table:
         self.ahead_ns, self.doubt_from_ns, self.leaping = old.ahead_ns, old.doubt_from_ns, old.leaping
         for name in _REMEMBERED:
             getattr(self, name)[:n] = getattr(old, name)[:n]
+        self.behind.adopt(old.behind, n)
 
 
 _REMEMBERED = (

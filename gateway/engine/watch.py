@@ -165,7 +165,12 @@ class Watch:
     def follow(self, tag: int) -> None:
         """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
         machine = self._machine_of.get(tag)
-        if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
+        if machine is not None:
+            self.go_along(machine)
+
+    def go_along(self, machine: str) -> None:
+        """The same of a machine."""
+        if delta_ns := self._unleapt_ns.pop(machine, 0):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
             self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))

@@ -314,8 +314,11 @@ async def test_a_waveform_gets_the_machines_speed_and_a_bad_one_is_not_analysed(
         await until(lambda: one.counts.total("readings") == 1)
         await one.inbox.emit([replace(block, quality=20), block])
         await until(lambda: len(one.detector().items) == 2)
+        assert one.line.table.last_quality[1] == Quality.GOOD
+        await one.inbox.emit([replace(block, quality=20)])
+        await until(lambda: one.line.table.last_quality[1] == Quality.BAD_LENGTH)
     assert one.detector().items[1].speed_rpm == 1797.0
-    assert one.counts.total("waveforms_bad", reason="length") == 1
+    assert one.counts.total("waveforms_bad", reason="length") == 2
 
 
 @pytest.mark.parametrize(("speeds", "left_out"), [((1000.0, 1100.0), {"speed": 1}), ((1000.0, 1001.0), {})])

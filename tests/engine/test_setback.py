@@ -15,6 +15,7 @@ from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
+from gateway.engine.setback import Resumed
 from gateway.incidents import Change, Incidents
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Status
@@ -78,6 +79,14 @@ class Shop:
             await self.inbox.emit(list(items))
         self.pipeline.flush()
 
+    def restart(self, other: Shop, noted: int = 0) -> None:
+        """This is the gateway after the end of `other`, `noted` seconds after its clock.json was written."""
+        state = other.line.watches[0].dump()
+        assert state is not None
+        self.line.watches[0].detector.load(state)  # type: ignore[union-attr]
+        told = {machine: t_ns - noted * SECOND for machine, t_ns in other.pipeline.newest({}).items()}
+        self.pipeline.resumed = Resumed(told, noted * SECOND)
+
     def at(self, set_back: float, value: float, *, tag: int = 0) -> Batch:
         return Batch.of([tag], [self.clock.now_ns() + int((1.0 - set_back) * SECOND)], [value])
 
@@ -100,6 +109,14 @@ async def test_a_limit_is_deaf_for_a_minute_and_no_longer_and_it_is_told(plant: 
     assert shop.line.table.last_quality.tolist() == [0]
     told = await shop.run(130, back, 20.0)
     assert told == [("cleared", "device_clock_wrong")]
+
+
+async def test_a_reload_meanwhile_takes_no_longer(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path)
+    await shop.run(100, 0.0, 20.0)
+    await shop.run(30, HOUR, 90.0)
+    shop.line = shop.pipeline.line = Line.of(shop.line.settings, shop.line)
+    assert ("raised", "oil_high") in await shop.run(33, HOUR, 90.0)
 
 
 async def test_a_clock_that_shows_one_moment_of_the_future_keeps_nobody_deaf(plant: Any, tmp_path: Path) -> None:
@@ -172,3 +189,50 @@ async def test_fast_channels_show_it_as_well(plant: Any, tmp_path: Path) -> None
         await shop.second(Waveform(tag=0, t_ns=t_ns, rate_hz=1000.0, samples=np.zeros(10, np.float32)))
     assert ("raised", "device_clock_wrong") in shop.kept.told
     assert [round(delta / SECOND) for delta in leaps] == [-3599]
+
+
+@pytest.mark.parametrize("noted", [0, 200])
+async def test_a_clock_that_was_set_back_shortly_before_the_start_keeps_nobody_deaf_either(plant: Any, tmp_path: Path, noted: int) -> None:
+    """Nor if the gateway was killed, and what was noted is older than what the detector remembers."""
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    await before.run(300, 0.0, 20.0)
+    after.restart(before, noted)
+    await after.clock.advance(305.0)
+    assert await after.run(58, HOUR, 90.0) == []
+    assert await after.run(6, HOUR, 90.0) == [("raised", "oil_high")]
+    assert not after.pipeline.resumed
+
+
+async def test_a_start_after_which_time_goes_on_forgets_what_was_noted_at_once(plant: Any, tmp_path: Path) -> None:
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    await before.run(300, 0.0, 20.0)
+    after.restart(before)
+    assert after.pipeline.newest(before.pipeline.newest({})) == before.pipeline.newest({}), "nothing is known yet"
+    await after.clock.advance(305.0)
+    assert await after.run(1, 0.0, 90.0) == [("raised", "oil_high")]
+    assert not after.pipeline.resumed
+    assert after.pipeline.newest({})["m1"] == after.clock.now_ns()
+
+
+async def test_what_a_device_kept_while_nothing_ran_is_no_clock_that_was_set(plant: Any, tmp_path: Path) -> None:
+    """Sent again from before the end on, faster than it was measured."""
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    await before.run(300, 0.0, 20.0)
+    after.restart(before)
+    await after.clock.advance(1000.0)
+    for second in range(100):
+        await after.second(after.at(2000.0 - 5.0 * second, 90.0))
+    assert after.kept.told == []
+
+
+async def test_a_clock_that_shows_1970_after_a_start_says_nothing_of_what_detectors_remember(plant: Any, tmp_path: Path) -> None:
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    await before.run(300, 0.0, 20.0)
+    after.restart(before)
+    await after.clock.advance(305.0)
+    leaps: list[int] = []
+    after.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    await after.run(100, after.clock.now_ns() / SECOND, 90.0)
+    assert leaps == []
+    assert await after.run(2, 0.0, 90.0) == [("raised", "oil_high")]
+    assert not after.pipeline.resumed

@@ -127,7 +127,7 @@ class FakeView:
             tag("oil_temperature", np.float64(71.25), "degC", limits=limits),
             tag("oil_pressure", math.nan, "bar", quality="stuck", age_seconds=73.0),
             tag("running", 1.0, kind="state"),
-            tag("strokes", 1_204_311, kind="counter"),
+            tag("strokes", 1_204_311, kind="counter", quality="gateway_time"),
         ]
         pump = [tag("speed", 1797.0, "rpm", age_seconds=131.0), tag("vibration_x", 0.412, "g", kind="waveform"), tag(HOSTILE, None)]
         return [

@@ -86,6 +86,8 @@ async def test_page_shows_values_plots_incidents_and_inbox(browser: Browser, win
     await expect(press).to_contain_text("71.25 °C")
     await expect(press).to_contain_text("above high 70")
     await expect(press).to_contain_text("bad: stuck")
+    await expect(press).to_contain_text("time is the gateway's")
+    await expect(press.locator("[data-quality]")).to_have_count(1)
     await expect(press.locator("canvas")).to_have_count(4)
     pump = tab.locator("#cards article.card", has_text="pump-3")
     await expect(pump).to_contain_text("mqtt: connection refused, for ")

@@ -10,6 +10,7 @@ const WINDOW_SECONDS = 180;
 const LATE_SECONDS = 5; // values may arrive out of order by this much and are still asked for
 const OLD_SECONDS = 15;
 const ROWS_AT_FIRST = 8;
+const SOUND = { good: [], late: ["late"], backfilled: ["read later"], gateway_time: ["time is the gateway's"], clock: ["time not sure"] };
 
 let run = null; // the gateway, as it was told last
 
@@ -131,7 +132,7 @@ function tagRow() {
       text(unitName, tag.value === null ? "" : unit(tag.unit));
       const beyond = exceeded(tag);
       mark(node, "data-alarm", beyond?.name);
-      mark(node, "data-quality", tag.quality && tag.quality !== "good" ? (tag.quality === "uncertain" ? "uncertain" : "bad") : null);
+      mark(node, "data-quality", (tag.quality ?? "good") in SOUND ? null : tag.quality === "uncertain" ? "uncertain" : "bad");
       mark(node, "data-old", tag.age_seconds > OLD_SECONDS ? "" : null);
       text(note, notes(tag, beyond));
     },
@@ -154,10 +155,11 @@ function exceeded({ value, limits = [] }) {
   return passed.at(-1) ?? null; // high before high_high: the last one passed says most
 }
 
-function notes({ value, quality, age_seconds: age, kind }, beyond) {
+function notes({ value, quality = "good", age_seconds: age, kind }, beyond) {
   const found = [];
   if (age === null || age === undefined) return "no value yet";
-  if (quality && quality !== "good") found.push(quality === "bad" || quality === "uncertain" ? quality : `bad: ${words(quality)}`);
+  if (quality in SOUND) found.push(...SOUND[quality]);
+  else found.push(quality === "bad" || quality === "uncertain" ? quality : `bad: ${words(quality)}`);
   if (beyond) found.push(`${beyond.name.startsWith("low") ? "below" : "above"} ${words(beyond.name)} ${short(beyond.value)}`);
   if (age > OLD_SECONDS) found.push(`${duration(age)} old`);
   if (kind === "waveform" && value !== null && found.length === 0) found.push("rms");

@@ -255,6 +255,7 @@ async def test_a_file_that_is_no_npz_is_a_config_error(tmp_path: Path) -> None:
         ("when,a\n1,2\n", "no column 'time' with the time; there are when, a"),
         ("time,b\n1,2\n", "no column 'a' for m1/a; there are time, b"),
         ("time,a,a\n1,2,3\n", "two columns have one name"),
+        ("t\0i\0m\0e\0,\0a\0\n\0", "is not UTF-8 but UTF-16; save it as 'CSV UTF-8'"),
         ("", "there are none"),
     ],
 )
