@@ -191,8 +191,10 @@ class Timekeeping:
 
     async def _adopt(self, by: str) -> None:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
+        if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+            return
         async with self._followers.changing, self._acceptance.still(self._pipeline.flush) as waiting:
-            if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+            if self._outbox.repeating:
                 return
             self._outbox.followed.clear()
             adopted = self.clock.adopt(by)

@@ -235,35 +235,33 @@ class Outbox:
         raises Full      it does, and the disk is full
         raises Damaged   the file cannot be used any more
         """
-        while True:
-            if submitted is None and not follows:
-                await self.followed.wait()
-            try:
-                result = await (submitted or self._writer.submit(operation))
-            except sqlite3.OperationalError as exc:
-                submitted, was_full = None, not self.room.is_set()
-                self._failed(exc)
-                if yields and not self.room.is_set():
-                    raise Full from exc
-                if was_full or self.condition.state != "full":
-                    await self._pause()
-                continue  # at once, where the reserve has made room
-            except sqlite3.DatabaseError as exc:
-                if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-                    raise
-                suspect(self._folder, str(exc))
-                raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
-            # Not by what was under way when the disk filled up and got into the room of the reserve: what is new is still waiting.
-            if (yields and self.room.is_set()) or self.condition.state != "full":
-                self.condition.works()
-            return result
-
-    async def _pause(self) -> None:
-        self.repeating += 1
+        repeats = False
         try:
-            await self._clock.sleep(_RETRY_SECONDS)
+            while True:
+                if submitted is None and not follows:
+                    await self.followed.wait()
+                try:
+                    result = await (submitted or self._writer.submit(operation))
+                except sqlite3.OperationalError as exc:
+                    submitted, was_full = None, not self.room.is_set()
+                    self._failed(exc)
+                    if yields and not self.room.is_set():
+                        raise Full from exc
+                    repeats, self.repeating = True, self.repeating + (not repeats)
+                    if was_full or self.condition.state != "full":
+                        await self._clock.sleep(_RETRY_SECONDS)
+                    continue  # at once, where the reserve has made room
+                except sqlite3.DatabaseError as exc:
+                    if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+                        raise
+                    suspect(self._folder, str(exc))
+                    raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
+                # Not by what was under way when the disk filled up and got into the room of the reserve: what is new is still waiting.
+                if (yields and self.room.is_set()) or self.condition.state != "full":
+                    self.condition.works()
+                return result
         finally:
-            self.repeating -= 1
+            self.repeating -= repeats
 
     def _failed(self, error: sqlite3.OperationalError) -> None:
         self.condition.failed(error)

@@ -237,6 +237,27 @@ async def test_no_clock_leaps_while_watches_are_made_ready(site: Any, steer: lis
         await site.until(lambda: "clock_set" in site.told())
 
 
+async def test_no_clock_leaps_while_a_disk_refuses_what_was_stamped_before(site: Any, steer: list[int]) -> None:
+    """It would come behind the leap, with the time of before; and a disk that refuses has nothing to be sent."""
+    async with site.run() as app:
+        refuses = True
+
+        def operation(_: sqlite3.Connection) -> None:
+            if refuses:
+                _refuse()
+
+        insisting = asyncio.create_task(app.outbox.insist(operation))
+        await site.until(lambda: app.outbox.repeating == 1)
+        steer[0] = MONTH
+        await site.until(lambda: app.time.clock.state == "stepped")
+        flushes = app.pipeline.flushes
+        await site.until(lambda: app.pipeline.flushes > flushes + 5)
+        assert app.time.clock.now_ns() < time.time_ns() + MONTH // 2
+        refuses = False
+        await insisting
+        await site.until(lambda: "clock_set" in site.told())
+
+
 @pytest.fixture
 def in_1970(site: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A clock that is two days behind until the second of these, which is the wall clock's advance, is set."""
