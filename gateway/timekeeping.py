@@ -223,6 +223,7 @@ class Timekeeping:
         leap = Leap(self._record.leaps + 1, self.clock.boot_id, self.clock.offset_ns, delta_ns)
         self._leap(delta_ns, lambda t_ns: t_ns + delta_ns)
         self._followers.blocks.leap(delta_ns)
+        self._incidents.leap(delta_ns)
         waiting.put_right(leap.event, leap.row)
         last = await self._outbox.follow(partial(correct.age_as_before, leap=leap))
         self._note(leap._replace(last=last))

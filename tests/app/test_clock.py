@@ -15,10 +15,11 @@ import pytest
 import gateway.app
 from gateway import timekeeping
 from gateway.clock import KeptClock, Signs
+from gateway.contract import Finding, Severity, State
 from gateway.events.build import to_ns
-from gateway.incidents import lifecycle
+from gateway.incidents import Incident, Incidents, Rule, lifecycle
 from gateway.operators import desk
-from gateway.outbox import shelves
+from gateway.outbox import incidents, shelves
 from gateway.outbox.pick import Wanted
 from gateway.outbox.shelves import Shelf
 
@@ -326,6 +327,32 @@ async def test_a_source_that_is_away_while_the_clock_leaps_is_away_as_long_as_it
     with sqlite3.connect(site.state / "outbox.db") as db:
         ((from_ns, to_ns),) = db.execute("SELECT from_ns, to_ns FROM ledger WHERE reason='offline'").fetchall()
     assert 0 < to_ns - from_ns < 60 * 10**9
+
+
+async def test_a_hold_that_has_begun_lasts_as_long_over_a_leap_and_a_start(site: Any, steer: list[int]) -> None:
+    """Where it survives a start: of what a business message caused."""
+    about: dict[str, Any] = {
+        "machine": "mes",
+        "condition": "order_late",
+        "severity": Severity.WARNING,
+        "title": "late",
+        "hold_seconds": 3600.0,
+    }
+    async with site.run() as app:
+        now_ns = app.clock.now_ns()
+        finding = Finding(state=State.ACTIVE, t_ns=now_ns, since_ns=now_ns, **about)
+        rule = Rule("limit-1", "limit", 3600.0, 0.0)
+        for change in app.incidents.apply(finding, rule, from_record=True):
+            app.acceptance.change(change)
+        await app.acceptance.commit()
+        steer[0] = MONTH
+        await site.until(lambda: "clock_set" in site.told())
+        rows = await app.outbox.run(incidents.going_on)
+    assert [Incident.load(row.body).changed_ns // 10**9 for row in rows] == [(now_ns + MONTH) // 10**9]
+    found = Incidents(app.clock, lambda *_: "", evidence_seconds=0.0)
+    found.restore([Incident.load(row.body) for row in rows], {})
+    assert list(found.tick()) == []
+    assert found.next_due() is not None
 
 
 async def test_a_stop_while_the_clock_leaps_ends_the_leap_first(site: Any, systemd: Any, steer: list[int]) -> None:
