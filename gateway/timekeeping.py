@@ -246,7 +246,7 @@ class Timekeeping:
     def _end_stretch(self, last: int, delta_ns: int) -> None:
         """What of it was not put right stays in doubt."""
         known = self._record
-        if known.first <= last:
+        if 0 < known.first <= last:
             known.doubted.append((known.first, last))
             if delta_ns:
                 known.shifts.append(Shift(known.first, last, delta_ns))

@@ -107,6 +107,7 @@ async def test_a_sender_that_asks_while_the_clock_leaps_lets_nothing_expire(site
         await site.receiver.start()
         await site.until(lambda: "clock_set" in site.told())
     assert site.told() == ["raised", "clock_set"]
+    assert not any("timequality" in event for event in site.receiver.events.values()), "a trusted clock has confirmed it"
 
 
 async def test_a_crash_between_a_leap_and_its_record_leaps_once(site: Any, steer: list[int]) -> None:
