@@ -196,8 +196,10 @@ class Timekeeping:
 
     async def _adopt(self, by: str) -> None:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
+        if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+            return
         async with self._followers.changing, self._acceptance.still(self._pipeline.flush) as waiting:
-            if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+            if self._outbox.repeating:
                 return
             self._outbox.followed.clear()
             adopted = self.clock.adopt(by)
@@ -226,6 +228,7 @@ class Timekeeping:
         leap = Leap(self._record.leaps + 1, self.clock.boot_id, self.clock.offset_ns, delta_ns)
         self._leap(delta_ns, lambda t_ns: t_ns + delta_ns)
         self._followers.blocks.leap(delta_ns)
+        self._incidents.leap(delta_ns)
         waiting.put_right(leap.event, leap.row)
         last = await self._outbox.follow(partial(correct.age_as_before, leap=leap))
         self._note(leap._replace(last=last))
@@ -250,7 +253,7 @@ class Timekeeping:
     def _end_stretch(self, last: int, delta_ns: int) -> None:
         """What of it was not put right stays in doubt."""
         known = self._record
-        if known.first <= last:
+        if 0 < known.first <= last:
             known.doubted.append((known.first, last))
             if delta_ns:
                 known.shifts.append(Shift(known.first, last, delta_ns))

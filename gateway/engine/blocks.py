@@ -46,12 +46,12 @@ class Blocks:
                 self._counts.add("waveforms_not_kept", 1, reason="queue_full")
                 continue
             self._given += 1
-            self._files.submit(self.write, self._tags[block.tag], block)
+            self._files.submit(self.write, self._tags[block.tag], block, self._clock.now_ns())
 
-    def write(self, tag: Tag, block: Waveform) -> None:
-        """On the thread for files. The oldest make room."""
+    def write(self, tag: Tag, block: Waveform, now_ns: int) -> None:
+        """On the thread for files, where a leap of the clock comes in its turn. The oldest make room."""
         try:
-            self._write(tag, block)
+            self._write(tag, block, now_ns)
             self._refused = False
         except OSError as exc:
             self._counts.add("waveforms_not_kept", 1, reason="disk")
@@ -61,19 +61,19 @@ class Blocks:
         finally:
             self._done += 1
 
-    def _write(self, tag: Tag, block: Waveform) -> None:
+    def _write(self, tag: Tag, block: Waveform, now_ns: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{tag.machine}.{tag.name}.{block.t_ns}.npz"
         if path.exists():
             return
         found = _npz(tag, block)
-        if not self._room(len(found)):
+        if not self._room(len(found), now_ns):
             self._counts.add("waveforms_not_kept", 1, reason="too_large")
             return
-        temporary, now = path.with_suffix(".new"), self._clock.now_ns()
+        temporary = path.with_suffix(".new")
         try:
             temporary.write_bytes(found)
-            os.utime(temporary, ns=(now, now))
+            os.utime(temporary, ns=(now_ns, now_ns))
             temporary.replace(path)
         except OSError:
             with suppress(OSError):  # what is left of it would keep a full disk full
@@ -90,12 +90,12 @@ class Blocks:
                 written_ns = path.stat().st_mtime_ns + delta_ns
                 os.utime(path, ns=(written_ns, written_ns))
 
-    def _room(self, wanted: int) -> bool:
+    def _room(self, wanted: int, now_ns: int) -> bool:
         """Remove what is too old, and the oldest of the rest until this fits."""
         if wanted > self._max_bytes:
             return False
         known = sorted((stat.st_mtime_ns, stat.st_size, path) for path in self._folder.iterdir() for stat in (path.stat(),))
-        oldest_ns, used = self._clock.now_ns() - int(self._keep_seconds * 1e9), sum(size for _, size, _ in known)
+        oldest_ns, used = now_ns - int(self._keep_seconds * 1e9), sum(size for _, size, _ in known)
         for written_ns, size, path in known:
             if written_ns < oldest_ns or used + wanted > self._max_bytes:
                 path.unlink()

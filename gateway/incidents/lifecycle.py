@@ -129,6 +129,11 @@ class Incidents:
             incident.explanation, incident.evidence = moved(incident.explanation), moved(incident.evidence)
         self._last_since = {key: right(since_ns) for key, since_ns in self._last_since.items()}
 
+    def leap(self, delta_ns: int) -> None:
+        """A trusted clock was set, and what was told keeps its times; but it changed as long ago as before."""
+        for track in self._tracks.values():
+            track.incident.changed_ns += delta_ns
+
     def retire(self, rules: Mapping[str, Rule]) -> list[Change]:
         """The configuration changed: nobody will tell the end of a condition that no watch covers, so it ends now.
 

@@ -118,8 +118,10 @@ class Leap(NamedTuple):
         return replace(event, recorded_ns=event.recorded_ns + self.delta_ns)
 
     def row(self, row: IncidentRow) -> IncidentRow:
-        """Not stored yet."""
-        return row._replace(changed_ns=row.changed_ns + self.delta_ns) if row.state == "closed" else row
+        """It changed as long ago as before: of one that goes on, a start asks how much of its hold has passed."""
+        changed_ns = row.changed_ns + self.delta_ns
+        body = row.body if row.state == "closed" else msgspec.json.encode({**msgspec.json.decode(row.body), "changed_ns": changed_ns})
+        return row._replace(changed_ns=changed_ns, body=body)
 
 
 def age_as_before(connection: sqlite3.Connection, leap: Leap) -> int:
@@ -136,6 +138,8 @@ def age_as_before(connection: sqlite3.Connection, leap: Leap) -> int:
     connection.execute("UPDATE aside SET until_ns=until_ns+?", (delta_ns,))
     connection.execute("UPDATE budget SET at_ns=at_ns+?", (delta_ns,))
     connection.execute("UPDATE incident SET changed_ns=changed_ns+? WHERE state='closed'", (delta_ns,))
+    for row in incidents.going_on(connection):
+        incidents.put(connection, row.id, leap.row(row))
     connection.execute("UPDATE shadow_alarm SET at_ns=at_ns+?", (delta_ns,))
     connection.execute("UPDATE ledger SET from_ns=from_ns+? WHERE to_ns=0", (delta_ns,))
     alive_ns = ledger.last_alive_ns(connection)

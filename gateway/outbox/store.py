@@ -233,33 +233,35 @@ class Outbox:
         raises Full      it does, and the disk is full
         raises Damaged   the file cannot be used any more
         """
-        while True:
-            if submitted is None and not follows:
-                await self.followed.wait()
-            try:
-                result = await (submitted or self._writer.submit(operation))
-            except sqlite3.OperationalError as exc:
-                submitted, was_full = None, not self.room.is_set()
-                self._room.failed(exc)
-                if yields and not self.room.is_set():
-                    raise Full from exc
-                if was_full or self.condition.state != "full":
-                    await self._pause()
-                continue  # at once, where the reserve has made room
-            except sqlite3.DatabaseError as exc:
-                if isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-                    raise
-                suspect(self._folder, str(exc))
-                raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
-            self._room.works(new=yields)
-            return result
-
-    async def _pause(self) -> None:
-        self.repeating += 1
+        repeats = False
         try:
-            await self._clock.sleep(RETRY_SECONDS)
+            while True:
+                if submitted is None and not follows:
+                    await self.followed.wait()
+                try:
+                    result = await self._sound(submitted or self._writer.submit(operation))
+                except sqlite3.OperationalError as exc:
+                    submitted, was_full = None, not self.room.is_set()
+                    self._room.failed(exc)
+                    if yields and not self.room.is_set():
+                        raise Full from exc
+                    repeats, self.repeating = True, self.repeating + (not repeats)
+                    if was_full or self.condition.state != "full":
+                        await self._clock.sleep(RETRY_SECONDS)
+                    continue  # at once, where the reserve has made room
+                self._room.works(new=yields)
+                return result
         finally:
-            self.repeating -= 1
+            self.repeating -= repeats
+
+    async def _sound(self, submitted: asyncio.Future[T]) -> T:
+        try:
+            return await submitted
+        except (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError as exc:
+            suspect(self._folder, str(exc))
+            raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
 
     async def _take_reserve(self, margin: int) -> bool:
         return await self._writer.submit(lambda _: self.reserve.take(margin), alone=True)

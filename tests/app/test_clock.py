@@ -15,10 +15,11 @@ import pytest
 import gateway.app
 from gateway import timekeeping
 from gateway.clock import KeptClock, Signs
+from gateway.contract import Finding, Severity, State
 from gateway.events.build import to_ns
-from gateway.incidents import lifecycle
+from gateway.incidents import Incident, Incidents, Rule, lifecycle
 from gateway.operators import desk
-from gateway.outbox import shelves
+from gateway.outbox import incidents, shelves
 from gateway.outbox.pick import Wanted
 from gateway.outbox.shelves import Shelf
 
@@ -106,6 +107,7 @@ async def test_a_sender_that_asks_while_the_clock_leaps_lets_nothing_expire(site
         await site.receiver.start()
         await site.until(lambda: "clock_set" in site.told())
     assert site.told() == ["raised", "clock_set"]
+    assert not any("timequality" in event for event in site.receiver.events.values()), "a trusted clock has confirmed it"
 
 
 async def test_a_crash_between_a_leap_and_its_record_leaps_once(site: Any, steer: list[int]) -> None:
@@ -237,6 +239,27 @@ async def test_no_clock_leaps_while_watches_are_made_ready(site: Any, steer: lis
         await site.until(lambda: "clock_set" in site.told())
 
 
+async def test_no_clock_leaps_while_a_disk_refuses_what_was_stamped_before(site: Any, steer: list[int]) -> None:
+    """It would come behind the leap, with the time of before; and a disk that refuses has nothing to be sent."""
+    async with site.run() as app:
+        refuses = True
+
+        def operation(_: sqlite3.Connection) -> None:
+            if refuses:
+                _refuse()
+
+        insisting = asyncio.create_task(app.outbox.insist(operation))
+        await site.until(lambda: app.outbox.repeating == 1)
+        steer[0] = MONTH
+        await site.until(lambda: app.time.clock.state == "stepped")
+        flushes = app.pipeline.flushes
+        await site.until(lambda: app.pipeline.flushes > flushes + 5)
+        assert app.time.clock.now_ns() < time.time_ns() + MONTH // 2
+        refuses = False
+        await insisting
+        await site.until(lambda: "clock_set" in site.told())
+
+
 @pytest.fixture
 def in_1970(site: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A clock that is two days behind until the second of these, which is the wall clock's advance, is set."""
@@ -305,6 +328,32 @@ async def test_a_source_that_is_away_while_the_clock_leaps_is_away_as_long_as_it
     with sqlite3.connect(site.state / "outbox.db") as db:
         ((from_ns, to_ns),) = db.execute("SELECT from_ns, to_ns FROM ledger WHERE reason='offline'").fetchall()
     assert 0 < to_ns - from_ns < 60 * 10**9
+
+
+async def test_a_hold_that_has_begun_lasts_as_long_over_a_leap_and_a_start(site: Any, steer: list[int]) -> None:
+    """Where it survives a start: of what a business message caused."""
+    about: dict[str, Any] = {
+        "machine": "mes",
+        "condition": "order_late",
+        "severity": Severity.WARNING,
+        "title": "late",
+        "hold_seconds": 3600.0,
+    }
+    async with site.run() as app:
+        now_ns = app.clock.now_ns()
+        finding = Finding(state=State.ACTIVE, t_ns=now_ns, since_ns=now_ns, **about)
+        rule = Rule("limit-1", "limit", 3600.0, 0.0)
+        for change in app.incidents.apply(finding, rule, from_record=True):
+            app.acceptance.change(change)
+        await app.acceptance.commit()
+        steer[0] = MONTH
+        await site.until(lambda: "clock_set" in site.told())
+        rows = await app.outbox.run(incidents.going_on)
+    assert [Incident.load(row.body).changed_ns // 10**9 for row in rows] == [(now_ns + MONTH) // 10**9]
+    found = Incidents(app.clock, lambda *_: "", evidence_seconds=0.0)
+    found.restore([Incident.load(row.body) for row in rows], {})
+    assert list(found.tick()) == []
+    assert found.next_due() is not None
 
 
 async def test_a_stop_while_the_clock_leaps_ends_the_leap_first(site: Any, systemd: Any, steer: list[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,3 +103,22 @@ def test_a_disk_that_refuses_is_told_once_and_counted(make: Any, tmp_path: Path,
     (tmp_path / "blocks").unlink()
     kept.keep(2)
     assert len(kept.names) == 1
+
+
+def test_a_block_that_waits_for_the_disk_while_the_clock_leaps_makes_no_other_one_old(make: Any) -> None:
+    """It was given by the time before, and what is kept follows the clock behind it."""
+    kept, go = make(keep_blocks_days=5), threading.Event()
+    kept.keep(0)
+    kept.files.submit(go.wait, 10)
+    kept.blocks.keep([Waveform(tag=1, t_ns=T_NS + 1, rate_hz=12_000.0, samples=np.zeros(9, np.float32))])
+    kept.later(30 * 86_400)
+    kept.blocks.leap(30 * 86_400 * 10**9)
+    go.set()
+    kept.keep(2)
+    assert len(kept.names) == 3
+    kept.later(4 * 86_400)
+    kept.keep(3)
+    assert len(kept.names) == 4
+    kept.later(2 * 86_400)
+    kept.keep(4)
+    assert len(kept.names) == 2, "each as old as it is"
