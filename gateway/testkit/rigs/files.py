@@ -57,6 +57,6 @@ class Rig:
 
     def drop(self, name: str, content: str | bytes) -> Path:
         """Written beside and renamed, as a careful system does."""
-        fresh, path = self.folder / f".{name}.tmp", self.folder / name
+        fresh, path = self.folder / ".tmp", self.folder / name
         fresh.write_bytes(content if isinstance(content, bytes) else content.encode())
         return fresh.rename(path)

@@ -155,7 +155,7 @@ async def test_a_name_as_long_as_names_may_be_is_read_once_and_moved_also_beside
     name = f"{letters}.csv"
     async with reading(source(rig)) as items:
         for count in (1, 2):
-            (rig.folder / name).write_text(content)
+            rig.drop(name, content)
             await until(lambda count=count: sum(n.endswith(".csv") for n in names(rig.folder / where)) == count)
     assert numbers(items) == [*taken, *taken]
     if where == "failed":
@@ -165,7 +165,7 @@ async def test_a_name_as_long_as_names_may_be_is_read_once_and_moved_also_beside
 
 async def test_a_long_name_whose_dot_comes_early_keeps_its_beginning(rig: Rig) -> None:
     name = "a." + "x" * 253
-    (rig.folder / name).write_text(rows(1))
+    rig.drop(name, rows(1))
     async with reading(source(rig, format="csv")) as items:
         await until(lambda: names(rig.folder / "done"))
     assert names(rig.folder / "done")[0].startswith("a.xxx")
