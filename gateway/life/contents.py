@@ -134,8 +134,13 @@ def _files(folder: Path, left_out: tuple[str, ...], but: Path | None = None) -> 
         for name in sorted(names):
             path = here / name
             unwanted = not _is_text(name) or name.startswith(".") or _matches(name, _ARCHIVES) or (top and _matches(name, left_out))
-            if not unwanted and path.is_file():
+            if not unwanted and path.is_file() and _is_of_its_maker(path):
                 yield path.relative_to(folder).as_posix(), path
+
+
+def _is_of_its_maker(path: Path) -> bool:
+    """Root reads everything, and the gateway's account the backup: a link it made must not bring it what is root's alone."""
+    return os.geteuid() != 0 or path.lstat().st_uid in (0, path.stat().st_uid)
 
 
 def _is_text(name: str) -> bool:

@@ -20,9 +20,10 @@ from gateway.config.signature import signature_file
 from gateway.config.yaml import parse
 from gateway.contract import ConfigError
 from gateway.life.contents import BEFORE, SECRET_CONFIG, STAGING
+from gateway.outbox.database import FILE_NAME
 
 _SUFFIXES = (".yaml", ".yml")
-_SHIPPED = "starter.yaml"
+SHIPPED = "starter.yaml"
 """Comes with the package, to be copied; nobody runs it."""
 _SITE = re.compile(r"^[\"']?site[\"']?\s*:", re.MULTILINE)
 _DEFAULT_STATE = str(GatewayModel.model_fields["state_dir"].default)
@@ -109,6 +110,11 @@ class Belongings:
         in_their_state = any(other.state is not None and (self.folder / file).is_relative_to(other.state) for other in self.others)
         return Whose.THEIRS if theirs or in_their_state else Whose.NOBODYS
 
+    def is_used(self, file: str) -> bool:
+        """By another gateway, which has a state: one that was wiped before, or never ran, may need nothing any more."""
+        using = [other for other in self.others if other.names(before_restore(file), self.folder)]
+        return any(other.state is None or (other.state / FILE_NAME).exists() for other in using)
+
     @property
     def names_of_others(self) -> str:
         return ", ".join(other.name for other in self.others)
@@ -122,8 +128,7 @@ def belongings(config: Path, *, text: str | None = None, state: Path | None = No
     strict   one that cannot be read is an error, for nobody knows what it names; else only its name is known
     raises ConfigError, OSError
     """
-    config = config.absolute()
-    folder = config.parent
+    folder = _real(config.parent)  # a path may lead there by `..` or by a link, and options name files by another one
     try:
         own = text if text is not None else config.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -151,7 +156,7 @@ def is_aside(name: str) -> bool:
 
 def _beside(folder: Path, name: str, *, strict: bool) -> Iterator[Configuration]:
     for path in sorted(folder.iterdir()):
-        if path.suffix not in _SUFFIXES or path.name in (name, _SHIPPED) or not path.is_file():
+        if path.suffix not in _SUFFIXES or path.name in (name, SHIPPED) or not path.is_file():
             continue
         try:
             found = Configuration.read(path.name, path.read_text(encoding="utf-8", errors="replace"), folder)
@@ -176,7 +181,9 @@ def _values(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _absolute(folder: Path, path: str) -> Path:
-    return Path(os.path.normpath(folder / path))
+    """By no link on the way; what it leads to itself may be one."""
+    place, name = os.path.split(os.path.normpath(folder / path))
+    return Path(os.path.realpath(place) if os.path.isabs(path) else place, name)
 
 
 def _real(path: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.config.signature import FOLDER as TRUSTED_KEYS
 from gateway.life.archive import Manifest
 from gateway.life.contents import CONFIG
-from gateway.life.neighbours import Belongings, Configuration, Whose, belongings
+from gateway.life.neighbours import SHIPPED, Belongings, Configuration, Whose, belongings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,5 +55,5 @@ def _others_in(manifest: Manifest, content: Callable[[str], bytes], there: Belon
     ours = {each.state for each in there.of}
     names = [name.removeprefix(f"{CONFIG}/") for name in manifest.files if name.startswith(f"{CONFIG}/") and name.count("/") == 1]
     texts = {name: content(f"{CONFIG}/{name}").decode("utf-8", "replace") for name in names if name.endswith((".yaml", ".yml"))}
-    found = [Configuration.read(name, text, there.folder) for name, text in texts.items() if name != manifest.config]
+    found = [Configuration.read(name, text, there.folder) for name, text in texts.items() if name not in (manifest.config, SHIPPED)]
     return [each for each in found if each is not None and each.state not in ours]

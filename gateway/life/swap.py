@@ -107,4 +107,4 @@ def give_to_owner_of(folder: Path, path: Path) -> None:
     """Root restores, the gateway's account reads."""
     if os.geteuid() == 0:
         owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

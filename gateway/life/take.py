@@ -112,12 +112,13 @@ def _same(one: Path, other: Path) -> bool:
 def _copied(outbox: Path, target: Path) -> Iterator[tuple[Path, int, int]]:
     """A sound copy of one moment beside the target; its schema and its last sequence. A running gateway goes on writing meanwhile."""
     copy = target.with_name(f".{target.name}.{os.getpid()}.outbox")
+    _forget(copy)  # of a process that had this number and was killed
     try:
         read_only = bool(os.statvfs(outbox).f_flag & os.ST_RDONLY)
+        _create(copy)
         if read_only:
             _copy_files(outbox, copy)
         with closing(sqlite3.connect(copy, isolation_level=None)) as into:
-            os.chmod(copy, 0o600)
             into.execute("PRAGMA synchronous=OFF")
             if not read_only:
                 with closing(sqlite3.connect(f"{outbox.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as source:
@@ -128,8 +129,17 @@ def _copied(outbox: Path, target: Path) -> Iterator[tuple[Path, int, int]]:
             facts = into.execute("PRAGMA user_version").fetchone()[0], next_sequence(into) - 1
         yield copy, *facts
     finally:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+        _forget(copy)
+
+
+def _create(path: Path) -> None:
+    """Where root writes into somebody's folder, a link of that name may lead anywhere."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _forget(copy: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
 def _copy_files(outbox: Path, copy: Path) -> None:
@@ -141,7 +151,8 @@ def _copy_files(outbox: Path, copy: Path) -> None:
     there = [(source, target) for source, target in files if source.exists()]
     before = [_fingerprint(source) for source, _ in there]
     for source, target in there:
-        target.touch(mode=0o600)
+        if target != copy:
+            _create(target)
         shutil.copyfile(source, target)
     if before != [_fingerprint(source) for source, _ in there]:
         raise ConfigError(f"{outbox} is written to, but cannot be here: its medium is read-only; back it up where the gateway runs")

@@ -19,7 +19,8 @@ _LAST = "lock"
 @dataclass
 class Found:
     """files    in the order they go: secrets and keys, accounts, the rest; the lock last
-    strange  in the state folder, but not of our making; or a secret or key that no configuration names: perhaps ours, perhaps not
+    strange  perhaps ours, perhaps not: in the state folder, but not of our making; or a secret or key that no configuration names, or only
+             that of a gateway without a state besides
     shared   with another gateway
     unnamed  beside the configuration: no secret, and no configuration names it
     """
@@ -52,7 +53,8 @@ def found(state_dir: Path, mine: Belongings, *, configuration: bool) -> Found:
 def erase(path: Path) -> None:
     """Overwrite once, where it lies, and delete. Raises OSError; the rest can be done again."""
     if stat.S_ISREG(path.lstat().st_mode):
-        with path.open("r+b", buffering=0) as file:
+        # Not what a link leads to that was put in its place since it was listed.
+        with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b", buffering=0) as file:
             left = os.fstat(file.fileno()).st_size
             while left > 0:
                 left -= file.write(os.urandom(min(left, _CHUNK)))
@@ -93,7 +95,7 @@ def _sort(path: Path, mine: Belongings, configuration: bool, result: Found) -> N
     if whose is Whose.OURS or (whose is Whose.NOBODYS and not mine.others and (folder_of_secrets or is_aside(name.split("/")[0]))):
         result.files.append(path)
     elif whose is Whose.SHARED:
-        result.shared.append(path)
+        (result.shared if mine.is_used(name) or not secret else result.strange).append(path)
     elif whose is Whose.NOBODYS:
         (result.strange if secret else result.unnamed).append(path)
 

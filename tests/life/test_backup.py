@@ -233,6 +233,31 @@ def test_a_pipe_or_a_device_is_no_place_for_a_backup(gateway: Any, lineside: Lin
     assert (sorted(tmp_path.iterdir()), pipe.is_fifo()) == (before, True)
 
 
+def test_no_link_of_the_folders_owner_leads_what_root_writes_elsewhere(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    gateway.put(tmp_path / "victim", b"root's")
+    copy = tmp_path / f".b.tar.{os.getpid()}.outbox"
+    copy.symlink_to(tmp_path / "victim")
+    assert lineside("backup", "--config", gateway.file, "--to", "b.tar").exit_code == 0
+    assert ((tmp_path / "victim").read_bytes(), copy.is_symlink()) == (b"root's", False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads everything")
+def test_a_link_brings_nobody_what_is_roots_alone(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """`sudo lineside backup` belongs to the gateway's account, which may put links into its state folder."""
+    gateway.put(tmp_path / "shadow", b"root's")
+    links = [gateway.state / "sources" / name for name in ("roots", "others", "own")]
+    for link in links:
+        link.symlink_to(tmp_path / "shadow")
+        os.lchown(link, 0 if link.name == "roots" else 65534, -1)
+    links[2].unlink()
+    links[2].symlink_to(gateway.state / "accounts.json")
+    for path in (links[2], gateway.state / "accounts.json"):
+        os.lchown(path, 65534, -1)
+    assert lineside("backup", "--config", gateway.file, "--to", "b.tar").exit_code == 0
+    found = {name.rpartition("/")[2] for name in manifest(tmp_path / "b.tar").files}
+    assert found & {link.name for link in links} == {"roots", "own"}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 def test_on_a_medium_that_is_read_only_it_can_be_backed_up_and_nothing_else(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
     """A worn card: what is on it is wanted now. Its log was not written back."""

@@ -90,6 +90,27 @@ def test_wipe_of_the_first_leaves_the_second(gateway: Any, press: Any, lineside:
     }
 
 
+def test_a_secret_that_two_gateways_share_is_named_when_the_second_one_is_wiped_too(gateway: Any, press: Any, lineside: Lineside) -> None:
+    """Each configuration still names it, and nobody has a use for it."""
+    assert lineside("wipe", "--config", press.file, "--yes").exit_code == 0
+    done = lineside("wipe", "--config", gateway.file, "--yes")
+    assert done.exit_code == 1
+    assert f"still there: {gateway.config}/secrets/common, which may be this gateway's or somebody else's" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["two/../configs", "link"])
+def test_a_folder_is_the_same_by_another_way(gateway: Any, press: Any, lineside: Lineside, tmp_path: Path, way: str) -> None:
+    """Keys that options name are known by their paths."""
+    gateway.config.rename(tmp_path / "configs")
+    gateway.config.symlink_to(tmp_path / "configs")
+    (tmp_path / "link").symlink_to("configs")
+    press.file.write_text(press.file.read_text().replace("press/ca.pem", f"{gateway.config}/press/ca.pem"))
+    done = lineside("wipe", "--config", tmp_path / way / "press.yaml", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "press/ca.pem" not in names(tmp_path / "configs")
+    assert "pki/key.pem" in names(tmp_path / "configs")
+
+
 def test_a_secret_that_nobody_names_may_be_anybodys(gateway: Any, press: Any, lineside: Lineside) -> None:
     gateway.put(gateway.config / "secrets/old_token", b"x")
     done = lineside("wipe", "--config", press.file, "--yes")
@@ -175,10 +196,12 @@ def test_a_restore_changes_nothing_of_another_gateway(
 
 
 def test_a_restore_on_a_fresh_device_brings_what_was_shared(press: Any, lineside: Lineside, tmp_path: Path) -> None:
+    (press.config / "starter.yaml").write_text(press.file.read_text().replace(str(press.state), "/var/lib/lineside"))
     assert lineside("backup", "--config", press.file, "--to", "b.tar").exit_code == 0
     done = lineside("restore", "b.tar", "--config-dir", tmp_path / "fresh", "--yes")
     assert done.exit_code == 0, done.output
-    assert names(tmp_path / "fresh") == {"press.yaml", "tags.csv"}
+    assert names(tmp_path / "fresh") == {"press.yaml", "tags.csv", "starter.yaml"}
+    assert "another gateway's" not in done.output
     assert "lineside.yaml" not in done.output
 
 

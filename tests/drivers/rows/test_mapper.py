@@ -161,6 +161,10 @@ def test_paths_are_checked_when_they_are_written() -> None:
         ("t", None, "%Y%m%d%H%M%S", {"t": 20270115080000.5}, None),
         ("t", None, "%Y%m%d%H%M%S", {"t": -20270115080000}, None),
         ("t", None, "%Y%m%d%H%M%S", {"t": True}, None),
+        ("t", None, "%Y%m%d%H%M%S", {"t": 10**400}, None),
+        ("dt", None, "%Y%m%d %H%M%S", {"d": 10**400, "t": 80000}, None),
+        ("t", None, None, {"t": 10**400}, None),
+        ("t", "s", None, {"t": "sNaN"}, None),
     ],
 )
 def test_a_number_is_read_by_a_format_of_digits_unless_it_has_a_unit(
