@@ -99,13 +99,20 @@ class NatsServer:
             process.send_signal(signal.SIGCONT)  # a frozen one takes nothing but SIGKILL
             await process.wait()
 
-    def reload(self, extra: str | None = None) -> None:
-        """Read the configuration file again, with another `extra` if one is given."""
+    async def reload(self, extra: str | None = None) -> None:
+        """Read the configuration file again, with another `extra` if one is given. Returns when that is in force; waits 10 s at most."""
         if extra is not None:
             self._extra = extra
             self._configure()
         if self._process:
+            done = self._reloads()
             self._process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(10):
+                while self._reloads() == done:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+    def _reloads(self) -> int:
+        return (self._folder / "nats.log").read_bytes().count(b"Reloaded server configuration")
 
     def freeze(self) -> None:
         """Returns when every thread stands still, which the signal alone does not promise."""
