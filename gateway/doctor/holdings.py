@@ -14,8 +14,8 @@ from gateway.doctor.permissions import Account, Entry, allowed, look
 
 _IN_PLACE = ("outbox.db", "outbox.db-*", "lock", ".lock", "reserve", "probe", "audit.pending", "posted.keys")
 """Written where they lie; everything else is read, and replaced by a new file."""
-_NOT_ITS_OWN = (".restore", "before-restore-*", "outbox.db.damaged-*")
-"""At the top: for people, or done with. A restore looks after its own."""
+_NOT_ITS_OWN = (".restore", "before-restore-*", "outbox.db.damaged-*", "lost+found")
+"""At the top: for people, the medium's, or done with. A restore looks after its own."""
 _MOST_NAMED = 3
 
 

@@ -39,6 +39,8 @@ _OF_STATE = (
 """There, too: all that is of our making."""
 _LEFT_OUT = (*OF_MACHINE, "sessions*", "blocks", f"{FILE_NAME}*", f"{STAGING}*", f"{BEFORE}*", "*.new")
 """The outbox is copied by SQLite itself; whole blocks and what was set aside may be deleted anyway."""
+_OF_MEDIUM = "lost+found"
+"""In a folder that is a medium of its own: root's, and closed to the gateway's account."""
 _ARCHIVES = ("*.tar", "*.tar.gz")
 """In both folders, however deep: backups and bundles; each would hold all before it, and be twice as large."""
 SECRET_CONFIG = ("secrets", "credentials")
@@ -129,7 +131,7 @@ def _files(folder: Path, left_out: tuple[str, ...], but: Path | None = None) -> 
     for place, folders, names in os.walk(folder, onerror=_complain):
         here = Path(place)
         top = here == folder
-        wanted = [name for name in folders if not (top and _matches(name, left_out)) and not (here / name).is_symlink()]
+        wanted = [name for name in folders if not (top and _matches(name, (*left_out, _OF_MEDIUM))) and not (here / name).is_symlink()]
         folders[:] = sorted(name for name in wanted if (here / name).absolute() != but)
         for name in sorted(names):
             path = here / name

@@ -199,6 +199,7 @@ def test_what_in_the_state_folder_the_account_cannot_use(tmp_path: Path) -> None
         "uplinks/crm/x": 0o600,
         "before-restore-1/outbox.db": 0o600,
         "outbox.db.damaged-1": 0o600,
+        "lost+found/#123": 0o600,
     }
     for name, mode in files.items():
         put(tmp_path, **{name: ""})

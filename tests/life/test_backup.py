@@ -66,6 +66,25 @@ def test_a_backup_holds_no_backup_wherever_they_lie(gateway: Any, lineside: Line
     assert not [name for name in manifest(place / "two.tar").files if name.endswith((".tar", ".tar.gz"))]
 
 
+@pytest.mark.parametrize("folder", ["state", "config"])
+def test_what_a_medium_found_again_is_in_none_and_keeps_no_timer_from_its_work(
+    gateway: Any, lineside: Lineside, tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lost+found` is closed to the gateway's account, as which the timer takes it."""
+    closed, scandir = getattr(gateway, folder) / "lost+found", os.scandir
+    gateway.put(closed / "#123", b"x")
+
+    def scan(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    done = lineside("backup", "--config", gateway.file, "--to", "b.tar")
+    assert done.exit_code == 0, done.output
+    assert not any("lost+found" in name for name in manifest(tmp_path / "b.tar").files)
+
+
 def test_what_killed_backups_left_goes_with_the_next(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
     """Each night one as large as a backup, hidden, and no --keep knows it."""
     gone, living, folder = 2**22, os.getppid(), tmp_path / "backups"
