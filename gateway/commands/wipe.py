@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -40,12 +40,13 @@ def _wipe(config: Path, configuration: bool, yes: bool) -> int:
         mine = belongings(config, strict=True)
         found = life.found(known.state_dir, mine, configuration=configuration)
         files = found.files
+        folders = {folder: life.identity(folder) for folder in {path.parent for path in files}}
         _show(found, known, mine)
         if not (yes or _agreed(known.gateway)):
             click.echo("nothing was deleted (--yes deletes without asking)", err=True)
             return _NOT_DONE
         links = [(path, path.resolve()) for path in files if path.is_symlink()]
-        left = _erase(files)
+        left = _erase(files, folders)
         # It may be somebody else's, too, so it is not deleted; but it is likely a secret of this gateway, and nobody would look there.
         left += [f"{printable(target)}, where {printable(path)} led to" for path, target in links if target.exists()]
         left += [f"{printable(path)}, which {_UNKNOWN}" for path in found.strange]
@@ -87,12 +88,12 @@ def _agreed(gateway: str) -> bool:
     )
 
 
-def _erase(files: Sequence[Path]) -> list[str]:
+def _erase(files: Sequence[Path], folders: Mapping[Path, tuple[int, int]]) -> list[str]:
     """What could not be erased, and why."""
     left = []
     for path in files:
         try:
-            life.erase(path)
+            life.erase(path, folders[path.parent])
         except OSError as exc:
             left.append(f"{printable(path)}: {exc.strerror}")
     return left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -50,16 +51,31 @@ def found(state_dir: Path, mine: Belongings, *, configuration: bool) -> Found:
     return result
 
 
-def erase(path: Path) -> None:
-    """Overwrite once, where it lies, and delete. Raises OSError; the rest can be done again."""
-    if stat.S_ISREG(path.lstat().st_mode):
-        # Not what a link leads to that was put in its place since it was listed.
-        with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b", buffering=0) as file:
-            left = os.fstat(file.fileno()).st_size
-            while left > 0:
-                left -= file.write(os.urandom(min(left, _CHUNK)))
-            os.fsync(file.fileno())
-    path.unlink()
+def identity(folder: Path | int) -> tuple[int, int]:
+    """Tells a folder from any other, whatever its name."""
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
+
+
+def erase(path: Path, folder: tuple[int, int]) -> None:
+    """Overwrite once, where it lies, and delete. Raises OSError; the rest can be done again.
+
+    folder   whose identity it was found in: who may write there could put a link in its place before root comes along
+    """
+    place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if identity(place) != folder:
+            raise OSError(errno.ESTALE, "its folder is another one by now")
+        if stat.S_ISREG(os.stat(path.name, dir_fd=place, follow_symlinks=False).st_mode):
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+            with open(os.open(path.name, flags, dir_fd=place), "r+b", buffering=0) as file:
+                left = os.fstat(file.fileno()).st_size
+                while left > 0:
+                    left -= file.write(os.urandom(min(left, _CHUNK)))
+                os.fsync(file.fileno())
+        os.unlink(path.name, dir_fd=place)
+    finally:
+        os.close(place)
 
 
 def remove_folders(state_dir: Path, mine: Belongings, deleted: Iterable[Path]) -> None:
@@ -67,7 +83,7 @@ def remove_folders(state_dir: Path, mine: Belongings, deleted: Iterable[Path]) -
     ours = [state_dir / name for name in os.listdir(state_dir) if is_of_state(name)]
     if not mine.others:
         ours += [mine.folder / name for name in os.listdir(mine.folder) if name in SECRET_CONFIG or is_aside(name)]
-    for top in ours:
+    for top in (folder for folder in ours if not folder.is_symlink()):
         for place, _, _ in os.walk(top, topdown=False):
             _remove_if_empty(Path(place))
     tops = (state_dir, mine.folder)

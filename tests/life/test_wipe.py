@@ -44,13 +44,13 @@ def test_a_file_is_overwritten_before_it_is_deleted(tmp_path: Path) -> None:
     secret, other_name = tmp_path / "secret", tmp_path / "link"
     secret.write_bytes(b"canary" * 500_000)
     other_name.hardlink_to(secret)
-    wipe.erase(secret)
+    wipe.erase(secret, wipe.identity(tmp_path))
     left = other_name.read_bytes()
     assert (secret.exists(), len(left), b"canary" in left) == (False, 3_000_000, False)
     target, link = tmp_path / "target", tmp_path / "symbolic"
     target.write_text("not ours")
     link.symlink_to(target)
-    wipe.erase(link)
+    wipe.erase(link, wipe.identity(tmp_path))
     assert (target.read_text(), link.is_symlink()) == ("not ours", False)
 
 
@@ -80,10 +80,10 @@ def test_without_a_yes_nothing_is_deleted(gateway: Any, lineside: Lineside) -> N
 def test_what_cannot_be_erased_is_named_and_the_rest_goes(gateway: Any, lineside: Lineside, monkeypatch: pytest.MonkeyPatch) -> None:
     real = wipe.erase
 
-    def erase(path: Path) -> None:
+    def erase(path: Path, folder: tuple[int, int]) -> None:
         if path.name == "own.der":
             raise PermissionError(1, "Operation not permitted", str(path))
-        real(path)
+        real(path, folder)
 
     monkeypatch.setattr(wipe, "erase", erase)
     done = lineside("wipe", "--config", gateway.file, "--yes")
@@ -101,6 +101,25 @@ def test_what_links_led_to_is_named_because_it_is_still_there(gateway: Any, line
     assert done.exit_code == 1
     assert done.stderr == f"lineside: still there: {tmp_path}/stick, where {gateway.config}/secrets led to\n"
     assert (files(tmp_path / "stick"), files(gateway.state)) == (["crm_token"], [])
+
+
+def test_a_link_that_takes_a_folders_place_while_somebody_is_asked_leads_nowhere(
+    gateway: Any, lineside: Lineside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root deletes in a folder that is another account's."""
+    gateway.put(tmp_path / "etc/limit-1.state", b"root's")
+    (tmp_path / "etc/empty").mkdir()
+
+    def agreed(_: str) -> bool:
+        (gateway.state / "detectors").rename(tmp_path / "before")
+        (gateway.state / "detectors").symlink_to(tmp_path / "etc")
+        return True
+
+    monkeypatch.setattr("gateway.commands.wipe._agreed", agreed)
+    done = lineside("wipe", "--config", gateway.file)
+    assert (done.exit_code, files(gateway.state)) == (1, ["detectors"])
+    assert f"still there: {gateway.state}/detectors/limit-1.state: its folder is another one by now" in done.stderr
+    assert ((tmp_path / "etc/limit-1.state").read_bytes(), (tmp_path / "etc/empty").is_dir()) == (b"root's", True)
 
 
 def test_wrong_input(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
