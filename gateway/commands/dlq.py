@@ -8,7 +8,7 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -124,12 +124,17 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], withou
 
 def _as_they_are(state_dir: Path, which: Which) -> int:
     now_ns, who = time.time_ns(), typed()
-    to, left, configured = Counter[str](), list[str](), None
-    for connection, letters in _in_steps(outbox_file(state_dir), which):
+    to, left = Counter[str](), list[str]()
+    configured: Collection[str] | None = None
+
+    def step(connection: sqlite3.Connection, letters: list[DeadLetter]) -> None:
+        nonlocal configured
         configured = tally.configured(connection)
-        left += filter(None, map(_why_not, letters))
+        left.extend(filter(None, map(_why_not, letters)))
         deadletters.retry(connection, letters, who=who, now_ns=now_ns)
         to.update(letter.destination for letter in letters if not _why_not(letter))
+
+    _in_steps(outbox_file(state_dir), which, step)
     _say(to, configured, "sent again", left)
     return to.total()
 
@@ -164,8 +169,12 @@ def drop(state_dir: Path, which: Which, *, sure: bool) -> int:
             count = _count(connection, *_where(connection, which))
         raise Refused(f"{counted(count, 'dead letter')} would be given up for good; if you want that, say --yes")
     dropped, now_ns, who = 0, time.time_ns(), typed()
-    for connection, letters in _in_steps(path, which):
+
+    def step(connection: sqlite3.Connection, letters: list[DeadLetter]) -> None:
+        nonlocal dropped
         dropped += deadletters.drop(connection, letters, who=who, now_ns=now_ns)
+
+    _in_steps(path, which, step)
     click.echo(f"{counted(dropped, 'dead letter')} dropped; lineside ledger shows them")
     return 0
 
@@ -241,14 +250,24 @@ def _count(connection: sqlite3.Connection, where: str, parameters: tuple[Any, ..
     return int(connection.execute(f"SELECT count(*) FROM dead_letter d WHERE {where}", parameters).fetchone()[0])
 
 
-def _in_steps(path: Path, which: Which) -> Iterator[tuple[sqlite3.Connection, list[DeadLetter]]]:
-    """Each step in a transaction of its own: a running gateway goes on between them. Which are meant is decided before the first."""
+def _in_steps(path: Path, which: Which, step: Callable[[sqlite3.Connection, list[DeadLetter]], None]) -> None:
+    """Each step in a transaction of its own: a running gateway goes on between them. Which are meant is decided before the first.
+
+    raises Refused   steps before may be done; it says so
+    """
     with reading(path) as connection:
         meant = _Meant.of(connection, which)
-    for step in meant.steps():
+    done = 0
+    for sequences in meant.steps():
         began = time.monotonic()
-        with writing(path) as connection:
-            yield connection, meant.letters(connection, step)
+        try:
+            with writing(path) as connection:
+                step(connection, meant.letters(connection, sequences))
+        except Refused as exc:
+            if not done:
+                raise
+            raise Refused(f"{done:,} of {len(meant.sequences):,} events are done, and the same command goes on there: {exc}") from exc
+        done += len(sequences)
         stand_back(began)
 
 

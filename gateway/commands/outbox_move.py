@@ -26,11 +26,16 @@ def move(state_dir: Path, old: str, new: str) -> int:
     moved, count = 0, -1
     while count:
         began = time.monotonic()
-        with writing(path) as connection:
-            count = fallback.move(connection, old, new)
-            moved += count
-            if not count:
-                _note(connection, old, new, moved)
+        try:
+            with writing(path) as connection:
+                count = fallback.move(connection, old, new)
+                if not count:
+                    _note(connection, old, new, moved)
+        except Refused as exc:
+            if not moved:
+                raise
+            raise Refused(f"{counted(moved, 'event')} moved, and the same command goes on there: {exc}") from exc
+        moved += count
         if count:
             stand_back(began)
     if configured is not None and new not in configured:

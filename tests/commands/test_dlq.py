@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,7 +19,7 @@ from gateway.clock import SystemClock
 from gateway.commands.dlq import Which, retry
 from gateway.contract import SENT, Event, Machine, Outcome, Severity, UplinkOptions
 from gateway.events.build import EventBuilder
-from gateway.outbox import ledger, tally
+from gateway.outbox import deadletters, ledger, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.database import FILE_NAME, open_database
 from gateway.outbox.lease import bury, lease, settle
@@ -501,6 +502,28 @@ def test_thousands_of_them(command: Command, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert [line.count for line in ledger.lines(connection)] == [3_000]
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("words", [("retry", "--all"), ("drop", "--all", "--yes")])
+def test_a_disk_that_is_full_half_way_is_said_with_what_is_done(
+    command: Command, tmp_path: Path, letters: list[Event], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    real, calls = getattr(deadletters, words[0]), list[int]()
+
+    def full(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(*given, **named)
+
+    monkeypatch.setattr("gateway.commands.dlq._CHUNK", 2)
+    monkeypatch.setattr(deadletters, words[0], full)
+    result = command(*words)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("2 of 5 events are done, and the same command goes on there: ")
+    assert "disk is full" in result.stderr
+    assert len(letters) == 6
+    assert balanced(tmp_path)
 
 
 @pytest.mark.parametrize("words", [("retry", "--all"), ("drop", "--all", "--yes")])

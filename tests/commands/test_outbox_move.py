@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -51,6 +52,27 @@ def test_what_waits_goes_on_in_order_and_the_law_holds(tmp_path: Path, db: sqlit
         assert waits(db, "crm") == []
         assert [one.id for one in waits(db, "salesforce")] == [event(n).id for n in range(30)]
         assert db.execute("SELECT what, name, before, after FROM audit").fetchall() == [("outbox move", "crm", "30 waiting", "salesforce")]
+        law(db)
+
+
+def test_a_disk_that_is_full_half_way_is_said_with_what_is_moved(
+    tmp_path: Path, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = fallback.move, list[int]()
+
+    def full(*given: Any) -> int:
+        calls.append(1)
+        if len(calls) == 2:
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(*given)
+
+    monkeypatch.setattr(fallback, "MOST", 7)
+    monkeypatch.setattr(fallback, "move", full)
+    with closing(db):
+        append(db, [], [Addressed(event(n), ("crm",)) for n in range(10)])
+        result = move(tmp_path, "crm", "salesforce")
+        assert (result.exit_code, result.stderr.startswith("7 events moved, and the same command goes on there: ")) == (1, True)
+        assert (move(tmp_path, "crm", "salesforce").exit_code, len(waits(db, "salesforce"))) == (0, 10)
         law(db)
 
 
