@@ -116,6 +116,12 @@ class Belongings:
         return any(other.state is None or (other.state / FILE_NAME).exists() for other in using)
 
     @property
+    def elsewhere(self) -> list[Path]:
+        """What its options name outside of the folder, and no other gateway's do."""
+        theirs = {path for other in self.others for path in other.paths}
+        return sorted({path for each in self.of for path in each.paths - theirs if not path.is_relative_to(self.folder)})
+
+    @property
     def names_of_others(self) -> str:
         return ", ".join(other.name for other in self.others)
 

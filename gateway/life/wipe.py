@@ -21,7 +21,7 @@ _LAST = "lock"
 class Found:
     """files    in the order they go: secrets and keys, accounts, the rest; the lock last
     strange  perhaps ours, perhaps not: in the state folder, but not of our making; or a secret or key that no configuration names, or only
-             that of a gateway without a state besides
+             that of a gateway without a state besides; or a key that ours names elsewhere
     shared   with another gateway
     unnamed  beside the configuration: no secret, and no configuration names it
     """
@@ -35,7 +35,7 @@ class Found:
 def found(state_dir: Path, mine: Belongings, *, configuration: bool) -> Found:
     """configuration   also what is no secret. Raises OSError for a folder that cannot be read."""
     result, states = Found(), [other.state for other in mine.others if other.state is not None]
-    if os.path.realpath(state_dir) == os.path.realpath(mine.folder):
+    if _real(state_dir) == mine.folder:
         state_dir = mine.folder
     for path in _files(state_dir, [mine.folder, *states]):
         if is_of_state(path.relative_to(state_dir).parts[0]):
@@ -45,6 +45,7 @@ def found(state_dir: Path, mine: Belongings, *, configuration: bool) -> Found:
     for path in _files(mine.folder, [state_dir, *states]):
         if mine.folder != state_dir or not is_of_state(path.relative_to(state_dir).parts[0]):
             _sort(path, mine, configuration, result)
+    result.strange += [path for path in mine.elsewhere if holds_a_private_key(path) and not path.is_relative_to(_real(state_dir))]
     last = state_dir / _LAST
     ordered = sorted((path for path in dict.fromkeys(result.files) if path != last), key=lambda path: _rank(path, mine.folder))
     result.files = ordered + [path for path in [last] if path.exists()]
@@ -128,10 +129,14 @@ def _files(folder: Path, but: Iterable[Path]) -> Iterator[Path]:
     def complain(error: OSError) -> None:
         raise error
 
-    elsewhere = {Path(os.path.realpath(path)) for path in but}
+    elsewhere = {_real(path) for path in but}
     if folder.is_dir():
         for place, folders, names in os.walk(folder, onerror=complain):
-            here, real = Path(place), Path(os.path.realpath(place))
+            here, real = Path(place), _real(Path(place))
             yield from (here / name for name in names)
             yield from (here / name for name in folders if (here / name).is_symlink())
             folders[:] = [name for name in folders if real / name not in elsewhere]
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

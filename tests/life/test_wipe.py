@@ -103,6 +103,17 @@ def test_what_links_led_to_is_named_because_it_is_still_there(gateway: Any, line
     assert (files(tmp_path / "stick"), files(gateway.state)) == (["crm_token"], [])
 
 
+def test_a_key_that_the_configuration_names_elsewhere_is_named(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    for name in ("crm.key", "ca.pem", "strangers.key"):
+        gateway.put(tmp_path / "ssl" / name, b"x")
+    named = f"client_key: {tmp_path}/ssl/crm.key, ca: {tmp_path}/ssl/ca.pem, token:"
+    gateway.file.write_text(gateway.file.read_text().replace("token:", named))
+    done = lineside("wipe", "--config", gateway.file, "--yes")
+    assert (done.exit_code, files(tmp_path / "ssl")) == (1, ["ca.pem", "crm.key", "strangers.key"])
+    why = "which may be this gateway's or somebody else's: look at it, and delete it yourself"
+    assert done.stderr == f"lineside: still there: {tmp_path}/ssl/crm.key, {why}\n"
+
+
 def test_a_link_that_takes_a_folders_place_while_somebody_is_asked_leads_nowhere(
     gateway: Any, lineside: Lineside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
