@@ -12,10 +12,12 @@ from gateway.outbox.lock import state_lock
 
 def finish_restore(config: Path) -> bool:
     """True: there was one, and it is finished; the configuration may be another one now. Raises ConfigError: somebody else has to."""
-    if not swap.staging(config.absolute().parent, config.name).exists():  # it is the last thing to go; a look at it costs nothing
+    prepared = swap.staging(config.absolute().parent, config.name)
+    if not prepared.exists():  # it is the last thing to go; a look at it costs nothing
         return False
     try:
-        state_dir = glance(config).state_dir
+        # Between two renames the old one is gone, and the new one not there yet.
+        state_dir = glance(config if config.exists() else prepared / config.name).state_dir
         if swap.decided(state_dir) is None:
             return False
     except (ConfigError, OSError):

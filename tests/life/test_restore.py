@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 
 from gateway.incidents import Incident
-from gateway.life import archive, restore, swap
+from gateway.life import archive, restore, resume, swap
 from gateway.outbox.append import IncidentRow, next_sequence
 from gateway.outbox.epoch import epochs
 from gateway.outbox.lock import state_lock
@@ -143,6 +143,26 @@ def test_cut_off_at_any_rename_it_is_the_new_one_after_the_next_start(gateway: A
         assert (other.config / "lineside.yaml").read_text() == gateway.file.read_text()
         assert not swap.finish(other.state)
     assert last > 10
+
+
+def test_the_next_start_finds_it_also_while_no_configuration_is_in_place(gateway: Any, backup: Path, tmp_path: Path) -> None:
+    """Between two renames there is neither the old one nor the new one."""
+    whole, missing = tmp_path / "whole", 0
+    shutil.copytree(gateway.folder, whole)
+    for last in range(100):
+        shutil.rmtree(gateway.folder)
+        shutil.copytree(whole, gateway.folder)
+        with pytest.MonkeyPatch.context() as patch:
+            renames(patch)(last)
+            try:
+                _restore(backup, gateway)
+                break
+            except Cut:
+                missing += not gateway.file.exists()
+        assert resume.finish_restore(gateway.file)
+        assert gateway.file.exists()
+        assert swap.decided(gateway.state) is None
+    assert missing == 1
 
 
 def _restore(backup: Path, other: Any, now_ns: int = 1_900_000_000_000_000_000) -> restore.Restored:
