@@ -13,6 +13,7 @@ import click
 import pytest
 
 from gateway.cli import main
+from gateway.life import swap
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
@@ -167,8 +168,11 @@ def test_stopping_has_more_time_than_the_gateway_takes() -> None:
     assert int(options()["TimeoutStopSec"]) > DRAIN_SECONDS + LAST_SEND_SECONDS + 2
 
 
-def test_a_fresh_installation_waits_for_its_configuration() -> None:
-    assert options(section="Unit")["ConditionPathExists"] == "/etc/lineside/lineside.yaml"
+@pytest.mark.parametrize(("unit", "name"), [("lineside.service", "lineside"), ("lineside@.service", "%i")])
+def test_a_fresh_installation_waits_for_its_configuration_and_one_that_was_cut_off_in_a_restore_does_not(unit: str, name: str) -> None:
+    staging = swap.staging(Path("/etc/lineside"), f"{name}.yaml")
+    conditions = re.findall(r"^ConditionPathExists=(.*)$", (UNITS / unit).read_text(), re.MULTILINE)
+    assert conditions == [f"|/etc/lineside/{name}.yaml", f"|{staging}"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None and not os.environ.get("CI"), reason="systemd-sysusers is not installed")
