@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.contract import ConfigError
 from gateway.durable import sync, write
 from gateway.life.contents import BEFORE, OF_MACHINE, STAGING, is_of_state
 
@@ -61,11 +62,25 @@ def decide(state_dir: Path, config_dir: Path, config: str, names: Sequence[str],
 
 
 def decided(state_dir: Path) -> Journal | None:
-    """A restore that was decided and is not finished. Raises OSError."""
+    """A restore that was decided and is not finished. Raises OSError; ConfigError: no restore wrote this journal."""
+    path = staging(state_dir) / _JOURNAL
     try:
-        return msgspec.json.decode((staging(state_dir) / _JOURNAL).read_bytes(), type=Journal)
+        journal = msgspec.json.decode(path.read_bytes(), type=Journal)
     except FileNotFoundError:
         return None
+    except msgspec.DecodeError as exc:
+        raise ConfigError(f"{path} is damaged: {exc}; restore again, after you have deleted its folder") from exc
+    if "/" in journal.stamp or not all(_is_sound(folder, f"{BEFORE}{journal.stamp}") for folder in journal.folders):
+        raise ConfigError(f"{path} was written by no restore; look who did, and delete its folder")
+    return journal
+
+
+def _is_sound(folder: Folder, aside: str) -> bool:
+    """The journal lies in a folder of the gateway's account, and root does what it says: only where a restore has prepared something."""
+    place, names = Path(folder.path), [*folder.new, *folder.old, folder.staging]
+    inside = all(not os.path.isabs(name) and ".." not in Path(name).parts for name in names)
+    ours = folder.staging.startswith(STAGING) and "/" not in folder.staging and (place / folder.staging).is_dir()
+    return inside and ours and not any((place / each).is_symlink() for each in (folder.staging, aside))
 
 
 def finish(state_dir: Path) -> bool:

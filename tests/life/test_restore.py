@@ -165,6 +165,34 @@ def test_the_next_start_finds_it_also_while_no_configuration_is_in_place(gateway
     assert missing == 1
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": "/nowhere"},
+        {"new": ["/nowhere/x"]},
+        {"old": ["../victim"]},
+        {"staging": ".restore/../../stick"},
+        {"staging": "stick"},
+        {"staging": ".restore-link"},
+        {"path": 7},
+    ],
+)
+def test_root_does_not_do_what_a_journal_says_that_no_restore_wrote(
+    gateway: Any, lineside: Lineside, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """Its folder is the gateway's account's."""
+    (gateway.state / ".restore").mkdir()
+    (tmp_path / "stick").mkdir()
+    (gateway.state / ".restore-link").symlink_to(tmp_path / "stick")
+    gateway.put(gateway.folder / "victim", b"root's")
+    told = {"path": str(gateway.state), "new": [], "old": ["outbox.db"], "staging": ".restore"} | changed
+    gateway.put(gateway.state / ".restore/journal.json", msgspec.json.encode({"stamp": "1", "folders": [told]}))
+    before = content(gateway.folder)
+    done = lineside("restore", "--finish", "--state-dir", gateway.state)
+    assert (done.exit_code, "journal.json" in done.stderr) == (2, True)
+    assert content(gateway.folder) == before
+
+
 def _restore(backup: Path, other: Any, now_ns: int = 1_900_000_000_000_000_000) -> restore.Restored:
     return restore.restore(backup, other.state, other.config, passphrase=None, as_new_device=False, now_ns=now_ns, who="test")
 
