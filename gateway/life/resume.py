@@ -18,10 +18,13 @@ def finish_restore(config: Path) -> bool:
     try:
         # Between two renames the old one is gone, and the new one not there yet.
         state_dir = glance(config if config.exists() else prepared / config.name).state_dir
-        if swap.decided(state_dir) is None:
-            return False
     except (ConfigError, OSError):
         return False  # the start says what is wrong
+    try:
+        if swap.decided(state_dir) is None:
+            return False
+    except OSError:
+        return False
     return finish_in(state_dir)
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from click.testing import Result
 
+from gateway.contract import ConfigError
 from gateway.incidents import Incident
 from gateway.life import archive, restore, resume, swap
 from gateway.outbox.append import IncidentRow, next_sequence
@@ -191,6 +192,17 @@ def test_root_does_not_do_what_a_journal_says_that_no_restore_wrote(
     done = lineside("restore", "--finish", "--state-dir", gateway.state)
     assert (done.exit_code, "journal.json" in done.stderr) == (2, True)
     assert content(gateway.folder) == before
+
+
+def test_no_gateway_starts_beside_a_journal_that_cannot_be_read(gateway: Any, backup: Path) -> None:
+    """It would begin with half of what was restored."""
+    with pytest.MonkeyPatch.context() as patch:
+        renames(patch)(3)
+        with pytest.raises(Cut):
+            _restore(backup, gateway)
+    (gateway.state / ".restore/journal.json").write_bytes(b"{")
+    with pytest.raises(ConfigError, match=r"journal\.json is damaged"):
+        resume.finish_restore(gateway.file)
 
 
 def _restore(backup: Path, other: Any, now_ns: int = 1_900_000_000_000_000_000) -> restore.Restored:
