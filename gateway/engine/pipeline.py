@@ -219,11 +219,12 @@ class Pipeline:
         """Whose clock was: what it tells is in order again, and nobody is deaf until the old time has come."""
         line, tags = self.line, self.line.settings.tags
         for machine in {tags[index].machine for index in line.table.behind.evident(self._clock.now_ns())}:
-            silent = self._silent
-            delta_ns = line.table.set_back([tag.index for tag in tags if tag.machine == machine])
+            own = [tag.index for tag in tags if tag.machine == machine]
+            delta_ns = line.table.set_back(own)
+            self._unleapt_ns |= dict.fromkeys(self.latest_waveform.keys() & set(own) - set(line.table.followed), delta_ns)
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in line.watches:
-                watch.leap(delta_ns, silent, machine)
+                watch.set_back(machine, delta_ns)
             if self._devices is not None:
                 self._devices.set_back(machine, -delta_ns / 1e9)
         self._follow()
@@ -236,8 +237,7 @@ class Pipeline:
         if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in self.line.watches:
-                watch.leap(delta_ns, self._silent, machine)
-                watch.go_along(machine)
+                watch.went_back(-delta_ns, machine)
 
     def newest(self, before: dict[str, int]) -> dict[str, int]:
         """The newest time that each machine has told; as it was before, where nothing is known since the start."""

@@ -105,13 +105,15 @@ class Table:
         self._ask(np.arange(len(self.last_t_ns)), delta_ns)
 
     def set_back(self, tags: Sequence[int]) -> int:
-        """The clock of the source of these tags was: by how much, below 0. Of those that are late it is known, the others are asked."""
+        """The clock of the source of these tags was: by how much, below 0. Of those that are late it is known, the others are asked; and
+        not any more whether they follow a leap of the gateway's clock, as this one is their own.
+        """
         own = np.array(tags, dtype=np.int32)
         late = self.behind.of(own)
         by_ns = self.behind.first_ns[late] - self.seen_t_ns[late]
         delta_ns = int(by_ns.min())
-        self._ask(own, delta_ns)
-        self.unleapt_ns[late] = 0
+        self.unleapt_ns[own] = 0
+        self._ask(np.setdiff1d(own, late), delta_ns)
         self._shift(late, by_ns)
         self.followed += late.tolist()
         self.behind.in_time(late)

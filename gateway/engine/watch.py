@@ -139,38 +139,40 @@ class Watch:
                 found.append(frame)
         return found
 
-    def leap(self, delta_ns: int, silent: Set[int], machine: str | None = None) -> None:
-        """The gateway's clock was put right by so much, or that of a machine was set. `silent`: tags that have not shown yet whether they
-        follow an earlier leap.
-        """
+    def leap(self, delta_ns: int, silent: Set[int]) -> None:
+        """The gateway's clock was put right by so much. `silent`: tags that have not shown yet whether they follow an earlier leap."""
         waiting = {self._machine_of[tag] for tag in silent if tag in self._machine_of}
-        for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
-            self._unleapt_ns[name] = delta_ns + (self._unleapt_ns.get(name, 0) if name in waiting else 0)
-            self._latest_ns.pop(name, None)
-            if name in self._aligners:
-                self._aligners[name].leap(delta_ns)
+        for machine in self._of_machine:
+            self._ask(machine, delta_ns + (self._unleapt_ns.get(machine, 0) if machine in waiting else 0), delta_ns)
+
+    def set_back(self, machine: str, delta_ns: int) -> None:
+        """The clock of this machine was, by so much below 0: it is its own, and follows no leap that it has not followed yet."""
+        if machine in self._of_machine:
+            self._ask(machine, delta_ns, delta_ns)
+
+    def _ask(self, machine: str, unleapt_ns: int, delta_ns: int) -> None:
+        self._unleapt_ns[machine] = unleapt_ns
+        self._latest_ns.pop(machine, None)
+        if machine in self._aligners:
+            self._aligners[machine].leap(delta_ns)
 
     @property
     def ahead_ns(self) -> int:
         """By how much its detector may be ahead of the gateway's clock, which leapt back: a silent machine has not shown it yet."""
         return -min([0, *self._unleapt_ns.values()])
 
-    def went_back(self, ahead_ns: int) -> None:
-        """Its detector's state is of a time when the clock was ahead by so much. Nobody knows which machines go by it; times that
-        are still to come would make it deaf until then, and older ones do no harm.
+    def went_back(self, ahead_ns: int, machine: str | None = None) -> None:
+        """Its detector's state is of a time when the clock was ahead by so much: the gateway's, or that of a machine. Nobody knows which
+        machines go by the gateway's; times that are still to come would make it deaf until then, and older ones do no harm.
         """
-        for machine in self._of_machine if ahead_ns > 0 else ():
-            self.tell(partial(_leap, machine=machine, delta_ns=-ahead_ns))
+        if ahead_ns > 0:
+            for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
+                self.tell(partial(_leap, machine=name, delta_ns=-ahead_ns))
 
     def follow(self, tag: int) -> None:
         """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
         machine = self._machine_of.get(tag)
-        if machine is not None:
-            self.go_along(machine)
-
-    def go_along(self, machine: str) -> None:
-        """The same of a machine."""
-        if delta_ns := self._unleapt_ns.pop(machine, 0):
+        if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
             self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))

@@ -46,10 +46,10 @@ class Kept:
 class Shop:
     """One machine, its limits and what they come to; second by second of the gateway's clock."""
 
-    def __init__(self, plant: Any, folder: Path, *, kinds: tuple[str, ...] = (), **tags: dict[str, Any]) -> None:
+    def __init__(self, plant: Any, folder: Path, *, kinds: tuple[str, ...] = (), gate: Any = None, **tags: dict[str, Any]) -> None:
         made = plant.tags(**(tags or {"oil": {}}))
         limit = registry.detector("limit")
-        watches = [plant.watch(limit, made, name="limit", high=70.0, hold="0s", clear_after="0s")]
+        watches = [plant.watch(limit, made, name="limit", high=70.0, hold="0s", clear_after="0s", **(gate or {}))]
         watches += [plant.watch(plant.told(kind), made, name=kind) for kind in kinds]
         settings = plant.settings(made, *watches, state_dir=folder)
         self.clock, self.kept, self.line = FakeClock(), Kept(), Line.of(settings)
@@ -191,6 +191,32 @@ async def test_fast_channels_show_it_as_well(plant: Any, tmp_path: Path) -> None
     assert [round(delta / SECOND) for delta in leaps] == [-3599]
 
 
+async def test_a_fast_channel_that_speaks_seldom_goes_along_and_nobody_is_told_twice(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, oil={}, vibration={"kind": "waveform"})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for second in range(410):
+        back = HOUR if second >= 100 else 0.0
+        block = Waveform(tag=1, t_ns=shop.clock.now_ns() - int(back * SECOND), rate_hz=1000.0, samples=np.zeros(10, np.float32))
+        await shop.second(shop.at(back, 20.0), *([block] if second % 100 == 99 else []))
+    assert [round(delta / SECOND) for delta in leaps] == [-3599]
+    assert not shop.line.table.behind.any
+
+
+async def test_a_machine_that_did_not_follow_the_gateways_leap_is_set_back_by_its_own_alone(plant: Any, tmp_path: Path) -> None:
+    """One of its tags has been silent since that leap, and has not shown yet whether it does."""
+    shop = Shop(plant, tmp_path, oil={}, silent={})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for _ in range(10):
+        await shop.second(shop.at(0.0, 20.0), shop.at(0.0, 20.0, tag=1))
+    shop.clock.set_wall(shop.clock.now_ns() + int(HOUR * SECOND))
+    shop.pipeline.leap(int(HOUR * SECOND))
+    await shop.run(10, HOUR, 20.0)
+    assert await shop.run(70, HOUR + 300.0, 20.0) == [("raised", "device_clock_wrong")]
+    assert [round(delta / SECOND) for delta in leaps] == [-299]
+
+
 @pytest.mark.parametrize("noted", [0, 200])
 async def test_a_clock_that_was_set_back_shortly_before_the_start_keeps_nobody_deaf_either(plant: Any, tmp_path: Path, noted: int) -> None:
     """Nor if the gateway was killed, and what was noted is older than what the detector remembers."""
@@ -201,6 +227,18 @@ async def test_a_clock_that_was_set_back_shortly_before_the_start_keeps_nobody_d
     assert await after.run(58, HOUR, 90.0) == []
     assert await after.run(6, HOUR, 90.0) == [("raised", "oil_high")]
     assert not after.pipeline.resumed
+
+
+async def test_a_gate_that_opened_since_the_start_settles_as_long_as_it_should(plant: Any, tmp_path: Path) -> None:
+    before = Shop(plant, tmp_path)
+    after = Shop(plant, tmp_path, gate={"only_when": "oil > 50", "settle": "30s"})
+    await before.run(300, 0.0, 20.0)
+    after.restart(before)
+    await after.clock.advance(305.0)
+    assert await after.run(50, HOUR, 20.0) == []
+    assert await after.run(28, HOUR, 90.0) == []
+    assert not after.pipeline.resumed
+    assert await after.run(5, HOUR, 90.0) == [("raised", "oil_high")]
 
 
 async def test_a_start_after_which_time_goes_on_forgets_what_was_noted_at_once(plant: Any, tmp_path: Path) -> None:
