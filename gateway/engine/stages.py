@@ -170,8 +170,6 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
 
     The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
-    if table.leaping:
-        _leap(batch, table)
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
     if table.has_scale:
@@ -187,7 +185,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
         quality[sound[doubtful(batch.tag[sound], value[sound], table)]] = Quality.BAD_SPIKE
     if table.has_stuck:
         sound = np.flatnonzero(quality < BAD)
-        quality[sound[stuck(batch.tag[sound], batch.t_ns[sound], value[sound], table)]] = Quality.BAD_STUCK
+        quality[sound[stuck(batch.tag[sound], t_ns[sound], value[sound], table)]] = Quality.BAD_STUCK
     bad = quality >= BAD
     if bad.any():
         value = np.where(bad, np.nan, value)
@@ -215,6 +213,8 @@ def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) 
         t_plausible, tag = t_ns[~wrong], tag[~wrong]
     else:
         t_plausible = t_ns
+    if table.leaping:
+        _leap(tag, t_plausible, table)
     newest = table.seen_t_ns[tag]
     late = t_plausible < newest
     if late.any():
@@ -240,12 +240,13 @@ def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
     return abs(t_ns - last_ns - delta_ns) < abs(t_ns - last_ns)
 
 
-def _leap(batch: Batch, table: Table) -> None:
+def _leap(tag: NDArray[np.int32], t_ns: NDArray[np.int64], table: Table) -> None:
     """What is remembered of tags that go by the clock that leapt goes with it, so that nothing seems late, stuck or due by the leap."""
-    tag, first = np.unique(batch.tag, return_index=True)
-    pending = table.unleapt_ns[tag] != 0
-    tag, t_ns = tag[pending], batch.t_ns[first[pending]]
-    since, delta = t_ns - table.last_t_ns[tag], table.unleapt_ns[tag]
+    asked = np.flatnonzero(table.unleapt_ns[tag])
+    if not len(asked):  # one that is silent for long costs the others nothing
+        return
+    tag, first = np.unique(tag[asked], return_index=True)
+    since, delta = t_ns[asked[first]] - table.last_t_ns[tag], table.unleapt_ns[tag]
     went = np.abs(since - delta) < np.abs(since)
     along, by = tag[went], delta[went]
     table._shift(along, by)
