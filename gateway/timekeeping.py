@@ -271,6 +271,7 @@ class Timekeeping:
         self._followers.shelving.leap(right)
         self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
         self._pipeline.line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
+        self._doubt()
 
     def _doubt(self) -> None:
         """What the stages have to know; a reload makes a new table, which takes it over."""

@@ -289,6 +289,21 @@ async def test_a_full_disk_keeps_no_clock_from_being_put_right(site: Any, in_197
         assert all(abs(each - time.time_ns() - MONTH) < 60 * 10**9 for each in row)
 
 
+async def test_readings_are_in_doubt_no_longer_than_the_clock_is(site: Any, in_1970: list[int]) -> None:
+    """Though the disk takes long for what was stored before."""
+    async with site.run() as app:
+        await site.until(lambda: app.pipeline.line.table.doubt_from_ns > 0)
+        go = threading.Event()
+        hanging = asyncio.create_task(app.outbox.look(lambda _: go.wait(10)))
+        in_1970[0] = MONTH
+        await site.until(lambda: app.time.clock.trusted)
+        assert not app.outbox.followed.is_set()
+        assert app.pipeline.line.table.doubt_from_ns == 0
+        go.set()
+        await hanging
+        await site.until(app.outbox.followed.is_set)
+
+
 async def test_what_waits_for_a_full_disk_does_not_expire_by_a_leap(site: Any, steer: list[int]) -> None:
     async with site.run() as app:
         app.outbox.room.clear()
