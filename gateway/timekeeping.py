@@ -110,8 +110,8 @@ class Timekeeping:
             self._end_stretch(last, 0)
         if not self.clock.trusted and not known.first:
             known.first, known.released, known.from_ns = last + 1, last, self.clock.now_ns()
-        known.doubted = [each for each in known.doubted if each[1] >= oldest][-record.MOST :]
-        known.shifts = [each for each in known.shifts if each.last >= oldest][-record.MOST :]
+        known.doubted = [each for each in known.doubted if each[1] >= oldest]
+        known.shifts = [each for each in known.shifts if each.last >= oldest]
         self._apply()
         await self._save()
         facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "gateway_time": rfc3339(self.clock.now_ns())}
@@ -286,6 +286,7 @@ class Timekeeping:
     def _apply(self) -> None:
         """What the outbox has to know."""
         known = self._record
+        known.doubted, known.shifts = known.doubted[-record.MOST :], known.shifts[-record.MOST :]
         held = known.first and self.clock.state == "not_yet"
         self._outbox.newest = known.released if held else None
         self._outbox.shifts = list(known.shifts)

@@ -14,7 +14,8 @@ import pytest
 
 import gateway.app
 from gateway import timekeeping
-from gateway.clock import KeptClock, Signs
+from gateway.clock import KeptClock, Shift, Signs
+from gateway.clock.record import MOST
 from gateway.contract import Finding, Severity, State
 from gateway.events.build import to_ns
 from gateway.incidents import Incident, Incidents, Rule, lifecycle
@@ -287,6 +288,16 @@ async def test_a_full_disk_keeps_no_clock_from_being_put_right(site: Any, in_197
         assert all(abs(to_ns(each) - time.time_ns() - MONTH) < 60 * 10**9 for each in times)
         (row,) = await app.outbox.run(lambda c: c.execute("SELECT since_ns, raised_ns, changed_ns FROM incident").fetchall())
         assert all(abs(each - time.time_ns() - MONTH) < 60 * 10**9 for each in row)
+
+
+async def test_a_clock_that_leaps_every_day_is_remembered_within_a_bound(site: Any, steer: list[int]) -> None:
+    """Each event that waits is asked about each leap."""
+    async with site.run() as app:
+        app.time._record.shifts += [Shift(1, 1, 1)] * 200
+        steer[0] = MONTH
+        await site.until(lambda: len(app.outbox.shifts) > 0)
+        assert len(app.outbox.shifts) == MOST
+        assert abs(app.outbox.shifts[-1].delta_ns - MONTH) < 10**9
 
 
 async def test_readings_are_in_doubt_no_longer_than_the_clock_is(site: Any, in_1970: list[int]) -> None:
