@@ -55,10 +55,7 @@ _WHY = {
 
 
 class Followers(NamedTuple):
-    """Who remembers times of the gateway's clock, and has to know when it leaps.
-
-    changing   held by a reload: what it makes ready would miss a leap
-    """
+    """Who remembers times of the gateway's clock, and has to know when it leaps."""
 
     pipeline: Pipeline
     acceptance: Acceptance
@@ -67,7 +64,6 @@ class Followers(NamedTuple):
     shelving: Shelving
     losses: Losses
     breakers: Callable[[], Iterable[Breaker]]
-    changing: asyncio.Lock
 
 
 class Timekeeping:
@@ -198,7 +194,7 @@ class Timekeeping:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
         if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
             return
-        async with self._followers.changing, self._acceptance.still(self._pipeline.flush) as waiting:
+        async with self._pipeline.changing, self._acceptance.still(self._pipeline.flush) as waiting:
             if self._outbox.repeating:
                 return
             self._outbox.followed.clear()

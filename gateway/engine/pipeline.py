@@ -86,6 +86,8 @@ class Pipeline:
         """What the machines told last before the start."""
         self.right: Callable[[int], int] | None = None
         """Shortly after the clock was put right: the time of a record that was on its way then, put right too."""
+        self.changing = asyncio.Lock()
+        """Held by a reload: what it makes ready would miss a leap of any clock."""
 
     def wake(self) -> None:
         self._work.set()
@@ -168,7 +170,7 @@ class Pipeline:
                     self._record(entry.item)
                     if entry.accepted is not None:
                         self._acceptance.acknowledge(entry.accepted)
-        if self.line.table.behind.any:
+        if self.line.table.behind.any and not self.changing.locked():
             self._set_back()
 
     def _ordered(self, name: str, inbox: Inbox, taken: list[Emitted]) -> Batch | None:
@@ -232,7 +234,7 @@ class Pipeline:
     def _resume(self, machine: str, t_ns: int) -> None:
         """It was set back shortly before the start, or while nothing ran: what detectors remember goes along."""
         now_ns = self._clock.now_ns()
-        if not self.line.table.plausible(t_ns, now_ns):
+        if self.changing.locked() or not self.line.table.plausible(t_ns, now_ns):
             return
         if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})

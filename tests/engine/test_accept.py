@@ -65,7 +65,7 @@ async def test_what_must_be_noted_on_a_full_disk_is_also_if_it_came_while_the_li
     await asyncio.sleep(0)
     running = asyncio.create_task(acceptance.run())
     acceptance.event(own[0])
-    while acceptance.waiting and not acceptance._in_hand:
+    while acceptance.waiting and not acceptance._in_hand:  # noqa: ASYNC110
         await asyncio.sleep(0)
     acceptance.event(own[1])
     go.set()

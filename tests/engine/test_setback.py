@@ -119,6 +119,15 @@ async def test_a_reload_meanwhile_takes_no_longer(plant: Any, tmp_path: Path) ->
     assert ("raised", "oil_high") in await shop.run(33, HOUR, 90.0)
 
 
+async def test_it_is_seen_as_soon_as_a_reload_has_ended(plant: Any, tmp_path: Path) -> None:
+    """What that makes ready would not hear of it."""
+    shop = Shop(plant, tmp_path)
+    await shop.run(100, 0.0, 20.0)
+    async with shop.pipeline.changing:
+        assert await shop.run(70, HOUR, 90.0) == []
+    assert ("raised", "oil_high") in await shop.run(2, HOUR, 90.0)
+
+
 async def test_a_clock_that_shows_one_moment_of_the_future_keeps_nobody_deaf(plant: Any, tmp_path: Path) -> None:
     shop = Shop(plant, tmp_path, oil={}, air={})
     await shop.run(10, 0.0, 20.0)
