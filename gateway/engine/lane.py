@@ -203,13 +203,13 @@ class Lanes:
         before = await loop.run_in_executor(self._files, self._snapshots.load, f"{watch.name}{_BEFORE}")
         if before is None:
             raise StateError("has no state of before: it was not told to forget or to adopt anything")
-        ahead_ns = self._snapshots.ahead_ns(f"{watch.name}{_BEFORE}")
+        then_ns = self._snapshots.ahead_ns(f"{watch.name}{_BEFORE}") + self._snapshots.put_right_ns()
         build = partial(_continued, watch, before)
         detector = await loop.run_in_executor(self._analysis, build) if watch.slow else build()
         await self._keep(f"{watch.name}{_BEFORE}", *await self._dump(watch))
-        await self._keep(watch.name, before, ahead_ns + self._snapshots.put_right_ns())
+        await self._keep(watch.name, before, then_ns)
         watch.detector = detector
-        watch.went_back(ahead_ns)
+        watch.went_back(then_ns - self._snapshots.put_right_ns())
 
     async def _dump(self, watch: Watch) -> tuple[bytes | None, int]:
         """And by what clock it goes: one that leaps meanwhile is told to it again by the next start, rather than never."""

@@ -16,10 +16,12 @@ import pytest
 
 from gateway.contract import DetectorPlugin, Finding, Frame, RationedWatchOptions
 from gateway.engine import lane as lane_module
-from gateway.engine.lane import SlowLane
+from gateway.engine.lane import Lanes, SlowLane
 from gateway.engine.line import Line
 from gateway.engine.ration import MOST_ROWS, SAVED_SECONDS, Ration
+from gateway.engine.snapshot import Snapshots
 from gateway.engine.watch import Watch
+from gateway.telemetry.counts import Counts
 from gateway.testkit.clock import FakeClock
 
 
@@ -179,3 +181,28 @@ async def test_a_flush_of_many_machines_fits_into_the_queue(plant: Any, tmp_path
         assert dropped == []
         lane.put(frame(1, 1, "m0"))
         assert dropped == ["dear-1"]
+
+
+async def test_a_clock_that_goes_back_while_a_detector_is_built_anew_makes_it_not_deaf(plant: Any, tmp_path: Path) -> None:
+    """Now, and after a start: the state is still of the time before."""
+    put_right, hour, leaps = [0], 3600 * 10**9, list[int]()
+
+    class Leaping(Dear):
+        def load(self, state: bytes) -> None:
+            put_right[0] = -hour
+
+        def leap(self, machine: str, delta_ns: int) -> None:
+            leaps.append(delta_ns)
+
+    plugin = DetectorPlugin(name="dear", domain="anomaly", options=RationedWatchOptions, build=Leaping)  # type: ignore[arg-type]
+    tags = plant.tags(a={})
+    watch = Line.of(plant.settings(tags, plant.watch(plugin, tags), state_dir=tmp_path)).watches[0]
+    watch.ready(Leaping(None, None))
+    states = Snapshots(tmp_path, lambda: put_right[0])
+    with ThreadPoolExecutor(1) as files:
+        lanes = Lanes(None, states, found=lambda *_: None, counts=Counts(), files=files, clock=FakeClock())  # type: ignore[arg-type]
+        states.save(f"{watch.name}.before", b"of before")
+        await lanes.go_back(watch)
+        lanes.close()
+    assert leaps == [-hour]
+    assert states.ahead_ns(watch.name) == hour
