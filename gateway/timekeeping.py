@@ -144,8 +144,8 @@ class Timekeeping:
 
     async def close(self) -> None:
         """The last thing. A leap that the disk does not take is none: the next start goes on with the time before, as what is stored."""
-        if self._adopting is not None and not self._adopting.done():
-            self._adopting.cancel()
+        if self._adopting is not None:
+            self._adopting.cancel()  # if it has ended, this does nothing, and an error of it comes to light
             with suppress(asyncio.CancelledError):
                 await self._adopting
         if self._outbox.followed.is_set():

@@ -23,6 +23,7 @@ from gateway.operators import desk
 from gateway.outbox import incidents, shelves
 from gateway.outbox.pick import Wanted
 from gateway.outbox.shelves import Shelf
+from gateway.outbox.store import Damaged
 
 
 async def test_ten_minutes_without_a_clock_are_an_incident_and_the_clock_ends_it(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,6 +430,31 @@ async def test_a_leap_that_the_disk_does_not_take_before_the_stop_is_none(
     async with site.run() as app:
         await site.receiver.start()
         await site.until(lambda: site.told() == ["raised", "clock_set"])
+
+
+async def test_an_outbox_that_is_found_damaged_by_a_leap_during_the_stop_is_told(
+    site: Any, systemd: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.app, "DRAIN_SECONDS", 0.2)
+    go = threading.Event()
+
+    def damaged(_: object) -> None:
+        go.wait(10)
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    async def run() -> None:
+        async with site.run() as app:
+            follow = app.outbox.follow
+            app.outbox.follow = lambda _: follow(damaged)
+            steer[0] = MONTH
+            await site.until(lambda: app.time.clock.now_ns() > time.time_ns() + MONTH // 2)
+            app.stop()
+            await site.until(lambda: "STOPPING=1" in systemd.listen())
+            go.set()
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await run()
+    assert failed.group_contains(Damaged)
 
 
 def _refuse() -> None:
