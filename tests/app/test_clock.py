@@ -436,6 +436,7 @@ async def test_an_outbox_that_is_found_damaged_by_a_leap_during_the_stop_is_told
     site: Any, systemd: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway.app, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(gateway.app, "LAST_SEND_SECONDS", 0.2)
     go = threading.Event()
 
     def damaged(_: object) -> None:
