@@ -76,7 +76,7 @@ def _padded(part: Any, digits: int) -> Any:
     """With the zeros in front that a number does not keep: half past midnight is 3000."""
     if isinstance(part, bool) or not isinstance(part, int | float):
         return part
-    return (f"{part:.0f}" if float(part).is_integer() else str(part)).zfill(digits)
+    return (f"{part:.0f}" if isinstance(part, float) and part.is_integer() else str(part)).zfill(digits)
 
 
 def number_ns(raw: Any, unit: TimeUnit | None) -> int | None:
@@ -85,7 +85,9 @@ def number_ns(raw: Any, unit: TimeUnit | None) -> int | None:
     >>> number_ns(1_800_000_000, None), number_ns(1_800_000_000_000, None), number_ns("soon", None)
     (1800000000000000000, 1800000000000000000, None)
     """
-    if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal) or not isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
+        return None
+    if not isinstance(raw, int) and not isfinite(raw):  # an int may be larger than any float
         return None
     number = Decimal(raw) if not isinstance(raw, float) else Decimal(repr(raw))
     if number.adjusted() > _DIGITS:
