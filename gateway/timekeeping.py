@@ -192,10 +192,10 @@ class Timekeeping:
 
     async def _adopt(self, by: str) -> None:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
-        if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+        if self._put_off:
             return
-        async with self._pipeline.changing, self._acceptance.still(self._pipeline.flush) as waiting:
-            if self._outbox.repeating:
+        async with self._acceptance.still(self._pipeline.flush) as waiting:
+            if self._put_off:
                 return
             self._outbox.followed.clear()
             adopted = self.clock.adopt(by)
@@ -206,6 +206,13 @@ class Timekeeping:
             self._apply()
         await self._save()
         self._tell(adopted)
+
+    @property
+    def _put_off(self) -> bool:
+        """What was stamped before is stored again and again, and could come behind; or a reload makes ready what would miss the leap. The
+        next look asks again.
+        """
+        return self._outbox.repeating > 0 or self._pipeline.changing.locked()
 
     async def _correct(self, adopted: Adopted, waiting: Waiting) -> None:
         known = self._record

@@ -241,6 +241,22 @@ async def test_no_clock_leaps_while_watches_are_made_ready(site: Any, steer: lis
         await site.until(lambda: "clock_set" in site.told())
 
 
+async def test_a_reload_does_not_wait_for_a_leap_that_the_disk_does_not_take(site: Any, steer: list[int]) -> None:
+    async with site.run() as app:
+        follow, refuses = app.outbox.follow, [True]
+
+        def refusing(operation: Any) -> Any:
+            return follow(lambda connection: _refuse() if refuses else operation(connection))
+
+        app.outbox.follow = refusing
+        steer[0] = MONTH
+        await site.until(lambda: bool(app.outbox.refused))
+        async with asyncio.timeout(5):
+            assert await app.reload()
+        refuses.clear()
+        await site.until(lambda: "clock_set" in site.told())
+
+
 async def test_no_clock_leaps_while_a_disk_refuses_what_was_stamped_before(site: Any, steer: list[int]) -> None:
     """It would come behind the leap, with the time of before; and a disk that refuses has nothing to be sent."""
     async with site.run() as app:
