@@ -229,7 +229,7 @@ class Pipeline:
                 watch.set_back(machine, delta_ns)
             if self._devices is not None:
                 self._devices.set_back(machine, -delta_ns / 1e9)
-        self._follow()
+        self._follow(waits=False)  # of the time before it is a minute ago
 
     def _resume(self, machine: str, t_ns: int) -> None:
         """It was set back shortly before the start, or while nothing ran: what detectors remember goes along."""
@@ -252,11 +252,14 @@ class Pipeline:
             found[tag.machine] = max(found.get(tag.machine, 0), t_ns) if known else before.get(tag.machine, 0)
         return {machine: t_ns or before.get(machine, 0) for machine, t_ns in found.items()}
 
-    def _follow(self) -> None:
+    def _follow(self, *, waits: bool = True) -> None:
+        """`waits`: what waits for a slow detector is of the time before."""
         followed = self.line.table.followed
         for watch in self.line.watches:
             for tag in followed:
-                watch.follow(tag)
+                delta_ns, lane = watch.follow(tag), self.lane(watch.name)
+                if delta_ns and waits and lane is not None:
+                    lane.leap(tag, delta_ns)
         followed.clear()
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:

@@ -81,6 +81,8 @@ class Watch:
         self.everything = settings.plugin.everything
         self.detector: Detector | None = None
         self._words: deque[Callable[[Detector], None]] = deque()
+        self.told = self._heard = 0
+        """Words, so far."""
         self.spoke = False
         """It found something since its state was last taken."""
         self.fit(table_size)
@@ -169,13 +171,26 @@ class Watch:
             for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
                 self.tell(partial(_leap, machine=name, delta_ns=-ahead_ns))
 
-    def follow(self, tag: int) -> None:
-        """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
+    def follow(self, tag: int) -> int:
+        """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once. By how much."""
         machine = self._machine_of.get(tag)
         if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
             self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
+            return delta_ns
+        return 0
+
+    def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int) -> Batch | Frame | Waveform:
+        """The same, with the times of this tag's machine so much later."""
+        machine = self._machine_of.get(tag)
+        if machine is None:  # one that a reload has just added, and the lane is still that of before
+            return item
+        if isinstance(item, Batch):
+            return replace(item, t_ns=np.where(np.isin(item.tag, self._of_machine[machine]), item.t_ns + delta_ns, item.t_ns))
+        if isinstance(item, Frame):
+            return replace(item, t_ns=item.t_ns + delta_ns) if item.machine == machine else item
+        return replace(item, t_ns=item.t_ns + delta_ns) if self._machine_of[item.tag] == machine else item
 
     def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
         """A block of its tags that it does not want is counted with the reason."""
@@ -213,12 +228,14 @@ class Watch:
         """Whether it raises nothing of this machine now, by the time of the machine's newest reading; by ours if it has none."""
         return self._blackout is not None and self._blackout.at(self._latest_ns.get(machine, now_ns))
 
-    def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
-        """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it."""
+    def process(self, item: Batch | Frame | Waveform | Record, told: int | None = None) -> list[Finding]:
+        """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it. `told`: so many words
+        came before the item; None: all.
+        """
         assert self.detector is not None  # noqa: S101  whoever asks has looked
         try:
             if self._words:
-                self._listen(self.detector)
+                self._listen(self.detector, told)
             if isinstance(item, Waveform):
                 self._seen[item.tag] = item
             found = self.detector.process(item)
@@ -243,12 +260,14 @@ class Watch:
     def tell(self, word: Callable[[Detector], None]) -> None:
         """Have it told to the detector between two calls of `process`, on the thread that makes them, in this order; called in the loop."""
         self._words.append(word)
+        self.told += 1
         if self.detector is not None and not self.slow:
             self._listen(self.detector)
 
-    def _listen(self, detector: Detector) -> None:
-        while self._words:
+    def _listen(self, detector: Detector, told: int | None = None) -> None:
+        while self._words and (told is None or self._heard < told):
             self._words.popleft()(detector)
+            self._heard += 1
 
     def wants_record(self, record: Record) -> bool:
         return Record in self.takes and record.source in self.records

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from gateway import registry
 from gateway.contract import Batch, Waveform
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
+from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
+from gateway.engine.ration import Ration
 from gateway.engine.setback import Resumed
 from gateway.incidents import Change, Incidents
 from gateway.telemetry.counts import Counts
@@ -117,6 +121,24 @@ async def test_a_reload_meanwhile_takes_no_longer(plant: Any, tmp_path: Path) ->
     await shop.run(30, HOUR, 90.0)
     shop.line = shop.pipeline.line = Line.of(shop.line.settings, shop.line)
     assert ("raised", "oil_high") in await shop.run(33, HOUR, 90.0)
+
+
+@pytest.mark.parametrize("by_gateway", [True, False], ids=["the gateway's clock", "its own clock"])
+async def test_what_waits_for_a_slow_detector_goes_along_with_the_gateways_clock(plant: Any, tmp_path: Path, by_gateway: bool) -> None:
+    shop = Shop(plant, tmp_path)
+    with ThreadPoolExecutor(1) as executor:
+        given: Any = {"build": lambda: None, "found": lambda *_: None, "dropped": lambda *_: None, "ration": Ration(inf, shop.clock)}
+        lane = SlowLane(shop.line.watches[0], executor, **given)
+        shop.pipeline.lane = lambda _name: lane
+        await shop.run(3, 0.0, 20.0)
+        lane.put(shop.at(0.0, 20.0))
+        waits_ns = shop.clock.now_ns() + SECOND
+        shop.clock.set_wall(shop.clock.now_ns() - int(HOUR * SECOND))
+        shop.pipeline.leap(-int(HOUR * SECOND))
+        await shop.run(3, 0.0 if by_gateway else -HOUR, 20.0)
+        (waits,) = lane._queue
+    assert isinstance(waits, Batch)
+    assert waits.t_ns.tolist() == [waits_ns - (int(HOUR * SECOND) if by_gateway else 0)]
 
 
 async def test_it_is_seen_as_soon_as_a_reload_has_ended(plant: Any, tmp_path: Path) -> None:
