@@ -220,9 +220,10 @@ class Pipeline:
     def _set_back(self) -> None:
         """Whose clock was: what it tells is in order again, and nobody is deaf until the old time has come."""
         line, tags = self.line, self.line.settings.tags
-        for machine in {tags[index].machine for index in line.table.behind.evident(self._clock.now_ns())}:
+        evident = line.table.behind.evident(self._clock.now_ns())
+        for machine in {tags[index].machine for index in evident}:
             own = [tag.index for tag in tags if tag.machine == machine]
-            delta_ns = line.table.set_back(own)
+            delta_ns = line.table.set_back(own, [index for index in evident if tags[index].machine == machine])
             self._unleapt_ns |= dict.fromkeys(self.latest_waveform.keys() & set(own) - set(line.table.followed), delta_ns)
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in line.watches:
@@ -279,7 +280,7 @@ class Pipeline:
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
-        if (delta_ns := self._unleapt_ns.pop(block.tag, 0)) and leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, delta_ns):
+        if (delta_ns := self._unleapt_ns.pop(block.tag, 0)) and leapt(block.t_ns, int(self.line.table.seen_t_ns[block.tag]), delta_ns):
             self.line.table.seen_t_ns[block.tag] += delta_ns
             self.line.table.followed.append(block.tag)
             self._follow()

@@ -104,12 +104,11 @@ class Table:
         self.behind.clear()
         self._ask(np.arange(len(self.last_t_ns)), delta_ns)
 
-    def set_back(self, tags: Sequence[int]) -> int:
-        """The clock of the source of these tags was: by how much, below 0. Of those that are late it is known, the others are asked; and
-        not any more whether they follow a leap of the gateway's clock, as this one is their own.
+    def set_back(self, tags: Sequence[int], evident: Sequence[int]) -> int:
+        """The clock of the source of these tags was: by how much, below 0. Of some it is `evident`, the others are asked; and not any more
+        whether they follow a leap of the gateway's clock, as this one is their own.
         """
-        own = np.array(tags, dtype=np.int32)
-        late = self.behind.of(own)
+        own, late = np.array(tags, dtype=np.int32), np.array(evident, dtype=np.int32)
         by_ns = self.behind.first_ns[late] - self.seen_t_ns[late]
         delta_ns = int(by_ns.min())
         self.unleapt_ns[own] = 0

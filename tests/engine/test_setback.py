@@ -222,15 +222,29 @@ async def test_fast_channels_show_it_as_well(plant: Any, tmp_path: Path) -> None
     assert [round(delta / SECOND) for delta in leaps] == [-3599]
 
 
-async def test_a_fast_channel_that_speaks_seldom_goes_along_and_nobody_is_told_twice(plant: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [40, 100])
+async def test_a_fast_channel_that_speaks_seldom_goes_along_and_nobody_is_told_twice(plant: Any, tmp_path: Path, every: int) -> None:
     shop = Shop(plant, tmp_path, oil={}, vibration={"kind": "waveform"})
     leaps: list[int] = []
     shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
     for second in range(410):
         back = HOUR if second >= 100 else 0.0
         block = Waveform(tag=1, t_ns=shop.clock.now_ns() - int(back * SECOND), rate_hz=1000.0, samples=np.zeros(10, np.float32))
-        await shop.second(shop.at(back, 20.0), *([block] if second % 100 == 99 else []))
+        await shop.second(shop.at(back, 20.0), *([block] if second % every == every - 1 else []))
     assert [round(delta / SECOND) for delta in leaps] == [-3599]
+    assert not shop.line.table.behind.any
+
+
+async def test_a_late_reading_of_another_tag_says_nothing_of_by_how_much(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, oil={}, slow={})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for second in range(200):
+        back = HOUR if second >= 100 else 0.0
+        slow = [shop.at({50: 0.0, 150: 24 * HOUR, 180: HOUR}[second], 20.0, tag=1)] if second in (50, 150, 180) else []
+        await shop.second(shop.at(back, 20.0), *slow)
+    assert [round(delta / SECOND) for delta in leaps] == [-3599]
+    assert shop.line.table.last_quality.tolist() == [0, 0]
     assert not shop.line.table.behind.any
 
 
