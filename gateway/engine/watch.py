@@ -81,8 +81,7 @@ class Watch:
         self.everything = settings.plugin.everything
         self.detector: Detector | None = None
         self._words: deque[Callable[[Detector], None]] = deque()
-        self.told = self._heard = 0
-        """Words, so far."""
+        self._heard = 0
         self.spoke = False
         """It found something since its state was last taken."""
         self.fit(table_size)
@@ -260,14 +259,18 @@ class Watch:
     def tell(self, word: Callable[[Detector], None]) -> None:
         """Have it told to the detector between two calls of `process`, on the thread that makes them, in this order; called in the loop."""
         self._words.append(word)
-        self.told += 1
         if self.detector is not None and not self.slow:
             self._listen(self.detector)
 
+    @property
+    def told(self) -> int:
+        """How many words so far; no count of its own, for what is told while the detector is built comes from another thread."""
+        return self._heard + len(self._words)
+
     def _listen(self, detector: Detector, told: int | None = None) -> None:
         while self._words and (told is None or self._heard < told):
-            self._words.popleft()(detector)
             self._heard += 1
+            self._words.popleft()(detector)
 
     def wants_record(self, record: Record) -> bool:
         return Record in self.takes and record.source in self.records
