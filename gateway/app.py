@@ -86,7 +86,6 @@ class App:
         self._unit = Unit(notifier or Notifier(), self.clock, lambda: f"{self.storage.words}{self.status.summary()}")
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
-        self._changing = asyncio.Lock()
         self._files = ThreadPoolExecutor(1, thread_name_prefix="files")
         own = clock is None  # one that is given is believed
         self.time = Timekeeping(kept, self.outbox, self.status, self._builder, settings.state_dir, self._files) if own else None
@@ -167,7 +166,6 @@ class App:
                     self.desk.shelving,
                     self._losses,
                     lambda: self.edges.breakers,
-                    self._changing,
                 )
             )
         await self.desk.open()
@@ -241,7 +239,7 @@ class App:
 
     async def reload(self) -> bool:
         """Validate, then change only what changed. False: refused, with the reason in the log; what runs stays as it is."""
-        async with self._changing:
+        async with self.pipeline.changing:
             return await self._changed()
 
     async def _changed(self) -> bool:

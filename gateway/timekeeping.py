@@ -55,10 +55,7 @@ _WHY = {
 
 
 class Followers(NamedTuple):
-    """Who remembers times of the gateway's clock, and has to know when it leaps.
-
-    changing   held by a reload: what it makes ready would miss a leap
-    """
+    """Who remembers times of the gateway's clock, and has to know when it leaps."""
 
     pipeline: Pipeline
     acceptance: Acceptance
@@ -67,7 +64,6 @@ class Followers(NamedTuple):
     shelving: Shelving
     losses: Losses
     breakers: Callable[[], Iterable[Breaker]]
-    changing: asyncio.Lock
 
 
 class Timekeeping:
@@ -110,8 +106,8 @@ class Timekeeping:
             self._end_stretch(last, 0)
         if not self.clock.trusted and not known.first:
             known.first, known.released, known.from_ns = last + 1, last, self.clock.now_ns()
-        known.doubted = [each for each in known.doubted if each[1] >= oldest][-record.MOST :]
-        known.shifts = [each for each in known.shifts if each.last >= oldest][-record.MOST :]
+        known.doubted = [each for each in known.doubted if each[1] >= oldest]
+        known.shifts = [each for each in known.shifts if each.last >= oldest]
         self._apply()
         await self._save()
         facts = {"state": self.clock.state, "by": self.clock.by or "nothing", "gateway_time": rfc3339(self.clock.now_ns())}
@@ -148,8 +144,8 @@ class Timekeeping:
 
     async def close(self) -> None:
         """The last thing. A leap that the disk does not take is none: the next start goes on with the time before, as what is stored."""
-        if self._adopting is not None and not self._adopting.done():
-            self._adopting.cancel()
+        if self._adopting is not None:
+            self._adopting.cancel()  # if it has ended, this does nothing, and an error of it comes to light
             with suppress(asyncio.CancelledError):
                 await self._adopting
         if self._outbox.followed.is_set():
@@ -196,10 +192,10 @@ class Timekeeping:
 
     async def _adopt(self, by: str) -> None:
         """Everything stamped so far goes to disk; then the clock, what is remembered and what is stored leap at once."""
-        if self._outbox.repeating:  # it was stamped before, and could come behind; the next look asks again
+        if self._put_off:
             return
-        async with self._followers.changing, self._acceptance.still(self._pipeline.flush) as waiting:
-            if self._outbox.repeating:
+        async with self._acceptance.still(self._pipeline.flush) as waiting:
+            if self._put_off:
                 return
             self._outbox.followed.clear()
             adopted = self.clock.adopt(by)
@@ -210,6 +206,13 @@ class Timekeeping:
             self._apply()
         await self._save()
         self._tell(adopted)
+
+    @property
+    def _put_off(self) -> bool:
+        """What was stamped before is stored again and again, and could come behind; or a reload makes ready what would miss the leap. The
+        next look asks again.
+        """
+        return self._outbox.repeating > 0 or self._pipeline.changing.locked()
 
     async def _correct(self, adopted: Adopted, waiting: Waiting) -> None:
         known = self._record
@@ -271,6 +274,7 @@ class Timekeeping:
         self._followers.shelving.leap(right)
         self._settled_at = self.clock.monotonic() + SETTLE_SECONDS
         self._pipeline.line.table.ahead_ns = AHEAD_NS + abs(delta_ns)
+        self._doubt()
 
     def _doubt(self) -> None:
         """What the stages have to know; a reload makes a new table, which takes it over."""
@@ -285,6 +289,7 @@ class Timekeeping:
     def _apply(self) -> None:
         """What the outbox has to know."""
         known = self._record
+        known.doubted, known.shifts = known.doubted[-record.MOST :], known.shifts[-record.MOST :]
         held = known.first and self.clock.state == "not_yet"
         self._outbox.newest = known.released if held else None
         self._outbox.shifts = list(known.shifts)

@@ -160,6 +160,7 @@ class Acceptance:
             async with self._committing:
                 if await self._committed():
                     return
+                self._work.clear()
                 await self._store(self._waiting.take_pressing(), pressing=True)
             await self._room_or_more()
 
@@ -178,7 +179,6 @@ class Acceptance:
 
     async def _room_or_more(self) -> None:
         """While the disk is full, and what must be noted was, with the room that is kept for it."""
-        self._work.clear()
         events = [asyncio.ensure_future(event.wait()) for event in (self._outbox.room, self._work)]
         try:
             await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)

@@ -62,6 +62,10 @@ class SlowLane:
         self._queue.append(item)
         self._work.set()
 
+    def leap(self, tag: int, delta_ns: int) -> None:
+        """The times of this tag's machine leapt. The detector hears of it before it looks at what waits, so that goes along."""
+        self._queue = deque(self.watch.moved(item, tag, delta_ns) for item in self._queue)
+
     async def run(self) -> None:
         """Build the detector, then work until cancelled."""
         loop = asyncio.get_running_loop()
@@ -71,18 +75,18 @@ class SlowLane:
             while self._queue:
                 item, self._busy = self._queue.popleft(), True
                 for part in self.ration.slices(item) if isinstance(item, Frame) else (item,):
-                    findings = await loop.run_in_executor(self._executor, self._look, part)
+                    findings = await loop.run_in_executor(self._executor, self._look, part, self.watch.told)
                     if findings:
                         self._found(self.watch, findings)
             self._busy = False
             self._work.clear()
             await self._work.wait()
 
-    def _look(self, part: Batch | Frame | Waveform) -> list[Finding]:
+    def _look(self, part: Batch | Frame | Waveform, told: int) -> list[Finding]:
         """On the analysis thread."""
         rows = len(part.t_ns) if isinstance(part, Frame) else 1
         if self.ration.left() or not isinstance(part, Frame):
-            return self.ration.measured(partial(self.watch.process, part), rows)
+            return self.ration.measured(partial(self.watch.process, part, told), rows)
         self.skipped += rows
         self.watch.skip(part)
         return []
@@ -203,13 +207,13 @@ class Lanes:
         before = await loop.run_in_executor(self._files, self._snapshots.load, f"{watch.name}{_BEFORE}")
         if before is None:
             raise StateError("has no state of before: it was not told to forget or to adopt anything")
-        ahead_ns = self._snapshots.ahead_ns(f"{watch.name}{_BEFORE}")
+        then_ns = self._snapshots.ahead_ns(f"{watch.name}{_BEFORE}") + self._snapshots.put_right_ns()
         build = partial(_continued, watch, before)
         detector = await loop.run_in_executor(self._analysis, build) if watch.slow else build()
         await self._keep(f"{watch.name}{_BEFORE}", *await self._dump(watch))
-        await self._keep(watch.name, before, ahead_ns + self._snapshots.put_right_ns())
+        await self._keep(watch.name, before, then_ns)
         watch.detector = detector
-        watch.went_back(ahead_ns)
+        watch.went_back(then_ns - self._snapshots.put_right_ns())
 
     async def _dump(self, watch: Watch) -> tuple[bytes | None, int]:
         """And by what clock it goes: one that leaps meanwhile is told to it again by the next start, rather than never."""

@@ -86,6 +86,8 @@ class Pipeline:
         """What the machines told last before the start."""
         self.right: Callable[[int], int] | None = None
         """Shortly after the clock was put right: the time of a record that was on its way then, put right too."""
+        self.changing = asyncio.Lock()
+        """Held by a reload: what it makes ready would miss a leap of any clock."""
 
     def wake(self) -> None:
         self._work.set()
@@ -168,7 +170,7 @@ class Pipeline:
                     self._record(entry.item)
                     if entry.accepted is not None:
                         self._acceptance.acknowledge(entry.accepted)
-        if self.line.table.behind.any:
+        if self.line.table.behind.any and not self.changing.locked():
             self._set_back()
 
     def _ordered(self, name: str, inbox: Inbox, taken: list[Emitted]) -> Batch | None:
@@ -218,26 +220,27 @@ class Pipeline:
     def _set_back(self) -> None:
         """Whose clock was: what it tells is in order again, and nobody is deaf until the old time has come."""
         line, tags = self.line, self.line.settings.tags
-        for machine in {tags[index].machine for index in line.table.behind.evident(self._clock.now_ns())}:
-            silent = self._silent
-            delta_ns = line.table.set_back([tag.index for tag in tags if tag.machine == machine])
+        evident = line.table.behind.evident(self._clock.now_ns())
+        for machine in {tags[index].machine for index in evident}:
+            own = [tag.index for tag in tags if tag.machine == machine]
+            delta_ns = line.table.set_back(own, [index for index in evident if tags[index].machine == machine])
+            self._unleapt_ns |= dict.fromkeys(self.latest_waveform.keys() & set(own) - set(line.table.followed), delta_ns)
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in line.watches:
-                watch.leap(delta_ns, silent, machine)
+                watch.set_back(machine, delta_ns)
             if self._devices is not None:
                 self._devices.set_back(machine, -delta_ns / 1e9)
-        self._follow()
+        self._follow(waits=False)  # of the time before it is a minute ago
 
     def _resume(self, machine: str, t_ns: int) -> None:
         """It was set back shortly before the start, or while nothing ran: what detectors remember goes along."""
         now_ns = self._clock.now_ns()
-        if not self.line.table.plausible(t_ns, now_ns):
+        if self.changing.locked() or not self.line.table.plausible(t_ns, now_ns):
             return
         if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
             log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
             for watch in self.line.watches:
-                watch.leap(delta_ns, self._silent, machine)
-                watch.go_along(machine)
+                watch.went_back(-delta_ns, machine)
 
     def newest(self, before: dict[str, int]) -> dict[str, int]:
         """The newest time that each machine has told; as it was before, where nothing is known since the start."""
@@ -250,11 +253,14 @@ class Pipeline:
             found[tag.machine] = max(found.get(tag.machine, 0), t_ns) if known else before.get(tag.machine, 0)
         return {machine: t_ns or before.get(machine, 0) for machine, t_ns in found.items()}
 
-    def _follow(self) -> None:
+    def _follow(self, *, waits: bool = True) -> None:
+        """`waits`: what waits for a slow detector is of the time before."""
         followed = self.line.table.followed
         for watch in self.line.watches:
             for tag in followed:
-                watch.follow(tag)
+                delta_ns, lane = watch.follow(tag), self.lane(watch.name)
+                if delta_ns and waits and lane is not None:
+                    lane.leap(tag, delta_ns)
         followed.clear()
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:
@@ -274,7 +280,7 @@ class Pipeline:
         if block.quality >= BAD:
             self._counts.add("waveforms_bad", 1, reason=reason(block.quality))
             return
-        if (delta_ns := self._unleapt_ns.pop(block.tag, 0)) and leapt(block.t_ns, self.latest_waveform[block.tag].t_ns, delta_ns):
+        if (delta_ns := self._unleapt_ns.pop(block.tag, 0)) and leapt(block.t_ns, int(self.line.table.seen_t_ns[block.tag]), delta_ns):
             self.line.table.seen_t_ns[block.tag] += delta_ns
             self.line.table.followed.append(block.tag)
             self._follow()

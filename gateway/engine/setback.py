@@ -66,10 +66,6 @@ class Behind:
     def _columns(self) -> tuple[NDArray[Any], ...]:
         return self._count, self.first_ns, self._since_ns, self._ahead_ns
 
-    def of(self, tags: Tags) -> Tags:
-        """Which of these are late."""
-        return tags[self._count[tags] > 0]
-
     def evident(self, now_ns: int) -> list[int]:
         """Tags whose clock was set back, beyond doubt; looked for once a second."""
         if now_ns - self._looked_ns < _LOOK_NS:

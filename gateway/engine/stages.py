@@ -104,14 +104,15 @@ class Table:
         self.behind.clear()
         self._ask(np.arange(len(self.last_t_ns)), delta_ns)
 
-    def set_back(self, tags: Sequence[int]) -> int:
-        """The clock of the source of these tags was: by how much, below 0. Of those that are late it is known, the others are asked."""
-        own = np.array(tags, dtype=np.int32)
-        late = self.behind.of(own)
+    def set_back(self, tags: Sequence[int], evident: Sequence[int]) -> int:
+        """The clock of the source of these tags was: by how much, below 0. Of some it is `evident`, the others are asked; and not any more
+        whether they follow a leap of the gateway's clock, as this one is their own.
+        """
+        own, late = np.array(tags, dtype=np.int32), np.array(evident, dtype=np.int32)
         by_ns = self.behind.first_ns[late] - self.seen_t_ns[late]
         delta_ns = int(by_ns.min())
-        self._ask(own, delta_ns)
-        self.unleapt_ns[late] = 0
+        self.unleapt_ns[own] = 0
+        self._ask(np.setdiff1d(own, late), delta_ns)
         self._shift(late, by_ns)
         self.followed += late.tolist()
         self.behind.in_time(late)
@@ -168,8 +169,6 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
 
     The first part is what the page, the evidence and detectors of sensors see; the second has only good readings that moved or are due.
     """
-    if table.leaping:
-        _leap(batch, table)
     value, quality = batch.value, batch.quality.copy()
     t_ns = _times(batch, quality, table, now_ns)
     if table.has_scale:
@@ -185,7 +184,7 @@ def run(batch: Batch, table: Table, now_ns: int) -> tuple[Batch, Batch]:
         quality[sound[doubtful(batch.tag[sound], value[sound], table)]] = Quality.BAD_SPIKE
     if table.has_stuck:
         sound = np.flatnonzero(quality < BAD)
-        quality[sound[stuck(batch.tag[sound], batch.t_ns[sound], value[sound], table)]] = Quality.BAD_STUCK
+        quality[sound[stuck(batch.tag[sound], t_ns[sound], value[sound], table)]] = Quality.BAD_STUCK
     bad = quality >= BAD
     if bad.any():
         value = np.where(bad, np.nan, value)
@@ -213,6 +212,8 @@ def _times(batch: Batch, quality: NDArray[np.uint8], table: Table, now_ns: int) 
         t_plausible, tag = t_ns[~wrong], tag[~wrong]
     else:
         t_plausible = t_ns
+    if table.leaping:
+        _leap(tag, t_plausible, table)
     newest = table.seen_t_ns[tag]
     late = t_plausible < newest
     if late.any():
@@ -238,12 +239,13 @@ def leapt(t_ns: int, last_ns: int, delta_ns: int) -> bool:
     return abs(t_ns - last_ns - delta_ns) < abs(t_ns - last_ns)
 
 
-def _leap(batch: Batch, table: Table) -> None:
+def _leap(tag: NDArray[np.int32], t_ns: NDArray[np.int64], table: Table) -> None:
     """What is remembered of tags that go by the clock that leapt goes with it, so that nothing seems late, stuck or due by the leap."""
-    tag, first = np.unique(batch.tag, return_index=True)
-    pending = table.unleapt_ns[tag] != 0
-    tag, t_ns = tag[pending], batch.t_ns[first[pending]]
-    since, delta = t_ns - table.last_t_ns[tag], table.unleapt_ns[tag]
+    asked = np.flatnonzero(table.unleapt_ns[tag])
+    if not len(asked):  # one that is silent for long costs the others nothing
+        return
+    tag, first = np.unique(tag[asked], return_index=True)
+    since, delta = t_ns[asked[first]] - table.last_t_ns[tag], table.unleapt_ns[tag]
     went = np.abs(since - delta) < np.abs(since)
     along, by = tag[went], delta[went]
     table._shift(along, by)

@@ -81,6 +81,7 @@ class Watch:
         self.everything = settings.plugin.everything
         self.detector: Detector | None = None
         self._words: deque[Callable[[Detector], None]] = deque()
+        self._heard = 0
         self.spoke = False
         """It found something since its state was last taken."""
         self.fit(table_size)
@@ -139,41 +140,56 @@ class Watch:
                 found.append(frame)
         return found
 
-    def leap(self, delta_ns: int, silent: Set[int], machine: str | None = None) -> None:
-        """The gateway's clock was put right by so much, or that of a machine was set. `silent`: tags that have not shown yet whether they
-        follow an earlier leap.
-        """
+    def leap(self, delta_ns: int, silent: Set[int]) -> None:
+        """The gateway's clock was put right by so much. `silent`: tags that have not shown yet whether they follow an earlier leap."""
         waiting = {self._machine_of[tag] for tag in silent if tag in self._machine_of}
-        for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
-            self._unleapt_ns[name] = delta_ns + (self._unleapt_ns.get(name, 0) if name in waiting else 0)
-            self._latest_ns.pop(name, None)
-            if name in self._aligners:
-                self._aligners[name].leap(delta_ns)
+        for machine in self._of_machine:
+            self._ask(machine, delta_ns + (self._unleapt_ns.get(machine, 0) if machine in waiting else 0), delta_ns)
+
+    def set_back(self, machine: str, delta_ns: int) -> None:
+        """The clock of this machine was, by so much below 0: it is its own, and follows no leap that it has not followed yet."""
+        if machine in self._of_machine:
+            self._ask(machine, delta_ns, delta_ns)
+
+    def _ask(self, machine: str, unleapt_ns: int, delta_ns: int) -> None:
+        self._unleapt_ns[machine] = unleapt_ns
+        self._latest_ns.pop(machine, None)
+        if machine in self._aligners:
+            self._aligners[machine].leap(delta_ns)
 
     @property
     def ahead_ns(self) -> int:
         """By how much its detector may be ahead of the gateway's clock, which leapt back: a silent machine has not shown it yet."""
         return -min([0, *self._unleapt_ns.values()])
 
-    def went_back(self, ahead_ns: int) -> None:
-        """Its detector's state is of a time when the clock was ahead by so much. Nobody knows which machines go by it; times that
-        are still to come would make it deaf until then, and older ones do no harm.
+    def went_back(self, ahead_ns: int, machine: str | None = None) -> None:
+        """Its detector's state is of a time when the clock was ahead by so much: the gateway's, or that of a machine. Nobody knows which
+        machines go by the gateway's; times that are still to come would make it deaf until then, and older ones do no harm.
         """
-        for machine in self._of_machine if ahead_ns > 0 else ():
-            self.tell(partial(_leap, machine=machine, delta_ns=-ahead_ns))
+        if ahead_ns > 0:
+            for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
+                self.tell(partial(_leap, machine=name, delta_ns=-ahead_ns))
 
-    def follow(self, tag: int) -> None:
-        """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once."""
+    def follow(self, tag: int) -> int:
+        """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once. By how much."""
         machine = self._machine_of.get(tag)
-        if machine is not None:
-            self.go_along(machine)
-
-    def go_along(self, machine: str) -> None:
-        """The same of a machine."""
-        if delta_ns := self._unleapt_ns.pop(machine, 0):
+        if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
             self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
+            return delta_ns
+        return 0
+
+    def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int) -> Batch | Frame | Waveform:
+        """The same, with the times of this tag's machine so much later."""
+        machine = self._machine_of.get(tag)
+        if machine is None:  # one that a reload has just added, and the lane is still that of before
+            return item
+        if isinstance(item, Batch):
+            return replace(item, t_ns=np.where(np.isin(item.tag, self._of_machine[machine]), item.t_ns + delta_ns, item.t_ns))
+        if isinstance(item, Frame):
+            return replace(item, t_ns=item.t_ns + delta_ns) if item.machine == machine else item
+        return replace(item, t_ns=item.t_ns + delta_ns) if self._machine_of[item.tag] == machine else item
 
     def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
         """A block of its tags that it does not want is counted with the reason."""
@@ -211,12 +227,14 @@ class Watch:
         """Whether it raises nothing of this machine now, by the time of the machine's newest reading; by ours if it has none."""
         return self._blackout is not None and self._blackout.at(self._latest_ns.get(machine, now_ns))
 
-    def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
-        """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it."""
+    def process(self, item: Batch | Frame | Waveform | Record, told: int | None = None) -> list[Finding]:
+        """What the detector says; an error of it is a bug, which ends the gateway, and names the watch that has it. `told`: so many words
+        came before the item; None: all.
+        """
         assert self.detector is not None  # noqa: S101  whoever asks has looked
         try:
             if self._words:
-                self._listen(self.detector)
+                self._listen(self.detector, told)
             if isinstance(item, Waveform):
                 self._seen[item.tag] = item
             found = self.detector.process(item)
@@ -244,8 +262,14 @@ class Watch:
         if self.detector is not None and not self.slow:
             self._listen(self.detector)
 
-    def _listen(self, detector: Detector) -> None:
-        while self._words:
+    @property
+    def told(self) -> int:
+        """How many words so far; no count of its own, for what is told while the detector is built comes from another thread."""
+        return self._heard + len(self._words)
+
+    def _listen(self, detector: Detector, told: int | None = None) -> None:
+        while self._words and (told is None or self._heard < told):
+            self._heard += 1
             self._words.popleft()(detector)
 
     def wants_record(self, record: Record) -> bool:

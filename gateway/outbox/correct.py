@@ -69,10 +69,13 @@ def last_sequence(connection: sqlite3.Connection) -> int:
 
 
 def correct(connection: sqlite3.Connection, stretch: Stretch) -> tuple[int, int]:
-    """All of it in one transaction, which notes the stretch by its beginning: a crash behind the commit does it no second time.
+    """All of it in one transaction, which notes the stretch by its beginning: a commit that nobody knows of, or a crash behind it, does
+    it no second time.
 
     Returns how many events were put right, and the last sequence.
     """
+    if noted(connection)[0] == stretch.from_ns:
+        return 0, last_sequence(connection)
     rows = connection.execute(f"SELECT {SELECTED}, e.copies FROM event e WHERE e.seq>?", (stretch.after,)).fetchall()
     changed = [(found, row[0]) for row in rows if (found := _event(row, stretch)) is not None]
     connection.executemany("UPDATE event SET time_ns=?, recorded_ns=?, data=?, crc=? WHERE seq=?", [(*new, seq) for new, seq in changed])

@@ -14,7 +14,8 @@ import pytest
 
 import gateway.app
 from gateway import timekeeping
-from gateway.clock import KeptClock, Signs
+from gateway.clock import KeptClock, Shift, Signs
+from gateway.clock.record import MOST
 from gateway.contract import Finding, Severity, State
 from gateway.events.build import to_ns
 from gateway.incidents import Incident, Incidents, Rule, lifecycle
@@ -22,6 +23,7 @@ from gateway.operators import desk
 from gateway.outbox import incidents, shelves
 from gateway.outbox.pick import Wanted
 from gateway.outbox.shelves import Shelf
+from gateway.outbox.store import Damaged
 
 
 async def test_ten_minutes_without_a_clock_are_an_incident_and_the_clock_ends_it(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +241,22 @@ async def test_no_clock_leaps_while_watches_are_made_ready(site: Any, steer: lis
         await site.until(lambda: "clock_set" in site.told())
 
 
+async def test_a_reload_does_not_wait_for_a_leap_that_the_disk_does_not_take(site: Any, steer: list[int]) -> None:
+    async with site.run() as app:
+        follow, refuses = app.outbox.follow, [True]
+
+        def refusing(operation: Any) -> Any:
+            return follow(lambda connection: _refuse() if refuses else operation(connection))
+
+        app.outbox.follow = refusing
+        steer[0] = MONTH
+        await site.until(lambda: bool(app.outbox.refused))
+        async with asyncio.timeout(5):
+            assert await app.reload()
+        refuses.clear()
+        await site.until(lambda: "clock_set" in site.told())
+
+
 async def test_no_clock_leaps_while_a_disk_refuses_what_was_stamped_before(site: Any, steer: list[int]) -> None:
     """It would come behind the leap, with the time of before; and a disk that refuses has nothing to be sent."""
     async with site.run() as app:
@@ -287,6 +305,31 @@ async def test_a_full_disk_keeps_no_clock_from_being_put_right(site: Any, in_197
         assert all(abs(to_ns(each) - time.time_ns() - MONTH) < 60 * 10**9 for each in times)
         (row,) = await app.outbox.run(lambda c: c.execute("SELECT since_ns, raised_ns, changed_ns FROM incident").fetchall())
         assert all(abs(each - time.time_ns() - MONTH) < 60 * 10**9 for each in row)
+
+
+async def test_a_clock_that_leaps_every_day_is_remembered_within_a_bound(site: Any, steer: list[int]) -> None:
+    """Each event that waits is asked about each leap."""
+    async with site.run() as app:
+        app.time._record.shifts += [Shift(1, 1, 1)] * 200
+        steer[0] = MONTH
+        await site.until(lambda: len(app.outbox.shifts) > 0)
+        assert len(app.outbox.shifts) == MOST
+        assert abs(app.outbox.shifts[-1].delta_ns - MONTH) < 10**9
+
+
+async def test_readings_are_in_doubt_no_longer_than_the_clock_is(site: Any, in_1970: list[int]) -> None:
+    """Though the disk takes long for what was stored before."""
+    async with site.run() as app:
+        await site.until(lambda: app.pipeline.line.table.doubt_from_ns > 0)
+        go = threading.Event()
+        hanging = asyncio.create_task(app.outbox.look(lambda _: go.wait(10)))
+        in_1970[0] = MONTH
+        await site.until(lambda: app.time.clock.trusted)
+        assert not app.outbox.followed.is_set()
+        assert app.pipeline.line.table.doubt_from_ns == 0
+        go.set()
+        await hanging
+        await site.until(app.outbox.followed.is_set)
 
 
 async def test_what_waits_for_a_full_disk_does_not_expire_by_a_leap(site: Any, steer: list[int]) -> None:
@@ -403,6 +446,32 @@ async def test_a_leap_that_the_disk_does_not_take_before_the_stop_is_none(
     async with site.run() as app:
         await site.receiver.start()
         await site.until(lambda: site.told() == ["raised", "clock_set"])
+
+
+async def test_an_outbox_that_is_found_damaged_by_a_leap_during_the_stop_is_told(
+    site: Any, systemd: Any, steer: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.app, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(gateway.app, "LAST_SEND_SECONDS", 0.2)
+    go = threading.Event()
+
+    def damaged(_: object) -> None:
+        go.wait(10)
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    async def run() -> None:
+        async with site.run() as app:
+            follow = app.outbox.follow
+            app.outbox.follow = lambda _: follow(damaged)
+            steer[0] = MONTH
+            await site.until(lambda: app.time.clock.now_ns() > time.time_ns() + MONTH // 2)
+            app.stop()
+            await site.until(lambda: "STOPPING=1" in systemd.listen())
+            go.set()
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await run()
+    assert failed.group_contains(Damaged)
 
 
 def _refuse() -> None:

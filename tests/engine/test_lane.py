@@ -16,10 +16,12 @@ import pytest
 
 from gateway.contract import DetectorPlugin, Finding, Frame, RationedWatchOptions
 from gateway.engine import lane as lane_module
-from gateway.engine.lane import SlowLane
+from gateway.engine.lane import Lanes, SlowLane
 from gateway.engine.line import Line
 from gateway.engine.ration import MOST_ROWS, SAVED_SECONDS, Ration
+from gateway.engine.snapshot import Snapshots
 from gateway.engine.watch import Watch
+from gateway.telemetry.counts import Counts
 from gateway.testkit.clock import FakeClock
 
 
@@ -179,3 +181,51 @@ async def test_a_flush_of_many_machines_fits_into_the_queue(plant: Any, tmp_path
         assert dropped == []
         lane.put(frame(1, 1, "m0"))
         assert dropped == ["dear-1"]
+
+
+async def test_what_waits_for_a_slow_detector_goes_along_when_the_clock_leaps(watch: Watch) -> None:
+    """What it has in hand comes before the leap; what waits was of the time before, and would make it deaf until that comes again."""
+    detector, hour, heard = watch.detector, 3600 * 10**9, list[int]()
+    assert isinstance(detector, Dear)
+    detector.leap = lambda _machine, delta_ns: heard.extend((len(detector.rows), delta_ns))  # type: ignore[attr-defined]
+    detector.free.clear()
+    with ThreadPoolExecutor(1) as executor:
+        before = executor.submit(detector.free.wait, 5)
+        made = lane_of(watch, FakeClock(), executor, inf)
+        async with working(made):
+            made.put(frame(2 * hour, 1))
+            await until(lambda: made._busy)
+            made.put(frame(2 * hour + 1, 1))
+            watch.leap(-hour, set())
+            made.leap(0, watch.follow(0))
+            made.put(frame(hour + 2, 1))
+            detector.free.set()
+            before.result()
+            await until(lambda: made.idle)
+    assert detector.rows == [2 * hour, hour + 1, hour + 2]
+    assert heard == [1, -hour]
+
+
+async def test_a_clock_that_goes_back_while_a_detector_is_built_anew_makes_it_not_deaf(plant: Any, tmp_path: Path) -> None:
+    """Now, and after a start: the state is still of the time before."""
+    put_right, hour, leaps = [0], 3600 * 10**9, list[int]()
+
+    class Leaping(Dear):
+        def load(self, state: bytes) -> None:
+            put_right[0] = -hour
+
+        def leap(self, machine: str, delta_ns: int) -> None:
+            leaps.append(delta_ns)
+
+    plugin = DetectorPlugin(name="dear", domain="anomaly", options=RationedWatchOptions, build=Leaping)  # type: ignore[arg-type]
+    tags = plant.tags(a={})
+    watch = Line.of(plant.settings(tags, plant.watch(plugin, tags), state_dir=tmp_path)).watches[0]
+    watch.ready(Leaping(None, None))
+    states = Snapshots(tmp_path, lambda: put_right[0])
+    with ThreadPoolExecutor(1) as files:
+        lanes = Lanes(None, states, found=lambda *_: None, counts=Counts(), files=files, clock=FakeClock())  # type: ignore[arg-type]
+        states.save(f"{watch.name}.before", b"of before")
+        await lanes.go_back(watch)
+        lanes.close()
+    assert leaps == [-hour]
+    assert states.ahead_ns(watch.name) == hour

@@ -46,6 +46,29 @@ def test_nothing_is_late_stuck_or_kept_back_by_a_leap(leap: int) -> None:
     assert table.followed == [0]
 
 
+@pytest.mark.parametrize("leap", [2 * 3600 * SECOND, -MONTH], ids=["two hours ahead", "a month back"])
+def test_a_tag_whose_times_are_replaced_by_the_gateways_goes_along(leap: int) -> None:
+    """The device shows 1970, which says nothing of the leap."""
+    table = Table.of(tags(stuck_after="1h"))
+    table.gateway_time = np.array([True, False])
+    for second in range(20):
+        now_ns = T0 + second * SECOND + (leap if second >= 10 else 0)
+        if second == 10:
+            table.leap(leap)
+        everything, _ = run(Batch.of([0], [second * SECOND], [1.0]), table, now_ns)
+        assert everything.quality.tolist() == [Quality.GATEWAY_TIME], f"after {second} s"
+    assert not table.leaping
+    assert table.followed == [0]
+
+
+def test_a_device_whose_clock_becomes_right_did_not_stand_still_since_1970() -> None:
+    table = Table.of(tags(stuck_after="1h"))
+    table.gateway_time = np.array([True, False])
+    run(Batch.of([0], [SECOND], [1.0]), table, T0)
+    everything, _ = run(Batch.of([0], [T0 + SECOND], [1.0]), table, T0 + SECOND)
+    assert everything.quality.tolist() == [GOOD]
+
+
 def test_a_tag_that_is_silent_shows_it_with_its_next_reading() -> None:
     table = Table.of(tags())
     run(at(0, 0), table, T0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from gateway import registry
 from gateway.contract import Batch, Waveform
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
+from gateway.engine.lane import SlowLane
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
+from gateway.engine.ration import Ration
 from gateway.engine.setback import Resumed
 from gateway.incidents import Change, Incidents
 from gateway.telemetry.counts import Counts
@@ -46,10 +50,10 @@ class Kept:
 class Shop:
     """One machine, its limits and what they come to; second by second of the gateway's clock."""
 
-    def __init__(self, plant: Any, folder: Path, *, kinds: tuple[str, ...] = (), **tags: dict[str, Any]) -> None:
+    def __init__(self, plant: Any, folder: Path, *, kinds: tuple[str, ...] = (), gate: Any = None, **tags: dict[str, Any]) -> None:
         made = plant.tags(**(tags or {"oil": {}}))
         limit = registry.detector("limit")
-        watches = [plant.watch(limit, made, name="limit", high=70.0, hold="0s", clear_after="0s")]
+        watches = [plant.watch(limit, made, name="limit", high=70.0, hold="0s", clear_after="0s", **(gate or {}))]
         watches += [plant.watch(plant.told(kind), made, name=kind) for kind in kinds]
         settings = plant.settings(made, *watches, state_dir=folder)
         self.clock, self.kept, self.line = FakeClock(), Kept(), Line.of(settings)
@@ -117,6 +121,33 @@ async def test_a_reload_meanwhile_takes_no_longer(plant: Any, tmp_path: Path) ->
     await shop.run(30, HOUR, 90.0)
     shop.line = shop.pipeline.line = Line.of(shop.line.settings, shop.line)
     assert ("raised", "oil_high") in await shop.run(33, HOUR, 90.0)
+
+
+@pytest.mark.parametrize("by_gateway", [True, False], ids=["the gateway's clock", "its own clock"])
+async def test_what_waits_for_a_slow_detector_goes_along_with_the_gateways_clock(plant: Any, tmp_path: Path, by_gateway: bool) -> None:
+    shop = Shop(plant, tmp_path)
+    with ThreadPoolExecutor(1) as executor:
+        given: Any = {"build": lambda: None, "found": lambda *_: None, "dropped": lambda *_: None, "ration": Ration(inf, shop.clock)}
+        lane = SlowLane(shop.line.watches[0], executor, **given)
+        shop.pipeline.lane = lambda _name: lane
+        await shop.run(3, 0.0, 20.0)
+        lane.put(shop.at(0.0, 20.0))
+        waits_ns = shop.clock.now_ns() + SECOND
+        shop.clock.set_wall(shop.clock.now_ns() - int(HOUR * SECOND))
+        shop.pipeline.leap(-int(HOUR * SECOND))
+        await shop.run(3, 0.0 if by_gateway else -HOUR, 20.0)
+        (waits,) = lane._queue
+    assert isinstance(waits, Batch)
+    assert waits.t_ns.tolist() == [waits_ns - (int(HOUR * SECOND) if by_gateway else 0)]
+
+
+async def test_it_is_seen_as_soon_as_a_reload_has_ended(plant: Any, tmp_path: Path) -> None:
+    """What that makes ready would not hear of it."""
+    shop = Shop(plant, tmp_path)
+    await shop.run(100, 0.0, 20.0)
+    async with shop.pipeline.changing:
+        assert await shop.run(70, HOUR, 90.0) == []
+    assert ("raised", "oil_high") in await shop.run(2, HOUR, 90.0)
 
 
 async def test_a_clock_that_shows_one_moment_of_the_future_keeps_nobody_deaf(plant: Any, tmp_path: Path) -> None:
@@ -191,6 +222,46 @@ async def test_fast_channels_show_it_as_well(plant: Any, tmp_path: Path) -> None
     assert [round(delta / SECOND) for delta in leaps] == [-3599]
 
 
+@pytest.mark.parametrize("every", [40, 100])
+async def test_a_fast_channel_that_speaks_seldom_goes_along_and_nobody_is_told_twice(plant: Any, tmp_path: Path, every: int) -> None:
+    shop = Shop(plant, tmp_path, oil={}, vibration={"kind": "waveform"})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for second in range(410):
+        back = HOUR if second >= 100 else 0.0
+        block = Waveform(tag=1, t_ns=shop.clock.now_ns() - int(back * SECOND), rate_hz=1000.0, samples=np.zeros(10, np.float32))
+        await shop.second(shop.at(back, 20.0), *([block] if second % every == every - 1 else []))
+    assert [round(delta / SECOND) for delta in leaps] == [-3599]
+    assert not shop.line.table.behind.any
+
+
+async def test_a_late_reading_of_another_tag_says_nothing_of_by_how_much(plant: Any, tmp_path: Path) -> None:
+    shop = Shop(plant, tmp_path, oil={}, slow={})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for second in range(200):
+        back = HOUR if second >= 100 else 0.0
+        slow = [shop.at({50: 0.0, 150: 24 * HOUR, 180: HOUR}[second], 20.0, tag=1)] if second in (50, 150, 180) else []
+        await shop.second(shop.at(back, 20.0), *slow)
+    assert [round(delta / SECOND) for delta in leaps] == [-3599]
+    assert shop.line.table.last_quality.tolist() == [0, 0]
+    assert not shop.line.table.behind.any
+
+
+async def test_a_machine_that_did_not_follow_the_gateways_leap_is_set_back_by_its_own_alone(plant: Any, tmp_path: Path) -> None:
+    """One of its tags has been silent since that leap, and has not shown yet whether it does."""
+    shop = Shop(plant, tmp_path, oil={}, silent={})
+    leaps: list[int] = []
+    shop.line.watches[0].detector.leap = lambda _machine, delta_ns: leaps.append(delta_ns)  # type: ignore[union-attr]
+    for _ in range(10):
+        await shop.second(shop.at(0.0, 20.0), shop.at(0.0, 20.0, tag=1))
+    shop.clock.set_wall(shop.clock.now_ns() + int(HOUR * SECOND))
+    shop.pipeline.leap(int(HOUR * SECOND))
+    await shop.run(10, HOUR, 20.0)
+    assert await shop.run(70, HOUR + 300.0, 20.0) == [("raised", "device_clock_wrong")]
+    assert [round(delta / SECOND) for delta in leaps] == [-299]
+
+
 @pytest.mark.parametrize("noted", [0, 200])
 async def test_a_clock_that_was_set_back_shortly_before_the_start_keeps_nobody_deaf_either(plant: Any, tmp_path: Path, noted: int) -> None:
     """Nor if the gateway was killed, and what was noted is older than what the detector remembers."""
@@ -201,6 +272,18 @@ async def test_a_clock_that_was_set_back_shortly_before_the_start_keeps_nobody_d
     assert await after.run(58, HOUR, 90.0) == []
     assert await after.run(6, HOUR, 90.0) == [("raised", "oil_high")]
     assert not after.pipeline.resumed
+
+
+async def test_a_gate_that_opened_since_the_start_settles_as_long_as_it_should(plant: Any, tmp_path: Path) -> None:
+    before = Shop(plant, tmp_path)
+    after = Shop(plant, tmp_path, gate={"only_when": "oil > 50", "settle": "30s"})
+    await before.run(300, 0.0, 20.0)
+    after.restart(before)
+    await after.clock.advance(305.0)
+    assert await after.run(50, HOUR, 20.0) == []
+    assert await after.run(28, HOUR, 90.0) == []
+    assert not after.pipeline.resumed
+    assert await after.run(5, HOUR, 90.0) == [("raised", "oil_high")]
 
 
 async def test_a_start_after_which_time_goes_on_forgets_what_was_noted_at_once(plant: Any, tmp_path: Path) -> None:

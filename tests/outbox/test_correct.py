@@ -69,6 +69,15 @@ async def test_a_crash_behind_the_commit_corrects_it_no_second_time(outbox: Outb
     assert await outbox.run(correct.noted) == (T0, 3 * DAY)
 
 
+async def test_a_correction_whose_commit_nobody_knew_of_is_done_once(outbox: Outbox) -> None:
+    """It is tried again; and it was by less than the stretch lasted, so that what was put right lies within it again."""
+    await outbox.append([], [Addressed(made(n, T0 + n), ("crm",)) for n in range(3)])
+    stretch = Stretch(after=0, from_ns=T0, to_ns=T0 + 600 * 10**9, delta_ns=60 * 10**9)
+    assert (await outbox.run(lambda c: correct.correct(c, stretch)))[1] == 3
+    assert (await outbox.run(lambda c: correct.correct(c, stretch)))[1] == 3
+    assert [each.time_ns for each in await outbox.lease("crm", Wanted(10))] == [T0 + n + 60 * 10**9 for n in range(3)]
+
+
 async def test_incidents_and_the_ledger_go_along(outbox: Outbox) -> None:
     body = msgspec.json.encode({"id": "inc-1", "since_ns": T0 + 1, "raised_ns": TRUE, "explanation": {"last": rfc3339(T0 + 2)}})
     await outbox.append([IncidentRow("inc-1", "m", "c", "open", T0 + 1, TRUE, T0 + 3, body)], [])

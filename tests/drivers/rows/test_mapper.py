@@ -55,6 +55,13 @@ def test_a_row_without_its_time_is_refused_whole(at: Any) -> None:
     assert (taken.readings, taken.records) == ([], [])
 
 
+@pytest.mark.parametrize("options", [{}, {"time_unit": "ms"}, {"time_format": "%Y%m%d%H%M%S"}], ids=["plain", "unit", "digits"])
+def test_a_number_of_four_hundred_digits_is_no_time(options: dict[str, Any]) -> None:
+    """JSON has such numbers; no float does."""
+    taken = take({"v": 1, "at": 10**400}, tags={"v": {}}, time="at", **options)
+    assert [str(each) for each in taken.refused] == ["line 2: no time in at"]
+
+
 def test_match_says_which_row_is_for_whom() -> None:
     records = {"step": {"match": {"$.type": ["step", "start"]}}, "test": {"match": {"type": "test", "line": 2}}}
     assert [r.source for r in take({"type": "start"}, records=records).records] == ["m1/step"]
