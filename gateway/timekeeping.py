@@ -93,17 +93,18 @@ class Timekeeping:
         )
         self._record = known
         if leapt is not None and leapt.number > known.leaps:
-            self._followed(leapt)
+            known.follow(leapt.boot, leapt.offset_ns, leapt.delta_ns)
+            known.note(leapt.number, leapt.last, leapt.delta_ns)
         if known.first and noted[0] == known.from_ns:  # put right, and then the power went
-            self._end_stretch(known.released, noted[1])
+            known.end_stretch(known.released, noted[1])
             known.put_right_ns, known.told_ns = known.put_right_ns + noted[1], {}
         before, seen_ns = known.boot, known.seen_ns
         self.clock.open(known, alive_ns)
         self._unnoted_ns = max(0, min(int(_SEEN_SECONDS * 1e9), self.clock.now_ns() - seen_ns))
         if known.first and before != self.clock.boot_id:
-            self._end_stretch(last, max(0, self.clock.now_ns() - seen_ns))  # by how much it was behind, at most
+            known.end_stretch(last, max(0, self.clock.now_ns() - seen_ns))  # by how much it was behind, at most
         elif known.first and self.clock.trusted:
-            self._end_stretch(last, 0)
+            known.end_stretch(last, 0)
         if not self.clock.trusted and not known.first:
             known.first, known.released, known.from_ns = last + 1, last, self.clock.now_ns()
         known.doubted = [each for each in known.doubted if each[1] >= oldest]
@@ -224,7 +225,7 @@ class Timekeeping:
         count, last = await self._outbox.follow(partial(correct.correct, stretch=stretch))
         self.corrected += count
         known.shifts += [Shift(first, until, adopted.delta_ns) for first, until in known.doubted]
-        self._end_stretch(min(known.released, last), adopted.delta_ns)
+        known.end_stretch(min(known.released, last), adopted.delta_ns)
 
     async def _set(self, adopted: Adopted, waiting: Waiting) -> None:
         delta_ns = adopted.delta_ns
@@ -234,33 +235,7 @@ class Timekeeping:
         self._incidents.leap(delta_ns)
         waiting.put_right(leap.event, leap.row)
         last = await self._outbox.follow(partial(correct.age_as_before, leap=leap))
-        self._note(leap._replace(last=last))
-
-    def _followed(self, leap: Leap) -> None:
-        """By what is stored, and then the power went before the record was written."""
-        known = self._record
-        if known.boot == leap.boot:
-            known.offset_ns, known.state = leap.offset_ns, "trusted"
-        if known.seen_ns:  # else the record is lost, or stayed with another machine
-            known.seen_ns = max(0, known.seen_ns + leap.delta_ns)
-        known.put_right_ns += leap.delta_ns
-        known.told_ns = {}
-        self._note(leap)
-
-    def _note(self, leap: Leap) -> None:
-        known = self._record
-        known.leaps = leap.number
-        known.shifts.append(Shift(1, leap.last, leap.delta_ns))
-        self._end_stretch(leap.last, 0)
-
-    def _end_stretch(self, last: int, delta_ns: int) -> None:
-        """What of it was not put right stays in doubt."""
-        known = self._record
-        if 0 < known.first <= last:
-            known.doubted.append((known.first, last))
-            if delta_ns:
-                known.shifts.append(Shift(known.first, last, delta_ns))
-        known.first = known.released = 0
+        self._record.note(leap.number, last, leap.delta_ns)
 
     def _leap(self, delta_ns: int, right: Callable[[int], int]) -> None:
         """What lies in memory."""

@@ -55,6 +55,29 @@ class Record(msgspec.Struct, kw_only=True):
     put_right_ns: int = 0
     told_ns: dict[str, int] = {}
 
+    def follow(self, boot: str, offset_ns: int, delta_ns: int) -> None:
+        """What is stored has followed a leap, and then the power went before this was written."""
+        if self.boot == boot:
+            self.offset_ns, self.state = offset_ns, "trusted"
+        if self.seen_ns:  # else the record is lost, or stayed with another machine
+            self.seen_ns = max(0, self.seen_ns + delta_ns)
+        self.put_right_ns += delta_ns
+        self.told_ns = {}
+
+    def note(self, number: int, last: int, delta_ns: int) -> None:
+        """A trusted clock was set, for so many times now, and events up to `last` were recorded by the one of before."""
+        self.leaps = number
+        self.shifts.append(Shift(1, last, delta_ns))
+        self.end_stretch(last, 0)
+
+    def end_stretch(self, last: int, delta_ns: int) -> None:
+        """What of the stretch that is not trusted was not put right stays in doubt."""
+        if 0 < self.first <= last:
+            self.doubted.append((self.first, last))
+            if delta_ns:
+                self.shifts.append(Shift(self.first, last, delta_ns))
+        self.first = self.released = 0
+
 
 def load(folder: Path) -> Record:
     """An empty one where there is none, or where it cannot be read."""
