@@ -59,7 +59,7 @@ class AppHands:
     async def _able(asked: Awaitable[_T]) -> _T:
         try:
             return await asked
-        except sqlite3.Error as exc:
+        except sqlite3.OperationalError as exc:  # any other is our own mistake, and is to look like one
             raise Unable(f"the disk refuses: {exc}") from exc
 
 
