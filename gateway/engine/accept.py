@@ -18,7 +18,8 @@ from gateway.engine.waiting import Waiting, is_end
 from gateway.events.catalogue import ContractViolation
 from gateway.incidents import Change, Incident, Phase, Rule
 from gateway.outbox.append import Addressed, IncidentRow, Rejected
-from gateway.outbox.store import Full, Outbox
+from gateway.outbox.insist import Full
+from gateway.outbox.store import Outbox
 from gateway.telemetry.counts import Counts
 
 log = logging.getLogger("lineside")

@@ -11,8 +11,9 @@ from gateway import heap
 from gateway.contract import Clock
 from gateway.engine.lane import Lanes
 from gateway.engine.watch import Watch
+from gateway.outbox.insist import Damaged
 from gateway.outbox.losses import Losses
-from gateway.outbox.store import Damaged, Outbox
+from gateway.outbox.store import Outbox
 from gateway.telemetry.wear import Wear
 
 MINUTE = 60.0

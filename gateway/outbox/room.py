@@ -29,16 +29,21 @@ class Room:
         self.free.set()
         self._regaining: asyncio.Task[None] | None = None
 
+    @property
+    def full(self) -> bool:
+        """That is why the disk refuses."""
+        return self._condition.state == "full"
+
     def failed(self, error: sqlite3.OperationalError) -> None:
         """The disk refused something."""
         self._condition.failed(error)
-        if self._condition.state == "full" and self.free.is_set():
+        if self.full and self.free.is_set():
             self.free.clear()
             self._regaining = asyncio.create_task(self._regain(), name="room on the disk")
 
     def works(self, *, new: bool) -> None:
         """It took something. What was under way when it filled up and got into the room of the reserve says nothing of what is new."""
-        if (new and self.free.is_set()) or self._condition.state != "full":
+        if (new and self.free.is_set()) or not self.full:
             self._condition.works()
 
     async def close(self) -> None:

@@ -23,25 +23,17 @@ from gateway.outbox.budget import Filling
 from gateway.outbox.condition import Condition, means_full
 from gateway.outbox.database import FILE_NAME, Replaced, damage, denied, open_database, reopen, suspect, unbalanced
 from gateway.outbox.holding import Holding
+from gateway.outbox.insist import Full, Insistence
 from gateway.outbox.losses import Losses, write
 from gateway.outbox.pick import NEWEST, Place, Wanted
 from gateway.outbox.reserve import Reserve
 from gateway.outbox.retention import Caps, Enforcement
-from gateway.outbox.room import RETRY_SECONDS, Room
+from gateway.outbox.room import Room
 from gateway.outbox.writer import Operation, T, Writer
-from gateway.supervisor import Unusable
 
 log = logging.getLogger("lineside")
 _DAY_NS = 86_400_000_000_000
 _ENFORCE_EVERY = 500
-
-
-class Damaged(Unusable):
-    """The file is damaged. The process ends; the next start salvages what can be read."""
-
-
-class Full(Exception):
-    """The disk is full, and what is left is kept for what must be noted. Offer it again when there is `room`."""
 
 
 class Outbox:
@@ -79,11 +71,9 @@ class Outbox:
         self.newest: int | None = None
         """Events behind this sequence are kept, but not sent yet: their time is still to be put right. None: all may go."""
         self.shifts: Shifts = ()
-        self.followed = asyncio.Event()
-        """Not set while the clock has leapt and the rows have not: nobody knows how old they are, and whoever comes waits for them."""
-        self.followed.set()
-        self.repeating = 0
-        """Operations that the disk has refused, and that are tried again."""
+        self._insistence = Insistence(folder, clock, self._room, lambda operation: self._writer.submit(operation))
+        self.followed = self._insistence.followed
+        """Not set while the clock has leapt and the rows have not."""
         self.doubted: Shifts = ()
         """Stretches of the sequence whose times nobody has confirmed (the third number says nothing)."""
         self._under_way: dict[str, frozenset[int]] = {}  # the writer's thread reads and writes it
@@ -161,6 +151,11 @@ class Outbox:
         return self._writer.unknown
 
     @property
+    def repeating(self) -> int:
+        """How many operations the disk has refused, and are tried again."""
+        return self._insistence.repeating
+
+    @property
     def refused(self) -> str:
         """Why the disk does not take new events now; empty while it does."""
         return self.condition.why
@@ -233,35 +228,7 @@ class Outbox:
         raises Full      it does, and the disk is full
         raises Damaged   the file cannot be used any more
         """
-        repeats = False
-        try:
-            while True:
-                if submitted is None and not follows:
-                    await self.followed.wait()
-                try:
-                    result = await self._sound(submitted or self._writer.submit(operation))
-                except sqlite3.OperationalError as exc:
-                    submitted, was_full = None, not self.room.is_set()
-                    self._room.failed(exc)
-                    if yields and not self.room.is_set():
-                        raise Full from exc
-                    repeats, self.repeating = True, self.repeating + (not repeats)
-                    if was_full or self.condition.state != "full":
-                        await self._clock.sleep(RETRY_SECONDS)
-                    continue  # at once, where the reserve has made room
-                self._room.works(new=yields)
-                return result
-        finally:
-            self.repeating -= repeats
-
-    async def _sound(self, submitted: asyncio.Future[T]) -> T:
-        try:
-            return await submitted
-        except (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise
-        except sqlite3.DatabaseError as exc:
-            suspect(self._folder, str(exc))
-            raise Damaged(f"the outbox is damaged: {exc}; the next start salvages what can be read") from exc
+        return await self._insistence.insist(operation, submitted, yields=yields, follows=follows)
 
     async def _take_reserve(self, margin: int) -> bool:
         return await self._writer.submit(lambda _: self.reserve.take(margin), alone=True)

@@ -21,9 +21,9 @@ from gateway.events.build import to_ns
 from gateway.incidents import Incident, Incidents, Rule, lifecycle
 from gateway.operators import desk
 from gateway.outbox import incidents, shelves
+from gateway.outbox.insist import Damaged
 from gateway.outbox.pick import Wanted
 from gateway.outbox.shelves import Shelf
-from gateway.outbox.store import Damaged
 
 
 async def test_ten_minutes_without_a_clock_are_an_incident_and_the_clock_ends_it(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
