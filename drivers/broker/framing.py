@@ -59,6 +59,11 @@ class Framer:
         self._missing = self._at = 0
         self.more = True
 
+    @property
+    def partial(self) -> bool:
+        """What was fed ends within a packet; to be asked when there is no `more`."""
+        return self._skip > 0 or self._missing > 0 or self._at < len(self._rest)
+
     def cut(self, most: int) -> tuple[list[Publish], list[tuple[int, bytes]]]:
         """At most `most` messages and the other packets between them; raises Malformed."""
         messages: list[Publish] = []

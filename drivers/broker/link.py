@@ -11,6 +11,7 @@ from drivers.broker.packets import PINGREQ
 
 UNREAD_BYTES = 1 << 20
 SILENT_SECONDS = 10.0
+SLOW_SECONDS, LEAST_BYTES_PER_SECOND = 10.0, 1024
 CLOSE_SECONDS = 1.0
 GATHER_SECONDS = 0.002
 GATHER_BYTES = 1400  # more would let a broker that sends only twenty messages ahead of our acknowledgements wait for them
@@ -20,7 +21,8 @@ class Link(asyncio.Protocol):
     """Keeps what came until it is taken; beyond `UNREAD_BYTES` it leaves the rest in the socket.
 
     From `keep_alive` on it asks for a sign of life (PINGREQ) after half of that time, five seconds at most, of silence,
-    and loses the connection when none comes for as long again: a broker without power says nothing.
+    and loses the connection when none comes for as long again: a broker without power says nothing. It also loses one whose
+    packet has no end: one that announced more than it has would have all that follows taken for a part of it.
 
     Wakes its reader at once after a rest, then at most every `GATHER_SECONDS` unless `GATHER_BYTES` are there: a read costs
     as much as ten messages.
@@ -37,7 +39,8 @@ class Link(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._unread = 0
         self._paused = False
-        self._received = self._sent = self._loop.time()
+        self._received = self._sent = self._begun = self._loop.time()
+        self._pending = 0
         self._asked: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -53,9 +56,13 @@ class Link(asyncio.Protocol):
         self._unread = 0
         if self._paused and self._transport is not None and not self.lost:
             self._paused = False
-            self._received = self._loop.time()
+            self._pending, self._received = 0, self._loop.time()
             self._transport.resume_reading()
         return data
+
+    def cut(self) -> None:
+        """What was taken ended a packet, or ends with one: from here on counts how fast the next one comes."""
+        self._pending = 0
 
     def keep_alive(self, seconds: float) -> None:
         """From now on; we say something at least every half of it."""
@@ -115,6 +122,9 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received = self._loop.time()
         self._asked = None
+        if not self._pending:
+            self._begun = self._received
+        self._pending += len(data)
         self._chunks.append(data)
         self._unread += len(data)
         if self._unread > UNREAD_BYTES and not self._paused and self._transport is not None:
@@ -133,13 +143,24 @@ class Link(asyncio.Protocol):
         now, patience = self._loop.time(), min(self._keepalive, SILENT_SECONDS) / 2
         silent = now - self._received >= patience
         if silent and not self._paused and self._asked is not None and now - self._asked >= patience:
-            self.lose(f"no sign of life for {now - self._received:.1f} s")
-            cast("asyncio.Transport", self._transport).abort()
+            self._give_up(f"no sign of life for {now - self._received:.1f} s")
+            return
+        if self._crawls(now - self._begun):
+            self._give_up(f"{self._pending} bytes in {now - self._begun:.0f} s, and no end of the packet they belong to")
             return
         if (silent and self._asked is None) or now - self._sent >= self._keepalive / 2:
             self._asked = self._asked or now
             self.send(PINGREQ)
         self._timer = self._loop.call_later(patience / 4, self._watch)
+
+    def _crawls(self, seconds: float) -> bool:
+        """Only of what the reader has taken and found to be a part: it may be busy, and then nothing is known of what waits."""
+        waits = self._waiter is not None and not self._chunks
+        return waits and 0 < self._pending < seconds * LEAST_BYTES_PER_SECOND and seconds >= SLOW_SECONDS
+
+    def _give_up(self, reason: str) -> None:
+        self.lose(reason)
+        cast("asyncio.Transport", self._transport).abort()
 
     def _gather(self) -> None:
         if self._waiter is None:

@@ -141,6 +141,8 @@ class Session:
         with self._strict():
             while self._fill():
                 messages, others = self._framer.cut(MESSAGES)
+                if messages or others or not self._framer.partial:
+                    self.link.cut()
                 for command, body in others:
                     self._handle(command, body)
                 if messages:

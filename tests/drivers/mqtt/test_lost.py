@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from drivers.broker import link as link_module
 from drivers.broker.link import UNREAD_BYTES, Link
 from gateway.contract import ConfigError, NotConnected, Quality, Source
 from gateway.testkit.servers.mqtt import Mosquitto, NatsMqtt, Publisher, require_mosquitto
@@ -30,10 +31,12 @@ async def peer(answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], An
     """Something that is no broker."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        await answer(reader, writer)
-        await reader.read(1000)
-        writer.close()
+        try:
+            await reader.read(1000)
+            await answer(reader, writer)
+            await reader.read(1000)
+        finally:
+            writer.transport.abort()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
@@ -226,6 +229,57 @@ async def test_peer_that_speaks_something_else(make: Any, answer: bytes) -> None
 
     async with peer(speak) as url:
         assert "no MQTT as we know it" in await refusal(make(url, TAGS))
+
+
+NUMBER = b"\x30\x06\x00\x03p/t5"
+
+
+async def let_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x20\x02\x00\x00")
+    await reader.read(1000)
+    writer.write(b"\x90\x03\x00\x01\x00")
+
+
+@pytest.mark.parametrize("size", [b"\xff\x7f", b"\xff\xff\xff\x7f"], ids=["16 kB", "268 MB"])
+async def test_packet_that_announced_more_than_it_has_does_not_swallow_all_that_follows(
+    make: Any, monkeypatch: pytest.MonkeyPatch, size: bytes
+) -> None:
+    monkeypatch.setattr(link_module, "SLOW_SECONDS", 1.0)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_in(reader, writer)
+        writer.write(b"\x30" + size + b"\x00\x03p/t1")
+        while not writer.is_closing():
+            writer.write(NUMBER)
+            await asyncio.sleep(0.02)
+
+    async with peer(drip) as url:
+        source = make(url, TAGS, version="3.1.1", keepalive="1s")
+        await source.connect()
+        assert "no end of the packet they belong to" in await read_until_lost(source, 5)
+        await source.close()
+
+
+async def test_packet_that_comes_slowly_in_pieces_is_waited_for(make: Any, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "SLOW_SECONDS", 1.0)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_in(reader, writer)
+        writer.write(b"\x30\x8e\x40\x00\x03p/t")  # 8 kB, at 4 kB/s; before and after it a broker that rests
+        for _ in range(20):
+            writer.write(b" " * 410)
+            await asyncio.sleep(0.1)
+        writer.write(b"5")
+        await asyncio.sleep(1.5)
+        writer.write(NUMBER)
+
+    async with peer(slow) as url:
+        source = make(url, TAGS, version="3.1.1", keepalive="10s")
+        await source.connect()
+        for _ in range(2):
+            (batch,) = await read(source)
+            assert batch.value.tolist() == [5]
+        await source.close()
 
 
 async def test_more_than_a_megabyte_is_left_in_the_socket() -> None:
