@@ -124,18 +124,20 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], withou
 
 def _as_they_are(state_dir: Path, which: Which) -> int:
     now_ns, who = time.time_ns(), typed()
-    to, left = Counter[str](), list[str]()
+    to, left, late = Counter[str](), list[str](), list[DeadLetter]()
     configured: Collection[str] | None = None
 
     def step(connection: sqlite3.Connection, letters: list[DeadLetter]) -> None:
         nonlocal configured
         configured = tally.configured(connection)
         left.extend(filter(None, map(_why_not, letters)))
+        late.extend(deadletters.overtaken(connection, [letter for letter in letters if not _why_not(letter)]))
         deadletters.retry(connection, letters, who=who, now_ns=now_ns)
         to.update(letter.destination for letter in letters if not _why_not(letter))
 
     _in_steps(outbox_file(state_dir), which, step)
     _say(to, configured, "sent again", left)
+    _warn(late)
     return to.total()
 
 
@@ -146,18 +148,20 @@ def _correct(state_dir: Path, which: Which, corrections: Mapping[str, Json], wit
     def correct(event: Event) -> Event:
         return _corrected(event, corrections, without, now_ns)
 
-    to, left, made = Counter[str](), list[str](), list[str]()
+    to, left, made, late = Counter[str](), list[str](), list[str](), list[DeadLetter]()
     with writing(outbox_file(state_dir)) as connection:
         configured = tally.configured(connection)
         for letters in _chunks(connection, which):
             left += filter(None, map(_why_not, letters))
             able = [letter for letter in letters if not _why_not(letter)]
             to.update(letter.destination for letter in able)
+            late += deadletters.overtaken(connection, able)
             made += [event.id for event in deadletters.replace(connection, able, correct, who=who, now_ns=now_ns)]
             _all_wait(connection, able)
     for identity in made[:_MOST_NAMED]:
         click.echo(printable(identity))
     _say(to, configured, "corrected", left)
+    _warn(late)
     return to.total()
 
 
@@ -193,6 +197,14 @@ def _say(to: Mapping[str, int], configured: Collection[str] | None, word: str, l
         click.echo(why, err=True)
     if len(left) > _MOST_NAMED:
         click.echo(f"and {len(left) - _MOST_NAMED:,} more were left as they are", err=True)
+
+
+def _warn(late: Sequence[DeadLetter]) -> None:
+    """Whoever keeps one record for an incident may take an old change for the latest."""
+    if late:
+        names = ", ".join(sorted({printable(letter.id) for letter in late})[:_MOST_NAMED])
+        click.echo(f"{counted(len(late), 'event')} of an incident that went on, and what came later may have arrived: {names}", err=True)
+        click.echo("look at the receiver whether it shows the incident as it is now", err=True)
 
 
 def _why_not(letter: DeadLetter) -> str:

@@ -116,7 +116,7 @@ class GatewayModel(StrictModel):
     page: PageModel | Literal["off"] = Field(default_factory=PageModel, description="off = no page, no API, no metrics")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     clock: ClockModel = Field(default_factory=ClockModel, description="when the clock of the machine is believed")
-    state_dir: str = Field("/var/lib/lineside", min_length=1, description="where the outbox and what was learnt live")
+    state_dir: str = Field("/var/lib/lineside", pattern=r"^[^\x00]+$", description="where the outbox and what was learnt live")
     disk_endurance_terabytes: float | None = Field(
         None, gt=0, description="what the disk of state_dir bears to be written in its life (TBW); without it, 300 times its size"
     )

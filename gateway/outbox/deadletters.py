@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gateway.contract import Event
-from gateway.outbox import tally
+from gateway.outbox import incidents, tally
 from gateway.outbox.append import Addressed, append
 from gateway.outbox.audit import audit
 from gateway.outbox.lease import drop_orphans
 from gateway.outbox.ledger import note_more
 from gateway.outbox.rows import SELECTED, from_row
-from gateway.outbox.tally import Kind, lane_of
+from gateway.outbox.tally import LANES, Kind, lane_of
 
 
 class DeadLetter(NamedTuple):
@@ -76,6 +78,32 @@ def retry(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who:
             )
             audit(connection, who=who, what="dead letter sent again", name=letter.id, before=letter.reason, after="", now_ns=now_ns)
     return len(again)
+
+
+def overtaken(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Those whose incident went on, and whose destination may have what came later: it waits no more and is no dead letter."""
+    return [letter for letter in letters if _later(connection, letter) > _kept(connection, letter)]
+
+
+def _later(connection: sqlite3.Connection, letter: DeadLetter) -> int:
+    """How many events its incident caused after this one."""
+    identity, _, number = letter.id.rpartition("-")
+    row = incidents.one(connection, identity) if number.isdecimal() else None
+    if row is None or row.state == "damaged":
+        return 0
+    return int(msgspec.json.decode(row.body)["events"]) - int(number)
+
+
+def _kept(connection: sqlite3.Connection, letter: DeadLetter) -> int:
+    """How many of them the destination has not got."""
+    has_not = (
+        f"EXISTS (SELECT 1 FROM delivery d WHERE d.destination=? AND d.lane IN {LANES} AND d.seq=e.seq) "
+        "OR EXISTS (SELECT 1 FROM dead_letter l WHERE l.destination=? AND l.seq=e.seq)"
+    )
+    identity = letter.id.rpartition("-")[0]
+    statement = f"SELECT count(*) FROM event e WHERE e.id>? AND e.id<? AND e.seq>? AND ({has_not})"
+    values = (f"{identity}-", f"{identity}.", letter.seq, letter.destination, letter.destination)
+    return int(connection.execute(statement, values).fetchone()[0])
 
 
 def replace(

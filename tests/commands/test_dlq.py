@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -20,7 +21,7 @@ from gateway.commands.dlq import Which, retry
 from gateway.contract import SENT, Event, Machine, Outcome, Severity, UplinkOptions
 from gateway.events.build import EventBuilder
 from gateway.outbox import deadletters, ledger, tally
-from gateway.outbox.append import Addressed, append
+from gateway.outbox.append import Addressed, IncidentRow, append
 from gateway.outbox.database import FILE_NAME, open_database
 from gateway.outbox.lease import bury, lease, settle
 from gateway.outbox.pick import Wanted
@@ -237,6 +238,30 @@ def test_retry_for_a_destination_that_is_not_configured_any_more_promises_nothin
     moved = CliRunner().invoke(main, ["outbox", "move", "crm", "plant", "--state-dir", str(tmp_path)])
     assert (moved.exit_code, waiting(tmp_path)) == (0, [])
     assert balanced(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        pytest.param([Outcome.park("no"), SENT], True, id="the end was taken"),
+        pytest.param([Outcome.park("no"), Outcome.park("no")], False, id="the end is a dead letter, too"),
+        pytest.param([Outcome.park("no")], False, id="the end still waits"),
+    ],
+)
+def test_retry_of_an_event_whose_incident_went_on(command: Command, tmp_path: Path, outcomes: list[Outcome], told: bool) -> None:
+    identity, builder = "inc-a", EventBuilder("urn:lineside:acme:dresden:gw-1")
+    connection, _ = open_database(tmp_path)
+    with closing(connection):
+        body = json.dumps({"id": identity, "events": 2}).encode()
+        row = IncidentRow(identity, "press", "hot", "closed", T0, T0, T0, body)
+        data = {"title": "t", "at": "2027-01-15T08:00:00Z", "set_aside": "x", "problem": "y"}
+        plain = builder.of_gateway("outbox_replaced", data, severity=Severity.ERROR, now_ns=T0)
+        both = [msgspec.structs.replace(plain, id=f"{identity}-{number:04d}") for number in (1, 2)]
+        append(connection, [row], [Addressed(one, ("crm",)) for one in both])
+        settle(connection, "crm", lease(connection, "crm", Wanted(len(outcomes)), T0), outcomes, T0)
+    result = command("retry", both[0].id)
+    assert (result.exit_code, "went on" in result.stderr, f"{identity}-0001" in result.stderr) == (0, told, told)
+    assert waiting(tmp_path)[0] == 1
 
 
 def test_retry_of_a_damaged_one_alone_is_no_success(command: Command, letters: list[Event]) -> None:

@@ -78,8 +78,8 @@ READS_IN_ALARM = 600
 
 @row(
     42,
-    "memory over a soak, 40 orders a second and an alarm a minute (times: minutes, after a warm-up of seven)",
-    expected="resident memory grows less than 1 MB a day, or not measurably; descriptors stay",
+    "memory over a soak, 40 orders a second and an alarm a minute (times: minutes, after a warm-up of a quarter of that, seven at least)",
+    expected="resident memory grows less than 1 MB a day, or by nothing its error does not explain; descriptors stay",
     kind="N",
     count=10,
     night=120,
@@ -93,7 +93,7 @@ async def soak(run: Run) -> None:
         plant.config["machines"]["mes"]["source"]["remember_keys"] = 500
         plant.config["watch"][0]["order"]["max_orders"] = 500
         await plant.start()
-        await asyncio.sleep(WARM_UP_SECONDS)
+        await asyncio.sleep(max(WARM_UP_SECONDS, run.count * 60 / 4))  # SQLite's caches and the allocator's arenas fill for half an hour
         first = open_files(plant.daemon.pid)
         points: list[tuple[float, float]] = []
         began = time.monotonic()
@@ -103,7 +103,7 @@ async def soak(run: Run) -> None:
         slope, error = fitted(points)
         last = open_files(plant.daemon.pid)
         run.note(mb_per_day=round(slope * 86_400, 2), error_mb_per_day=round(error * 86_400, 2), fds_before=first, fds_after=last)
-        run.check((slope - 2 * error) * 86_400 < 1, f"{slope * 86_400:.1f} ± {error * 86_400:.1f} MB a day")
+        run.check(slope * 86_400 < 1 or slope < 2 * error, f"{slope * 86_400:.1f} ± {error * 86_400:.1f} MB a day")
         run.check(abs(last - first) <= 4, f"{first} descriptors before, {last} after")
         await plant.settle()
 
