@@ -34,6 +34,7 @@ from gateway.hands import AppHands
 from gateway.incidents import Incidents, Rule
 from gateway.operators.desk import Desk
 from gateway.operators.renewal import Renewal
+from gateway.operators.urging import Urging
 from gateway.outbox.database import Replaced
 from gateway.outbox.lock import NotNow, state_lock
 from gateway.outbox.losses import Losses
@@ -43,7 +44,7 @@ from gateway.sdnotify import Notifier, answer_reload
 from gateway.stall import Guard
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.log import OURS
-from gateway.telemetry.status import Status
+from gateway.telemetry.status import Link, Status
 from gateway.telemetry.wear import Wear
 from gateway.timekeeping import Followers, Timekeeping
 from gateway.trail import Trail
@@ -80,7 +81,8 @@ class App:
         endurance = settings.disk_endurance_terabytes
         self.wear = Wear(settings.state_dir, self.clock, None if endurance is None else endurance * 1e12)
         self.storage = Storage(settings.site.gateway, settings.state_dir, self.outbox, self.wear, self.incidents, self.clock)
-        self.desk = Desk(self.outbox, self.clock, lambda: self.pipeline.line.watches)
+        urging = Urging(lambda: self.edges.senders, self._urge, self.clock)
+        self.desk = Desk(self.outbox, self.clock, lambda: self.pipeline.line.watches, urging)
         self.incidents.withhold = self.desk.shelving.why
         self._losses = Losses(self.clock)
         self._unit = Unit(notifier or Notifier(), self.clock, lambda: f"{self.storage.words}{self.status.summary()}")
@@ -226,8 +228,8 @@ class App:
         if self.time is not None:
             core.append(tasks.create_task(self.time.run(), name="time"))
         core.append(tasks.create_task(self._lessons.run(), name="lessons"))
-        core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.edges.apply(self.settings)
+        core.append(tasks.create_task(self.desk.run(self._renewal, self.pipeline.shadow), name="desk"))
         await self.front.open(self.settings, Overview(self))
         self._unit.ready(self.settings)
         core += [tasks.create_task(self.front.run(), name="front"), tasks.create_task(self.trail.run(), name="trail")]
@@ -269,6 +271,10 @@ class App:
         log.info("reloaded", extra={"fields": {"file": str(settings.path)}})
         self._unit.ready(self.settings)
         return True
+
+    async def _urge(self, name: str) -> Link | None:
+        async with self.pipeline.changing:
+            return await self.edges.urge(name, self.settings)
 
     async def _load(self) -> Settings:
         new = await asyncio.get_running_loop().run_in_executor(self._files, load, self.settings.path)

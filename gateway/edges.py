@@ -104,6 +104,15 @@ class Edges:
                 self._start_sender(destination, settings, anew=before.get(destination.name, _asks(destination)) != _asks(destination))
         await self._tell_orphaned(destinations)
 
+    async def urge(self, name: str, settings: Settings) -> Link | None:
+        """Begin anew with a destination that waits, whatever for; as if its options had changed. None: it does not."""
+        if name not in self.senders or not self.senders[name][3].held_back:
+            return None
+        destination = self.senders[name][0]
+        await self.stop_senders([name])
+        self._start_sender(destination, settings, anew=True)
+        return self.senders[name][2]
+
     async def _tell_orphaned(self, destinations: Iterable[str]) -> None:
         """Nobody sends what waits for a destination that was renamed or removed."""
         names = sorted(destinations)

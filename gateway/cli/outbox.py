@@ -18,6 +18,7 @@ from_option = click.option(
     metavar="FILE",
     help="of this file instead, for example of outbox.db.damaged-TIME",
 )
+by_option = click.option("--by", metavar="NAME", help="who wants it; default: your user name")
 target_argument = click.argument("target", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 
 
@@ -113,3 +114,20 @@ def outbox_move(state_dir: Path, old: str, new: str) -> None:
     from gateway.commands.outbox_move import move
 
     sys.exit(move(state_dir, old, new))
+
+
+@outbox.command("try")
+@state_option
+@by_option
+@click.option("--why", metavar="TEXT", default="", help="the reason; it stands in the audit")
+@click.argument("name")
+def outbox_try(state_dir: Path, by: str | None, why: str, name: str) -> None:
+    """Have the gateway try the destination NAME now.
+
+    For when what it refused is mended (a login, a permission, a quota): the gateway asks again by itself, but after a refused login
+    or permission only every 15 minutes. A running gateway does it within seconds, and this command waits for its answer; else the next
+    start does.
+    """
+    from gateway.commands.renew import try_now
+
+    sys.exit(try_now(state_dir, name, by=by, why=why))

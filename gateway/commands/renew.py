@@ -1,4 +1,4 @@
-"""`lineside forget` and `adopt`: asked for here, done by the running gateway, whose answer is waited for."""
+"""`lineside forget`, `adopt` and `outbox try`: asked for here, done by the running gateway, whose answer is waited for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gateway.commands.printing import printable
 from gateway.commands.shelve import check_text
 from gateway.commands.who import typed
 from gateway.operators.renewal import NOT_DONE
+from gateway.operators.urging import STILL
 from gateway.outbox import requests
 from gateway.outbox.ledger import last_alive_ns
 from gateway.outbox.requests import Request
@@ -30,12 +31,25 @@ def ask(state_dir: Path, verb: str, what: str, *, watch: str | None, by: str | N
     who = typed() if by is None else f"{by} (command)"
     for name, text in (("--by", who), ("--why", why), ("MACHINE", what or "-"), ("--watch", watch or "-")):
         check_text(name, text)
-    now_ns, file = time.time_ns(), outbox_file(state_dir)
+    return _put(state_dir, Request(0, verb, watch or "", machine, tags, who, why, time.time_ns()))
+
+
+def try_now(state_dir: Path, destination: str, *, by: str | None, why: str) -> int:
+    """Exit code 1: there is no such destination, or it takes nothing yet."""
+    who = typed() if by is None else f"{by} (command)"
+    for name, text in (("--by", who), ("--why", why or "-"), ("NAME", destination)):
+        check_text(name, text)
+    return _put(state_dir, Request(0, requests.TRY, "", destination, "", who, why, time.time_ns()))
+
+
+def _put(state_dir: Path, request: Request) -> int:
+    """And wait for what the gateway says to it."""
+    file = outbox_file(state_dir)
     with writing(file) as connection:
-        number = requests.add(connection, Request(0, verb, watch or "", machine, tags, who, why, now_ns))
-        runs = now_ns - last_alive_ns(connection) < _ALIVE_NS
+        number = requests.add(connection, request)
+        runs = request.at_ns - last_alive_ns(connection) < _ALIVE_NS
     answer = _answer(file, number) if runs else ""
-    if answer.startswith(NOT_DONE):
+    if answer.startswith((NOT_DONE, STILL)):
         raise Refused(printable(answer))
     click.echo(printable(answer) or "nobody has taken it in yet: a gateway that runs does within seconds, else the next start does")
     return 0

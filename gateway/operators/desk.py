@@ -13,6 +13,7 @@ from gateway.engine.watch import Watch
 from gateway.operators.progress import Progress
 from gateway.operators.renewal import NOT_DONE, Renewal, ready
 from gateway.operators.shelving import Shelving
+from gateway.operators.urging import Urging
 from gateway.outbox import requests, shadow, shelves
 from gateway.outbox.requests import Request
 from gateway.outbox.shadow import ShadowAlarm
@@ -30,8 +31,8 @@ class Desk:
     watches   those of the running configuration, asked for each time
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, watches: Callable[[], Sequence[Watch]]) -> None:
-        self._outbox, self._clock, self._watches = outbox, clock, watches
+    def __init__(self, outbox: Outbox, clock: Clock, watches: Callable[[], Sequence[Watch]], urging: Urging) -> None:
+        self._outbox, self._clock, self._watches, self._urging = outbox, clock, watches, urging
         self.shelving, self.progress = Shelving(clock), Progress(clock)
 
     async def open(self) -> None:
@@ -62,13 +63,14 @@ class Desk:
         self.progress.look(self._watches())
 
     async def _serve(self, request: Request, renewal: Renewal) -> None:
-        if not ready(request, self._watches()):
+        of_destination = request.what == requests.TRY
+        if not of_destination and not ready(request, self._watches()):
             return
         if request.answer == requests.BEGUN:
             answer = f"{NOT_DONE}the gateway ended while it did this; look whether it runs, and ask again"
         else:
             await self._outbox.insist(partial(requests.begin, request=request))
-            answer = await renewal.do(request, self._watches())
+            answer = await (self._urging.do(request) if of_destination else renewal.do(request, self._watches()))
         await self._outbox.insist(partial(requests.answer, request=request, text=answer, now_ns=self._clock.now_ns()))
         facts = {"what": request.name, "who": request.who, "why": request.why, "answer": answer}
         log.info(request.what, extra={"fields": facts})

@@ -49,6 +49,11 @@ def set_aside(connection: sqlite3.Connection, destination: str, entry: SetAside)
     connection.execute("INSERT OR REPLACE INTO aside VALUES (?,?,?,?)", (destination, *entry))
 
 
+def due(connection: sqlite3.Connection, destination: str) -> None:
+    """The machines it refused are tried now."""
+    connection.execute("UPDATE aside SET until_ns=0 WHERE destination=? AND why='refused'", (destination,))
+
+
 def take_back(connection: sqlite3.Connection, destination: str, machine: str, why: Why, before: int = ALL) -> int:
     """One step of it: of the deliveries before that sequence, the newest go back where they belong.
 

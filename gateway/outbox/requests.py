@@ -1,4 +1,4 @@
-"""What somebody asked the gateway to do with what a watch has learnt, in the outbox's file. Plain functions of a connection."""
+"""What somebody asked the gateway to do with what a watch has learnt, or with a destination. Plain functions of a connection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gateway.outbox.audit import audit
 
 BEGUN = "begun"
+TRY = "try"
 MOST = 10_000
 """The newest that are kept."""
 
@@ -15,8 +16,9 @@ MOST = 10_000
 class Request(NamedTuple):
     """A row.
 
-    what      forget, adopt, undo
+    what      forget, adopt, undo; try: ask a destination now
     watch     empty: every one that looks at the machine; undo: the one whose state of before is to come back
+    machine   try: the destination
     tags      pattern; empty: the machine as a whole
     done_ns   0: not yet
     answer    what was done, or why not

@@ -86,6 +86,11 @@ class Sender:
             self._outbox.unsubscribe(self._wake)
             await self._disconnect()
 
+    @property
+    def held_back(self) -> bool:
+        """It waits for something to be over at the receiver, or may, because what it did before the restart is not known yet."""
+        return not self._recalled or not self.breaker.well or bool(self._trials.why)
+
     def lost(self) -> None:
         """Told by the uplink: its connection is gone."""
         self._gone = self._uplink is not None
@@ -121,6 +126,7 @@ class Sender:
     def _remembered(self, connection: sqlite3.Connection) -> tuple[Memory, list[memory.SetAside]]:
         if self._anew:
             memory.keep_breaker(connection, self.name, WELL)
+            memory.due(connection, self.name)
         return memory.breaker(connection, self.name), memory.aside(connection, self.name)
 
     async def _next(self) -> list[Event]:

@@ -166,6 +166,49 @@ class TestShelve:
         assert audit(site)[1] == ("the gateway", "shelf expired", "press-07/*")
 
 
+class TestTry:
+    """The receiver refuses our login, which somebody mends there: nothing here changes."""
+
+    @pytest.fixture(autouse=True)
+    def refused(self, site: Any) -> None:
+        secret = site.folder / "secrets" / "crm"
+        secret.parent.mkdir()
+        secret.write_text("ours-4711")
+        secret.chmod(0o600)
+        site.receiver._token = "another-4711"
+        site.configure(lambda text: text.replace("mode: batch", "token: {secret: crm}, mode: batch"))
+        site.oil(75.0)
+
+    async def test_what_was_mended_at_the_receiver_is_tried_at_once(self, site: Any, command: Command) -> None:
+        async with site.run() as app:
+            await site.until(lambda: app.edges.senders["crm"][3].breaker.holding)
+            done = await command("outbox", "try", "crm", "--by", "Eva")
+            assert (done.exit_code, done.output[:24]) == (1, "takes nothing yet: crm: ")
+            assert app.edges.senders["crm"][3].breaker.holding, "one attempt, and it waits again"
+            site.receiver._token = "ours-4711"
+            done = await command("outbox", "try", "crm", "--by", "Eva", "--why", "password was reset")
+            assert (done.exit_code, done.output) == (0, "crm answers\n")
+            await site.until(lambda: site.told() == ["raised"])
+            done = await command("outbox", "try", "crm")
+            assert (done.exit_code, done.output) == (0, "nothing holds crm back: it was not refused, and it answers\n")
+            done = await command("outbox", "try", "plant")
+            assert (done.exit_code, "there is no destination 'plant'; there are crm" in done.output) == (1, True)
+        assert audit(site)[:2] == [("Eva (command)", "try", "crm"), ("Eva (command)", "try: password was reset", "crm")]
+
+    async def test_asked_for_while_the_gateway_is_down_the_next_start_does_it(self, site: Any, command: Command) -> None:
+        async with site.run() as app:
+            await site.until(lambda: app.edges.senders["crm"][3].breaker.holding)
+        site.receiver._token = "ours-4711"
+        async with site.run() as app:
+            await site.until(lambda: app.edges.senders["crm"][3].breaker.holding)
+            await asyncio.sleep(0.2)
+            assert site.told() == [], "a restart alone is no reason to log in again: it may be one of many"
+        with closing(sqlite3.connect(site.state / FILE_NAME)) as connection, connection:
+            connection.execute("INSERT INTO request (what, watch, machine, tags, who, why, at_ns) VALUES ('try', '', 'crm', '', '', '', 1)")
+        async with site.run():
+            await site.until(lambda: site.told() == ["raised"])
+
+
 class TestLearning:
     async def test_its_progress_is_told_and_in_the_log_once_when_it_knows(self, site: Any, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO, "lineside"):
