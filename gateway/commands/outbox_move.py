@@ -28,9 +28,9 @@ def move(state_dir: Path, old: str, new: str) -> int:
         began = time.monotonic()
         try:
             with writing(path) as connection:
+                if count < 0:
+                    _note(connection, old, new)
                 count = fallback.move(connection, old, new)
-                if not count:
-                    _note(connection, old, new, moved)
         except Refused as exc:
             if not moved:
                 raise
@@ -55,6 +55,7 @@ def _check(old: str, new: str, known: list[str]) -> None:
         raise Refused("that is where they wait already")
 
 
-def _note(connection: sqlite3.Connection, old: str, new: str, moved: int) -> None:
-    if moved:
-        audit(connection, who=typed(), what="outbox move", name=old, before=f"{moved} waiting", after=new, now_ns=time.time_ns())
+def _note(connection: sqlite3.Connection, old: str, new: str) -> None:
+    """With the first of them: however it ends, it is known who began it."""
+    if waiting := tally.backlog(connection)[old]["ready"]:
+        audit(connection, who=typed(), what="outbox move", name=old, before=f"{waiting} waiting", after=new, now_ns=time.time_ns())

@@ -72,7 +72,9 @@ def test_a_disk_that_is_full_half_way_is_said_with_what_is_moved(
         append(db, [], [Addressed(event(n), ("crm",)) for n in range(10)])
         result = move(tmp_path, "crm", "salesforce")
         assert (result.exit_code, result.stderr.startswith("7 events moved, and the same command goes on there: ")) == (1, True)
+        assert db.execute("SELECT before FROM audit").fetchall() == [("10 waiting",)], "who began it is known, however it ends"
         assert (move(tmp_path, "crm", "salesforce").exit_code, len(waits(db, "salesforce"))) == (0, 10)
+        assert db.execute("SELECT before FROM audit").fetchall() == [("10 waiting",), ("3 waiting",)]
         law(db)
 
 
