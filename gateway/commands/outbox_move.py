@@ -57,5 +57,5 @@ def _check(old: str, new: str, known: list[str]) -> None:
 
 def _note(connection: sqlite3.Connection, old: str, new: str) -> None:
     """With the first of them: however it ends, it is known who began it."""
-    if waiting := tally.backlog(connection)[old]["ready"]:
+    if waiting := tally.backlog(connection).get(old, {}).get("ready"):
         audit(connection, who=typed(), what="outbox move", name=old, before=f"{waiting} waiting", after=new, now_ns=time.time_ns())
