@@ -105,13 +105,17 @@ def restore(
     try:
         for place in places.values():
             swap.discard(place)
-            place.mkdir(mode=0o700)
-            swap.give_to_owner_of(place.parent, place)
+            with swap.as_owner_of(place.parent):
+                place.mkdir(mode=0o700)
+                swap.give_to_owner_of(place.parent, place)
         with opened(file) as (tar, _):
             secrets = _secrets(tar, manifest, passphrase)
             names, taken = list(filter(wanted, manifest.files)), list(filter(wanted, secrets))
-            _put(places, tar, names, {name: secrets[name] for name in taken}, manifest.modes)
-        begun = _begin_epoch(places[STATE], manifest, now_ns, who)
+            for top, place in places.items():
+                with swap.as_owner_of(place.parent):
+                    _put(place, tar, _of(top, names), {name: secrets[name] for name in _of(top, taken)}, manifest.modes)
+        with swap.as_owner_of(state_dir):
+            begun = _begin_epoch(places[STATE], manifest, now_ns, who)
         config = [name.removeprefix(f"{CONFIG}/") for name in [*names, *taken] if name.startswith(f"{CONFIG}/")]
         swap.decide(state_dir, config_dir, manifest.config, config, stamp)
     except BaseException:
@@ -143,10 +147,15 @@ def _secrets(tar: TarFile, manifest: Manifest, passphrase: str | None) -> dict[s
     return secrets
 
 
-def _put(places: dict[str, Path], tar: TarFile, names: list[str], secrets: dict[str, bytes], modes: dict[str, int]) -> None:
+def _of(top: str, names: Collection[str]) -> list[str]:
+    return [name for name in names if name.startswith(f"{top}/")]
+
+
+def _put(owner: Path, tar: TarFile, names: list[str], secrets: dict[str, bytes], modes: dict[str, int]) -> None:
+    """Of one of the two, into what is prepared for it."""
     for name in [*names, *secrets]:
-        top, _, rest = name.partition("/")
-        path, owner = places[top] / rest, places[top]
+        rest = name.partition("/")[2]
+        path = owner / rest
         _folders(path.parent, owner, secret=rest.split("/")[0] in SECRET_CONFIG)
         with path.open("xb") as target:
             if name in secrets:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR
 
 import msgspec
 
@@ -39,6 +41,30 @@ class Journal(msgspec.Struct, frozen=True):
     folders: list[Folder]
 
 
+@contextmanager
+def as_owner_of(folder: Path) -> Iterator[None]:
+    """Root works in a folder of the gateway's account as that account: whoever has taken it over, and puts a link in the way meanwhile,
+    has nothing written that they could not write themselves. Where the account cannot get to (a folder above is root's alone), it could
+    not do that either.
+    """
+    owner = folder.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            os.seteuid(0)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
 def staging(folder: Path, config: str = "") -> Path:
     """config   name of the configuration that `folder` is the folder of; empty: it is a state folder"""
     return folder / (f"{STAGING}-{config}" if config else STAGING)
@@ -47,7 +73,8 @@ def staging(folder: Path, config: str = "") -> Path:
 def discard(place: Path) -> None:
     """What a restore left there that was not decided."""
     if place.exists():
-        shutil.rmtree(place)
+        with as_owner_of(place.parent):
+            shutil.rmtree(place)
 
 
 def decide(state_dir: Path, config_dir: Path, config: str, names: Sequence[str], stamp: str) -> None:
@@ -55,10 +82,23 @@ def decide(state_dir: Path, config_dir: Path, config: str, names: Sequence[str],
     new = sorted(path.name for path in staging(state_dir).iterdir())
     there = sorted(path.name for path in state_dir.iterdir() if path.name not in _KEPT and not path.name.startswith(BEFORE))
     old = [name for name in there if is_of_state(name) or name in new]  # what somebody else put there stays
+    _check_owners(state_dir, old)
     replaced = [name for name in names if os.path.lexists(config_dir / name)]
     folders = [Folder(str(state_dir), new, old), Folder(str(config_dir), list(names), replaced, staging(config_dir, config).name)]
     os.sync()
-    write(staging(state_dir) / _JOURNAL, msgspec.json.encode(Journal(stamp, folders)))
+    with as_owner_of(state_dir):
+        write(staging(state_dir) / _JOURNAL, msgspec.json.encode(Journal(stamp, folders)))
+
+
+def _check_owners(state_dir: Path, names: Sequence[str]) -> None:
+    """A folder can be moved by its owner only. Raises ConfigError."""
+    owner = state_dir.stat().st_uid
+    for name in names:
+        found = (state_dir / name).lstat()
+        if os.geteuid() == 0 and found.st_uid != owner and S_ISDIR(found.st_mode):
+            raise ConfigError(
+                f"{state_dir / name} is not the gateway's: root ran it once; run: sudo chown -R --reference={state_dir} {state_dir}"
+            )
 
 
 def decided(state_dir: Path) -> Journal | None:
@@ -89,8 +129,10 @@ def finish(state_dir: Path) -> bool:
     if journal is None:
         return False
     for folder in journal.folders:
-        _swap(Path(folder.path), folder, f"{BEFORE}{journal.stamp}")
-    (staging(state_dir) / _JOURNAL).unlink()
+        with as_owner_of(Path(folder.path)):
+            _swap(Path(folder.path), folder, f"{BEFORE}{journal.stamp}")
+    with as_owner_of(state_dir):
+        (staging(state_dir) / _JOURNAL).unlink()
     for folder in journal.folders:
         discard(Path(folder.path) / folder.staging)
     return True

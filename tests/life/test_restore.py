@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,56 @@ def test_secrets_come_back_with_the_passphrase_and_their_modes(
     done = run(lineside, tmp_path / "b.tar", other, "--passphrase-file", wrong)
     assert (done.exit_code, "passphrase is wrong" in done.stderr) == (1, True)
     assert content(other.state) == before
+
+
+@pytest.fixture
+def nobodys(other: Any) -> Iterator[Any]:
+    """A state folder of the gateway's account, which can get there; the rest is root's."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    shutil.move(other.state, folder / "state")
+    other.state = folder / "state"
+    for path in (other.state, *other.state.rglob("*")):
+        os.chown(path, 65534, 65534)
+    yield other
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works for somebody else")
+class TestForTheAccount:
+    def test_what_root_restores_belongs_to_it(self, nobodys: Any, backup: Path, lineside: Lineside) -> None:
+        done = run(lineside, backup, nobodys)
+        assert done.exit_code == 0, done.stderr
+        assert (nobodys.state / "detectors" / "limit-1.state").read_bytes() == b"learnt"
+        assert {path.lstat().st_uid for path in nobodys.state.rglob("*") if path.name != "lock"} == {65534}
+        assert {path.lstat().st_uid for path in nobodys.config.rglob("*")} == {0}
+        assert (os.geteuid(), os.getegid()) == (0, os.getgid())
+
+    @pytest.mark.parametrize("swapped", ["detectors", ""], ids=["a folder", "all of it"])
+    def test_a_link_it_puts_in_the_way_leads_nothing_elsewhere(
+        self, nobodys: Any, backup: Path, lineside: Lineside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+    ) -> None:
+        victim, real = nobodys.state.parent / "roots", restore._folders
+        (victim / "detectors").mkdir(parents=True)
+
+        def folders(folder: Path, top: Path, *, secret: bool) -> None:
+            real(folder, top, secret=secret)
+            place = top / swapped
+            if top.parent == nobodys.state and place.is_dir() and not place.is_symlink():
+                place.rename(nobodys.state / "was-there")
+                place.symlink_to(victim)
+
+        monkeypatch.setattr(restore, "_folders", folders)
+        assert run(lineside, backup, nobodys).exit_code == 1
+        assert [path for path in victim.rglob("*") if path.is_file()] == []
+
+    def test_a_folder_of_roots_in_it_is_told_before_anything_changes(self, nobodys: Any, backup: Path, lineside: Lineside) -> None:
+        os.chown(nobodys.state / "detectors", 0, 0)
+        before = content(nobodys.state)
+        done = run(lineside, backup, nobodys)
+        assert (done.exit_code, "chown -R --reference=" in done.stderr) == (2, True)
+        assert content(nobodys.state) == before
+        assert not list(nobodys.state.glob(".restore*"))
 
 
 def test_as_a_new_device_it_has_no_identity_of_the_old_one(
