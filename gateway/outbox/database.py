@@ -14,7 +14,7 @@ from threading import Event, Thread
 from gateway.contract import ConfigError
 from gateway.outbox import tally
 from gateway.outbox.migrate import SCHEMA_VERSION, migrate
-from gateway.outbox.rows import COLUMNS
+from gateway.outbox.rows import COLUMNS, fetch
 from gateway.outbox.salvage import Salvage, salvage
 
 FILE_NAME = "outbox.db"
@@ -23,14 +23,18 @@ CHECK_SECONDS = 0.5
 _SUFFIXES = ("", "-wal", "-shm")
 _LOOK_SECONDS = 0.02
 _READ = (
-    f"SELECT {COLUMNS}, copies FROM event LIMIT 1",
     "SELECT destination, lane, seq, severity, attempts, tried, reason, kept FROM delivery LIMIT 1",
     "SELECT destination, seq, kind, at_ns, attempts, code, reason, replaced_by FROM dead_letter LIMIT 1",
     "SELECT destination, what, count FROM tally LIMIT 1",
     "SELECT destination, since_ns FROM breaker LIMIT 1",
+)
+_READ_CHECKED = (
+    f"SELECT {COLUMNS}, copies FROM event LIMIT 1",
     "SELECT id, machine, condition, state, since_ns, raised_ns, changed_ns, crc FROM incident LIMIT 1",
 )
-"""A flipped bit in the schema renames a column, which SQLite finds nothing wrong with."""
+"""A flipped bit in the schema renames a column, which SQLite finds nothing wrong with. Of a row with a checksum, text that is none is no
+damage of the file: it is set aside alone.
+"""
 _DAMAGE = ("no such table", "no such column", "Could not decode")
 """Said of a file that is damaged, but as if the statement were wrong."""
 _STRAYS = "SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.seq=d.seq)"
@@ -106,6 +110,8 @@ def damage(path: Path, enough: Callable[[], bool] | None = None) -> str | None:
             if version == SCHEMA_VERSION:
                 for statement in _READ:
                     connection.execute(statement).fetchone()
+                for statement in _READ_CHECKED:
+                    fetch(connection, statement)
             return _check(connection, enough)
         except UnicodeDecodeError as exc:  # of SQLite's own words about a schema that is no text any more
             return f"malformed database schema ({exc.reason})"

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from itertools import product
 from pathlib import Path
 from zlib import crc32
 
@@ -14,7 +15,7 @@ import pytest
 from gateway.outbox import incidents
 from gateway.outbox.append import IncidentRow, append
 from gateway.outbox.correct import Leap, age_as_before
-from gateway.outbox.database import FILE_NAME, open_database, suspect
+from gateway.outbox.database import FILE_NAME, damage, open_database, suspect
 from gateway.outbox.store import Outbox
 
 
@@ -123,10 +124,11 @@ def test_every_single_bit_of_an_open_incident(tmp_path: Path) -> None:
     begin = sound.index(b"inc-apressc1open")
     end = sound.index(b'{"title":"hot"}') + 15
     changed_ns = sound.index(b"\x05\x06\x07", begin) + 2
-    for position in [at for at in range(begin, end) if at != changed_ns]:
+    for position, bit in product((at for at in range(begin, end) if at != changed_ns), (0, 2, 5, 7)):  # 7: no UTF-8 any more
         damaged = bytearray(sound)
-        damaged[position] ^= 1 << position % 8
+        damaged[position] ^= 1 << bit
         (tmp_path / FILE_NAME).write_bytes(damaged)
+        assert damage(tmp_path / FILE_NAME) is None, "the row, and not the file"
         with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
             assert len(incidents.condemn(file)) == 1, position - begin
             assert incidents.unfinished(file) == [b"open", b"waiting"]
