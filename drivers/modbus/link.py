@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 from drivers.modbus.endpoint import Framing, Serial
@@ -14,6 +15,7 @@ from drivers.modbus.words import reason
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 _QUIET_SECONDS = {"tcp": 0.5, "serial": 0.1}
+_HEAR_OUT_SECONDS = 1.5  # less than the engine waits for who was cancelled
 
 
 class Port(Protocol):
@@ -101,6 +103,10 @@ class Link(asyncio.Protocol):
             self._arm(loop)
         try:
             return request.payload(await waiter)
+        except asyncio.CancelledError:
+            if not self._has_transactions:
+                await self._hear_out(loop)
+            raise
         except Unexpected as exc:
             if self._has_transactions:
                 self.abort(str(exc))
@@ -110,6 +116,18 @@ class Link(asyncio.Protocol):
             self._waiter = None
             if self._quiet is not None:
                 self._quiet.cancel()
+
+    async def _hear_out(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody wants the answer any more; but nothing in it says what it answers, and it would be taken for that of the next question."""
+        if self.lost:
+            return
+        self._waiter = loop.create_future()
+        if self._timer is None:
+            self._arm(loop)
+        self.data_received(b"")
+        with suppress(Lost, NoAnswer, TimeoutError):
+            async with asyncio.timeout(_HEAR_OUT_SECONDS):
+                await self._waiter
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         """One timer for many requests: it looks when it fires whether the last one's time is over."""
