@@ -54,7 +54,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: asyncio.TimerHandle | None = None
         self._asked = Asked(0, 0, 0)
-        self._transaction = 0
+        self._transaction, self._sent = 0, b""
         self.lost = ""
 
     def connection_made(self, transport: object) -> None:
@@ -79,7 +79,7 @@ class Link(asyncio.Protocol):
             self._waiter.set_result(answer)
         elif len(self._buffer) > MOST_BYTES:
             self.abort("sends what is not Modbus")
-        elif not self._has_transactions and self._buffer:
+        elif not self._has_transactions and self._has_begun():
             self._await_silence()
 
     async def ask(self, request: Request, timeout: float) -> bytes:
@@ -97,7 +97,8 @@ class Link(asyncio.Protocol):
         self._asked = Asked(request.unit, request.function, self._transaction)
         if not self._has_transactions:
             self._buffer = b""  # what came late belongs to nobody
-        self._port.write(self._frames.build(request.message, self._asked))
+        self._sent = self._frames.build(request.message, self._asked)
+        self._port.write(self._sent)
         self._deadline, self._timeout = loop.time() + timeout, timeout
         if self._timer is None or self._timer.when() > self._deadline:
             self._arm(loop)
@@ -152,6 +153,11 @@ class Link(asyncio.Protocol):
             self._damaged()
         else:
             waiter.set_exception(NoAnswer(f"unit {unit} did not answer within {timeout:g} s"))
+
+    def _has_begun(self) -> bool:
+        """Not with the echo of our own question, nor a glitch of the line as it turns round: behind these the unit still thinks."""
+        heard = self._buffer.replace(self._sent, b"", 1)
+        return not self._sent.startswith(heard) and self._frames.begins(heard, self._asked)
 
     def _await_silence(self) -> None:
         if self._quiet is not None:

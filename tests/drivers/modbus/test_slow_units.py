@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from drivers.modbus import link
+from gateway.contract import GOOD
 from gateway.testkit.checks.watch import until
 from gateway.testkit.servers.modbus import crc
 
@@ -59,3 +61,17 @@ async def test_answer_nobody_waits_for_any_more_is_no_answer_to_the_next_questio
     await old.close()
     await new.connect()
     assert (await new.read()).value.tolist() == [501.0]
+
+
+@pytest.mark.parametrize("heard", [lambda _: b"\x00", lambda question: question, lambda question: b"\xff" + question])
+async def test_what_the_line_adds_before_a_unit_has_thought_is_no_answer(
+    slow: Slow, make: Make, heard: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RS-485 adapters echo what was sent, and add a byte when they switch over."""
+    monkeypatch.setitem(link._QUIET_SECONDS, "tcp", 0.03)
+    slow.heard = heard
+    source = make(slow.url, {"a": {"at": 40002}, "b": {"at": 40402}}, timeout="1s")
+    await source.connect()
+    for _ in range(2):
+        batch = await source.read()
+        assert (batch.value.tolist(), batch.quality.tolist()) == ([1.0, 401.0], [GOOD, GOOD])
