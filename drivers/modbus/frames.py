@@ -7,6 +7,7 @@ from the first bytes, the length of the answer, so every byte string ends in an 
 from __future__ import annotations
 
 from binascii import unhexlify
+from itertools import pairwise
 from struct import Struct
 from typing import NamedTuple, Protocol
 
@@ -47,6 +48,9 @@ class Frames(Protocol):
         Frames of other requests and of other units are skipped.
         """
 
+    def begins(self, buffer: bytes, asked: Asked) -> bool:
+        """Whether the answer may have begun in what is no answer yet."""
+
 
 class Mbap:
     """Modbus TCP and its TLS form: seven bytes before the message (MODBUS Messaging on TCP/IP V1.0b, 3.1.3)."""
@@ -68,6 +72,9 @@ class Mbap:
             used = end
         return used, None
 
+    def begins(self, buffer: bytes, asked: Asked) -> bool:
+        return len(buffer) > 0
+
 
 class Rtu:
     """Unit, message, CRC (MODBUS over Serial Line V1.02, 2.5.1). The frame is looked for, because noise may come before it."""
@@ -85,6 +92,9 @@ class Rtu:
             ):
                 return end, buffer[start + 1 : end - 2]
         return 0, None
+
+    def begins(self, buffer: bytes, asked: Asked) -> bool:
+        return any(pair[0] == asked.unit and pair[1] & 0x7F == asked.function for pair in pairwise(buffer))
 
 
 class Ascii:
@@ -105,6 +115,9 @@ class Ascii:
             if fits and FramerAscii.check_LRC(frame[:-1], frame[-1]):
                 return used, frame[1:-1]
         return used, None
+
+    def begins(self, buffer: bytes, asked: Asked) -> bool:
+        return b":" in buffer
 
 
 def message_length(message: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 from drivers.modbus.endpoint import Framing, Serial
@@ -14,6 +15,7 @@ from drivers.modbus.words import reason
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 _QUIET_SECONDS = {"tcp": 0.5, "serial": 0.1}
+_HEAR_OUT_SECONDS = 1.5  # less than the engine waits for who was cancelled
 
 
 class Port(Protocol):
@@ -52,7 +54,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: asyncio.TimerHandle | None = None
         self._asked = Asked(0, 0, 0)
-        self._transaction = 0
+        self._transaction, self._sent = 0, b""
         self.lost = ""
 
     def connection_made(self, transport: object) -> None:
@@ -77,7 +79,7 @@ class Link(asyncio.Protocol):
             self._waiter.set_result(answer)
         elif len(self._buffer) > MOST_BYTES:
             self.abort("sends what is not Modbus")
-        elif not self._has_transactions and self._buffer:
+        elif not self._has_transactions and self._has_begun():
             self._await_silence()
 
     async def ask(self, request: Request, timeout: float) -> bytes:
@@ -95,12 +97,17 @@ class Link(asyncio.Protocol):
         self._asked = Asked(request.unit, request.function, self._transaction)
         if not self._has_transactions:
             self._buffer = b""  # what came late belongs to nobody
-        self._port.write(self._frames.build(request.message, self._asked))
+        self._sent = self._frames.build(request.message, self._asked)
+        self._port.write(self._sent)
         self._deadline, self._timeout = loop.time() + timeout, timeout
         if self._timer is None or self._timer.when() > self._deadline:
             self._arm(loop)
         try:
             return request.payload(await waiter)
+        except asyncio.CancelledError:
+            if not self._has_transactions:
+                await self._hear_out(loop)
+            raise
         except Unexpected as exc:
             if self._has_transactions:
                 self.abort(str(exc))
@@ -110,6 +117,18 @@ class Link(asyncio.Protocol):
             self._waiter = None
             if self._quiet is not None:
                 self._quiet.cancel()
+
+    async def _hear_out(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody wants the answer any more; but nothing in it says what it answers, and it would be taken for that of the next question."""
+        if self.lost:
+            return
+        self._waiter = loop.create_future()
+        if self._timer is None:
+            self._arm(loop)
+        self.data_received(b"")
+        with suppress(Lost, NoAnswer, TimeoutError):
+            async with asyncio.timeout(_HEAR_OUT_SECONDS):
+                await self._waiter
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         """One timer for many requests: it looks when it fires whether the last one's time is over."""
@@ -134,6 +153,11 @@ class Link(asyncio.Protocol):
             self._damaged()
         else:
             waiter.set_exception(NoAnswer(f"unit {unit} did not answer within {timeout:g} s"))
+
+    def _has_begun(self) -> bool:
+        """Not with the echo of our own question, nor a glitch of the line as it turns round: behind these the unit still thinks."""
+        heard = self._buffer.replace(self._sent, b"", 1)
+        return not self._sent.startswith(heard) and self._frames.begins(heard, self._asked)
 
     def _await_silence(self) -> None:
         if self._quiet is not None:

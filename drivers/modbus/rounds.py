@@ -108,13 +108,15 @@ def nothing(block: Block, t_ns: int, why: Quality = Quality.BAD_DEVICE) -> Got:
 
 
 def pieced(block: Block, parts: Sequence[tuple[Block, Got]]) -> Got:
-    """One answer from those of its parts, with zeros where nothing was read; the time is that of the last."""
+    """One answer from those of its parts, with zeros where nothing was read; the time is that of the last. Parts may overlap."""
     wide = np.zeros(block.count, dtype="u1" if block.bits else ">u2")
     bad: dict[int, Quality] = {}
     for part, got in parts:
         raw = np.frombuffer(got.payload, dtype="u1" if block.bits else ">u2")
-        fields = np.unpackbits(raw, bitorder="little")[: part.count] if block.bits else raw
-        wide[part.start - block.start :][: part.count] = fields
+        fields = np.unpackbits(raw, bitorder="little") if block.bits else raw
+        for item in part.items:
+            if item.index not in got.bad:
+                wide[item.start - block.start :][: item.count] = fields[item.start - part.start :][: item.count]
         bad |= got.bad
     return Got((np.packbits(wide, bitorder="little") if block.bits else wide).tobytes(), parts[-1][1].t_ns, bad)
 

@@ -57,8 +57,7 @@ class Connection:
         """Also raises ConfigError."""
         await self.session.open()
         self._limits = await ask.limits(self.session)
-        self._names = await Names.of(self.session, self._limits)
-        self._types = Types(self.session)
+        await self._look_up()
         tags = self._context.tags
         self.subscription.blocks = {i: Blocks(tag) for i, tag in enumerate(tags) if tag.options.kind == "waveform"}
         await self.subscription.create()
@@ -74,6 +73,14 @@ class Connection:
         handles, self.pending = self.pending[: self._limits.items], self.pending[self._limits.items :]
         await self.monitor(handles)
         if not self.pending and any(handle not in self.refused for handle in self._alarms):
+            await refresh(self.session, self.subscription.id)
+
+    async def ask_refused(self) -> None:
+        """Once more after what was refused. A PLC whose program came after its server has other names and types than before."""
+        await self._look_up()
+        refused = list(self.refused)
+        await self.monitor(refused)
+        if any(handle in self._alarms and handle not in self.refused for handle in refused):
             await refresh(self.session, self.subscription.id)
 
     async def close(self) -> None:
@@ -131,6 +138,10 @@ class Connection:
         if not goes_on and (subscription.server_time_moved or self._ticks):
             raise Silent(f"connected but silent: the server's time has stood still for {seconds}")
         self._ticks |= goes_on and not math.isnan(before)
+
+    async def _look_up(self) -> None:
+        self._names = await Names.of(self.session, self._limits)
+        self._types = Types(self.session)
 
     async def _listen(self) -> None:
         """Let the server's time come the same way as all values."""

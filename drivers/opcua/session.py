@@ -30,6 +30,7 @@ logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 bounds.install()
 
 SESSION_SECONDS = 60.0  # a PLC has few sessions: one that we lost must not be held for the library's hour
+PUBLISHES = 3  # it must not end between two of them, which are all that the server may hear of us
 CLOSE_SECONDS = 2.0
 RENEW_AFTER = 0.75  # of the channel's life time, as Part 4, 5.6.2 recommends
 _POLICIES = {
@@ -58,7 +59,7 @@ class Session:
         self.client = Client(options.opcua, timeout=options.timeout)
         self.client.name = self.client.description = "Lineside"
         self.client.application_uri = f"urn:{socket.gethostname()}:lineside"
-        self.client.session_timeout = SESSION_SECONDS * 1000
+        self.client.session_timeout = max(SESSION_SECONDS, PUBLISHES * options.publishing) * 1000
         self.server = ""
         self.ends: dict[str, datetime] = {}
 

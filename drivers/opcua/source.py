@@ -132,7 +132,7 @@ class OpcuaSource:
             if not connection.pending:
                 self._heard_of_refused(connection)
         if now >= self._ask_refused_at:
-            await connection.monitor(list(connection.refused))
+            await connection.ask_refused()
             self._heard_of_refused(connection)
         self._certificates.look()
         await connection.watch()

@@ -59,6 +59,17 @@ async def test_address_the_plc_refuses_is_bad_and_the_rest_is_not(plc: Plc, make
     assert got == {i: (100.0 + i, GOOD) for i in range(10) if i != refused}
 
 
+async def test_neighbours_of_a_refused_coil_keep_their_values_while_it_is_searched_for(plc: Plc, make: Make) -> None:
+    """Each half of what is searched begins at the first coil, too."""
+    plc.set("coil", 0, [1] * 10)
+    plc.refuse = {("coil", 9)}
+    source = make(plc.url, {f"c{at}": {"at": at, "table": "coil"} for at in (1, 3, 5, 10)}, coils_start_at_zero=True)
+    await source.connect()
+    batch: Any = await source.read()
+    assert batch.quality.tolist() == [GOOD, GOOD, GOOD, Quality.BAD_DEVICE]
+    assert batch.value[:3].tolist() == [1.0, 1.0, 1.0]
+
+
 async def test_address_the_plc_refuses_costs_nothing_until_it_is_asked_again(plc: Plc, make: Make) -> None:
     clock = FakeClock()
     plc.refuse = {("holding", 4)}

@@ -163,6 +163,15 @@ async def test_a_server_that_stops_and_comes_back_again_and_again(probe: Any) ->
                 assert (await reader.each(1)).value.tolist() == [1.0]
 
 
+async def test_a_session_outlives_the_pause_between_two_publishes(server: OpcuaServer, probe: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("drivers.opcua.session.SESSION_SECONDS", 0.4)
+    monkeypatch.setattr(server.server.iserver, "min_session_timeout_ms", 100)
+    async with probe(server.url, {"load": server.node("load")}, publishing="1s") as reader:
+        await reader.each(1)
+        await server.set("load", 60.5)
+        await reader.until(lambda b: 60.5 in b.value)
+
+
 async def test_a_server_that_falls_silent_is_noticed_by_its_missing_keep_alive(server: OpcuaServer, probe: Any) -> None:
     clock = FakeClock()
     async with Relay(server.port) as relay:

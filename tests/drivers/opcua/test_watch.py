@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from gateway.contract import Health, NotConnected, Trouble
+from gateway.contract import Health, NotConnected, Quality, Trouble
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.servers.opcua import OpcuaServer
 
@@ -137,6 +137,22 @@ async def test_nodes_that_are_not_there_are_told_with_their_names_and_again_when
         await reader.until(lambda b: 6.0 in b.value)
         last: Health = [h for h in told if h.trouble is Trouble.DEGRADED][-1]
         assert (last.active, last.why) == (False, "")
+
+
+async def test_names_a_server_has_only_later_are_found_then(server: OpcuaServer, probe: Any) -> None:
+    """A PLC whose server starts before its program has other namespaces and folders a minute later."""
+    uri, clock = "http://lineside.example/comes.later", FakeClock()
+    nodes = {"aside": server.node("aside"), "named": f"nsu={uri};s=Named", "walked": {"path": "Objects/Program/Walked"}}
+    async with probe(server.url, nodes, clock=clock) as reader:
+        batch = await reader.each(3)
+        assert batch.quality[1:].tolist() == [Quality.BAD_DEVICE] * 2
+        index = await server.server.register_namespace(uri)
+        folder = await server.server.nodes.objects.add_object(ua.NodeId("Program", index), ua.QualifiedName("Program", index))
+        for name, value in (("Named", 7.0), ("Walked", 8.0)):
+            await folder.add_variable(ua.NodeId(name, index), ua.QualifiedName(name, index), value)
+        await clock.advance(61)
+        await server.set("aside", 3.0)
+        await reader.until(lambda b: {7.0, 8.0} <= set(b.value.tolist()))
 
 
 async def test_certificates_that_end_soon_are_told_sixty_days_ahead(server: OpcuaServer, probe: Any) -> None:
