@@ -139,6 +139,27 @@ class TestBackoff:
         assert attempts.wait("eva", "10.6.6.6") == 60
         assert attempts.wait("tom", "10.0.0.2") == 0
 
+    async def test_an_own_login_in_between_does_not_make_guesses_free(self) -> None:
+        """Behind one address (a tunnel, an office) with the one whose password is guessed, who has logged in from there."""
+        clock = FakeClock()
+        attempts = Attempts(clock.monotonic)
+        attempts.begin("admin", "10.0.0.1")
+        attempts.passed("admin", "10.0.0.1")
+        guesses = 0
+        for _ in range(600):
+            if attempts.wait("admin", "10.0.0.1") == 0:
+                attempts.begin("admin", "10.0.0.1")
+                guesses += 1
+            attempts.begin("tom", "10.0.0.1")
+            attempts.passed("tom", "10.0.0.1")
+            await clock.advance(1)
+        assert guesses < 30
+        await clock.advance(30)
+        assert attempts.wait("admin", "10.0.0.1") == 0
+        attempts.begin("admin", "10.0.0.1")
+        attempts.passed("admin", "10.0.0.1")
+        assert attempts.wait("admin", "10.0.0.1") == 0
+
     async def test_one_who_logs_in_often_from_one_place_makes_no_wait(self) -> None:
         attempts = Attempts(FakeClock().monotonic)
         for _ in range(10):
