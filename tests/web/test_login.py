@@ -49,6 +49,23 @@ async def test_a_token_cannot_fill_the_audit_with_logouts(guarded: Any, stranger
     assert guarded.notes == []
 
 
+async def test_who_logs_in_and_out_in_a_loop_does_not_fill_the_audit(guarded: Any, stranger: aiohttp.ClientSession) -> None:
+    for _ in range(12):
+        reply = await attempt(guarded, stranger, "viewer", PASSWORD)
+        (morsel,) = reply.cookies.values()
+        async with stranger.post("/api/logout", headers=own(guarded), cookies={morsel.key: morsel.value}) as out:
+            assert out.status == 200
+    await attempt(guarded, stranger, "admin", PASSWORD)
+    each = [("login", "viewer", "", "from this machine"), ("logout", "viewer", "", "from this machine")]
+    assert guarded.notes == [*(each * 5), ("login", "admin", "", "from this machine")]
+    guarded.notes.clear()
+    await guarded.clock.advance(61)
+    guarded.login.sum_up()
+    assert guarded.notes == [(what, "viewer", "", "7 more times, the last from this machine") for what in ("login", "logout")]
+    await attempt(guarded, stranger, "viewer", PASSWORD)
+    assert guarded.notes[2:] == each[:1]
+
+
 async def test_a_cookie_set_before_is_not_the_one_after(guarded: Any, stranger: aiohttp.ClientSession) -> None:
     cookie = guarded.cookie("viewer")
     async with stranger.post("/api/login", json={"user": "admin", "password": PASSWORD}, headers=own(guarded), cookies=cookie) as reply:
