@@ -87,14 +87,14 @@ class Front:
     async def end(self) -> None:
         """For good."""
         await self.close()
-        self._login.failures.sum_up(now=True)
+        self._login.sum_up(now=True)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def run(self) -> None:
         """Until cancelled: notices changed accounts, ends sessions."""
         while True:
             await self._clock.sleep(LOOK_SECONDS)
-            self._login.failures.sum_up()
+            self._login.sum_up()
             changed = await self._look()
             async with self._opening:
                 if self._is_elsewhere(changed):

@@ -158,7 +158,7 @@ def _pending(folder: Path) -> list[Note]:
     for line in text.splitlines():
         with suppress(ValueError, TypeError):
             note = Note(*json.loads(line))
-            if isinstance(note.at_ns, int) and all(isinstance(text, str) for text in note[1:]):
+            if isinstance(note.at_ns, int) and 0 <= note.at_ns < 2**63 and all(isinstance(text, str) for text in note[1:]):
                 found.append(note)
     return found
 

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.accounts.passwords import hashed, weakness
 from gateway.accounts.store import MOST, NAME, Accounts, Token, User, changing, digest_of, new_token, read
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused
 from gateway.commands.printing import document, when
 from gateway.commands.record import record
@@ -25,10 +26,10 @@ _DAY_SECONDS = 86_400
 def add_user(state_dir: Path, name: str, role: str) -> int:
     """Exit code 1: there is one of this name, or the password is too weak."""
     _check_name(name)
-    if name in _known(state_dir).users:
-        raise Refused(f"there is a user {name} already; lineside user password {name} gives a new password")
+    _check_new(_known(state_dir), name)
     password = _asked(name)
     with _changing(state_dir) as accounts:
+        _check_new(accounts, name)  # the password took its time
         _room(accounts.users, "users")
         first = not accounts.exist
         accounts.users[name] = User(role=role, password=hashed(password), since=time.time())
@@ -77,7 +78,7 @@ def remove_user(state_dir: Path, name: str) -> int:
 
 def add_token(state_dir: Path, name: str, role: str, days: int | None) -> int:
     _check_name(name)
-    token, now = new_token(), time.time()
+    token, now = new_token(), gateway_now_ns(state_dir) / 1e9
     until = now + days * _DAY_SECONDS if days else 0.0
     with _changing(state_dir) as accounts:
         if name in accounts.tokens:
@@ -113,7 +114,7 @@ def print_users(state_dir: Path, *, as_json: bool) -> int:
 
 
 def print_tokens(state_dir: Path, *, as_json: bool) -> int:
-    tokens, now = _known(state_dir).tokens, time.time()
+    tokens, now = _known(state_dir).tokens, gateway_now_ns(state_dir) / 1e9
     for name, each in tokens.items():
         until = _moment(each.until) if each.until else None
         over = bool(each.until) and each.until <= now
@@ -166,8 +167,13 @@ def _room(known: dict[str, User] | dict[str, Token], what: str) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not re.match(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise click.BadParameter("write it in small letters, digits, dots, - and _", param_hint="NAME")
+
+
+def _check_new(accounts: Accounts, name: str) -> None:
+    if name in accounts.users:
+        raise Refused(f"there is a user {name} already; lineside user password {name} gives a new password")
 
 
 def _warn_without_admin(accounts: Accounts) -> None:

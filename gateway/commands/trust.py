@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha1
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.commands.database import Refused
 from gateway.commands.printing import printable
 from gateway.commands.record import record
+from gateway.life.swap import give_to_owner_of
 
 FOLDERS = ("own", "trusted", "rejected")
 SOON_DAYS = 60
@@ -87,15 +89,30 @@ def move(pki: Path, prefix: str, *, accept: bool) -> int:
     """From rejected to trusted, or back; exit code 0."""
     source, target = ("rejected", "trusted") if accept else ("trusted", "rejected")
     one = _only(pki, prefix, (source,))
-    folder = pki / target
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        one.path.replace(folder / one.path.name)
+        _move(pki, one.path.name, source, target)
     except OSError as exc:
         raise Refused(f"{one.path} cannot be moved: {exc.strerror}; run the command as the gateway's user") from exc
     record(pki.parent, f"certificate {target}", one.thumbprint, before=one.folder, after=one.subject)
     click.echo(f"{one.subject} is {target} now; a source that waits for it connects at its next attempt")
     return 0
+
+
+def _move(pki: Path, name: str, source: str, target: str) -> None:
+    """Root follows no link there: it would move to where the gateway's account says. Raises OSError."""
+    if not (folder := pki / target).exists():
+        folder.mkdir(mode=0o700)
+        give_to_owner_of(pki, folder)
+    flags = os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if os.geteuid() == 0 else 0)
+    with ExitStack() as opened:
+
+        def open_folder(path: Path | str, within: int | None = None) -> int:
+            descriptor = os.open(path, flags, dir_fd=within)
+            opened.callback(os.close, descriptor)
+            return descriptor
+
+        here = open_folder(pki)
+        os.replace(name, name, src_dir_fd=open_folder(source, here), dst_dir_fd=open_folder(target, here))
 
 
 def certificates(pki: Path) -> Iterator[Shown]:
@@ -105,12 +122,15 @@ def certificates(pki: Path) -> Iterator[Shown]:
         if folder.is_dir() and not os.access(folder, os.R_OK):
             raise Refused(f"{folder} cannot be read; run the command as the gateway's user (sudo -u lineside lineside ...)")
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix in _SUFFIXES and not path.name.endswith(".key.pem"):
+            if path.suffix in _SUFFIXES and not path.name.endswith(".key.pem") and path.is_file():
                 yield _read(path)
 
 
 def _read(path: Path) -> Shown:
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise Refused(f"{path} cannot be read: {exc.strerror}; run the command as the gateway's user") from exc
     try:
         certificate = x509.load_pem_x509_certificate(raw) if raw.lstrip().startswith(b"-----BEGIN") else x509.load_der_x509_certificate(raw)
     except ValueError:

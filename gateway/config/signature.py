@@ -51,13 +51,7 @@ def wanted(path: Path) -> Signed | None:
 
     raises ConfigErrors   there is none, or it is by nobody this gateway trusts
     """
-    folder = path.parent / FOLDER
-    try:
-        # Not `glob`, to which a folder that cannot be read is empty: then anything would be taken unsigned.
-        files = [folder / name for name in sorted(os.listdir(folder)) if name.endswith(".pem")] if folder.is_dir() else []
-    except OSError as exc:
-        why = f"nobody knows whether it must be signed: {folder} cannot be read: {exc.strerror}"
-        raise ConfigErrors([Problem(str(path), 1, 1, "", why, "open it to the gateway's account: chmod 755")]) from exc
+    files = _keys(path)
     if not files:
         return None
     place = signature_file(path)
@@ -73,6 +67,21 @@ def wanted(path: Path) -> Signed | None:
         raise _refused(path, f"its signature {place.name} {exc}") from exc
 
 
+def _keys(path: Path) -> list[Path]:
+    """Files of keys. Only where there is nothing at all nothing needs to be signed; what is no folder, leads nowhere or is closed says
+    that somebody wanted signatures. Raises ConfigErrors.
+    """
+    folder = path.parent / FOLDER
+    try:
+        return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(".pem")]
+    except OSError as exc:
+        if isinstance(exc, FileNotFoundError) and not folder.is_symlink():
+            return []
+        why = f"nobody knows whether it must be signed: {folder} cannot be read: {exc.strerror}"
+        remedy = "make it a folder with the public keys, open to the gateway's account: chmod 755"
+        raise ConfigErrors([Problem(str(path), 1, 1, "", why, remedy)]) from exc
+
+
 def _refused(path: Path, why: str) -> ConfigErrors:
     return ConfigErrors([Problem(str(path), 1, 1, "", why, f"sign it again: lineside config sign {path.name} --key KEY")])
 
@@ -85,7 +94,7 @@ def check(raw: bytes, keys: list[Ed25519PublicKey]) -> Signed:
         document = json.loads(raw)
         body, key, signature = document["signed"], str(document["key"]), b64decode(document["signature"], validate=True)
         files, at = dict(body["files"]), str(body["at"])
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise ConfigError("is damaged") from exc
     by_id = {key_id(each): each for each in keys}
     if key not in by_id:

@@ -37,13 +37,15 @@ def current(state_dir: Path) -> Claim | None:
     """Whether or not it is over; None: there is none, or it is not of the key. Raises ConfigError, OSError."""
     if not state_dir.is_dir():
         raise ConfigError(f"there is no state folder {state_dir}; systemd makes it when the gateway starts, else make it (mode 0700)")
-    path = state_dir / "pki" / CLAIM
+    pki = state_dir / "pki"
     try:
-        return claims.verify(msgspec.json.decode(path.read_bytes()), code=None, now=0.0)
+        found = claims.verify(msgspec.json.decode((pki / CLAIM).read_bytes()), code=None, now=0.0)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, claims.ClaimInvalid):
         return None
+    mine = (pki / KEY).exists() and found.device == claims.device(_load(pki / KEY).public_key().public_bytes_raw())
+    return found if mine else None
 
 
 def _make(key: Ed25519PrivateKey, gateway: str, now: float, days: float) -> Claim:
@@ -55,6 +57,10 @@ def _key(pki: Path) -> Ed25519PrivateKey:
     if not path.exists():
         made = Ed25519PrivateKey.generate()
         _put(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return _load(path)
+
+
+def _load(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except (ValueError, TypeError) as exc:

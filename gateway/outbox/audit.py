@@ -51,7 +51,12 @@ class Bad(NamedTuple):
 def audit(connection: sqlite3.Connection, *, who: str, what: str, name: str, before: str, after: str, now_ns: int) -> None:
     """Who changed what. In a transaction that has begun: two writers must not both follow one line."""
     number, previous = last(connection)
-    _insert(connection, Line(number + 1, now_ns, who, what, name, before, after), previous)
+    _insert(connection, Line(number + 1, now_ns, *map(_text, (who, what, name, before, after))), previous)
+
+
+def _text(said: str) -> str:
+    """What the file can hold: a path may be no UTF-8."""
+    return said.encode("utf-8", "backslashreplace").decode()
 
 
 def _insert(connection: sqlite3.Connection, line: Line, previous: bytes) -> bytes:
@@ -136,5 +141,13 @@ def _begin(connection: sqlite3.Connection, accepted: int) -> tuple[int, bytes]:
             continue
         cut = int(line.name)
         if line.what == ACCEPTED or line.number - 1 - cut == MOST:
-            return cut + 1, bytes.fromhex(line.after)
+            return cut + 1, _hash(line.after)
     return 1, GENESIS
+
+
+def _hash(text: str) -> bytes:
+    """What is none fits nothing."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

@@ -12,6 +12,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
 from gateway.durable import write
 from gateway.outbox.audit import Bad, hash_of, last
 
@@ -32,10 +34,10 @@ class Head:
 def read(folder: Path) -> Head | None:
     """None: there is none. A file that is no head is one that matches nothing."""
     try:
-        return Head(**json.loads((folder / NAME).read_bytes()))
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=Head)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Head(1 << 62, "")
 
 

@@ -123,7 +123,7 @@ def cookie_name(request: web.Request) -> str:
     ('__Host-lineside-8443', 'lineside')
     """
     port = request.host.rpartition(":")[2]
-    return f"{'__Host-' if request.secure else ''}lineside{f'-{port}' if port.isdecimal() else ''}"
+    return f"{'__Host-' if request.secure else ''}lineside{f'-{port}' if port.isascii() and port.isdigit() else ''}"
 
 
 def of_this_page(request: web.Request) -> bool:
@@ -139,4 +139,7 @@ def of_this_page(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:
         return site is not None
-    return urlsplit(origin).netloc == request.host
+    try:
+        return urlsplit(origin).netloc == request.host
+    except ValueError:  # half an IPv6 address
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
@@ -69,6 +70,8 @@ class Errors:
         except Exception as exc:  # a page that fails must not take the gateway with it
             if request.content.exception() is not None:  # who sends went away: no failure of the route
                 return problem(400, "the request did not come whole", {})
+            if isinstance(exc, OSError) and exc.errno == errno.ENAMETOOLONG:  # asked for below /static
+                return problem(404, "not found", {})
             if route not in self._failing:
                 self._failing.add(route)
                 log.error("failed", extra={"fields": {"route": route, "why": type(exc).__name__}}, exc_info=exc)

@@ -106,7 +106,7 @@ class _Body:
         self.counted = 0
 
     async def read(self) -> bytes:
-        encoding = self._request.headers.get("Content-Encoding", "identity").strip().lower()
+        encoding = _text(self._request.headers.get("Content-Encoding", "identity")).strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip"):
             raise Refusal(415, f"Content-Encoding {encoding}; taken are identity and gzip")
         if (self._request.content_length or 0) > MOST_BYTES:

@@ -159,12 +159,12 @@ class _Handler(RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Before any route: no header of ours is there yet."""
-        if not isinstance(exc, HttpProcessingError):
+        if not isinstance(exc, HttpProcessingError | UnicodeError):  # aiohttp repeats an Expect, which may be no text
             return super().handle_error(request, status, exc, message)
         self._counts.add("page_refused", reason="malformed")
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer is sent already")
-        response = problem(status, "this is no HTTP request", {})
+        response = problem(400, "this is no HTTP request", {})
         protect(response)
         response.force_close()
         return response

@@ -23,6 +23,7 @@ from gateway.web.failures import Failures
 from gateway.web.guard import problem
 from gateway.web.listen import group
 from gateway.web.trail import Note
+from gateway.web.visits import Visits
 
 log = logging.getLogger("lineside")
 MOST_BYTES: Final = 4096
@@ -47,9 +48,10 @@ class Login:
     def __init__(
         self, access: Access, note: Note, counts: Counts, thread: Executor, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._access, self._note, self._counts, self._thread = access, note, counts, thread
+        self._access, self._counts, self._thread = access, counts, thread
         self.banner = ""
-        self.failures = Failures(lambda name, after: note("login failed", who=name, after=after), monotonic)
+        self._failures = Failures(lambda name, after: note("login failed", who=name, after=after), monotonic)
+        self._visits = Visits(note, monotonic)
         self._attempts = Attempts(monotonic)
         self._waiting = 0
 
@@ -59,6 +61,11 @@ class Login:
             web.post("/api/login", self._login),
             web.post("/api/logout", self._logout),
         ]
+
+    def sum_up(self, *, now: bool = False) -> None:
+        """Lines of the audit that stand for many; called again and again."""
+        self._failures.sum_up(now=now)
+        self._visits.sum_up(now=now)
 
     async def _notice(self, _: web.Request) -> web.Response:
         return _answer({"banner": self.banner, "needed": self._access.accounts.needed})
@@ -77,7 +84,7 @@ class Login:
         account = await self._judge(given, address)
         if account is None:
             self._counts.add("logins", result="failed")
-            self.failures.add(given.user, address)
+            self._failures.add(given.user, address)
             return problem(401, "user or password is wrong", {})
         return self._begin(request, given.user, account, address)
 
@@ -100,7 +107,7 @@ class Login:
         self._access.sessions.end(request.cookies.get(cookie_name(request), ""))
         token = self._access.sessions.begin(user, account)
         self._counts.add("logins", result="ok")
-        self._note("login", who=user, after=f"from {address}")
+        self._visits.add("login", user, address)
         response = _answer({"name": user, "role": account.role})
         response.set_cookie(cookie_name(request), token, path="/", httponly=True, secure=request.secure, samesite="Strict")
         return response
@@ -108,7 +115,7 @@ class Login:
     async def _logout(self, request: web.Request) -> web.Response:
         name = cookie_name(request)
         if self._access.sessions.end(request.cookies.get(name, "")):  # a token has none, and is not to fill the audit
-            self._note("logout", who=request[WHO].name)
+            self._visits.add("logout", request[WHO].name, group(request.remote or ""))
         response = _answer({})
         response.del_cookie(name, path="/", secure=request.secure, httponly=True, samesite="Strict")
         return response

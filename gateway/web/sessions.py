@@ -55,9 +55,10 @@ class Sessions:
         return sum(not session.ended for session in self._sessions.values())
 
     def begin(self, user: str, account: User) -> str:
-        """A new token of 256 bits. The oldest make room."""
+        """A new token of 256 bits. Those that have ended make room, then the oldest."""
         now = self._monotonic()
         own = [key for key, session in self._sessions.items() if session.user == user]
+        own.sort(key=lambda key: not self._sessions[key].ended)
         for key in own[: max(0, len(own) - MOST_OF_ONE + 1)]:
             del self._sessions[key]
         while len(self._sessions) >= MOST:

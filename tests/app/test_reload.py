@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +14,7 @@ import pytest
 
 from gateway.contract import ConfigError
 from gateway.outbox import tally
+from gateway.outbox.audit import newest
 
 STREAMING = "  - river: {on: press-07/oil_temperature, model: anomaly.HalfSpaceTrees}\n"
 
@@ -30,6 +33,21 @@ async def test_a_new_limit_holds_and_the_connection_stays(site: Any) -> None:
         assert app.edges.sources["press-07"] is source
         assert app.edges.senders["crm"] is sender
         assert site.plc._writers == connected
+
+
+async def test_a_file_whose_name_is_no_utf8_is_reloaded_and_audited(site: Any) -> None:
+    named = Path(os.fsdecode(os.fsencode(site.folder) + b"/M\xfcller.yaml"))
+    site.file.rename(named)
+    site.file = named
+    site.state.mkdir()
+    (site.state / "audit.pending").write_text(json.dumps([2**70, "eva", "token added", "t", "", ""]) + "\n")
+    async with site.run() as app:
+        site.configure(high=50.0)
+        assert await app.reload()
+        await site.until(lambda: not app.trail._waiting)
+        assert not app.trail.failing
+        (line,) = [each for each in await app.outbox.look(lambda connection: newest(connection, 10)) if each.what == "configuration loaded"]
+        assert line.name.endswith("/M\\udcfcller.yaml")
 
 
 async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.accounts.passwords import matches
 from gateway.accounts.store import digest_of, read
 from gateway.cli import main
+from gateway.clock import record
+from gateway.clock.signs import boot_id, since_boot_ns
 
 PASSWORD = "correct horse battery"
 Given = Callable[..., Result]
@@ -56,9 +60,36 @@ def test_a_password_is_never_an_argument(given: Given) -> None:
     assert given("user", "add", "eva", "--role", "admin", "--password", PASSWORD).exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["Eva", "", "-x", "a/b", "e v a", "x" * 64, "\u00e9va"])
+@pytest.mark.parametrize("name", ["Eva", "", "-x", "a/b", "e v a", "x" * 64, "\u00e9va", "eva\n"])
 def test_names_are_plain(given: Given, name: str) -> None:
-    assert given("user", "add", "--role", "admin", "--", name, typed=PASSWORD + "\n").exit_code == 2
+    for kind in ("user", "token"):
+        refused = given(kind, "add", name, "--role", "admin", typed=PASSWORD + "\n")
+        assert (refused.exit_code, "NAME" in refused.output or "No such option" in refused.output) == (2, True)
+
+
+def test_two_who_add_the_same_user_at_once(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one was faster to type the password."""
+
+    def asked(name: str) -> str:
+        monkeypatch.undo()
+        assert given("user", "add", name, "--role", "viewer", typed="another good one\n").exit_code == 0
+        return PASSWORD
+
+    monkeypatch.setattr("gateway.commands.accounts._asked", asked)
+    second = given("user", "add", "eva", "--role", "admin")
+    assert (second.exit_code, "there is a user eva already" in second.output) == (1, True)
+    assert read(tmp_path).users["eva"].role == "viewer"
+
+
+def test_a_token_ends_by_the_clock_that_judges_it(given: Given, tmp_path: Path) -> None:
+    """The gateway's, which does not follow the system's while that cannot be trusted."""
+    now_ns = time.time_ns() + 400 * 86_400 * 10**9
+    kept = record.Record(boot=boot_id(), offset_ns=now_ns - since_boot_ns(), state="not_yet", seen_ns=now_ns)
+    record.save(tmp_path, msgspec.json.encode(kept))
+    token = given("token", "add", "prom", "--role", "viewer", "--days", "30").output.splitlines()[-1]
+    assert read(tmp_path).bearer(token, now_ns / 1e9) is not None
+    assert read(tmp_path).bearer(token, now_ns / 1e9 + 31 * 86_400) is None
+    assert "which is over" not in given("token", "list").output
 
 
 def test_who_is_not_there_is_an_error_that_says_who_is(given: Given) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,48 @@ def test_accepting_moves_the_file_and_rejecting_moves_it_back(lineside: Callable
     assert "no certificate" in again.output
     assert lineside("trust", "reject", thumbprint, "--state-dir", pki).exit_code == 0
     assert (pki / "pki/rejected/KEPServerEX.der").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_folder_root_makes_belongs_to_the_gateways_account(lineside: Callable[..., Result], pki: Path) -> None:
+    """Else the gateway cannot put there what the next server shows."""
+    (pki / "pki/rejected/noise.der").unlink()
+    (pki / "pki/rejected/KEPServerEX.der").rename(pki / "pki/trusted/KEPServerEX.der")
+    (pki / "pki/rejected").rmdir()
+    os.chown(pki / "pki", 12345, 12346)
+    listed = lineside("trust", "list", "--state-dir", pki).stdout
+    thumbprint = next(line.split()[1] for line in listed.splitlines() if "KEPServerEX" in line)
+    assert lineside("trust", "reject", thumbprint, "--state-dir", pki).exit_code == 0
+    made = (pki / "pki/rejected").stat()
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (12345, 12346, 0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root that would write elsewhere")
+@pytest.mark.parametrize("link", ["trusted", "rejected", "."])
+def test_root_moves_no_certificate_along_a_link_of_the_gateways_account(lineside: Callable[..., Result], pki: Path, link: str) -> None:
+    place = pki / "pki" / link
+    place.rename(pki / "elsewhere")
+    place.symlink_to(pki / "elsewhere")
+    listed = lineside("trust", "list", "--state-dir", pki).stdout
+    thumbprint = next(line.split()[1] for line in listed.splitlines() if "KEPServerEX" in line)
+    done = lineside("trust", "accept", thumbprint, "--state-dir", pki)
+    assert (done.exit_code, "run the command as the gateway's user" in done.output) == (1, True)
+    assert (pki / "pki/rejected/KEPServerEX.der").exists()
+
+
+def test_trust_passes_over_what_is_no_file_and_says_what_it_may_not_read(
+    lineside: Callable[..., Result], pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pki / "pki/rejected/folder.der").mkdir()
+    os.mkfifo(pki / "pki/rejected/pipe.der")
+    assert len(lineside("trust", "list", "--state-dir", pki).stdout.splitlines()) == 4
+
+    def closed(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    done = lineside("trust", "list", "--state-dir", pki)
+    assert (done.exit_code, "own/Lineside.der cannot be read: Permission denied" in done.output) == (1, True)
 
 
 def test_trust_without_certificates_says_when_there_will_be_some(lineside: Callable[..., Result], tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ def test_what_is_signed_is_taken(plant: Path) -> None:
         (lambda f: change_signature(f, lambda d: d.update(signature="%")), "its signature lineside.yaml.sig is damaged"),
         (lambda f: change_signature(f, lambda d: d.pop("signed")), "its signature lineside.yaml.sig is damaged"),
         (lambda f: (f / "lineside.yaml.sig").write_bytes(b"\xff{"), "its signature lineside.yaml.sig is damaged"),
+        (lambda f: (f / "lineside.yaml.sig").write_text("[" * 100_000), "its signature lineside.yaml.sig is damaged"),
         (by_another, "is by a key nobody here trusts"),
         (of_another_plant, "1:1: is not what was signed at 2"),
         (lambda f: (f / "trusted-keys/plant.pem").write_text("nothing"), "plant.pem is no public key in PEM"),
@@ -148,6 +149,27 @@ def test_trusted_keys_one_may_not_look_at_take_no_file_unsigned(plant: Path, mon
     monkeypatch.setattr(os, "listdir", closed)  # as it is for an account that may not
     with pytest.raises(ConfigErrors, match=r"nobody knows whether it must be signed: .*trusted-keys cannot be read: Permission denied"):
         loaded(plant)
+
+
+def the_key_itself(folder: Path) -> None:
+    """``cp plant.pem trusted-keys`` before there is a folder."""
+    (folder / "plant.pem").rename(folder / "trusted-keys")
+
+
+def keys_elsewhere(folder: Path) -> None:
+    """On a medium that is not there now."""
+    (folder / "trusted-keys").symlink_to("/nowhere/keys")
+
+
+@pytest.mark.parametrize(("put", "said"), [(the_key_itself, "Not a directory"), (keys_elsewhere, "No such file or directory")])
+def test_trusted_keys_that_are_no_folder_take_no_file_unsigned(plant: Path, put: Callable[[Path], None], said: str) -> None:
+    (plant / "trusted-keys/plant.pem").rename(plant / "plant.pem")
+    (plant / "trusted-keys").rmdir()
+    (plant / "lineside.yaml.sig").unlink()
+    put(plant)
+    with pytest.raises(ConfigErrors, match=rf"nobody knows whether it must be signed: .*trusted-keys cannot be read: {said}"):
+        loaded(plant)
+    assert CliRunner().invoke(main, ["config", "verify", str(plant / "lineside.yaml")]).exit_code == 2
 
 
 def test_a_file_with_errors_is_not_signed(plant: Path) -> None:

@@ -114,6 +114,17 @@ def test_show_makes_nothing_and_says_when_it_is_over(gateway: Any, lineside: Lin
     assert lineside("enrol", "--config", gateway.file).exit_code == 0
 
 
+def test_a_key_that_was_deleted_takes_its_claim_along(gateway: Any, lineside: Lineside) -> None:
+    """As the command itself advises where it is lost: the device gets a new identity."""
+    first = told(lineside("enrol", "--config", gateway.file, "--json"))
+    (gateway.state / "pki" / "device.key.pem").unlink()
+    done = lineside("enrol", "--config", gateway.file, "--show")
+    assert (done.exit_code, "no claim yet" in done.stderr) == (1, True)
+    second = told(lineside("enrol", "--config", gateway.file, "--json"))
+    assert second["claim"]["device"] != first["claim"]["device"]
+    assert told(lineside("enrol", "--config", gateway.file, "--show", "--json")) == second
+
+
 def test_a_damaged_key_is_not_replaced_in_silence(gateway: Any, lineside: Lineside) -> None:
     gateway.put(gateway.state / "pki" / "device.key.pem", b"rubbish")
     done = lineside("enrol", "--config", gateway.file)

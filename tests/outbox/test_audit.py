@@ -132,10 +132,17 @@ def test_a_head_that_was_removed_is_missed(connection: sqlite3.Connection, tmp_p
     assert "audit.head is gone" in found(connection, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"number": "x"}', b'{"number": 3, "hash": ""}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b'{"number": "x"}', b'{"number": 3, "hash": ""}', b"[" * 100_000, b"\xff", b'{"number": 1.5, "hash": ""}'),
+        *(b'{"number": "3", "hash": ""}', b'{"number": null, "hash": null}', b'{"number": 3, "hash": "", "accepted": "x"}'),
+    ],
+)
 def test_a_head_that_was_changed_is_no_head(connection: sqlite3.Connection, tmp_path: Path, content: bytes) -> None:
     (tmp_path / audit_head.NAME).write_bytes(content)
     assert found(connection, tmp_path) != ""
+    assert advance(tmp_path, tmp_path / FILE_NAME) is not None
 
 
 class TestShortened:
@@ -167,6 +174,23 @@ def test_nobody_accepts_a_broken_chain_without_its_head(connection: sqlite3.Conn
     number, before = last(connection)
     audit(connection, who="tom", what=chain.ACCEPTED, name=str(number), before="", after=before.hex(), now_ns=0)
     assert found(connection, tmp_path) == "line 3 is missing"
+
+
+def test_a_line_that_accepted_and_was_changed_is_found(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    number, before = last(connection)
+    audit(connection, who="tom", what=chain.ACCEPTED, name=str(number), before="", after=before.hex(), now_ns=0)
+    mine, here = last(connection)
+    audit_head.keep(tmp_path, audit_head.Head(mine, here.hex(), mine))
+    assert found(connection, tmp_path) == ""
+    connection.execute("UPDATE audit SET after='g' WHERE number=?", (mine,))
+    assert found(connection, tmp_path) == f"line {mine} is not what was written, or not where"
+
+
+def test_a_name_that_is_no_utf8_is_written_all_the_same(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    audit(connection, who="eva", what="configuration loaded", name="/etc/lineside/M\udcfcller.yaml", before="", after="\ud800", now_ns=0)
+    assert found(connection, tmp_path) == ""
+    (newest,) = chain.newest(connection, 1)
+    assert (newest.name, newest.after) == ("/etc/lineside/M\\udcfcller.yaml", "\\ud800")
 
 
 def test_lines_of_a_version_without_a_chain_get_one(tmp_path: Path) -> None:

@@ -171,6 +171,15 @@ class TestSessions:
             guarded.sessions.begin(f"user-{number}", guarded.accounts.accounts.users["viewer"])
         assert len(guarded.sessions) == 64
 
+    async def test_those_that_have_ended_make_room_before_one_that_holds(self, guarded: Any, stranger: aiohttp.ClientSession) -> None:
+        wall = guarded.cookie("viewer")
+        for _ in range(8):  # the same account, in the office for a moment each day
+            guarded.cookie("viewer")
+            await guarded.clock.advance(4000)
+            async with stranger.get("/api/me", cookies=wall, headers={"X-Lineside-Active": "1"}) as reply:
+                assert reply.status == 200
+            guarded.sessions.sweep(guarded.accounts.accounts.users)
+
     async def test_what_has_ended_is_told_once(self, guarded: Any, stranger: aiohttp.ClientSession) -> None:
         cookie = guarded.cookie("admin")
         await guarded.clock.advance(1000)

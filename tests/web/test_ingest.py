@@ -67,6 +67,16 @@ async def test_headers_in_latin_1_are_text_like_others(plant: Plant) -> None:
     assert [(posted.token, posted.key) for posted in plant.got] == [("tür", "Müller-1"), ("", "Müller-1")]
 
 
+async def test_an_encoding_that_is_no_text_is_refused_as_any_other(plant: Plant) -> None:
+    host, _, port = plant.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /ingest/mes HTTP/1.1\r\nHost: {host}\r\nContent-Encoding: "
+    writer.write(head.encode() + b"\xff\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+    assert b" 415 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_gzip_is_unpacked_also_of_several_members(plant: Plant) -> None:
     text = b"0123456789" * 100_000
     packed = gzip.compress(text[:500_000]) + gzip.compress(text[500_000:])

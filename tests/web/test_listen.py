@@ -223,3 +223,24 @@ async def test_a_sender_that_goes_away_in_the_middle_of_a_post_is_no_failure_of_
     for _ in range(10):  # by then it has noticed
         assert await answered(port)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nOrigin: http://[\r\n", b"403"),
+        (b"GET /static/" + b"a" * 300 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"404"),
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: \xff\r\n", b"400"),
+        ("POST /api/logout HTTP/1.1\r\nHost: 127.0.0.1:٣\r\nAuthorization: Bearer token-viewer\r\n".encode(), b"200"),
+    ],
+    ids=["origin", "file", "expect", "host"],
+)
+async def test_nothing_a_stranger_writes_is_a_failure_of_the_page(
+    guarded: Any, caplog: pytest.LogCaptureFixture, sent: bytes, status: bytes
+) -> None:
+    """Each would be a trace in the log, and so the log full of them."""
+    reader, writer = await connect(int(guarded.url.rpartition(":")[2]))
+    writer.write(sent + b"Content-Length: 0\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == status
+    writer.close()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []

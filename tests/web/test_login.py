@@ -49,6 +49,23 @@ async def test_a_token_cannot_fill_the_audit_with_logouts(guarded: Any, stranger
     assert guarded.notes == []
 
 
+async def test_who_logs_in_and_out_in_a_loop_does_not_fill_the_audit(guarded: Any, stranger: aiohttp.ClientSession) -> None:
+    for _ in range(12):
+        reply = await attempt(guarded, stranger, "viewer", PASSWORD)
+        (morsel,) = reply.cookies.values()
+        async with stranger.post("/api/logout", headers=own(guarded), cookies={morsel.key: morsel.value}) as out:
+            assert out.status == 200
+    await attempt(guarded, stranger, "admin", PASSWORD)
+    each = [("login", "viewer", "", "from this machine"), ("logout", "viewer", "", "from this machine")]
+    assert guarded.notes == [*(each * 5), ("login", "admin", "", "from this machine")]
+    guarded.notes.clear()
+    await guarded.clock.advance(61)
+    guarded.login.sum_up()
+    assert guarded.notes == [(what, "viewer", "", "7 more times, the last from this machine") for what in ("login", "logout")]
+    await attempt(guarded, stranger, "viewer", PASSWORD)
+    assert guarded.notes[2:] == each[:1]
+
+
 async def test_a_cookie_set_before_is_not_the_one_after(guarded: Any, stranger: aiohttp.ClientSession) -> None:
     cookie = guarded.cookie("viewer")
     async with stranger.post("/api/login", json={"user": "admin", "password": PASSWORD}, headers=own(guarded), cookies=cookie) as reply:
@@ -138,6 +155,27 @@ class TestBackoff:
         assert attempts.wait("eva", "10.0.0.2") == 30
         assert attempts.wait("eva", "10.6.6.6") == 60
         assert attempts.wait("tom", "10.0.0.2") == 0
+
+    async def test_an_own_login_in_between_does_not_make_guesses_free(self) -> None:
+        """Behind one address (a tunnel, an office) with the one whose password is guessed, who has logged in from there."""
+        clock = FakeClock()
+        attempts = Attempts(clock.monotonic)
+        attempts.begin("admin", "10.0.0.1")
+        attempts.passed("admin", "10.0.0.1")
+        guesses = 0
+        for _ in range(600):
+            if attempts.wait("admin", "10.0.0.1") == 0:
+                attempts.begin("admin", "10.0.0.1")
+                guesses += 1
+            attempts.begin("tom", "10.0.0.1")
+            attempts.passed("tom", "10.0.0.1")
+            await clock.advance(1)
+        assert guesses < 30
+        await clock.advance(30)
+        assert attempts.wait("admin", "10.0.0.1") == 0
+        attempts.begin("admin", "10.0.0.1")
+        attempts.passed("admin", "10.0.0.1")
+        assert attempts.wait("admin", "10.0.0.1") == 0
 
     async def test_one_who_logs_in_often_from_one_place_makes_no_wait(self) -> None:
         attempts = Attempts(FakeClock().monotonic)
