@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import printable
 from gateway.commands.shelve import check_text
@@ -30,7 +31,7 @@ def ask(state_dir: Path, verb: str, what: str, *, watch: str | None, by: str | N
     who = typed() if by is None else f"{by} (command)"
     for name, text in (("--by", who), ("--why", why), ("MACHINE", what or "-"), ("--watch", watch or "-")):
         check_text(name, text)
-    now_ns, file = time.time_ns(), outbox_file(state_dir)
+    now_ns, file = gateway_now_ns(state_dir), outbox_file(state_dir)
     with writing(file) as connection:
         number = requests.add(connection, Request(0, verb, watch or "", machine, tags, who, why, now_ns))
         runs = now_ns - last_alive_ns(connection) < _ALIVE_NS
