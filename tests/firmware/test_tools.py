@@ -134,6 +134,32 @@ def test_sysctl(tool: Tool, firmware: Path) -> None:
     assert [key for key in keys if not Path("/proc/sys", *key.split(".")).exists()] == []
 
 
+def test_sysctl_closes_every_interface_also_one_that_comes_later(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    """In a net of its own; nothing else of the file is the net's."""
+    lines = (firmware / "sysctl/60-lineside.conf").read_text().splitlines()
+    (tmp_path / "net.conf").write_text("\n".join(line for line in lines if ".conf." in line))
+    script = '"$0" link add early type veth && "$1" -q -p "$2" && "$0" link add late type veth && "$1" -a -r "conf.(early|late)"'
+    words = ["sh", "-c", script, installed("ip"), installed("sysctl"), str(tmp_path / "net.conf")]
+    done = subprocess.run([*NETWORK, *words], capture_output=True, text=True, check=True)
+    wanted = (
+        "ipv4.conf.{}.accept_redirects",
+        "ipv4.conf.{}.send_redirects",
+        "ipv4.conf.{}.accept_source_route",
+        "ipv6.conf.{}.accept_redirects",
+    )
+    found = dict(line.split(" = ") for line in done.stdout.splitlines())
+    assert {found["net." + key.format(name)] for name in ("early", "late") for key in wanted} == {"0"}
+
+
+def test_a_cut_connection_fails_when_the_comment_says(firmware: Path) -> None:
+    """The kernel doubles its first 0.2 s at each attempt."""
+    text = (firmware / "sysctl/60-lineside.conf").read_text()
+    retries, said = re.search(r"tcp_retries2 = (\d+)", text), re.search(r"fails after about (\d+) s", text)
+    assert retries is not None
+    assert said is not None
+    assert ((2 << int(retries[1])) - 1) * 0.2 == pytest.approx(int(said[1]), rel=0.05)
+
+
 @pytest.mark.parametrize("name", ["lan", "lte"])
 def test_networkmanager_takes_every_value_of_a_connection(tool: Tool, firmware: Path, name: str) -> None:
     """It drops a value it does not like, and says nothing: so what comes out is held to what went in."""
