@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.firmware import load_manifest
+
 Tool = Callable[..., subprocess.CompletedProcess[str]]
 Installed = Callable[[str], str]
 NETWORK, MOUNTS = ("unshare", "--map-root-user", "--net"), ("unshare", "--map-root-user", "--mount")
@@ -182,6 +184,13 @@ def test_the_lan_goes_before_lte(firmware: Path) -> None:
     lan, lte = (parsed((firmware / f"networkmanager/{name}.nmconnection").read_text()) for name in ("lan", "lte"))
     for family in ("ipv4", "ipv6"):
         assert int(lan[family, "route-metric"]) < int(lte[family, "route-metric"])
+
+
+def test_every_ethernet_port_gets_the_lan_and_new_connections_are_read(firmware: Path) -> None:
+    """One profile is active at one device unless it says multi-connect; a reload of NetworkManager reads no connections (its man page)."""
+    assert parsed((firmware / "networkmanager/lan.nmconnection").read_text())["connection", "multi-connect"] == "3"
+    steps = load_manifest(firmware)["networkmanager"].then.split(" && ")
+    assert steps == ["systemctl reload NetworkManager", "nmcli connection reload"]
 
 
 @pytest.mark.parametrize("name", ["user-data", "60-lineside.cfg"])
