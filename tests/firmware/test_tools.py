@@ -30,6 +30,33 @@ def test_sudoers(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     assert "*" not in text.split("Cmnd_Alias")[1]  # no argument can be added
 
 
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        ("restart lineside", True),
+        ("reload lineside.service", True),
+        ("start lineside", True),
+        ("stop lineside.service", True),
+        ("restart lineside ssh", False),
+        ("restart lineside@press", False),
+        ("edit lineside", False),
+        ("--root=/tmp start lineside", False),
+    ],
+)
+def test_sudo_allows_operations_what_the_documentation_tells_them_to_type(
+    installed: Installed, firmware: Path, tmp_path: Path, words: str, allowed: bool
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may ask sudo about others")
+    (tmp_path / "group").write_text("root:x:0:\nlineside-ops:x:999:nobody\nnogroup:x:65534:\n")
+    (tmp_path / "sudoers").write_text('Defaults secure_path="/usr/sbin:/usr/bin"\n' + (firmware / "sudoers.d/lineside").read_text())
+    (tmp_path / "sudoers").chmod(0o440)
+    script = 'mount --bind "$1/group" /etc/group && mount --bind "$1/sudoers" /etc/sudoers && exec "$0" -n -l -U nobody systemctl $2'
+    command = ["unshare", "--mount", "sh", "-c", script, installed("sudo"), str(tmp_path), words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == ((0, f"/usr/bin/systemctl {words}\n") if allowed else (1, "")), done.stderr
+
+
 def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
     (tmp_path / "good.nft").write_text(rules)
