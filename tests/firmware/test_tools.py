@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from gateway.firmware import load_manifest
 
 Tool = Callable[..., subprocess.CompletedProcess[str]]
@@ -226,6 +228,25 @@ def test_cloud_init(tool: Tool, firmware: Path, tmp_path: Path, name: str) -> No
     (tmp_path / "bad").write_text(text.replace("ssh_pwauth: false", "ssh_pwauth: {never: again}"))
     assert tool("cloud-init", "schema", "--config-file", firmware / "cloud-init" / name).returncode == 0
     assert tool("cloud-init", "schema", "--config-file", tmp_path / "bad").returncode == 1
+
+
+SEED = """
+import sys
+from cloudinit import helpers
+from cloudinit.sources.DataSourceNoCloud import DataSourceNoCloud
+paths = helpers.Paths({"cloud_dir": sys.argv[1], "run_dir": sys.argv[1]})
+source = DataSourceNoCloud({"datasource": {"NoCloud": {"fs_label": None}}}, None, paths)
+print(source._get_data(), source.dsmode, (source.userdata_raw or b"").count(b"name: ops"))
+"""
+
+
+def test_cloud_init_takes_what_is_applied_for_the_first_boot(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    """Where the seed of an industrial PC lies, without waiting for a network."""
+    installed("cloud-init")
+    words = ["firmware", "apply", "--from", str(firmware), "--root", str(tmp_path), "--board", "ipc", "--yes", "cloud-init"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    words = ["/usr/bin/python3", "-c", SEED, str(tmp_path / "var/lib/cloud")]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "True local 1\n"
 
 
 def test_apt_takes_security_updates_only(tool: Tool, firmware: Path, tmp_path: Path) -> None:
