@@ -76,13 +76,24 @@ def board_of(root: Path) -> Board:
 
 def plan(folder: Path, root: Path, board: Board, names: Sequence[str]) -> list[Change]:
     """What has to change below `root`; no names: every part that need not be asked for. Raises ConfigError, OSError."""
+    rows = _rows(folder, board, names)
+    return [change for name, row in rows for change in _difference(folder / name / row.file, root, name, row)]
+
+
+def left_alone(folder: Path, root: Path, board: Board, names: Sequence[str]) -> list[Path]:
+    """Files that belong to their owner, who was there first or has changed them since: not what we would have written."""
+    once = [(_below(root, row.to), folder / name / row.file) for name, row in _rows(folder, board, names) if row.how == "once"]
+    return [target for target, ours in once if target.exists() and target.read_bytes() != ours.read_bytes()]
+
+
+def _rows(folder: Path, board: Board, names: Sequence[str]) -> list[tuple[str, File]]:
+    """By their part."""
     manifest = load_manifest(folder)
     unknown = sorted(set(names) - set(manifest))
     if unknown:
         raise ConfigError(f"no such part: {', '.join(unknown)}; there are {', '.join(manifest)}")
     chosen = {name: part for name, part in manifest.items() if (name in names if names else not part.asked)}
-    wanted = [(name, row) for name, part in chosen.items() for row in part.files if row.board in (None, board)]
-    return [change for name, row in wanted for change in _difference(folder / name / row.file, root, name, row)]
+    return [(name, row) for name, part in chosen.items() for row in part.files if row.board in (None, board)]
 
 
 def _difference(source: Path, root: Path, part: str, row: File) -> Iterator[Change]:

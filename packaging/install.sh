@@ -69,16 +69,26 @@ done
 echo "complete and undamaged"
 [ -z "$check" ] || exit 0
 
+# What does not belong here is refused before dpkg unpacks it over what runs, or skips it and calls that done.
+fits() {
+  version=$(dpkg-deb -f "$1" Version)
+  [ "${version##*+deb}" = "${release:-${version##*+deb}}" ] || refuse "this bundle is for Debian ${version##*+deb}, this machine has $release"
+  [ -z "$downgrade" ] || ! dpkg --compare-versions "$version" lt "$2" ||
+    refuse "$version is older than $2, which is installed; --downgrade installs it all the same"
+}
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "${VERSION_ID:-}")
 arch=$(dpkg --print-architecture)
 set --
 for name in lineside lineside-analytics lineside-demo; do
-  state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null || true)
+  state=$(dpkg-query -W -f '${Version} ${db:Status-Status}' "$name" 2>/dev/null || true)
   case "$name $state$with " in
     "lineside "* | *" installed"* | *" half-"* | *" unpacked"* | *" $name "*) ;;
     *) continue ;;
   esac
   file=$(echo "$name"_*_"$arch".deb)
   [ -e "$file" ] || refuse "this bundle is not for $arch"
+  case "$state" in '' | *" not-installed" | *" config-files") fits "$file" '' ;; *) fits "$file" "${state% *}" ;; esac
   set -- "$@" "$file"
 done
 

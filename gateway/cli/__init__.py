@@ -35,7 +35,7 @@ MODULES = {
     "gateway.cli.life": ("backup", "restore", "wipe", "enrol"),
     "gateway.cli.operators": ("shelve", "unshelve", "forget", "adopt"),
     "gateway.cli.outbox": ("outbox",),
-    "gateway.cli.support": ("health", "doctor", "bundle"),
+    "gateway.cli.support": ("health", "clock", "doctor", "bundle"),
     "gateway.cli.uplink": ("test-uplink",),
 }
 

@@ -1,4 +1,4 @@
-"""`lineside health`, `doctor`, `bundle`."""
+"""`lineside health`, `clock`, `doctor`, `bundle`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ def health(file: Path, wait_seconds: float, as_json: bool) -> None:
     from gateway.commands.health import health as look
 
     sys.exit(look(file, wait_seconds=wait_seconds, as_json=as_json))
+
+
+@main.command()
+@click.option("--mark", type=click.Path(path_type=Path), metavar="FILE", help="wait until it is, then make FILE")
+def clock(mark: Path | None) -> None:
+    """Is this machine's clock synchronised?
+
+    Asks the kernel, whom chrony, timesyncd or whoever sets it tells. lineside-clock.service runs it for the gateway, whose
+    sandbox does not let it ask.
+
+    Exit code 0: it is, 1: it is not, 2: FILE cannot be made.
+    """
+    from gateway.commands.clock import clock as ask
+
+    sys.exit(ask(mark))
 
 
 @main.command()

@@ -12,7 +12,7 @@ import click
 from gateway.commands.printing import counted, document
 from gateway.commands.record import record
 from gateway.contract import ConfigError
-from gateway.firmware import Board, Change, board_of, load_manifest, plan, write
+from gateway.firmware import Board, Change, board_of, left_alone, load_manifest, plan, write
 
 _DIFFERS, _CANNOT = 1, 2
 
@@ -26,8 +26,11 @@ def default_folder() -> Path:
 def apply(folder: Path, root: Path, board: Board | None, parts: Sequence[str], *, dry_run: bool, yes: bool) -> int:
     """Exit code: 0 everything is as it should be (now), 1 it differs and nothing was written, 2 cannot."""
     try:
-        changes = plan(folder, root, board or board_of(root), parts)
+        here = board or board_of(root)
+        changes = plan(folder, root, here, parts)
         _show(changes, root)
+        for target in left_alone(folder, root, here, parts):
+            click.echo(f"left as it is, because it is yours: /{target.relative_to(root)}")
         if not changes:
             return 0
         if dry_run or not (yes or (sys.stdin.isatty() and click.confirm(f"write {counted(len(changes), 'files')}?"))):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, outbox_file, reading
 from gateway.commands.failing import FAILED, answered
 from gateway.commands.page import ask, has_page
@@ -78,7 +79,7 @@ def of_state(state_dir: Path) -> Health:
         return Health(False, f"no gateway runs with the state folder {state_dir}")
     try:
         with reading(outbox_file(state_dir)) as connection:
-            seconds = time.time() - last_alive_ns(connection) / 1e9
+            seconds = (gateway_now_ns(state_dir) - last_alive_ns(connection)) / 1e9  # noted by its own clock
     except Refused as exc:
         return Health(False, exc.message)
     if abs(seconds) > _ALIVE_SECONDS:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import printable
 from gateway.commands.shelve import check_text
@@ -31,7 +32,7 @@ def ask(state_dir: Path, verb: str, what: str, *, watch: str | None, by: str | N
     who = typed() if by is None else f"{by} (command)"
     for name, text in (("--by", who), ("--why", why), ("MACHINE", what or "-"), ("--watch", watch or "-")):
         check_text(name, text)
-    return _put(state_dir, Request(0, verb, watch or "", machine, tags, who, why, time.time_ns()))
+    return _put(state_dir, Request(0, verb, watch or "", machine, tags, who, why, gateway_now_ns(state_dir)))
 
 
 def try_now(state_dir: Path, destination: str, *, by: str | None, why: str) -> int:
@@ -39,7 +40,7 @@ def try_now(state_dir: Path, destination: str, *, by: str | None, why: str) -> i
     who = typed() if by is None else f"{by} (command)"
     for name, text in (("--by", who), ("--why", why or "-"), ("NAME", destination)):
         check_text(name, text)
-    return _put(state_dir, Request(0, requests.TRY, "", destination, "", who, why, time.time_ns()))
+    return _put(state_dir, Request(0, requests.TRY, "", destination, "", who, why, gateway_now_ns(state_dir)))
 
 
 def _put(state_dir: Path, request: Request) -> int:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.clock import Record, gateway_now_ns, record, signs
 from gateway.commands import renew
 from gateway.incidents import Incident
 from gateway.outbox import requests
@@ -135,6 +137,16 @@ def test_the_next_start_does_what_nobody_answered(command: Command, file: sqlite
     one, two = requests.pending(file)
     assert one[1:7] == ("adopt", "oil", "press-07", "oil_*", "Eva (command)", "pump is replaced")
     assert two[1:5] == ("undo", "oil", "", "")
+
+
+def test_a_gateway_with_a_time_of_its_own_is_seen_to_run(
+    command: Command, file: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is waited for, though its last sign of life is not of this machine's time."""
+    record.save(tmp_path, msgspec.json.encode(Record(boot=signs.boot_id(), offset_ns=10**18, state="not_yet")))
+    seen_alive(file, gateway_now_ns(tmp_path))
+    monkeypatch.setattr(renew, "_answer", lambda _, number: f"answered {number}")
+    assert command("forget", "press-07", *WHY).output == "answered 1\n"
 
 
 def test_an_answer_is_given_once(file: sqlite3.Connection) -> None:

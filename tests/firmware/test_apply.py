@@ -23,8 +23,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def apply(root: Path) -> Apply:
-    return lambda *arguments: CliRunner().invoke(main, ["firmware", "apply", "--root", str(root), *arguments])
+def apply(root: Path, firmware: Path) -> Apply:
+    """Of this checkout; a venv may hold what it was made with."""
+    return lambda *arguments: CliRunner().invoke(main, ["firmware", "apply", "--from", str(firmware), "--root", str(root), *arguments])
 
 
 def files(root: Path) -> dict[str, tuple[bytes, int]]:
@@ -71,6 +72,18 @@ def test_a_file_that_is_the_owners_is_left_alone(root: Path, apply: Apply) -> No
     done = apply("nftables", "--yes")
     assert (root / "etc/lineside/nets.nft").read_text() == "define admin_nets = { 10.9.0.0/24 }\n"
     assert "admin_nets = { 192" not in done.stdout
+
+
+def test_a_file_that_was_there_before_ours_is_named(root: Path, apply: Apply) -> None:
+    """An image that brings a user-data of its own boots without our account: whoever applied ours has to know."""
+    (root / "boot/firmware").mkdir(parents=True)
+    (root / "boot/firmware/user-data").write_text("#cloud-config\n")
+    for words in (("--dry-run",), ("--yes",), ("--yes",)):
+        done = apply("cloud-init", "--board", "rpi", *words)
+        assert [line for line in done.stdout.splitlines() if line.startswith("left")] == [
+            "left as it is, because it is yours: /boot/firmware/user-data"
+        ]
+    assert done.exit_code == 0
 
 
 def test_lines_are_added_once_to_a_file_of_others_that_keeps_the_rest(root: Path, apply: Apply) -> None:

@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.firmware import load_manifest
 
 Tool = Callable[..., subprocess.CompletedProcess[str]]
 Installed = Callable[[str], str]
@@ -26,6 +30,33 @@ def test_sudoers(tool: Tool, firmware: Path, tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o440)
         assert tool("visudo", "-c", "-f", tmp_path / name).returncode == code
     assert "*" not in text.split("Cmnd_Alias")[1]  # no argument can be added
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        ("restart lineside", True),
+        ("reload lineside.service", True),
+        ("start lineside", True),
+        ("stop lineside.service", True),
+        ("restart lineside ssh", False),
+        ("restart lineside@press", False),
+        ("edit lineside", False),
+        ("--root=/tmp start lineside", False),
+    ],
+)
+def test_sudo_allows_operations_what_the_documentation_tells_them_to_type(
+    installed: Installed, firmware: Path, tmp_path: Path, words: str, allowed: bool
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may ask sudo about others")
+    (tmp_path / "group").write_text("root:x:0:\nlineside-ops:x:999:nobody\nnogroup:x:65534:\n")
+    (tmp_path / "sudoers").write_text('Defaults secure_path="/usr/sbin:/usr/bin"\n' + (firmware / "sudoers.d/lineside").read_text())
+    (tmp_path / "sudoers").chmod(0o440)
+    script = 'mount --bind "$1/group" /etc/group && mount --bind "$1/sudoers" /etc/sudoers && exec "$0" -n -l -U nobody systemctl $2'
+    command = ["unshare", "--mount", "sh", "-c", script, installed("sudo"), str(tmp_path), words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == ((0, f"/usr/bin/systemctl {words}\n") if allowed else (1, "")), done.stderr
 
 
 def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
@@ -134,6 +165,32 @@ def test_sysctl(tool: Tool, firmware: Path) -> None:
     assert [key for key in keys if not Path("/proc/sys", *key.split(".")).exists()] == []
 
 
+def test_sysctl_closes_every_interface_also_one_that_comes_later(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    """In a net of its own; nothing else of the file is the net's."""
+    lines = (firmware / "sysctl/60-lineside.conf").read_text().splitlines()
+    (tmp_path / "net.conf").write_text("\n".join(line for line in lines if ".conf." in line))
+    script = '"$0" link add early type veth && "$1" -q -p "$2" && "$0" link add late type veth && "$1" -a -r "conf.(early|late)"'
+    words = ["sh", "-c", script, installed("ip"), installed("sysctl"), str(tmp_path / "net.conf")]
+    done = subprocess.run([*NETWORK, *words], capture_output=True, text=True, check=True)
+    wanted = (
+        "ipv4.conf.{}.accept_redirects",
+        "ipv4.conf.{}.send_redirects",
+        "ipv4.conf.{}.accept_source_route",
+        "ipv6.conf.{}.accept_redirects",
+    )
+    found = dict(line.split(" = ") for line in done.stdout.splitlines())
+    assert {found["net." + key.format(name)] for name in ("early", "late") for key in wanted} == {"0"}
+
+
+def test_a_cut_connection_fails_when_the_comment_says(firmware: Path) -> None:
+    """The kernel doubles its first 0.2 s at each attempt."""
+    text = (firmware / "sysctl/60-lineside.conf").read_text()
+    retries, said = re.search(r"tcp_retries2 = (\d+)", text), re.search(r"fails after about (\d+) s", text)
+    assert retries is not None
+    assert said is not None
+    assert ((2 << int(retries[1])) - 1) * 0.2 == pytest.approx(int(said[1]), rel=0.05)
+
+
 @pytest.mark.parametrize("name", ["lan", "lte"])
 def test_networkmanager_takes_every_value_of_a_connection(tool: Tool, firmware: Path, name: str) -> None:
     """It drops a value it does not like, and says nothing: so what comes out is held to what went in."""
@@ -158,12 +215,38 @@ def test_the_lan_goes_before_lte(firmware: Path) -> None:
         assert int(lan[family, "route-metric"]) < int(lte[family, "route-metric"])
 
 
+def test_every_ethernet_port_gets_the_lan_and_new_connections_are_read(firmware: Path) -> None:
+    """One profile is active at one device unless it says multi-connect; a reload of NetworkManager reads no connections (its man page)."""
+    assert parsed((firmware / "networkmanager/lan.nmconnection").read_text())["connection", "multi-connect"] == "3"
+    steps = load_manifest(firmware)["networkmanager"].then.split(" && ")
+    assert steps == ["systemctl reload NetworkManager", "nmcli connection reload"]
+
+
 @pytest.mark.parametrize("name", ["user-data", "60-lineside.cfg"])
 def test_cloud_init(tool: Tool, firmware: Path, tmp_path: Path, name: str) -> None:
     text = (firmware / "cloud-init" / name).read_text()
     (tmp_path / "bad").write_text(text.replace("ssh_pwauth: false", "ssh_pwauth: {never: again}"))
     assert tool("cloud-init", "schema", "--config-file", firmware / "cloud-init" / name).returncode == 0
     assert tool("cloud-init", "schema", "--config-file", tmp_path / "bad").returncode == 1
+
+
+SEED = """
+import sys
+from cloudinit import helpers
+from cloudinit.sources.DataSourceNoCloud import DataSourceNoCloud
+paths = helpers.Paths({"cloud_dir": sys.argv[1], "run_dir": sys.argv[1]})
+source = DataSourceNoCloud({"datasource": {"NoCloud": {"fs_label": None}}}, None, paths)
+print(source._get_data(), source.dsmode, (source.userdata_raw or b"").count(b"name: ops"))
+"""
+
+
+def test_cloud_init_takes_what_is_applied_for_the_first_boot(installed: Installed, firmware: Path, tmp_path: Path) -> None:
+    """Where the seed of an industrial PC lies, without waiting for a network."""
+    installed("cloud-init")
+    words = ["firmware", "apply", "--from", str(firmware), "--root", str(tmp_path), "--board", "ipc", "--yes", "cloud-init"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    words = ["/usr/bin/python3", "-c", SEED, str(tmp_path / "var/lib/cloud")]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "True local 1\n"
 
 
 def test_apt_takes_security_updates_only(tool: Tool, firmware: Path, tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import Result
 
+from gateway.clock import Record, gateway_now_ns, record, signs
 from gateway.commands import page as page_
 from gateway.config.glance import Glance, glance
 from gateway.outbox.lock import state_lock
@@ -71,6 +73,19 @@ def test_without_a_page_by_lock_and_sign_of_life(gateway: Any, lineside: Linesid
         assert (done.exit_code, "last sign of life is 400 s old" in done.stdout) == (1, True)
         (gateway.state / "outbox.db").unlink()
         assert lineside("health", gateway.file).exit_code == 1
+
+
+def test_a_sign_of_life_is_as_old_as_the_clock_of_the_gateway_says_and_not_this_machines(gateway: Any, lineside: Lineside) -> None:
+    """Without a time server and a battery the gateway keeps a time of its own: an update there was undone."""
+    known = Record(boot=signs.boot_id(), offset_ns=10**18, state="not_yet")
+    record.save(gateway.state, msgspec.json.encode(known))
+    for ago, code in ((30, 0), (400, 1)):
+        with closing(sqlite3.connect(gateway.state / "outbox.db")) as connection, connection:
+            then_ns = gateway_now_ns(gateway.state) - ago * 10**9
+            connection.execute("INSERT OR REPLACE INTO note VALUES ('alive_ns', ?)", (str(then_ns),))
+        with state_lock(gateway.state):
+            done = lineside("health", gateway.file)
+        assert (done.exit_code, f"its last sign of life is {ago} s old" in done.stdout) == (code, True)
 
 
 async def test_a_page_that_speaks_https(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 from debs import trial
@@ -268,6 +269,63 @@ def test_debians_packages_in_a_bundle_are_a_source_for_apt(small: Callable[[str]
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "lineside-demo_1.0+deb12_amd64.deb").read_bytes() == foreign.read_bytes()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, release: Release) -> Callable[..., tuple[subprocess.CompletedProcess[str], str]]:
+    """Installs a bundle, with dpkg at work below a folder; gives what was said, and what is there then."""
+    arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    target, programs = tmp_path / "target", tmp_path / "programs"
+    for folder in (programs, *(target / "var/lib/dpkg" / name for name in ("info", "updates", "triggers"))):
+        folder.mkdir(parents=True)
+    (target / "var/lib/dpkg/status").touch()
+    for program in ("dpkg", "dpkg-query"):
+        log = "--log=/dev/null" if program == "dpkg" else ""
+        (programs / program).write_text(f'#!/bin/sh\nexec {shutil.which(program)} --root={target} {log} "$@"\n')
+        (programs / program).chmod(0o755)
+
+    def make(version: str, debian: int, *words: str) -> tuple[subprocess.CompletedProcess[str], str]:
+        tree = tmp_path / f"{version}-{debian}"
+        (tree / "DEBIAN").mkdir(parents=True)
+        fields = f"Package: lineside\nVersion: {version}+deb{debian}\nArchitecture: {arch}\nMaintainer: a <a@example.org>\nDescription: x\n"
+        (tree / "DEBIAN/control").write_text(fields)
+        deb = tmp_path / f"lineside_{version}+deb{debian}_{arch}.deb"
+        pack(tree, deb, EPOCH)
+        path = bundle([deb], Target({12: "bookworm", 13: "trixie"}[debian], arch), release, None, tree)
+        env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        script = str(ROOT / "packaging/install.sh")
+        done = subprocess.run(["sh", script, "--unsigned", *words, str(path)], capture_output=True, text=True, check=False, env=env)
+        found = subprocess.run([programs / "dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}"], capture_output=True, text=True)
+        return done, found.stdout
+
+    return make
+
+
+def debian() -> int:
+    """This machine's release; skips where it is none that packages are built for."""
+    found = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    number = found.get("VERSION_ID", "").strip('"')
+    if found.get("ID") not in ("debian", "raspbian") or number not in ("12", "13") or os.geteuid() != 0:
+        pytest.skip("wants root on a Debian 12 or 13")
+    return int(number)
+
+
+def test_a_bundle_for_another_release_of_debian_is_refused_before_dpkg_unpacks_it_over_the_gateway(gateway: Callable[..., Any]) -> None:
+    here = debian()
+    assert gateway("1.0", here)[1] == f"1.0+deb{here} installed"
+    done, left = gateway("1.1", 25 - here)
+    assert (done.returncode, left) == (1, f"1.0+deb{here} installed")
+    assert f"this bundle is for Debian {25 - here}, this machine has {here}" in done.stderr
+
+
+def test_an_older_bundle_is_refused_with_an_exit_code_unless_the_person_says_so(gateway: Callable[..., Any]) -> None:
+    here = debian()
+    gateway("1.1", here)
+    done, left = gateway("1.0", here)
+    assert (done.returncode, left) == (1, f"1.1+deb{here} installed")
+    assert f"1.0+deb{here} is older than 1.1+deb{here}, which is installed; --downgrade" in done.stderr
+    done, left = gateway("0.9", here, "--downgrade")
+    assert (done.returncode, left) == (0, f"0.9+deb{here} installed")
 
 
 def test_without_qemu_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

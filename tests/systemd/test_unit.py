@@ -13,6 +13,7 @@ import click
 import pytest
 
 from gateway.cli import main
+from gateway.clock.signs import MARKERS
 from gateway.life import swap
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +156,27 @@ def test_kinds_of_devices_are_known_to_the_kernel_before_they_are_allowed() -> N
     assert kinds == set(modules)
     for section in ("Wants", "After"):
         assert options(section="Unit")[section].split() == [f"modprobe@{module}.service" for module in modules.values()]
+
+
+@needs_systemd
+def test_what_tells_that_the_clock_is_synchronised_is_known_to_systemd_and_to_the_gateway(tmp_path: Path) -> None:
+    unit = tmp_path / "lineside-clock.service"
+    unit.write_text((UNITS / unit.name).read_text().replace("/usr/bin/lineside", "/bin/true"))
+    assert verify(unit) == ""
+    _, name, *arguments = options(unit.name)["ExecStart"].split()
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.make_context(name, arguments).params["mark"] in MARKERS
+    assert "ProtectClock" not in options(unit.name), "it asks the kernel"
+
+
+def test_no_start_and_no_timer_waits_for_a_time_server() -> None:
+    """systemd-time-wait-sync.service, once started, holds up time-sync.target, and with it every unit behind it and every OnCalendar=:
+    where the plant has no time server for ever. A clock unit that is a oneshot would keep the boot from being over."""
+    wanted = (r"Wants|Requires|After|BindsTo", r"time-sync\.target|systemd-time-wait-sync|chrony-wait")
+    lines = [f"{path.name}: {line}" for path in UNITS.glob("*.*") for line in path.read_text().splitlines()]
+    assert [line for line in lines if re.search(rf": ({wanted[0]})=.*({wanted[1]})", line)] == []
+    assert options("lineside-clock.service")["Type"] == "exec"
 
 
 def test_the_folder_of_the_configuration_has_the_mode_that_tmpfiles_gave_it() -> None:

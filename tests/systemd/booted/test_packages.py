@@ -161,7 +161,7 @@ def test_removed_it_leaves_configuration_and_state_and_comes_back_with_them(bare
     before = events(bare)
     assert bare.systemctl("enable", "--now", "lineside-backup@two.timer") == 0
     assert bare.inside("dpkg", "-r", "lineside").returncode == 0
-    assert bare.shown("ActiveState", "lineside-backup@two.timer") == "inactive"
+    assert [bare.shown("ActiveState", unit) for unit in ("lineside-backup@two.timer", "lineside-clock")] == ["inactive"] * 2
     assert not (bare.root / "usr/lib/lineside").exists()
     assert bare.shown("LoadState") == "not-found"
     installed(bare)
