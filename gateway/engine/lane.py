@@ -175,11 +175,13 @@ class Lanes:
     async def save(self, watches: Iterable[Watch], *, all_of_them: bool = True) -> None:
         """Every detector's state to disk, or those that are due. A disk that refuses keeps the old states; it is told once."""
         for watch in watches:
-            if not (all_of_them or self._pace.due(watch.name, spoke=watch.spoke)):
+            if not (all_of_them or self._pace.due(watch.name, spoke=watch.spoke or bool(watch.leapt))):
                 continue
-            watch.spoke = False  # before its state is taken: what it says from now on is not in it
+            watch.spoke, leapt = False, set(watch.leapt)  # before its state is taken: what it says from now on is not in it
             try:
-                await self._keep(watch.name, *await self._dump(watch))
+                state, put_right_ns = await self._dump(watch)
+                await self._keep(watch.name, state, put_right_ns)
+                watch.leapt -= leapt if state is not None else set()
             except OSError as exc:
                 watch.spoke = True
                 if not self._refused:

@@ -243,13 +243,16 @@ class Pipeline:
                 watch.went_back(-delta_ns, machine)
 
     def newest(self, before: dict[str, int]) -> dict[str, int]:
-        """The newest time that each machine has told; as it was before, where nothing is known since the start."""
+        """The newest time that each machine has told; as it was before, where nothing is known since the start, and while the states on
+        disk are of the time before its clock was set back: a start after a crash has to see that.
+        """
         found: dict[str, int] = {}
         silent = self._silent  # since a leap: their times may be by the clock of before
+        unsaved = {machine for watch in self.line.watches for machine in watch.leapt}
         for tag, t_ns in zip(self.line.settings.tags, self.line.table.seen_t_ns.tolist(), strict=True):
             if tag.index in silent:
                 continue
-            known = tag.machine not in self.resumed
+            known = tag.machine not in self.resumed and tag.machine not in unsaved
             found[tag.machine] = max(found.get(tag.machine, 0), t_ns) if known else before.get(tag.machine, 0)
         return {machine: t_ns or before.get(machine, 0) for machine, t_ns in found.items()}
 

@@ -84,6 +84,8 @@ class Watch:
         self._heard = 0
         self.spoke = False
         """It found something since its state was last taken."""
+        self.leapt: set[str] = set()
+        """Machines whose clock leapt, which the state on disk knows nothing of."""
         self.fit(table_size)
         self._of_machine = {
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
@@ -168,7 +170,7 @@ class Watch:
         """
         if ahead_ns > 0:
             for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
-                self.tell(partial(_leap, machine=name, delta_ns=-ahead_ns))
+                self._told_leap(name, -ahead_ns)
 
     def follow(self, tag: int) -> int:
         """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once. By how much."""
@@ -176,9 +178,13 @@ class Watch:
         if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
-            self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
+            self._told_leap(machine, delta_ns)
             return delta_ns
         return 0
+
+    def _told_leap(self, machine: str, delta_ns: int) -> None:
+        self.leapt.add(machine)
+        self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
 
     def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int) -> Batch | Frame | Waveform:
         """The same, with the times of this tag's machine so much later."""

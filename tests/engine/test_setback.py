@@ -15,11 +15,13 @@ from gateway import registry
 from gateway.contract import Batch, Waveform
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
-from gateway.engine.lane import SlowLane
+from gateway.engine.lane import Lanes, SlowLane
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.ration import Ration
 from gateway.engine.setback import Resumed
+from gateway.engine.snapshot import Snapshots
+from gateway.engine.watch import build_detector
 from gateway.incidents import Change, Incidents
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Status
@@ -319,3 +321,27 @@ async def test_a_clock_that_shows_1970_after_a_start_says_nothing_of_what_detect
     assert leaps == []
     assert await after.run(2, 0.0, 90.0) == [("raised", "oil_high")]
     assert not after.pipeline.resumed
+
+
+@pytest.mark.parametrize("after_seconds", [30, 70, 110, 130, 400])
+async def test_a_gateway_that_is_killed_after_a_clock_was_set_back_is_not_deaf_at_its_next_start(
+    plant: Any, tmp_path: Path, after_seconds: int
+) -> None:
+    """States are saved as ever, once a minute those that are due; `clock.json` at the worst moment, which is each."""
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    noted: dict[str, int] = {}
+    snapshots = Snapshots(tmp_path / "detectors")
+    with ThreadPoolExecutor(1) as files:
+        given: Any = {"found": lambda *_: None, "counts": Counts(), "files": files, "clock": before.clock}
+        async with asyncio.TaskGroup() as tasks:
+            lanes = Lanes(tasks, snapshots, **given)
+            for second in range(121 + after_seconds):
+                await before.run(1, HOUR if second > 120 else 0.0, 20.0)
+                noted = before.pipeline.newest(noted)
+                if second % 60 == 0:
+                    await lanes.save(before.line.watches, all_of_them=False)
+            lanes.close()
+    after.line.watches[0].detector = build_detector(after.line.watches[0], snapshots)
+    after.pipeline.resumed = Resumed(noted)
+    await after.clock.advance(before.clock.monotonic())
+    assert ("raised", "oil_high") in await after.run(70, HOUR, 90.0)
