@@ -62,9 +62,11 @@ class SlowLane:
         self._queue.append(item)
         self._work.set()
 
-    def leap(self, tag: int, delta_ns: int) -> None:
-        """The times of this tag's machine leapt. The detector hears of it before it looks at what waits, so that goes along."""
-        self._queue = deque(self.watch.moved(item, tag, delta_ns) for item in self._queue)
+    def leap(self, tag: int, delta_ns: int, after_ns: int) -> None:
+        """The times of this tag's machine leapt. The detector hears of it before it looks at what waits, so that goes along, if it is newer
+        than `after_ns`: what is older was told by the clock of now.
+        """
+        self._queue = deque(self.watch.moved(item, tag, delta_ns, after_ns) for item in self._queue)
 
     async def run(self) -> None:
         """Build the detector, then work until cancelled."""

@@ -53,6 +53,10 @@ class Behind:
         self._count[tag] = 0
         self.any = bool(self._count.any())
 
+    def newest_ns(self, tags: list[int], now_ns: int) -> int:
+        """None of these, which are late, has told anything newer since."""
+        return now_ns + int(self._ahead_ns[tags].max()) + _SWAY_NS
+
     def clear(self) -> None:
         """The gateway's clock was put right: what was measured against it says nothing."""
         self._count[:], self._looked_ns, self.any = 0, 0, False

@@ -186,16 +186,15 @@ class Watch:
         self.leapt.add(machine)
         self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
 
-    def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int) -> Batch | Frame | Waveform:
-        """The same, with the times of this tag's machine so much later."""
+    def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int, after_ns: int) -> Batch | Frame | Waveform:
+        """The same, with the times of this tag's machine so much later, where they are after `after_ns`."""
         machine = self._machine_of.get(tag)
         if machine is None:  # one that a reload has just added, and the lane is still that of before
             return item
-        if isinstance(item, Batch):
-            return replace(item, t_ns=np.where(np.isin(item.tag, self._of_machine[machine]), item.t_ns + delta_ns, item.t_ns))
-        if isinstance(item, Frame):
-            return replace(item, t_ns=item.t_ns + delta_ns) if item.machine == machine else item
-        return replace(item, t_ns=item.t_ns + delta_ns) if self._machine_of[item.tag] == machine else item
+        if isinstance(item, Waveform):
+            return replace(item, t_ns=item.t_ns + delta_ns) if self._machine_of[item.tag] == machine and item.t_ns > after_ns else item
+        mine = np.isin(item.tag, self._of_machine[machine]) if isinstance(item, Batch) else item.machine == machine
+        return replace(item, t_ns=np.where(mine & (item.t_ns > after_ns), item.t_ns + delta_ns, item.t_ns))
 
     def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
         """A block of its tags that it does not want is counted with the reason."""

@@ -143,6 +143,24 @@ async def test_what_waits_for_a_slow_detector_goes_along_with_the_gateways_clock
     assert waits.t_ns.tolist() == [waits_ns - (int(HOUR * SECOND) if by_gateway else 0)]
 
 
+async def test_what_waits_for_a_slow_detector_since_before_a_clock_was_set_back_goes_along_and_no_more(plant: Any, tmp_path: Path) -> None:
+    """It is behind by more than the minute after which that is seen; the detector would be deaf until the old time has come again."""
+    shop = Shop(plant, tmp_path)
+    shop.line.watches[0].slow = True
+    with ThreadPoolExecutor(1) as executor:
+        given: Any = {"build": lambda: None, "found": lambda *_: None, "dropped": lambda *_: None, "ration": Ration(inf, shop.clock)}
+        lane = SlowLane(shop.line.watches[0], executor, **given)
+        shop.pipeline.lane = lambda _name: lane
+        lane._most = 1000
+        await shop.run(10, 0.0, 20.0)
+        await shop.run(70, HOUR, 20.0)
+        times = [int(item.t_ns[0]) for item in lane._queue]  # type: ignore[union-attr]
+    assert len(times) == 80
+    ago = [round((shop.clock.now_ns() - t_ns) / SECOND - HOUR) for t_ns in times]
+    assert ago[10:] == list(range(69, -1, -1)), "what came since is of the right time already"
+    assert ago[:10] == list(range(78, 68, -1)), "and so is what came before, now"
+
+
 async def test_it_is_seen_as_soon_as_a_reload_has_ended(plant: Any, tmp_path: Path) -> None:
     """What that makes ready would not hear of it."""
     shop = Shop(plant, tmp_path)
