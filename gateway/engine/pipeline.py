@@ -229,7 +229,7 @@ class Pipeline:
             newest_ns = line.table.behind.newest_ns(late, now_ns)
             delta_ns = line.table.set_back(own, late)
             self._unleapt_ns |= dict.fromkeys(self.latest_waveform.keys() & set(own) - set(line.table.followed), delta_ns)
-            log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
+            self._say_set_back(machine, -delta_ns / 1e9)
             for watch in line.watches:
                 watch.set_back(machine, delta_ns)
             if self._devices is not None:
@@ -242,9 +242,12 @@ class Pipeline:
         if self.changing.locked() or not self.line.table.plausible(t_ns, now_ns):
             return
         if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
-            log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
+            self._say_set_back(machine, -delta_ns / 1e9)
             for watch in self.line.watches:
                 watch.went_back(-delta_ns, machine)
+
+    def _say_set_back(self, machine: str, seconds: float) -> None:
+        log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": seconds}})
 
     def newest(self, before: dict[str, int]) -> dict[str, int]:
         """The newest time that each machine has told; as it was before, where nothing is known since the start, and while the states on
