@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gateway.backtest.came import came, set_back
 from gateway.backtest.clock import RecordingClock
 from gateway.backtest.cutting import judged, slices
 from gateway.config.settings import Settings
@@ -51,7 +53,7 @@ class Book:
     def change(self, change: Change) -> None:
         incident = change.incident
         if change.phase is Phase.RAISED:
-            alarm = _alarm(incident)
+            alarm = _alarm(incident, change.t_ns)
             self.alarms.append(alarm)
             self._open[incident.id] = alarm
         elif change.phase is Phase.UPDATED and incident.id in self._open:
@@ -83,12 +85,14 @@ class Played:
 def play(
     settings: Settings,
     readings: Batch,
+    ahead_ns: NDArray[np.int64] | None = None,
     *,
     progress: Callable[[int], None] = lambda _rows: None,
     scores: Callable[[str], Scores] | None = None,
 ) -> Played:
     """`readings` are in engineering units, in the order of their times, with the tag indices of `settings`.
 
+    ahead_ns   of each of them: by how much the clock it is of was set back in the recording so far; None: none was
     progress   told how many readings were done since the last time
     scores     the taker of a watch's scores, by its name
     raises ConfigError   a detector cannot be built, or there is nothing to play
@@ -103,8 +107,10 @@ def play(
     player = _Player(line, incidents, book, clock=stages_clock, counts=counts, at=incidents_clock)
     scoring = _show(line, scores) if scores is not None else ()
     most = min(ROWS * len(np.unique(readings.tag)), MOST_ROWS)
-    for rows in slices(readings.t_ns, judged(readings, line), most):
-        player.slice(readings.select(np.arange(rows.start, rows.stop)))
+    ahead_ns = np.zeros(len(readings), np.int64) if ahead_ns is None else ahead_ns
+    fine = judged(readings, line) | set_back(readings, ahead_ns)
+    for rows in slices(came(readings.t_ns, ahead_ns), fine, most):
+        player.slice(readings.select(np.arange(rows.start, rows.stop)), ahead_ns[rows])
         progress(rows.stop - rows.start)
     names = tuple(watch.name for watch in line.watches)
     return Played(line, book, scoring, tuple(name for name in names if name not in scoring), counts.total("readings_bad"))
@@ -118,30 +124,41 @@ class _Player(Pipeline):
         super().__init__(line, incidents, book, clock=clock, counts=counts, progress=lambda: None)
         self._stages_clock, self._at, self._book = clock, at, book
         self._told: list[tuple[Watch, Finding, bool]] = []
+        self._ahead_ns: dict[str, int] = {}
         self.inboxes[_SOURCE] = _Slice()
 
-    def slice(self, batch: Batch) -> None:
-        end_ns = int(batch.t_ns[-1])
+    def slice(self, batch: Batch, ahead_ns: NDArray[np.int64]) -> None:
+        """`ahead_ns` of each reading: by how much the clocks are ahead of its time. The readings of a machine have one clock."""
+        end_ns = int((batch.t_ns + ahead_ns).max())
+        if self._ahead_ns or ahead_ns.any():
+            tags = self.line.settings.tags
+            self._ahead_ns |= {tags[index].machine: ahead for index, ahead in zip(batch.tag.tolist(), ahead_ns.tolist(), strict=True)}
         self._stages_clock.to(end_ns)
         inbox = self.inboxes[_SOURCE]
         assert isinstance(inbox, _Slice)  # noqa: S101  the constructor put it there
         inbox.next = batch
         self.flush()
-        told, self._told = sorted(self._told, key=lambda entry: entry[1].t_ns), []
+        told, self._told = sorted(self._told, key=lambda entry: self._at_ns(entry[1])), []
         for watch, finding, from_record in told:
-            self._until(finding.t_ns)
+            self._until(self._at_ns(finding))
             super().found(watch, [finding], from_record=from_record)
         self._until(end_ns)
 
     def found(self, watch: Watch, findings: Iterable[Finding], *, from_record: bool = False) -> None:
         self._told += [(watch, finding, from_record) for finding in findings]
 
+    def _say_set_back(self, machine: str, seconds: float) -> None:
+        """Whoever has read the recording knows."""
+
+    def _at_ns(self, finding: Finding) -> int:
+        return finding.t_ns + self._ahead_ns.get(finding.machine, 0)
+
     def _until(self, t_ns: int) -> None:
-        """Let what became due until then happen at its own time."""
+        """Let what became due until then happen at its own time, by the clock of its machine."""
         while (due := self._incidents.next_due()) is not None and self._at.when(due) <= t_ns:
             self._at.reach(due)
             for change in self._incidents.tick():
-                self._book.change(change)
+                self._book.change(change._replace(t_ns=change.t_ns - self._ahead_ns.get(change.incident.machine, 0)))
         self._at.to(t_ns)
 
 
@@ -176,7 +193,7 @@ def _show(line: Line, scores: Callable[[str], Scores]) -> tuple[str, ...]:
     return tuple(watch.name for watch in able)
 
 
-def _alarm(incident: Incident) -> Alarm:
+def _alarm(incident: Incident, raised_ns: int) -> Alarm:
     return Alarm(
         watch=incident.detector,
         machine=incident.machine,
@@ -186,6 +203,6 @@ def _alarm(incident: Incident) -> Alarm:
         severity=incident.peak,
         score=incident.score or 0.0,
         since_ns=incident.since_ns,
-        raised_ns=incident.raised_ns,
+        raised_ns=raised_ns,
         explanation=dict(incident.explanation),
     )

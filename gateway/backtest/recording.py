@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway import registry
+from gateway.backtest.came import ahead, came
 from gateway.clock import SystemClock
 from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected, SecretRef, SourceContext, SourcePlugin, Tag
 
@@ -41,24 +42,34 @@ class File:
 class Recording:
     """Readings by column: `batch.tag` counts in `columns`.
 
-    lost   lines without a usable time
-    back   readings older than the one before them in their file
+    ahead_ns  of each reading, see `ahead`
+    lost      lines without a usable time
+    back      readings older than the one before them in their file
     """
 
     files: tuple[File, ...]
     columns: tuple[str, ...]
     batch: Batch
+    ahead_ns: NDArray[np.int64]
     lost: int
     back: int
 
     def of(self, tags: Mapping[str, Tag]) -> Batch:
         """The readings of these columns, each as its tag's."""
+        mine = self._tags(tags)
+        batch = self.batch.select(mine >= 0)
+        return Batch(mine[mine >= 0], batch.t_ns, batch.value, batch.quality)
+
+    def ahead_of(self, tags: Mapping[str, Tag]) -> NDArray[np.int64]:
+        """`ahead_ns` of the same."""
+        return self.ahead_ns[self._tags(tags) >= 0]
+
+    def _tags(self, tags: Mapping[str, Tag]) -> NDArray[np.int32]:
+        """int32[n]: whose each reading is; -1: of none of these."""
         index = np.full(len(self.columns), -1, dtype=np.int32)
         for column, tag in tags.items():
             index[self.columns.index(column)] = tag.index
-        mine = index[self.batch.tag]
-        batch = self.batch.select(mine >= 0)
-        return Batch(mine[mine >= 0], batch.t_ns, batch.value, batch.quality)
+        return index[self.batch.tag]
 
 
 def by_tag(batch: Batch) -> dict[int, Series]:
@@ -103,8 +114,9 @@ def read(
     if not len(whole):
         raise ConfigError(f"no readings: {files[0].path} has no line with a time and a value of {', '.join(wanted)}")
     # Sorted across files; within one, what is late stays where it came, as it would have in operation.
-    due = np.concatenate([np.maximum.accumulate(some.t_ns) for some in batches])
-    return Recording(tuple(files), tuple(wanted), whole.select(np.argsort(due, kind="stable")), lost, back)
+    by = [ahead(some.t_ns, some.tag) for some in batches]
+    order = np.argsort(np.concatenate([came(some.t_ns, ahead_ns) for some, ahead_ns in zip(batches, by, strict=True)]), kind="stable")
+    return Recording(tuple(files), tuple(wanted), whole.select(order), np.concatenate(by)[order], lost, back)
 
 
 def _file(path: Path, time: str | None, *, folder: bool) -> File:

@@ -116,9 +116,9 @@ def _windows(
 def _run(
     settings: Settings, columns: Mapping[str, Tag], recording: Recording, windows: Sequence[Window] | None, bar: Progress, scored: bool
 ) -> tuple[Run, Played]:
-    readings, scores = recording.of(columns), ScoreBook()
+    readings, ahead_ns, scores = recording.of(columns), recording.ahead_of(columns), ScoreBook()
     task = bar.add_task(str(settings.path), total=len(readings))
-    played = play(settings, readings, progress=lambda count: bar.advance(task, count), scores=scores.of if scored else None)
+    played = play(settings, readings, ahead_ns, progress=lambda count: bar.advance(task, count), scores=scores.of if scored else None)
     series = by_tag(readings)
     run = Run(
         name=settings.path.name,
@@ -148,6 +148,8 @@ def _remarks(recording: Recording, played: Sequence[tuple[Run, Played]]) -> None
         click.echo(f"{counted(recording.lost, 'lines')} of the recording without a time: left out", err=True)
     if recording.back:
         click.echo(f"{counted(recording.back, 'readings')} older than the one before: late, as in operation", err=True)
+    if recording.ahead_ns.any():
+        click.echo("a clock was set back meanwhile, which is seen after a minute, as in operation", err=True)
     for run, result in played:
         if result.bad:
             click.echo(f"{run.name}: {counted(result.bad, 'readings')} bad (no number, outside the range, stuck): not looked at", err=True)

@@ -62,9 +62,11 @@ class SlowLane:
         self._queue.append(item)
         self._work.set()
 
-    def leap(self, tag: int, delta_ns: int) -> None:
-        """The times of this tag's machine leapt. The detector hears of it before it looks at what waits, so that goes along."""
-        self._queue = deque(self.watch.moved(item, tag, delta_ns) for item in self._queue)
+    def leap(self, tag: int, delta_ns: int, after_ns: int) -> None:
+        """The times of this tag's machine leapt. The detector hears of it before it looks at what waits, so that goes along, if it is newer
+        than `after_ns`: what is older was told by the clock of now.
+        """
+        self._queue = deque(self.watch.moved(item, tag, delta_ns, after_ns) for item in self._queue)
 
     async def run(self) -> None:
         """Build the detector, then work until cancelled."""
@@ -175,11 +177,13 @@ class Lanes:
     async def save(self, watches: Iterable[Watch], *, all_of_them: bool = True) -> None:
         """Every detector's state to disk, or those that are due. A disk that refuses keeps the old states; it is told once."""
         for watch in watches:
-            if not (all_of_them or self._pace.due(watch.name, spoke=watch.spoke)):
+            if not (all_of_them or self._pace.due(watch.name, spoke=watch.spoke or bool(watch.leapt))):
                 continue
-            watch.spoke = False  # before its state is taken: what it says from now on is not in it
+            watch.spoke, leapt = False, set(watch.leapt)  # before its state is taken: what it says from now on is not in it
             try:
-                await self._keep(watch.name, *await self._dump(watch))
+                state, put_right_ns = await self._dump(watch)
+                await self._keep(watch.name, state, put_right_ns)
+                watch.leapt -= leapt if state is not None else set()
             except OSError as exc:
                 watch.spoke = True
                 if not self._refused:

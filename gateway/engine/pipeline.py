@@ -34,6 +34,7 @@ log = logging.getLogger("lineside")
 PACE = 4.0
 LONGEST_PAUSE = 0.02
 HOUSEKEEPING_SECONDS = 0.5
+_EVER_NS = -(1 << 63)
 
 
 class Troubles(Protocol):
@@ -220,17 +221,20 @@ class Pipeline:
     def _set_back(self) -> None:
         """Whose clock was: what it tells is in order again, and nobody is deaf until the old time has come."""
         line, tags = self.line, self.line.settings.tags
-        evident = line.table.behind.evident(self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        evident = line.table.behind.evident(now_ns)
         for machine in {tags[index].machine for index in evident}:
             own = [tag.index for tag in tags if tag.machine == machine]
-            delta_ns = line.table.set_back(own, [index for index in evident if tags[index].machine == machine])
+            late = [index for index in evident if tags[index].machine == machine]
+            newest_ns = line.table.behind.newest_ns(late, now_ns)
+            delta_ns = line.table.set_back(own, late)
             self._unleapt_ns |= dict.fromkeys(self.latest_waveform.keys() & set(own) - set(line.table.followed), delta_ns)
-            log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
+            self._say_set_back(machine, -delta_ns / 1e9)
             for watch in line.watches:
                 watch.set_back(machine, delta_ns)
             if self._devices is not None:
                 self._devices.set_back(machine, -delta_ns / 1e9)
-        self._follow(waits=False)  # of the time before it is a minute ago
+            self._follow(newest_ns)  # the time before it is a minute ago
 
     def _resume(self, machine: str, t_ns: int) -> None:
         """It was set back shortly before the start, or while nothing ran: what detectors remember goes along."""
@@ -238,29 +242,35 @@ class Pipeline:
         if self.changing.locked() or not self.line.table.plausible(t_ns, now_ns):
             return
         if delta_ns := self.resumed.set_back(machine, t_ns, now_ns):
-            log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": -delta_ns / 1e9}})
+            self._say_set_back(machine, -delta_ns / 1e9)
             for watch in self.line.watches:
                 watch.went_back(-delta_ns, machine)
 
+    def _say_set_back(self, machine: str, seconds: float) -> None:
+        log.warning("the clock of a source was set back", extra={"fields": {"source": machine, "seconds": seconds}})
+
     def newest(self, before: dict[str, int]) -> dict[str, int]:
-        """The newest time that each machine has told; as it was before, where nothing is known since the start."""
+        """The newest time that each machine has told; as it was before, where nothing is known since the start, and while the states on
+        disk are of the time before its clock was set back: a start after a crash has to see that.
+        """
         found: dict[str, int] = {}
         silent = self._silent  # since a leap: their times may be by the clock of before
+        unsaved = {machine for watch in self.line.watches for machine in watch.leapt}
         for tag, t_ns in zip(self.line.settings.tags, self.line.table.seen_t_ns.tolist(), strict=True):
             if tag.index in silent:
                 continue
-            known = tag.machine not in self.resumed
+            known = tag.machine not in self.resumed and tag.machine not in unsaved
             found[tag.machine] = max(found.get(tag.machine, 0), t_ns) if known else before.get(tag.machine, 0)
         return {machine: t_ns or before.get(machine, 0) for machine, t_ns in found.items()}
 
-    def _follow(self, *, waits: bool = True) -> None:
-        """`waits`: what waits for a slow detector is of the time before."""
+    def _follow(self, after_ns: int = _EVER_NS) -> None:
+        """What waits for a slow detector, and is newer than that, is of the time before."""
         followed = self.line.table.followed
         for watch in self.line.watches:
             for tag in followed:
                 delta_ns, lane = watch.follow(tag), self.lane(watch.name)
-                if delta_ns and waits and lane is not None:
-                    lane.leap(tag, delta_ns)
+                if delta_ns and lane is not None:
+                    lane.leap(tag, delta_ns, after_ns)
         followed.clear()
 
     def _look(self, watch: Watch, item: Batch | Frame | Waveform) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 EVIDENT_NS = 60_000_000_000
 """Nothing newer has come for so long: what is late for less puts itself in order."""
-_FEWEST = 3
+FEWEST = 3
 """Readings, so that two that were on their way for long are no clock."""
 _SWAY_NS = 10_000_000_000
 """How evenly it goes on: what is sent later from a store comes faster than it was measured."""
@@ -53,6 +53,10 @@ class Behind:
         self._count[tag] = 0
         self.any = bool(self._count.any())
 
+    def newest_ns(self, tags: list[int], now_ns: int) -> int:
+        """None of these, which are late, has told anything newer since."""
+        return now_ns + int(self._ahead_ns[tags].max()) + _SWAY_NS
+
     def clear(self) -> None:
         """The gateway's clock was put right: what was measured against it says nothing."""
         self._count[:], self._looked_ns, self.any = 0, 0, False
@@ -71,7 +75,7 @@ class Behind:
         if now_ns - self._looked_ns < _LOOK_NS:
             return []
         self._looked_ns = now_ns
-        found: list[int] = np.flatnonzero((self._count >= _FEWEST) & (now_ns - self._since_ns >= EVIDENT_NS)).tolist()
+        found: list[int] = np.flatnonzero((self._count >= FEWEST) & (now_ns - self._since_ns >= EVIDENT_NS)).tolist()
         return found
 
 
@@ -102,7 +106,7 @@ class Resumed:
         if abs((t_ns - first_ns) - (now_ns - since_ns)) > _SWAY_NS:
             count, since_ns, first_ns = 0, now_ns, t_ns
         self._seen[machine] = count + 1, since_ns, first_ns
-        if count + 1 < _FEWEST or now_ns - since_ns < EVIDENT_NS:
+        if count + 1 < FEWEST or now_ns - since_ns < EVIDENT_NS:
             return 0
         del self._newest_ns[machine]
         return first_ns - newest_ns - self._noted_ns

@@ -84,6 +84,8 @@ class Watch:
         self._heard = 0
         self.spoke = False
         """It found something since its state was last taken."""
+        self.leapt: set[str] = set()
+        """Machines whose clock leapt, which the state on disk knows nothing of."""
         self.fit(table_size)
         self._of_machine = {
             machine: np.array([tag.index for tag in settings.tags if tag.machine == machine], dtype=np.int32)
@@ -168,7 +170,7 @@ class Watch:
         """
         if ahead_ns > 0:
             for name in self._of_machine if machine is None else {machine} & self._of_machine.keys():
-                self.tell(partial(_leap, machine=name, delta_ns=-ahead_ns))
+                self._told_leap(name, -ahead_ns)
 
     def follow(self, tag: int) -> int:
         """This tag's times were seen to leap with that clock, and so do those of its machine: the detector is told, once. By how much."""
@@ -176,20 +178,23 @@ class Watch:
         if machine is not None and (delta_ns := self._unleapt_ns.pop(machine, 0)):
             if machine in self._gates:
                 self._gates[machine].leap(delta_ns)
-            self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
+            self._told_leap(machine, delta_ns)
             return delta_ns
         return 0
 
-    def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int) -> Batch | Frame | Waveform:
-        """The same, with the times of this tag's machine so much later."""
+    def _told_leap(self, machine: str, delta_ns: int) -> None:
+        self.leapt.add(machine)
+        self.tell(partial(_leap, machine=machine, delta_ns=delta_ns))
+
+    def moved(self, item: Batch | Frame | Waveform, tag: int, delta_ns: int, after_ns: int) -> Batch | Frame | Waveform:
+        """The same, with the times of this tag's machine so much later, where they are after `after_ns`."""
         machine = self._machine_of.get(tag)
         if machine is None:  # one that a reload has just added, and the lane is still that of before
             return item
-        if isinstance(item, Batch):
-            return replace(item, t_ns=np.where(np.isin(item.tag, self._of_machine[machine]), item.t_ns + delta_ns, item.t_ns))
-        if isinstance(item, Frame):
-            return replace(item, t_ns=item.t_ns + delta_ns) if item.machine == machine else item
-        return replace(item, t_ns=item.t_ns + delta_ns) if self._machine_of[item.tag] == machine else item
+        if isinstance(item, Waveform):
+            return replace(item, t_ns=item.t_ns + delta_ns) if self._machine_of[item.tag] == machine and item.t_ns > after_ns else item
+        mine = np.isin(item.tag, self._of_machine[machine]) if isinstance(item, Batch) else item.machine == machine
+        return replace(item, t_ns=np.where(mine & (item.t_ns > after_ns), item.t_ns + delta_ns, item.t_ns))
 
     def wants_waveform(self, block: Waveform, table: Table, swing: Swing) -> bool:
         """A block of its tags that it does not want is counted with the reason."""

@@ -197,7 +197,7 @@ async def test_what_waits_for_a_slow_detector_goes_along_when_the_clock_leaps(wa
             await until(lambda: made._busy)
             made.put(frame(2 * hour + 1, 1))
             watch.leap(-hour, set())
-            made.leap(0, watch.follow(0))
+            made.leap(0, watch.follow(0), 0)
             made.put(frame(hour + 2, 1))
             detector.free.set()
             before.result()

@@ -15,11 +15,13 @@ from gateway import registry
 from gateway.contract import Batch, Waveform
 from gateway.engine.devices import Devices
 from gateway.engine.inbox import Inbox
-from gateway.engine.lane import SlowLane
+from gateway.engine.lane import Lanes, SlowLane
 from gateway.engine.line import Line
 from gateway.engine.pipeline import Pipeline
 from gateway.engine.ration import Ration
 from gateway.engine.setback import Resumed
+from gateway.engine.snapshot import Snapshots
+from gateway.engine.watch import build_detector
 from gateway.incidents import Change, Incidents
 from gateway.telemetry.counts import Counts
 from gateway.telemetry.status import Status
@@ -139,6 +141,24 @@ async def test_what_waits_for_a_slow_detector_goes_along_with_the_gateways_clock
         (waits,) = lane._queue
     assert isinstance(waits, Batch)
     assert waits.t_ns.tolist() == [waits_ns - (int(HOUR * SECOND) if by_gateway else 0)]
+
+
+async def test_what_waits_for_a_slow_detector_since_before_a_clock_was_set_back_goes_along_and_no_more(plant: Any, tmp_path: Path) -> None:
+    """It is behind by more than the minute after which that is seen; the detector would be deaf until the old time has come again."""
+    shop = Shop(plant, tmp_path)
+    shop.line.watches[0].slow = True
+    with ThreadPoolExecutor(1) as executor:
+        given: Any = {"build": lambda: None, "found": lambda *_: None, "dropped": lambda *_: None, "ration": Ration(inf, shop.clock)}
+        lane = SlowLane(shop.line.watches[0], executor, **given)
+        shop.pipeline.lane = lambda _name: lane
+        lane._most = 1000
+        await shop.run(10, 0.0, 20.0)
+        await shop.run(70, HOUR, 20.0)
+        times = [int(item.t_ns[0]) for item in lane._queue]  # type: ignore[union-attr]
+    assert len(times) == 80
+    ago = [round((shop.clock.now_ns() - t_ns) / SECOND - HOUR) for t_ns in times]
+    assert ago[10:] == list(range(69, -1, -1)), "what came since is of the right time already"
+    assert ago[:10] == list(range(78, 68, -1)), "and so is what came before, now"
 
 
 async def test_it_is_seen_as_soon_as_a_reload_has_ended(plant: Any, tmp_path: Path) -> None:
@@ -319,3 +339,27 @@ async def test_a_clock_that_shows_1970_after_a_start_says_nothing_of_what_detect
     assert leaps == []
     assert await after.run(2, 0.0, 90.0) == [("raised", "oil_high")]
     assert not after.pipeline.resumed
+
+
+@pytest.mark.parametrize("after_seconds", [30, 70, 110, 130, 400])
+async def test_a_gateway_that_is_killed_after_a_clock_was_set_back_is_not_deaf_at_its_next_start(
+    plant: Any, tmp_path: Path, after_seconds: int
+) -> None:
+    """States are saved as ever, once a minute those that are due; `clock.json` at the worst moment, which is each."""
+    before, after = Shop(plant, tmp_path), Shop(plant, tmp_path)
+    noted: dict[str, int] = {}
+    snapshots = Snapshots(tmp_path / "detectors")
+    with ThreadPoolExecutor(1) as files:
+        given: Any = {"found": lambda *_: None, "counts": Counts(), "files": files, "clock": before.clock}
+        async with asyncio.TaskGroup() as tasks:
+            lanes = Lanes(tasks, snapshots, **given)
+            for second in range(121 + after_seconds):
+                await before.run(1, HOUR if second > 120 else 0.0, 20.0)
+                noted = before.pipeline.newest(noted)
+                if second % 60 == 0:
+                    await lanes.save(before.line.watches, all_of_them=False)
+            lanes.close()
+    after.line.watches[0].detector = build_detector(after.line.watches[0], snapshots)
+    after.pipeline.resumed = Resumed(noted)
+    await after.clock.advance(before.clock.monotonic())
+    assert ("raised", "oil_high") in await after.run(70, HOUR, 90.0)
