@@ -195,7 +195,7 @@ class Node:
         if wanted:
             birth.learn(payload.metrics, wanted)
         self.changed = True
-        read(payload, birth, now.ns, into, sure=self._sure, not_before_ns=self._bad_ns.pop(device, 0))
+        read(payload, birth, now.ns, into, sure=self._sure, born=True, not_before_ns=self._bad_ns.pop(device, 0))
         missing = [tag for metric, tags in wanted.items() if metric not in birth.metrics for tag in tags]
         into.bad(missing, self._its_time(now), BAD_DEVICE)
 
