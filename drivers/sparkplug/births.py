@@ -69,6 +69,5 @@ class Birth:
 
 
 def _members(told: Any, tags: Sequence[Tag]) -> dict[str, int]:
-    paths = {tag.options.member for tag in tags} - {None}
-    found = {path: member(told, path) for path in paths}
+    found = {tag.options.member: member(told, tag.options.member) for tag in tags if tag.options.member is not None}
     return {path: metric.datatype for path, metric in found.items() if metric is not MISSING}

@@ -177,6 +177,15 @@ def test_data_have_the_members_of_a_template_that_changed_without_their_datatype
     assert {quality for *_, quality in nothing.readings} == {Quality.BAD_FORMAT}
 
 
+def test_a_birth_that_is_known_is_of_the_members_that_were_read(talk: Any) -> None:
+    node = type(talk)({"speed": MEMBERS["Speed"]})
+    node.say("NBIRTH", motor(3, metric(TYPE["Int16"], 7, name="Speed"), metric(TYPE["Int16"], 8, name="Torque")))
+    more = type(talk)({"speed": MEMBERS["Speed"], "torque": {"metric": "Motor", "member": "Torque"}})
+    more.node.load(node.node.dump(closing=True))
+    assert more.say("NDATA", motor(4, metric(0, -8, name="Torque"))).readings == []
+    assert more.asks() == 1
+
+
 def test_arrays_are_waveforms(talk: Any) -> None:
     those = type(talk)({"vib": {"metric": "Vib", "kind": "waveform", "rate_hz": 1000}})
     samples = np.arange(4, dtype="<f4")
