@@ -5,6 +5,7 @@ One task uses it. While it waits for an answer, the messages that come are kept 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -36,6 +37,7 @@ class Session:
         self._answer: bytes | None = None
         self._early: list[Publish] = []
         self._early_bytes = 0
+        self._owes = False
         self._farewell = ""
         self._mid = 0
 
@@ -94,19 +96,22 @@ class Session:
         """Messages that have come and were not taken over before; empty if there is nothing now."""
         early, self._early, self._early_bytes = self._early, [], 0
         while messages := early or self._cut():
-            early = []
+            early, self._owes = [], True
             if new := self._inflight.arrived(messages):
                 return new
         return []
 
     def accept(self) -> None:
         """Acknowledge what was taken."""
+        self._owes = False
         if answers := self._inflight.accept():
             self.link.send(answers)
 
     async def wait(self) -> None:
-        """Until there is something to take."""
-        if not self._early:
+        """Until there is something to take; at once after a `take`: more may be here, and the broker may wait to be answered."""
+        if self._owes:
+            await asyncio.sleep(0)
+        elif not self._early:
             self._check()
             await self.link.wait()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ class Scaled:
 
 BAD_LENGTH = int(Quality.BAD_LENGTH)
 NEVER_SET_NS = 1_420_070_400_000_000_000  # 2015-01-01
+FIFO_SECONDS = 1.0
+"""How long a sensor may keep a sample before anybody can read it."""
 
 
 class Blocks:
@@ -48,11 +51,18 @@ class Blocks:
         self._waiting = 0
         self._last_ns: int | None = None
         self._lost = 0
+        self._longest = 0.0
 
     def feed(
-        self, columns: Mapping[str, NDArray[np.int64]], t_ns: NDArray[np.int64] | None, now_ns: int, *, lost: int = 0
+        self, columns: Mapping[str, NDArray[np.int64]], t_ns: NDArray[np.int64] | None, now_ns: int, *, lost: int = 0, since: float = inf
     ) -> list[Waveform]:
-        """The blocks that are complete now. `now_ns`: when the last of these samples was read; `lost`: before the first of them."""
+        """The blocks that are complete now.
+
+        now_ns   when the last of these samples was read
+        lost     how many are missing before the first of them
+        since    seconds since those before them were read: what their times differ by beyond is a clock that was set
+        """
+        self._longest = max(self._longest, since + FIFO_SECONDS)
         count = len(next(iter(columns.values())))
         self._lost += lost
         self._waiting += count
@@ -68,6 +78,8 @@ class Blocks:
         found = []
         while self._waiting >= length:
             found += self._cut(length, now_ns)
+        if found:
+            self._longest = since + FIFO_SECONDS
         return found
 
     def _cut(self, length: int, now_ns: int) -> list[Waveform]:
@@ -80,8 +92,8 @@ class Blocks:
         if self._stamps:
             stamps = _take(self._stamps, length)
             before = stamps[:0] if self._last_ns is None else np.array([self._last_ns])
-            lost = max(lost, lost_samples(np.concatenate([before, stamps]), self._rate))
-            inside = lost_samples(stamps, self._rate)
+            lost = max(lost, lost_samples(np.concatenate([before, stamps]), self._rate, self._longest))
+            inside = lost_samples(stamps, self._rate, self._longest)
             self._last_ns = int(stamps[-1])
             self._follow(measured_rate(stamps, self._nominal))
             begin_ns = int(stamps[0]) if self._wall and stamps[0] >= NEVER_SET_NS else begin_ns

@@ -104,9 +104,9 @@ class IioSource:
             if now - self._heard > max(SILENT_SECONDS, 2 * self._options.block):
                 raise NotConnected(self._options.iio, f"no samples for {now - self._heard:.0f} s; does its trigger run?")
             return []
-        self._heard = now
+        silent, self._heard = now - self._heard, now
         lost = self._overrun(count, since, stamped=stamps is not None)
-        blocks = self._blocks.feed(columns, stamps, self._context.clock.now_ns(), lost=lost)
+        blocks = self._blocks.feed(columns, stamps, self._context.clock.now_ns(), lost=lost, since=silent)
         if missing := max((block.dropped for block in blocks), default=0):
             self._context.dropped("buffer_overrun", missing * len(self._waves))
         return blocks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,8 +35,8 @@ def measured_rate(t_ns: NDArray[np.int64], nominal_hz: float | None) -> float | 
     return rate
 
 
-def lost_samples(t_ns: NDArray[np.int64], rate_hz: float) -> int:
-    """How many are missing between these: a step of two periods is one.
+def lost_samples(t_ns: NDArray[np.int64], rate_hz: float, longest: float = inf) -> int:
+    """How many are missing between these: a step of two periods is one; one of more than `longest` seconds is a clock that was set.
 
     >>> lost_samples(np.array([0, 10, 20, 50, 60]) * 1_000_000, 100.0)
     2
@@ -42,5 +44,5 @@ def lost_samples(t_ns: NDArray[np.int64], rate_hz: float) -> int:
     if not usable(t_ns):
         return 0
     periods = np.diff(t_ns) * (rate_hz / 1e9)
-    gaps = periods[periods > GAP]
+    gaps = periods[(periods > GAP) & (periods <= longest * rate_hz)]
     return int((np.rint(gaps) - 1).sum())

@@ -29,7 +29,8 @@ class Route(NamedTuple):
 class Routes:
     """Tags and records by topic; remembers at most `MAX_TOPICS` topics and begins anew beyond.
 
-    of_tags, of_records   topic filters to subscribe to; none covers another
+    of_tags, of_records   topic filters to subscribe to, those that bring no record and those that do; none covers another
+    named_by_records      topic filters of records
     birth                 topic of the device's state; empty if there is none
     Raises ConfigError for a tag without a topic.
     """
@@ -53,10 +54,12 @@ class Routes:
             self._rows[topic] += []
         self._wide = [pattern for pattern in self._rows if is_wide(pattern)]
         self._known: dict[bytes, Route] = {}
-        of_records = {topic for topic, _ in asked}
+        self.named_by_records = {topic for topic, _ in asked}
         needed = fewest(self._rows)
-        self.of_tags = [pattern for pattern in needed if pattern not in of_records]
-        self.of_records = [pattern for pattern in needed if pattern in of_records]
+        self.of_records = [pattern for pattern in needed if any(covers(pattern, topic) for topic in self.named_by_records)]
+        self.of_tags = [pattern for pattern in needed if pattern not in self.of_records]
+        if options.share and self.birth and self.birth not in needed:
+            self.of_tags.append(self.birth)  # what covers it is shared: given to one of us, and without what is retained
 
     def decode(self, messages: Sequence[Publish], now_ns: int) -> Gathered:
         """What the messages say, in their order."""

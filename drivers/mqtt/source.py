@@ -86,7 +86,7 @@ class MqttSource:
         """At every connect, whatever the broker remembers. Also takes back what an earlier configuration had subscribed to."""
         qos, routes, identity = self._options.qos, self._routes, self._broker.identity
         wanted = [(self._shared(one), qos, False) for one in routes.of_tags]
-        wanted += [(self._shared(one), max(1, qos), True) for one in routes.of_records]
+        wanted += [(self._shared(one), max(1, qos), one in routes.named_by_records) for one in routes.of_records]
         ours = frozenset(one for one, _, _ in wanted)
         if self._persistent:
             await asyncio.to_thread(identity.subscribed, identity.filters | ours)

@@ -125,7 +125,7 @@ class Node:
         self._births, self._bd_seq, self._order.expected, self._sure = births, bd_seq, seq, seq is not None
 
     def _digest(self) -> str:
-        named = sorted((device, metric) for device, metrics in self._tags.items() for metric in metrics)
+        named = sorted((device, metric, *_members(tags)) for device, metrics in self._tags.items() for metric, tags in metrics.items())
         return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
     def _in_order(self, message: Message, now: Now, into: Gathered) -> None:
@@ -195,7 +195,7 @@ class Node:
         if wanted:
             birth.learn(payload.metrics, wanted)
         self.changed = True
-        read(payload, birth, now.ns, into, sure=self._sure, not_before_ns=self._bad_ns.pop(device, 0))
+        read(payload, birth, now.ns, into, sure=self._sure, born=True, not_before_ns=self._bad_ns.pop(device, 0))
         missing = [tag for metric, tags in wanted.items() if metric not in birth.metrics for tag in tags]
         into.bad(missing, self._its_time(now), BAD_DEVICE)
 
@@ -253,6 +253,10 @@ class Node:
         elif self._asked:
             why = f"a birth may have been missed, and {self._asked} requests for another were not answered"
             into.tell(Trouble.DEGRADED, self.name, why, requests=self._asked)
+
+
+def _members(tags: Sequence[Tag]) -> list[str]:
+    return sorted({tag.options.member for tag in tags if tag.options.member is not None})
 
 
 def _bd_seq(payload: Any) -> int | None:

@@ -12,6 +12,7 @@ from gateway.contract import BAD, GOOD, Quality
 MOST_NESTED = 10
 GOOD_CODE, STALE_CODE, UNCERTAIN_CODES = 192, 500, range(64, 192)
 MISSING: Any = None
+TEMPLATE = "template_value"
 
 
 def value(metric: Any) -> Any:
@@ -33,13 +34,15 @@ def told_quality(metric: Any) -> int:
     return GOOD
 
 
+def part(metric: Any, path: str | None) -> Any:
+    """What a tag reads: the metric itself, or the member of its template; `MISSING` if there is none."""
+    return metric if path is None else member(metric, path)
+
+
 def pick(metric: Any, datatype: int, tag: SparkplugTag) -> tuple[float, int]:
-    """(value, quality) of the tag's part; `datatype`: of the metric, from its birth if it does not say so itself."""
-    if tag.member is not None:
-        metric = member(metric, tag.member)
-        if metric is MISSING:
-            return nan, BAD_FORMAT
-        datatype = metric.datatype
+    """(value, quality) of a `part`; `datatype`: its own, from its birth if it does not say so itself."""
+    if metric is MISSING:
+        return nan, BAD_FORMAT
     if metric.is_null:
         return nan, BAD
     told = told_quality(metric)
@@ -57,7 +60,7 @@ def _part(raw: Any, datatype: int, tag: SparkplugTag) -> tuple[float, int]:
 
 def member(metric: Any, path: str, depth: int = 0) -> Any:
     """The metric inside its template that `path` names; names may hold slashes and dots themselves. `MISSING` if there is none."""
-    if metric.WhichOneof("value") != "template_value" or depth > MOST_NESTED:
+    if metric.WhichOneof("value") != TEMPLATE or depth > MOST_NESTED:
         return MISSING
     for inner in metric.template_value.metrics:
         name = inner.name

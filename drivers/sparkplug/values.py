@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from drivers.sparkplug.births import Birth
+from drivers.sparkplug.births import Birth, Metric
 from drivers.sparkplug.datatypes import BAD_FORMAT, BAD_NOT_FINITE, array
 from drivers.sparkplug.gathered import BACKFILLED, Gathered
-from drivers.sparkplug.pick import MISSING, member, pick, told_quality, value
+from drivers.sparkplug.pick import MISSING, TEMPLATE, part, pick, told_quality, value
 from gateway.contract import GOOD, UNCERTAIN, Tag, Waveform
 
 LATEST_MS = (2**63 - 1) // 1_000_000
 _UNKNOWN = object()
 
 
-def read(payload: Any, birth: Birth, now_ns: int, into: Gathered, *, sure: bool, not_before_ns: int = 0) -> int:
+def read(payload: Any, birth: Birth, now_ns: int, into: Gathered, *, sure: bool, born: bool = False, not_before_ns: int = 0) -> int:
     """Returns how many metrics have an alias that no birth told.
 
     sure            False: a birth may have been missed, so good is uncertain
+    born            it is a birth, whose templates are whole; those of data have the members that changed, and say nothing of others
     not_before_ns   a birth says what is now: a value from before this time is as old as the message
     """
     unknown, sent = 0, payload.timestamp
@@ -32,18 +33,28 @@ def read(payload: Any, birth: Birth, now_ns: int, into: Gathered, *, sure: bool,
             unknown += told.HasField("alias")
             continue
         t_ns = _ns(told.timestamp or sent, now_ns)
-        datatype, historical = told.datatype or metric.datatype, told.is_historical
+        historical = told.is_historical
         if t_ns < not_before_ns and not historical:
             t_ns = _ns(sent, now_ns)
         for tag in metric.tags:
-            if tag.options.kind == "waveform":
-                into.blocks.append(_block(told, datatype, tag, t_ns))
+            found, datatype = _part(told, metric, tag)
+            if found is MISSING and not born and told.WhichOneof("value") == TEMPLATE:
                 continue
-            got, quality = pick(told, datatype, tag.options)
+            if tag.options.kind == "waveform":
+                into.blocks.append(_block(found, datatype, tag, t_ns))
+                continue
+            got, quality = pick(found, datatype, tag.options)
             if quality == GOOD:
                 quality = BACKFILLED if historical else GOOD if sure else UNCERTAIN
             into.readings.append((tag.index, t_ns, got, quality))
     return unknown if birth.whole else 0
+
+
+def _part(told: Any, metric: Metric, tag: Tag) -> tuple[Any, int]:
+    """What the tag reads, and its datatype: data may leave it to the birth."""
+    found, path = part(told, tag.options.member), tag.options.member
+    known = metric.datatype if path is None else metric.members.get(path, 0)
+    return found, known if found is MISSING else found.datatype or known
 
 
 def _ns(ms: int, now_ns: int) -> int:
@@ -52,9 +63,6 @@ def _ns(ms: int, now_ns: int) -> int:
 
 
 def _block(metric: Any, datatype: int, tag: Tag, t_ns: int) -> Waveform:
-    if tag.options.member is not None:
-        metric = member(metric, tag.options.member)
-        datatype = 0 if metric is MISSING else metric.datatype
     found = None if metric is MISSING or metric.is_null else array(value(metric), datatype)
     if found is None:
         return Waveform(tag=tag.index, t_ns=t_ns, rate_hz=tag.options.rate_hz, samples=np.zeros(0, np.float32), quality=BAD_FORMAT)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gateway import registry
-from gateway.contract import Batch, Clock, ConfigError, Item, NotConnected, Quality, Source, Waveform
+from gateway.contract import GOOD, Batch, Clock, ConfigError, Item, NotConnected, Quality, Source, Waveform
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.contexts import source_context
 from gateway.testkit.servers.iio import SCALE, Accelerometer
@@ -79,6 +79,20 @@ async def test_lost_samples_are_told_in_the_block_and_counted(sensor: Accelerome
     assert isinstance(block, Waveform)
     assert block.dropped == 9
     assert lost == {"buffer_overrun": 9}
+
+
+@pytest.mark.parametrize("at", [60, 160], ids=["in a block", "between two"])
+async def test_a_clock_that_is_set_by_a_day_loses_no_samples(sensor: Accelerometer, at: int) -> None:
+    lost = Counter[str]()
+    one = source(sensor, WAVE, lost=lost)
+    await one.connect()
+    times = NOW + np.arange(320) * PERIOD
+    times[at:] += 86_400 * 10**9
+    sensor.sample(np.zeros(320), t_ns=times)
+    items = await got(one)
+    await one.close()
+    assert [(block.dropped, block.quality) for block in items if isinstance(block, Waveform)] == [(0, GOOD), (0, GOOD)]
+    assert not lost
 
 
 async def test_a_clock_that_is_not_utc_tells_gaps_but_no_time(sensor: Accelerometer, monkeypatch: pytest.MonkeyPatch) -> None:

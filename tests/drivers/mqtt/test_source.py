@@ -139,6 +139,18 @@ async def test_record_that_is_no_object_is_counted(
     assert lost == {"record_format": 2, "record_time": 1}
 
 
+@pytest.mark.parametrize(("qos", "count"), [(0, 5000), (1, 50), (2, 50)])
+async def test_messages_that_give_nothing_hold_up_nothing_that_follows(
+    broker: Mosquitto, publisher: Publisher, make: Any, read: Any, qos: int, count: int
+) -> None:
+    source = make(broker.url, {"t": TAGS["t"] | {"optional": True}}, version="3.1.1", qos=qos)
+    await source.connect()
+    await asyncio.gather(*(publisher.publish("p/1/t", b"{}", qos=qos) for _ in range(count)))
+    await publisher.publish("p/1/t", b'{"v": 5}', qos=2)
+    (batch,) = await read(source)
+    assert batch.value.tolist() == [5.0]
+
+
 async def test_overlapping_filters_give_a_message_once(broker: Mosquitto, publisher: Publisher, make: Any, read: Any) -> None:
     source = make(broker.url, {"all": {"topic": "p/#"}, "one": {"topic": "p/1"}, "some": {"topic": "p/+"}})
     await source.connect()

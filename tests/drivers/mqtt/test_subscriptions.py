@@ -96,6 +96,33 @@ async def test_gateways_of_one_group_share_the_messages(broker: Mosquitto, publi
     assert sorted(value for mine in found for value in mine[:-1]) == list(range(20))
 
 
+@pytest.mark.parametrize("topic", ["mes/#", "mes/+"])
+async def test_a_record_under_the_filter_of_a_tag_is_subscribed_to_as_records_are(
+    broker: Mosquitto, publisher: Publisher, make: Any, read: Any, topic: str
+) -> None:
+    source = make(broker.url, {"n": {"topic": topic, "value": "$.n", "optional": True}}, {"step": {"topic": "mes/step"}}, qos=0)
+    await source.connect()
+    await source.close()
+    await publisher.publish("mes/step", b"{}", qos=1)
+    await source.connect()
+    (record,) = await read(source)
+    assert record.source == "m1/step"
+
+
+async def test_the_state_of_a_device_under_a_shared_filter_is_told_to_every_gateway(
+    broker: Mosquitto, publisher: Publisher, read: Any, tmp_path: Path
+) -> None:
+    await publisher.publish("p/state", b"offline", qos=1, retain=True)
+    plugin = registry.source("mqtt")
+    options = plugin.options.model_validate({"mqtt": broker.url, "share": "edge", "birth": {"topic": "p/state"}})
+    for number in range(2):
+        source = plugin.build(options, source_context(plugin, {"t": {"topic": "p/#"}}, state_dir=tmp_path / str(number)))
+        await source.connect()
+        (batch,) = await read(source)
+        assert set(batch.quality.tolist()) == {Quality.BAD_DEVICE}
+        await source.close()
+
+
 async def test_a_broker_of_3_1_1_cannot_share(amqtt: Amqtt, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.broker.broker.SILENT_SECONDS", 0.3)
     with pytest.raises(ConfigError, match=r"share needs version 5.* speaks 3.1.1"):

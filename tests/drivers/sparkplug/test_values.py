@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import struct
 import zlib
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from drivers.sparkplug.config import SparkplugTag
 from drivers.sparkplug.datatypes import NAMES
+from drivers.sparkplug.pick import part, pick
 from drivers.sparkplug.schema import COMPRESSED, decode
 from gateway.contract import BAD, GOOD, UNCERTAIN, Quality
 from gateway.testkit.servers.sparkplug import DOUBLE, STRING, block, metric, number, payload, value
@@ -22,11 +24,10 @@ MIXED_BITS = bytes([10, 0, 0, 0, 0b10000001, 0b01000000])
 
 def of(raw: bytes, **options: Any) -> tuple[float, int]:
     """The reading of one metric that a birth and nothing else told."""
-    from drivers.sparkplug.pick import pick
-
-    message = decode(payload(raw))
+    message, tag = decode(payload(raw)), SparkplugTag.model_validate(options)
     assert message is not None
-    return pick(message.metrics[0], message.metrics[0].datatype, SparkplugTag.model_validate(options))
+    found = part(message.metrics[0], tag.member)
+    return pick(found, 0 if found is None else found.datatype, tag)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,41 @@ def test_members_of_templates() -> None:
     for missing in ("Current", "Drive/A/None", "Drive/A", "Speed/x"):
         assert of(whole, member=missing)[1] in (Quality.BAD_FORMAT, Quality.BAD_TYPE)
     assert of(metric(DOUBLE, 1.0, name="x"), member="Speed")[1] == Quality.BAD_FORMAT
+
+
+MEMBERS = {name: {"metric": "Motor", "member": name} for name in ("Speed", "Drive/A/Torque", "None")}
+MEMBERS["wave"] = {"metric": "Motor", "member": "Vib", "kind": "waveform", "rate_hz": 1000}
+
+
+def motor(seq: int, *members: bytes) -> bytes:
+    return payload(template(*members, name="Motor"), seq=seq)
+
+
+def test_data_have_the_members_of_a_template_that_changed_without_their_datatypes(talk: Any) -> None:
+    node, restarted = type(talk)(MEMBERS), type(talk)(MEMBERS)
+    drive = template(metric(TYPE["Int32"], 8, name="Torque"), name="Drive/A")
+    born = node.say("NBIRTH", motor(3, metric(TYPE["Int16"], 7, name="Speed"), drive, metric(30, bytes(8), name="Vib")))
+    assert [(value, quality) for *_, value, quality in born.readings[:2]] == [(7.0, GOOD), (8.0, GOOD)]
+    assert (born.readings[2][3], len(born.blocks)) == (Quality.BAD_FORMAT, 1)
+    restarted.node.load(json.loads(json.dumps(node.node.dump(closing=True))))
+    for each in (node, restarted):
+        got = each.say("NDATA", motor(4, metric(0, -7, name="Speed")))
+        assert ([(tag, value) for tag, _, value, _ in got.readings], got.blocks) == ([(0, -7.0)], [])
+        drive = template(metric(0, -8, name="Torque"), name="Drive/A")
+        got = each.say("NDATA", motor(5, drive, metric(0, bytes(12), name="Vib")))
+        assert [(tag, value) for tag, _, value, _ in got.readings] == [(1, -8.0)]
+        assert [(len(block.samples), block.quality) for block in got.blocks] == [(3, GOOD)]
+    nothing = node.say("NDATA", payload(metric(0, None, name="Motor"), seq=6))
+    assert {quality for *_, quality in nothing.readings} == {Quality.BAD_FORMAT}
+
+
+def test_a_birth_that_is_known_is_of_the_members_that_were_read(talk: Any) -> None:
+    node = type(talk)({"speed": MEMBERS["Speed"]})
+    node.say("NBIRTH", motor(3, metric(TYPE["Int16"], 7, name="Speed"), metric(TYPE["Int16"], 8, name="Torque")))
+    more = type(talk)({"speed": MEMBERS["Speed"], "torque": {"metric": "Motor", "member": "Torque"}})
+    more.node.load(node.node.dump(closing=True))
+    assert more.say("NDATA", motor(4, metric(0, -8, name="Torque"))).readings == []
+    assert more.asks() == 1
 
 
 def test_arrays_are_waveforms(talk: Any) -> None:
