@@ -13,6 +13,8 @@ from drivers.opcua.session import Session
 
 IDS = ua.ObjectIds
 NAMESPACES, SERVER_TIME = ua.NodeId(IDS.Server_NamespaceArray), ua.NodeId(IDS.Server_ServerStatus_CurrentTime)
+TOO_MUCH = (uaerrors.BadTooManyOperations, uaerrors.BadRequestTooLarge, uaerrors.BadResponseTooLarge)
+"""For one call, of operations or of bytes: it is asked for in halves."""
 _AT_ONCE = 500  # where the server names no limit
 REFERENCES_AT_ONCE = 1000
 _LIMITS = {
@@ -52,7 +54,7 @@ async def read(session: Session, nodes: Sequence[Any], attribute: Any = ua.Attri
         request.Parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in asked]
         try:
             results = (await session.ask(request, ua.ReadResponse)).Results or []
-        except uaerrors.BadTooManyOperations:
+        except TOO_MUCH:
             if len(asked) == 1:
                 raise
             values += await read(session, asked, attribute, len(asked) // 2)
@@ -75,7 +77,14 @@ async def children(
         request = ua.BrowseRequest()
         request.Parameters.RequestedMaxReferencesPerNode = REFERENCES_AT_ONCE
         request.Parameters.NodesToBrowse = [_below(node, reference, inverse) for node in asked]
-        results = (await session.ask(request, ua.BrowseResponse)).Results or []
+        try:
+            results = (await session.ask(request, ua.BrowseResponse)).Results or []
+        except TOO_MUCH:
+            if len(asked) == 1:
+                raise
+            async for each in children(session, asked, len(asked) // 2, reference=reference, inverse=inverse):
+                yield each
+            continue
         for node, result in zip(asked, results, strict=False):
             found, rest = list(result.References or []), result.ContinuationPoint
             while rest:
@@ -107,11 +116,16 @@ async def translate(session: Session, start: Any, paths: Sequence[Sequence[Any]]
     for begin in range(0, len(paths), at_once):
         request = ua.TranslateBrowsePathsToNodeIdsRequest()
         request.Parameters.BrowsePaths = [_browse_path(start, names) for names in paths[begin : begin + at_once]]
+        wanted = len(request.Parameters.BrowsePaths)
         try:
             results = (await session.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)).Results or []
         except uaerrors.BadServiceUnsupported:
             results = []
-        wanted = len(request.Parameters.BrowsePaths)
+        except TOO_MUCH:
+            if wanted == 1:
+                raise
+            found += await translate(session, start, paths[begin : begin + at_once], wanted // 2)
+            continue
         nodes = [r.Targets[0].TargetId if not r.StatusCode.is_bad() and len(r.Targets or []) == 1 else None for r in results]
         found += [*(None if node is None else plain(node) for node in nodes), *[None] * wanted][:wanted]
     return found
