@@ -17,6 +17,7 @@ TOO_MUCH = (uaerrors.BadTooManyOperations, uaerrors.BadRequestTooLarge, uaerrors
 """For one call, of operations or of bytes: it is asked for in halves."""
 _AT_ONCE = 500  # where the server names no limit
 REFERENCES_AT_ONCE = 1000
+_NOT_ALL = (ua.StatusCodes.BadNoContinuationPoints, ua.StatusCodes.BadContinuationPointInvalid)
 _LIMITS = {
     "read": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
     "browse": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
@@ -85,18 +86,32 @@ async def children(
             async for each in children(session, asked, len(asked) // 2, reference=reference, inverse=inverse):
                 yield each
             continue
+        again: list[Any] = []
         for node, result in zip(asked, results, strict=False):
-            found, rest = list(result.References or []), result.ContinuationPoint
-            while rest:
-                more = ua.BrowseNextRequest()
-                more.Parameters.ContinuationPoints = [rest]
-                more.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
-                (page,) = (await session.ask(more, ua.BrowseNextResponse)).Parameters.Results
-                if not page.References:
-                    break
-                found += page.References
-                rest = page.ContinuationPoint
-            yield node, found
+            found, whole = await _pages(session, result)
+            if whole or len(asked) == 1:
+                yield node, found
+            else:
+                again.append(node)
+        if again:
+            async for each in children(session, again, max(1, len(again) // 2), reference=reference, inverse=inverse):
+                yield each
+
+
+async def _pages(session: Session, result: Any) -> tuple[list[Any], bool]:
+    """(all references, whether these are all). A server has few continuation points: it has none left, or forgets the oldest."""
+    found, rest, status = list(result.References or []), result.ContinuationPoint, result.StatusCode
+    while rest and not status.is_bad():
+        more = ua.BrowseNextRequest()
+        more.Parameters.ContinuationPoints = [rest]
+        more.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
+        (page,) = (await session.ask(more, ua.BrowseNextResponse)).Parameters.Results
+        status = page.StatusCode
+        if not page.References:
+            break
+        found += page.References
+        rest = page.ContinuationPoint
+    return found, status.value not in _NOT_ALL
 
 
 def _below(node: Any, reference: int, inverse: bool) -> Any:
