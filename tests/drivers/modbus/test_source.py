@@ -328,3 +328,20 @@ async def test_order_of_a_tag_overrides_the_order_of_the_device(plc: Plc, make: 
     source = make(plc.url, tags, word_order="CDAB")
     await source.connect()
     assert by_tag(await source.read()) == {0: (2.5, GOOD), 1: (2.5, GOOD)}
+
+
+@pytest.mark.parametrize("order", ["BADC", "DCBA"])
+async def test_bits_and_exponents_of_a_device_that_turns_bytes_are_those_of_its_numbers(plc: Plc, make: Make, order: str) -> None:
+    plc.holds({0: 0x0503, 1: 0x0200})
+    tags = {
+        "whole": {"at": 40001},
+        "low": {"at": 40001, "bit": 2},
+        "high": {"at": 40001, "bit": 10},
+        "some": {"at": 40001, "bits": [8, 10]},
+        "straight": {"at": 40001, "bit": 2, "order": "ABCD"},
+        "scaled": {"at": 40001, "scale_from": 40002},
+    }
+    source = make(plc.url, tags, word_order=order)
+    await source.connect()
+    values = by_tag(await source.read())
+    assert [values[tag] for tag in range(6)] == [(value, GOOD) for value in (0x0305, 1.0, 0.0, 3.0, 0.0, 77_300.0)]
