@@ -22,7 +22,10 @@ async def test_line_that_another_program_has_is_told_in_words(make: Make) -> Non
     try:
         device = os.ttyname(theirs)
         source = make(f"rtu://{device}?parity=N", {"t": {"at": 40001}})
-        with closing(Serial(device, exclusive=True)), pytest.raises(NotConnected, match="another program has it, perhaps the gateway itself"):
+        with (
+            closing(Serial(device, exclusive=True)),
+            pytest.raises(NotConnected, match="another program has it, perhaps the gateway itself"),
+        ):
             await source.connect()
     finally:
         os.close(ours)
