@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from drivers.modbus.config import ModbusOptions, ModbusTag
@@ -28,6 +28,10 @@ def load(options: ModbusOptions, tags: Sequence[Tag]) -> Load:
     return compute(options, tags)
 
 
+def shares(options: ModbusOptions) -> tuple[str, Mapping[str, object]]:
+    return f"the line {options.endpoint.bus}", options.terms
+
+
 plugin = SourcePlugin(
     name="modbus",
     options=ModbusOptions,
@@ -37,5 +41,6 @@ plugin = SourcePlugin(
     writes=True,
     probe=probe,
     plan=load,
+    shares=shares,
     profiles=Path(__file__).with_name("profiles"),
 )

@@ -29,6 +29,7 @@ WORDS: dict[DataType, int] = {
     "float64": 4,
 }
 _ROLLS_OVER: dict[DataType, int] = {"uint16": 2**16, "uint32": 2**32, "bcd16": 10**4, "bcd32": 10**8}
+_OF_THE_LINE = ("pause", "pause_after_connect", "ca", "certificate", "key")
 _GROUP = r"^[a-z][a-z0-9_-]{0,31}$"
 At = Annotated[int | str, BeforeValidator(lambda at: as_given(at.strip()) if isinstance(at, str) else at, json_schema_input_type=int | str)]
 UnitId = Annotated[int, Field(ge=0, le=255)]
@@ -81,6 +82,11 @@ class ModbusOptions(SourceOptions):
     @property
     def endpoint(self) -> Endpoint:
         return endpoint(self.modbus)
+
+    @property
+    def terms(self) -> dict[str, object]:
+        """What all who share a line must agree on, by option."""
+        return {"modbus": self.endpoint} | {name: getattr(self, name) for name in _OF_THE_LINE}
 
     @property
     def spans(self) -> list[Span]:

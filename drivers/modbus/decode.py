@@ -68,6 +68,7 @@ class Decoder:
         masked = [(row, start, item.bits) for row, start, item in words.entries if item.bits is not None]
         self._masked = np.array([row for row, _, _ in masked], dtype=np.intp)
         self._masked_words = np.array([start for _, start, _ in masked], dtype=np.intp)
+        self._masked_turned = np.array([item.turned for _, _, item in words.entries if item.bits is not None], dtype=bool)
         self._shift = np.array([bits[0] for _, _, bits in masked], dtype=np.uint16)
         self._mask = np.array([(1 << (bits[1] - bits[0] + 1)) - 1 for _, _, bits in masked], dtype=np.uint16)
         self._swaps = any(group.swapped for group in self._groups)
@@ -87,7 +88,8 @@ class Decoder:
         for group in self._groups:
             value[group.rows] = _decode(turned if group.swapped else registers, group)
         if len(self._masked):
-            value[self._masked] = (np.frombuffer(registers, dtype=_REGISTER)[self._masked_words] >> self._shift) & self._mask
+            found = np.frombuffer(registers, dtype=_REGISTER)[self._masked_words]
+            value[self._masked] = (np.where(self._masked_turned, found.byteswap(), found) >> self._shift) & self._mask
         for row, start, item in self._texts:
             value[row], quality[row] = _text(registers[2 * start : 2 * (start + item.count)], item)
         if self._can_be_odd and 0 in np.isfinite(value).tobytes():  # half of what all() costs
@@ -120,7 +122,7 @@ def _groups(layout: _Layout) -> list[_Group]:
     kinds: dict[tuple[np.dtype[Any], bool, bool], list[tuple[int, int, Item]]] = {}
     for row, start, item in layout.entries:
         if item.dtype != "text" and item.bits is None:
-            little = item.order in ("DCBA", "CDAB") if item.count > 1 else item.order in ("DCBA", "BADC")
+            little = item.order in ("DCBA", "CDAB") if item.count > 1 else item.turned
             swapped = item.count > 1 and item.order in ("CDAB", "BADC")
             dtype = np.dtype(f"{'<' if little else '>'}{_NUMPY[item.dtype]}")
             kinds.setdefault((dtype, swapped, item.dtype.startswith("bcd")), []).append((row, start, item))
@@ -169,7 +171,7 @@ def _bcd(found: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
 
 def _text(raw: bytes, item: Item) -> tuple[float, int]:
     """Two characters a register, high byte first (BADC: low byte first), padded with zeros or blanks."""
-    if item.order in ("BADC", "DCBA"):
+    if item.turned:
         raw = bytes(raw[i ^ 1] for i in range(len(raw)))
     text = raw.split(b"\x00")[0].decode("latin-1").strip()
     for word, value in item.states:

@@ -108,10 +108,7 @@ class Link(asyncio.Protocol):
             if not self._has_transactions:
                 await self._hear_out(loop)
             raise
-        except Unexpected as exc:
-            if self._has_transactions:
-                self.abort(str(exc))
-                raise Lost(str(exc)) from exc
+        except Unexpected as exc:  # a whole frame: what comes next is not its rest
             raise NoAnswer(f"unit {request.unit}: {exc}", damaged=True) from exc
         finally:
             self._waiter = None

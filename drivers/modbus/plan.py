@@ -35,6 +35,11 @@ class Item:
         return self.start + self.count
 
     @property
+    def turned(self) -> bool:
+        """The two bytes of each register come the other way round."""
+        return self.order in ("BADC", "DCBA")
+
+    @property
     def place(self) -> str:
         """``40011``, as it would be in Modicon's numbering."""
         return modicon(self.table, self.start)
@@ -74,8 +79,8 @@ def read_map(tags: Sequence[Tag], options: ModbusOptions) -> Map:
         at = scale_place(tag.options, options.numbering, item.table)
         if at is not None:
             table, start = at
-            key = (item.unit, item.group, table, start)
-            seen.setdefault(key, Item(-1 - len(seen), table, start, 1, "int16", "ABCD", None, item.unit, item.group))
+            key = (item.unit, item.group, table, start, item.turned)
+            seen.setdefault(key, Item(-1 - len(seen), table, start, 1, "int16", item.order, None, item.unit, item.group))
             exponents[tag.index] = seen[key].index
     return Map((*items, *seen.values()), exponents)
 

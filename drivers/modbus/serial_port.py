@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import termios
 from collections.abc import Callable
@@ -69,6 +70,10 @@ def open_serial(options: Serial, make: Callable[[], Link]) -> Link:
             write_timeout=0,
             exclusive=True,
         )
+    except serial.SerialException as exc:
+        if exc.errno == errno.EWOULDBLOCK:
+            raise OSError("another program has it, perhaps the gateway itself") from exc
+        raise
     except termios.error as exc:  # a pseudo terminal that knows no parity
         raise OSError(*exc.args) from exc
     except ValueError as exc:

@@ -13,8 +13,11 @@ from drivers.opcua.session import Session
 
 IDS = ua.ObjectIds
 NAMESPACES, SERVER_TIME = ua.NodeId(IDS.Server_NamespaceArray), ua.NodeId(IDS.Server_ServerStatus_CurrentTime)
+TOO_MUCH = (uaerrors.BadTooManyOperations, uaerrors.BadRequestTooLarge, uaerrors.BadResponseTooLarge)
+"""For one call, of operations or of bytes: it is asked for in halves."""
 _AT_ONCE = 500  # where the server names no limit
 REFERENCES_AT_ONCE = 1000
+_NOT_ALL = (ua.StatusCodes.BadNoContinuationPoints, ua.StatusCodes.BadContinuationPointInvalid)
 _LIMITS = {
     "read": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
     "browse": IDS.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
@@ -52,7 +55,7 @@ async def read(session: Session, nodes: Sequence[Any], attribute: Any = ua.Attri
         request.Parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in asked]
         try:
             results = (await session.ask(request, ua.ReadResponse)).Results or []
-        except uaerrors.BadTooManyOperations:
+        except TOO_MUCH:
             if len(asked) == 1:
                 raise
             values += await read(session, asked, attribute, len(asked) // 2)
@@ -75,19 +78,40 @@ async def children(
         request = ua.BrowseRequest()
         request.Parameters.RequestedMaxReferencesPerNode = REFERENCES_AT_ONCE
         request.Parameters.NodesToBrowse = [_below(node, reference, inverse) for node in asked]
-        results = (await session.ask(request, ua.BrowseResponse)).Results or []
+        try:
+            results = (await session.ask(request, ua.BrowseResponse)).Results or []
+        except TOO_MUCH:
+            if len(asked) == 1:
+                raise
+            async for each in children(session, asked, len(asked) // 2, reference=reference, inverse=inverse):
+                yield each
+            continue
+        again: list[Any] = []
         for node, result in zip(asked, results, strict=False):
-            found, rest = list(result.References or []), result.ContinuationPoint
-            while rest:
-                more = ua.BrowseNextRequest()
-                more.Parameters.ContinuationPoints = [rest]
-                more.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
-                (page,) = (await session.ask(more, ua.BrowseNextResponse)).Parameters.Results
-                if not page.References:
-                    break
-                found += page.References
-                rest = page.ContinuationPoint
-            yield node, found
+            found, whole = await _pages(session, result)
+            if whole or len(asked) == 1:
+                yield node, found
+            else:
+                again.append(node)
+        if again:
+            async for each in children(session, again, max(1, len(again) // 2), reference=reference, inverse=inverse):
+                yield each
+
+
+async def _pages(session: Session, result: Any) -> tuple[list[Any], bool]:
+    """(all references, whether these are all). A server has few continuation points: it has none left, or forgets the oldest."""
+    found, rest, status = list(result.References or []), result.ContinuationPoint, result.StatusCode
+    while rest and not status.is_bad():
+        more = ua.BrowseNextRequest()
+        more.Parameters.ContinuationPoints = [rest]
+        more.Parameters.ReleaseContinuationPoints = False  # the library's default would throw the pages away
+        (page,) = (await session.ask(more, ua.BrowseNextResponse)).Parameters.Results
+        status = page.StatusCode
+        if not page.References:
+            break
+        found += page.References
+        rest = page.ContinuationPoint
+    return found, status.value not in _NOT_ALL
 
 
 def _below(node: Any, reference: int, inverse: bool) -> Any:
@@ -107,11 +131,16 @@ async def translate(session: Session, start: Any, paths: Sequence[Sequence[Any]]
     for begin in range(0, len(paths), at_once):
         request = ua.TranslateBrowsePathsToNodeIdsRequest()
         request.Parameters.BrowsePaths = [_browse_path(start, names) for names in paths[begin : begin + at_once]]
+        wanted = len(request.Parameters.BrowsePaths)
         try:
             results = (await session.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)).Results or []
         except uaerrors.BadServiceUnsupported:
             results = []
-        wanted = len(request.Parameters.BrowsePaths)
+        except TOO_MUCH:
+            if wanted == 1:
+                raise
+            found += await translate(session, start, paths[begin : begin + at_once], wanted // 2)
+            continue
         nodes = [r.Targets[0].TargetId if not r.StatusCode.is_bad() and len(r.Targets or []) == 1 else None for r in results]
         found += [*(None if node is None else plain(node) for node in nodes), *[None] * wanted][:wanted]
     return found

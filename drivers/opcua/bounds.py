@@ -19,6 +19,8 @@ from drivers.opcua.wire import FIXED
 MOST_ELEMENTS = 100_000  # of an array whose elements have no fixed size: each is decoded on its own
 LARGEST_CHUNK = 1024 * 1024  # we announce 65,535 bytes; some servers do not listen
 LARGEST_MESSAGE = 16 * 1024 * 1024
+_SMALLEST_CHUNK, _OUR_CHUNK = 8192, 65_535  # every server takes the one (Part 6, 7.1.2.4), and was told that we send the other
+_OVERHEAD = 256  # of a chunk: headers, padding, signature
 
 _array, _shape, _header = ua_binary.unpack_uatype_array, ua_binary._reshape, ua_client.header_from_binary
 
@@ -42,6 +44,19 @@ def _bounded_header(data: Any) -> Any:
     if not 0 <= header.body_size <= LARGEST_CHUNK:
         raise ua.UaStatusCodeError(ua.StatusCodes.BadTcpMessageTooLarge)
     return header
+
+
+def agreed(limits: Any) -> int:
+    """Bytes of the largest request the server takes, of what it acknowledged; and the library's limits put right.
+
+    asyncua 2.1 takes what the server says of requests for what it may answer with: it would leave a server that takes requests of
+    one chunk, and answers with two. We have announced no limits but the size of a chunk. Source: OPC UA Part 6, 7.1.2.4.
+    """
+    chunk, chunks = min(max(limits.max_recv_buffer, _SMALLEST_CHUNK), _OUR_CHUNK), limits.max_chunk_count
+    largest = min(limits.max_message_size or LARGEST_MESSAGE, chunks * (chunk - _OVERHEAD) or LARGEST_MESSAGE)
+    limits.max_send_buffer, limits.max_recv_buffer = chunk, LARGEST_CHUNK
+    limits.max_message_size, limits.max_chunk_count = LARGEST_MESSAGE, 0
+    return int(largest)
 
 
 def install() -> None:

@@ -17,6 +17,8 @@ from gateway.contract import Clock, Tag
 WRITE_SECONDS = 60.0
 _SECONDS_PER_TAG = 0.06  # 10,000 tags are written every ten minutes: half a megabyte each time must not wear out a card
 MOST_GAPS_PER_TAG = 4
+_SET_BACK_NS = 86_400 * 10**9
+"""A reading so much older than the one before it: the clock was ahead, and nothing would be missed until that time comes."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,8 @@ class Cursor:
             if not self._seen[position]:
                 self._seen[position] = True
                 new |= self._open(position, first)
-        self._last[positions] = np.maximum(self._last[positions], t_ns)
+        last = self._last[positions]
+        self._last[positions] = np.where(t_ns < last - _SET_BACK_NS, t_ns, np.maximum(last, t_ns))
         return new
 
     def _open(self, position: int, first_ns: int) -> bool:

@@ -29,6 +29,7 @@ NODES_AT_ONCE = 10
 VALUES_AT_ONCE = 1000  # per node
 READY_AT_MOST = 2
 MOST_PAGES = 1000  # of one stretch: a server whose pages never end must not be asked for ever
+_NO_HISTORY = (uaerrors.BadHistoryOperationUnsupported, uaerrors.BadServiceUnsupported, uaerrors.BadUserAccessDenied)
 HISTORY_DATA = f"i={ua.ObjectIds.HistoryData_Encoding_DefaultBinary}"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FUTURE_NS = 4_102_444_800 * 10**9
@@ -66,6 +67,7 @@ class Backfill:
         self._at_once = min(at_once, NODES_AT_ONCE)
         self.ready: deque[_Ready] = deque()
         self._taken: _Ready | None = None
+        self._later: list[Gap] = []  # not in this connection
         self.wake, self._more = asyncio.Event(), asyncio.Event()
         self.refused = ""
         self._count, self._from_ns, self._to_ns = 0, _FUTURE_NS, 0
@@ -98,7 +100,7 @@ class Backfill:
 
     def summary(self) -> tuple[int, int, int] | None:
         """(from_ns, to_ns, readings) once when all gaps are read and handed over, if there was anything."""
-        if self._cursor.gaps or self.ready or not self._count:
+        if not self._count or self.ready or not all(_among(gap, self._later) for gap in self._cursor.gaps):
             return None
         told = self._from_ns, self._to_ns, self._count
         self._count, self._from_ns, self._to_ns = 0, _FUTURE_NS, 0
@@ -114,8 +116,9 @@ class Backfill:
             self.wake.set()
 
     async def _portion(self, gaps: list[Gap]) -> None:
-        """One stretch of some tags, to its end."""
+        """One stretch of some tags, to its end. What cannot be read now is left to the next connection: the live values go on."""
         readable = [gap for gap in gaps if gap.position in self._nodes]
+        later = [gap for gap in gaps if gap.position not in self._nodes]
         tokens: list[bytes | None] = [None] * len(readable)
         again: list[Gap] = []
         details = _details(readable) if readable else None
@@ -124,22 +127,34 @@ class Backfill:
                 break
             try:
                 pages = parse(bytes(await self._session.send(self._request(details, readable, tokens))), len(readable))
-            except (uaerrors.BadHistoryOperationUnsupported, uaerrors.BadServiceUnsupported, uaerrors.BadUserAccessDenied) as exc:
+            except _NO_HISTORY as exc:
                 self.refused = name_of(exc)
+                break
+            except (uaerrors.UaStatusCodeError, TimeoutError) as exc:
+                if self._at_once > 1:
+                    self._at_once //= 2
+                    return
+                self.refused = name_of(exc) if isinstance(exc, uaerrors.UaStatusCodeError) else "no answer in time"
+                later += self._left() if isinstance(exc, TimeoutError) else readable
                 break
             unfinished = await self._hand_over(readable, pages)
             left = [(gap, page.rest) for gap, page in zip(readable, pages, strict=True) if page.rest]
             readable, tokens = [gap for gap, _ in left], [rest for _, rest in left]
-            again += [gap for gap in unfinished if not any(gap is each for each in readable)]
-        done = [gap for gap in gaps if not any(gap is each for each in again)]
-        for gap in done:
+            again += [gap for gap in unfinished if not _among(gap, readable)]
+        for gap in later:
+            gap.read = True
+        self._later += later
+        self._done([gap for gap in gaps if not _among(gap, again) and not _among(gap, later)])
+
+    def _done(self, gaps: list[Gap]) -> None:
+        for gap in gaps:
             gap.read = True
         if self.ready:
-            self.ready[-1].ends += done
+            self.ready[-1].ends += gaps
         elif self._taken is not None:
-            self._taken.ends += done
+            self._taken.ends += gaps
         else:
-            self._end(done)
+            self._end(gaps)
 
     async def _hand_over(self, gaps: list[Gap], pages: list[Page]) -> list[Gap]:
         """Gaps of full pages behind which the server names no next one, as some do though there is more: to be asked for again."""
@@ -198,6 +213,10 @@ def _details(gaps: list[Gap]) -> Any:
         NumValuesPerNode=VALUES_AT_ONCE,
         ReturnBounds=False,
     )
+
+
+def _among(gap: Gap, gaps: list[Gap]) -> bool:
+    return any(gap is each for each in gaps)
 
 
 def _told(page: Page) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncua import ua
-from asyncua.ua.uaerrors import BadTooManyOperations
 
 from drivers.opcua.address import deadband_of
+from drivers.opcua.ask import TOO_MUCH
 from drivers.opcua.config import OpcuaOptions
 from drivers.opcua.session import Session
 
@@ -84,7 +84,7 @@ async def _portion(session: Session, subscription: int, requests: Sequence[Any])
     )
     try:
         results = (await session.ask(request, ua.CreateMonitoredItemsResponse)).Results or []
-    except BadTooManyOperations:
+    except TOO_MUCH:
         if len(requests) == 1:
             raise
         middle = len(requests) // 2

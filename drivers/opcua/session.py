@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from asyncua import Client, ua
 from asyncua.crypto import security_policies as policies
 from asyncua.crypto.uacrypto import CertProperties
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua import uaerrors
+from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
@@ -60,6 +61,7 @@ class Session:
         self.client.name = self.client.description = "Lineside"
         self.client.application_uri = f"urn:{socket.gethostname()}:lineside"
         self.client.session_timeout = max(SESSION_SECONDS, PUBLISHES * options.publishing) * 1000
+        self._largest_request = bounds.LARGEST_MESSAGE
         self.server = ""
         self.ends: dict[str, datetime] = {}
 
@@ -77,7 +79,7 @@ class Session:
             client.user_certificate, client.user_private_key = await asyncio.to_thread(self._user)
         await client.connect_socket()
         await client.send_hello()
-        client.uaclient.protocol._connection._limits.max_message_size = bounds.LARGEST_MESSAGE
+        self._largest_request = bounds.agreed(client.uaclient.protocol._connection._limits)
         await self._channel(renew=False)
         created = await client.create_session()
         self._described(created.ServerEndpoints)
@@ -86,7 +88,9 @@ class Session:
         await client.activate_session(username=options.user, password=password, certificate=client.user_certificate)
 
     async def ask(self, request: Any, response: type[Any], timeout: float | None = None) -> Any:
-        """The response to a request, decoded. Raises one of `FAILURES`."""
+        """The response to a request, decoded. Raises one of `FAILURES`; BadRequestTooLarge before it sends more than the server takes."""
+        if self._largest_request < bounds.LARGEST_MESSAGE and len(struct_to_binary(request)) > self._largest_request:
+            raise uaerrors.BadRequestTooLarge
         answer = struct_from_binary(response, await self.send(request, timeout))
         answer.ResponseHeader.ServiceResult.check()
         return answer

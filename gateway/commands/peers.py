@@ -67,8 +67,18 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         *outer, last = key.split(".")
         for name in outer:
             place = place.setdefault(name, {})
-        place[last] = yaml.safe_load(value) if value else ""
+            if not isinstance(place, dict):
+                raise click.BadParameter(f"{name} has a value already, so {key} cannot have one", param_hint="--option")
+        place[last] = _value(key, value)
     return found
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as exc:
+        problem = f"{text!r} is no value in YAML; quotes make it one: --option '{key}=\"...\"'"
+        raise click.BadParameter(problem, param_hint="--option") from exc
 
 
 def context(

@@ -46,6 +46,7 @@ def load(path: Path, *, secrets: bool = True, signed: bool = True) -> Settings:
     page = read_page(reader, path.parent)
     _check_page(reader, plant)
     _check_claims(reader, plant)
+    _check_shared(reader, plant)
     values: dict[str, str] = {}
     if secrets:
         values = _check_secrets(reader, path.parent)
@@ -183,6 +184,20 @@ def _check_claims(reader: Reader, plant: Plant) -> None:
             place = reader.place(Spot(("machines", owner, "source", option)))
             message = f"{words} is that of machine {owner!r} already, in {place}; only one source can have it"
             reader.problem(("machines", source.machine, "source", option), message)
+
+
+def _check_shared(reader: Reader, plant: Plant) -> None:
+    first: dict[tuple[str, str], tuple[str, Mapping[str, object]]] = {}
+    for source in plant.sources:
+        shared = source.plugin.shares(source.options) if source.isolated is None else None
+        if shared is None:
+            continue
+        what, terms = shared
+        owner, agreed = first.setdefault((source.plugin.name, what), (source.machine, terms))
+        for option in [option for option, value in terms.items() if value != agreed[option]]:
+            place = reader.place(Spot(("machines", owner, "source", option)))
+            message = f"{what} is shared with machine {owner!r}, which has another {option}, in {place}"
+            reader.problem(("machines", source.machine, "source", option), message, "write the same in both")
 
 
 def _check_secrets(reader: Reader, folder: Path) -> dict[str, str]:

@@ -154,6 +154,8 @@ class SourcePlugin:
     receives  its sources `serve` what is posted, so the gateway's page must be on
     claim     (option, what it names in words) of a thing that only one source can have, a folder or a client id: two sources with the
               same words are a configuration error; None: there is none
+    shares    (what it shares with other sources, a serial line, in words; by option what these must agree on): two sources that do
+              not are a configuration error, unless they are isolated; None: nothing
     doubts    what of the options is allowed but probably not meant, with the remedy, one clause each: `lineside check` warns of it
     """
 
@@ -170,4 +172,5 @@ class SourcePlugin:
     plan: Plan | None = None
     profiles: Path | None = None
     claim: Callable[[Any], tuple[str, str] | None] = lambda _options: None
+    shares: Callable[[Any], tuple[str, Mapping[str, object]] | None] = lambda _options: None
     doubts: Callable[[Any], Sequence[str]] = lambda _options: ()

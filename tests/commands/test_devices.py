@@ -145,6 +145,8 @@ def test_probe_prints_line_by_line(lineside: Callable[..., Result], driver: Call
         (("browse", "ftp://127.0.0.1"), "no driver is for 'ftp://127.0.0.1'"),
         (("browse", "press-07", "--option", "a=b"), "--option goes with an address"),
         (("probe", "tcp://127.0.0.1", "--option", "timeout"), "write KEY=VALUE"),
+        (("browse", "tcp://127.0.0.1", "--option", "user=@plant"), "'@plant' is no value in YAML; quotes make it one"),
+        (("browse", "tcp://127.0.0.1", "--option", "password=a", "--option", "password.secret=b"), "password has a value already"),
     ],
 )
 def test_wrong_input_is_told(lineside: Callable[..., Result], driver: Callable[..., None], arguments: tuple[str, ...], said: str) -> None:

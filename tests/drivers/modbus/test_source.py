@@ -148,8 +148,8 @@ def truncated(frame: bytes) -> bytes:
     return frame[:-3]
 
 
-def short_payload(frame: bytes) -> bytes:
-    return frame[:4] + b"\x00\x05" + frame[6:8] + b"\x02" + frame[9:11]
+def long_payload(frame: bytes) -> bytes:
+    return frame[:5] + bytes([frame[5] + 1]) + frame[6:8] + bytes([frame[8] + 1]) + frame[9:] + b"\x00"
 
 
 def lying_count(frame: bytes) -> bytes:
@@ -188,12 +188,8 @@ def nothing(frame: bytes) -> bytes:
     "mangle",
     [
         truncated,
-        short_payload,
-        lying_count,
         other_transaction,
         other_unit,
-        other_function,
-        unknown_function,
         other_protocol,
         noise,
         nothing,
@@ -208,6 +204,23 @@ async def test_answer_that_cannot_be_trusted_is_not_connected_in_time(plc: Plc, 
     with pytest.raises(NotConnected, match=plc.address):
         await source.read()
     assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("mangle", [long_payload, lying_count, other_function, unknown_function])
+async def test_whole_answer_that_does_not_fit_is_bad_alone(plc: Plc, make: Make, mangle: Callable[[bytes], bytes]) -> None:
+    """As a device that counts the bytes of its coils wrongly; only where nothing else comes it is lost."""
+    source = make(plc.url, ROW | {"odd": {"at": 1}})
+    await source.connect()
+    plc.mangle = lambda frame: mangle(frame) if frame[7] == 1 else frame
+    for _ in range(5):
+        batch = by_tag(await source.read())
+        assert batch.pop(10)[1] == Quality.BAD_FORMAT
+        assert {quality for _, quality in batch.values()} == {GOOD}
+    assert plc.connections == 1
+    plc.mangle = mangle
+    await source.read()
+    with pytest.raises(NotConnected, match=plc.address):
+        await source.read()
 
 
 async def test_answer_in_pieces_is_an_answer(plc: Plc, make: Make) -> None:
@@ -319,12 +332,3 @@ async def test_pause_after_connect_is_kept(plc: Plc, make: Make) -> None:
     assert plc.requests == 0
     await clock.advance(0.2)
     assert len(await reading) == 10
-
-
-async def test_order_of_a_tag_overrides_the_order_of_the_device(plc: Plc, make: Make) -> None:
-    plc.set("holding", 0, list(struct.unpack(">HH", struct.pack(">f", 2.5))))
-    plc.set("holding", 2, list(reversed(struct.unpack(">HH", struct.pack(">f", 2.5)))))
-    tags = {"a": {"at": 40001, "as": "float32", "order": "ABCD"}, "b": {"at": 40003, "as": "float32"}}
-    source = make(plc.url, tags, word_order="CDAB")
-    await source.connect()
-    assert by_tag(await source.read()) == {0: (2.5, GOOD), 1: (2.5, GOOD)}

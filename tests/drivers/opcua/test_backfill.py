@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,19 @@ async def test_a_restart_of_the_gateway_is_a_gap_too_and_nothing_is_read_twice(p
             await plc.set("speed", last)
             batch = Batch.concat([batch, await after.until(lambda b, last=last: last in b.value)])
         assert _history(batch) == [float(value) for value in range(101, 101 + count)]
+
+
+async def test_a_clock_that_was_ahead_and_put_right_does_not_end_it(plc: OpcuaServer, probe: Any) -> None:
+    reader = probe(plc.url, _tags(plc, "load"), backfill="1h")
+    async with reader:
+        await plc.set("load", 1.0, source_time=datetime(2062, 1, 1, tzinfo=UTC))
+        await reader.until(lambda b: 1.0 in b.value)
+        await plc.set("load", 2.0)
+        await reader.until(lambda b: 2.0 in b.value)
+    await _steps(plc, "load", range(3, 8))
+    async with reader:
+        batch = await reader.until(lambda b: len(_history(b)) >= 4)
+    assert _history(batch) == [3.0, 4.0, 5.0, 6.0]
 
 
 async def test_a_history_of_many_pages_comes_whole_and_live_values_come_between(plc: OpcuaServer, probe: Any, monkeypatch: Any) -> None:
