@@ -64,7 +64,7 @@ class Front:
         self.port = 0
 
     async def open(self, settings: Settings, view: View) -> None:
-        """As the configuration wants it now. Open already and wanted the same, it only takes a renewed certificate."""
+        """As the configuration wants it now. Open already and wanted the same, it only takes files that were renewed."""
         self._view, self._folder = view, settings.path.parent
         web, before = settings.web, self._web
         self._web = web
@@ -160,17 +160,22 @@ class Front:
     def _entrance(self, web: WebSettings) -> Entrance:
         """Reads files. Raises ConfigError, OSError."""
         self._tls = server_tls(web.tls, Secrets(self._folder)) if web.tls is not None else None
-        contact = web.security_txt.read_bytes() if web.security_txt is not None else None
-        return Entrance(access=self._access, login=self._login, changes=self._changes, tls=self._tls, security_txt=contact)
+        return Entrance(access=self._access, login=self._login, changes=self._changes, tls=self._tls, security_txt=_contact(web))
 
     async def _renew(self) -> None:
-        """A certificate that was renewed on disk; connections that are open keep the old one."""
-        tls, context = self._web.tls if self._web is not None else None, self._tls
-        if tls is None or context is None:
+        """What was renewed on disk; connections that are open keep the old certificate."""
+        web, page, context = self._web, self._page, self._tls
+        if web is None or page is None:
             return
-        secret = Secrets(self._folder)
+        loop, secret = asyncio.get_running_loop(), Secrets(self._folder)
         try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, lambda: present(context, tls.certificate, secret(tls.key)))
-        except ConfigError as exc:
+            page.security_txt = await loop.run_in_executor(self._thread, _contact, web)
+            if (tls := web.tls) is not None and context is not None:
+                await loop.run_in_executor(self._thread, lambda: present(context, tls.certificate, secret(tls.key)))
+        except (ConfigError, OSError) as exc:
             log.error("page keeps its certificate", extra={"fields": {"why": str(exc)}})
+
+
+def _contact(web: WebSettings) -> bytes | None:
+    """Raises OSError."""
+    return web.security_txt.read_bytes() if web.security_txt is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import counted, document, printable, when
 from gateway.commands.shelve import check_text
 from gateway.commands.who import typed
+from gateway.durable import replacing
 from gateway.outbox import audit_head
 from gateway.outbox.audit import ACCEPTED, Bad, Line, audit, hash_of, last, lines, newest
 from gateway.outbox.audit import verify as verify_chain
@@ -102,10 +104,11 @@ def export(state_dir: Path, target: Path) -> int:
     count = 0
     with reading(outbox_file(state_dir)) as connection:
         try:
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "File exists")
+            with replacing(target) as file:
                 for line, found in lines(connection):
-                    file.write(document({**line._asdict(), "hash": found.hex()}) + "\n")
+                    file.write(document({**line._asdict(), "hash": found.hex()}).encode() + b"\n")
                     count += 1
         except OSError as exc:
             raise Refused(f"{target} cannot be written: {exc.strerror}") from exc

@@ -8,7 +8,6 @@ A line is ``{"destination": ..., "lane": ..., "attempts": ..., "reason": ..., "e
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import msgspec
 from gateway.commands.database import Damaged, Older, Refused, chosen, destinations, reading, translated
 from gateway.commands.outbox import kind_word, lane_word
 from gateway.commands.printing import counted, when
+from gateway.durable import replacing
 from gateway.events.codec import structured
 from gateway.outbox.migrate import migrate
 from gateway.outbox.rows import SELECTED, from_row
@@ -130,16 +130,11 @@ def _write_salvaged(source: Path, target: Path, file: IO[bytes], rows: Rows, des
 
 @contextmanager
 def _new_file(target: Path) -> Iterator[IO[bytes]]:
-    """Under its name only when it is complete. raises Refused: it is there already, or cannot be written."""
+    """Under its name only when it is complete, and nobody's but the owner's. raises Refused: it is there already, or cannot be written."""
     if target.exists():
         raise Refused(f"{target} is there already; give another name")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as file:  # nobody else's, and no link to one
-            try:
-                yield file
-                part.rename(target)
-            finally:
-                part.unlink(missing_ok=True)
+        with replacing(target) as file:
+            yield file
     except OSError as exc:
         raise Refused(f"{target} cannot be written: {exc.strerror}") from exc

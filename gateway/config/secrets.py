@@ -28,8 +28,8 @@ class Secrets:
         if credentials and _is_there(path := Path(credentials) / ref.secret):
             return _content(path)
         variable = "LINESIDE_SECRET_" + re.sub(r"[-.]", "_", ref.secret).upper()
-        if value := os.environ.get(variable):
-            return value
+        if value := os.environ.get(variable, "").strip():
+            return _text(value, f"${variable}")
         path = self._folder / ref.secret
         if not _is_there(path):
             raise ConfigError(f"secret {ref.secret!r} is nowhere: no systemd credential, no ${variable}, no file {path}")
@@ -48,9 +48,9 @@ def _is_there(path: Path) -> bool:
 
 
 def _content(path: Path) -> str:
-    """Without white space around it; an editor leaves a line end behind."""
+    """Without white space around it; an editor leaves a line end behind, one of Windows its mark before."""
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
@@ -58,6 +58,15 @@ def _content(path: Path) -> str:
     if not text:
         raise ConfigError(f"{path} is empty")
     return text
+
+
+def _text(value: str, where: str) -> str:
+    """Half characters would fail where it is used. The message has nothing of it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{where} is not UTF-8 text") from None
+    return value
 
 
 def references(model: Any) -> Iterator[tuple[str, SecretRef]]:

@@ -22,7 +22,7 @@ log = logging.getLogger("lineside")
 BEATS = 5
 """A loop that turns is heard so often within the time it may be silent."""
 MOST_NOTES, NOTES_A_SECOND = 5_000, 200
-"""Messages it may send beside its answers: at once, and in the long run."""
+"""Messages it may send beside its answers: at once, and in the long run. A large one counts as many of the largest note."""
 _AT_ONCE = 50
 _MOST_LINES_A_MINUTE = 20
 _BOOT: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[3]); from gateway.isolate import host; host.main(*sys.argv[1:3])"
@@ -151,10 +151,13 @@ class Process:
             _settle(self._asked[1], answer, size)
             return
         now = asyncio.get_running_loop().time()
-        self._allowance, self._noted = min(MOST_NOTES, self._allowance + (now - self._noted) * NOTES_A_SECOND) - 1, now
+        earned = min(MOST_NOTES, self._allowance + (now - self._noted) * NOTES_A_SECOND)
+        self._allowance, self._noted = earned - max(1, size // frames.LARGEST_NOTE), now
         if self._allowance < 0:
             self.kill("flood", "was stopped: it flooded the gateway with messages")
         elif answer is None and not isinstance(frame, frames.Beat):
+            if size > frames.LARGEST_NOTE and not isinstance(frame, frames.Answered):
+                raise Broken(f"a note of {size} bytes")
             self._note(frame)
 
     async def _watch(self) -> None:

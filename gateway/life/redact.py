@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from gateway.accounts.store import PREFIX
 from gateway.config.nodes import NotYaml
 from gateway.config.yaml import parse
 from gateway.life.contents import SECRET_CONFIG
@@ -26,6 +27,8 @@ _NAME = (
 """Bounded, like all that is repeated before something has to follow: what is looked through was partly written by strangers."""
 _BEFORE = r"(?:^|[\s{,#\"'(;])"
 _NOT_ONE = r"(?!\{|\[|null\b|true\b|false\b|\*\*\*|[\"']?\s*$)"
+_QUOTED = r"(?<=\")(?:[^\"\\\n]|\\.)*|(?<=')(?:[^'\n]|'')*"
+"""To the quote that ends it: JSON and YAML have others in between."""
 _PATTERNS: Final = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@'\"<>]{1,500}@", re.IGNORECASE), r"\1***@"),
     (
@@ -35,15 +38,18 @@ _PATTERNS: Final = (
         MASK,
     ),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{4,}", re.IGNORECASE), r"\1 ***"),
-    (re.compile(rf"(?i)([?&]{_NAME}=)[^&\s'\"]+"), r"\1***"),
+    (re.compile(rf"(?i)([?&](?:{_NAME}|sig|signature|code|key)=)[^&\s'\"]+"), r"\1***"),
     (
-        re.compile(rf"(?im)({_BEFORE}[\"']?{_NAME}[\"']?\s*[:=]\s*){_NOT_ONE}([\"']?)(?:(?<=\")[^\"\n]*|(?<=')[^'\n]*|[^\s,}}\]\"']+)"),
+        re.compile(rf"(?im)({_BEFORE}[\"']?{_NAME}[\"']?\s*[:=]\s*){_NOT_ONE}([\"']?)(?:{_QUOTED}|[^\s,}}\]\"']+)"),
         r"\1\2***",
     ),
     (re.compile(r"\beyJ[\w-]{8,4000}\.[\w-]{4,}(?:\.[\w-]*)?"), MASK),
     (re.compile(r"\bS[UAOXN][A-Z2-7]{56}\b"), MASK),
+    (re.compile(rf"\b{PREFIX}[\w-]{{43}}"), MASK),
 )
-"""Addresses with a user, keys, HTTP's Authorization, queries, ``name: value`` and ``name=value``, JWTs (RFC 7519), seeds of NATS."""
+"""Addresses with a user, keys, HTTP's Authorization, queries (also as Azure signs addresses), ``name: value`` and ``name=value``, JWTs
+(RFC 7519), seeds of NATS, tokens of our own.
+"""
 _HOST = re.compile(r"://(?:[^/@\s]*@)?([\w.-]+)")
 _IPV4 = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
 _KEPT_HOSTS = ("localhost", "127.0.0.1", "0.0.0.0", "255.255.255.255")
@@ -158,6 +164,6 @@ def _listed(folder: Path) -> list[Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         return ""

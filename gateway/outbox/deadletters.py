@@ -21,6 +21,9 @@ from gateway.outbox.ledger import note_more
 from gateway.outbox.rows import SELECTED, from_row
 from gateway.outbox.tally import LANES, Kind, lane_of
 
+EACH = 50
+"""Of one transaction, that stand in the audit one by one."""
+
 
 class DeadLetter(NamedTuple):
     """`event` is None when its row is damaged."""
@@ -67,7 +70,7 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
 
 def retry(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: str, now_ns: int) -> int:
     """Send them again as they are: back into the lane, at their old place in the order. Damaged ones stay."""
-    again = [letter for letter in letters if letter.event is not None and not letter.replaced_by]
+    again, done = [letter for letter in letters if letter.event is not None and not letter.replaced_by], []
     for letter in again:
         found = connection.execute("DELETE FROM dead_letter WHERE destination=? AND seq=?", (letter.destination, letter.seq)).rowcount
         if found and letter.event is not None:
@@ -76,8 +79,23 @@ def retry(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who:
                 "INSERT OR IGNORE INTO delivery (destination, lane, seq, severity, attempts, reason, kept) VALUES (?,?,?,?,?,?,1)",
                 (letter.destination, lane, letter.seq, int(letter.event.severity), letter.attempts, letter.reason),
             )
-            audit(connection, who=who, what="dead letter sent again", name=letter.id, before=letter.reason, after="", now_ns=now_ns)
+            done.append((letter, ""))
+    _note(connection, done, "sent again", who=who, now_ns=now_ns)
     return len(again)
+
+
+def _note(connection: sqlite3.Connection, done: Sequence[tuple[DeadLetter, str]], word: str, *, who: str, now_ns: int) -> None:
+    """What was done with them in this transaction, and what came of each. Many are one line: as many lines as letters would push out
+    all that the audit had before.
+    """
+    if len(done) <= EACH:
+        for letter, after in done:
+            audit(connection, who=who, what=f"dead letter {word}", name=letter.id, before=letter.reason, after=after, now_ns=now_ns)
+        return
+    first, last = done[0][0], done[-1][0]
+    whose = ", ".join(dict.fromkeys(letter.destination for letter, _ in done))
+    name = f"{len(done)} of {whose}: {first.id} to {last.id}"
+    audit(connection, who=who, what=f"dead letters {word}", name=name, before=first.reason, after=done[-1][1], now_ns=now_ns)
 
 
 def overtaken(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
@@ -113,7 +131,7 @@ def replace(
 
     correct   makes the new event; whatever it raises leaves the letter as it was and is raised here
     """
-    made = []
+    made, done = [], []
     open_ones = [letter for letter in letters if letter.event is not None and not letter.replaced_by]
     for group in _by_event(open_ones):
         event = correct(group[0].event)  # type: ignore[arg-type]  # those without one are left out above
@@ -122,8 +140,9 @@ def replace(
             connection.execute(
                 "UPDATE dead_letter SET replaced_by=? WHERE destination=? AND seq=?", (event.id, letter.destination, letter.seq)
             )
-            audit(connection, who=who, what="dead letter corrected", name=letter.id, before=letter.reason, after=event.id, now_ns=now_ns)
+            done.append((letter, event.id))
         made.append(event)
+    _note(connection, done, "corrected", who=who, now_ns=now_ns)
     return made
 
 
@@ -154,8 +173,8 @@ def drop(connection: sqlite3.Connection, letters: Sequence[DeadLetter], *, who: 
     for letter in letters:
         if connection.execute("DELETE FROM dead_letter WHERE destination=? AND seq=?", (letter.destination, letter.seq)).rowcount:
             drop_orphans(connection, letter.destination, [letter.seq])
-            audit(connection, who=who, what="dead letter dropped", name=letter.id, before=letter.reason, after="", now_ns=now_ns)
             dropped.append(letter)
+    _note(connection, [(letter, "") for letter in dropped], "dropped", who=who, now_ns=now_ns)
     tally.add(connection, "discarded", Counter(letter.destination for letter in dropped))
     for destination in {letter.destination for letter in dropped if not letter.replaced_by}:
         times = [letter.time_ns for letter in dropped if letter.destination == destination and not letter.replaced_by]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from gateway.contract import Answer, Posted, Receiver
 from gateway.telemetry.counts import Counts
+from gateway.web.place import group
 
 PATH: Final = "/ingest/{source}"
 MOST_BYTES: Final = 10_000_000
@@ -43,7 +45,7 @@ class Ingest:
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self._doors: dict[str, Door] = {}
-        self._bytes = 0
+        self._held: Counter[str] = Counter()  # bytes, by who sends them
 
     def door(self, name: str) -> Door:
         """A new one, shut. What still holds the one of before opens nothing any more."""
@@ -80,13 +82,15 @@ class Ingest:
         except Refusal as exc:
             return exc.answer
         finally:
-            self._bytes -= body.counted
+            self._held -= Counter({body.sender: body.counted})
 
-    def count(self, size: int) -> None:
-        """Bytes in memory for posts that are not answered yet. Raises Refusal."""
-        if self._bytes + size > MOST_BYTES_TOGETHER:
+    def count(self, size: int, sender: str) -> None:
+        """Bytes in memory for posts that are not answered yet. Nobody has all of the room: who posts is known only by the whole post.
+        Raises Refusal.
+        """
+        if self._held.total() + size > MOST_BYTES_TOGETHER or self._held[sender] + size > MOST_BYTES:
             raise Refusal(503, "too much is being posted at once")
-        self._bytes += size
+        self._held[sender] += size
 
 
 class Refusal(Exception):
@@ -103,7 +107,7 @@ class _Body:
     def __init__(self, ingest: Ingest, request: web.Request) -> None:
         self._ingest, self._request = ingest, request
         self._parts: list[bytes] = []
-        self.counted = 0
+        self.sender, self.counted = group(request.remote or ""), 0
 
     async def read(self) -> bytes:
         encoding = _text(self._request.headers.get("Content-Encoding", "identity")).strip().lower()
@@ -126,7 +130,7 @@ class _Body:
     def _add(self, part: bytes) -> None:
         if self.counted + len(part) > MOST_BYTES:
             raise _too_large()
-        self._ingest.count(len(part))
+        self._ingest.count(len(part), self.sender)
         self.counted += len(part)
         self._parts.append(part)
 

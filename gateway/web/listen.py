@@ -6,13 +6,11 @@ The page is a window, not the line: whoever opens a thousand connections is turn
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -21,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.telemetry.counts import Counts
 from gateway.web.guard import problem, protect
+from gateway.web.place import LOCAL, group
 
 log = logging.getLogger("lineside")
 MOST: Final = 100
@@ -172,24 +171,6 @@ class _Handler(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()
         super().connection_lost(exc)
-
-
-LOCAL: Final = "this machine"
-
-
-def group(address: str) -> str:
-    """Whose a connection counts as: an IPv6 network of /64 is one, for it has as many addresses as it likes.
-
-    >>> group("10.1.4.7"), group("2001:db8:0:1:aaaa::1"), group("127.0.0.1"), group("::ffff:10.1.4.7")
-    ('10.1.4.7', '2001:db8:0:1::/64', 'this machine', '10.1.4.7')
-    """
-    with suppress(ValueError):
-        found = ipaddress.ip_address(address.partition("%")[0])
-        found = getattr(found, "ipv4_mapped", None) or found
-        if found.is_loopback:
-            return LOCAL
-        return str(found) if found.version == 4 else str(ipaddress.ip_network(f"{found}/64", strict=False))
-    return address
 
 
 def _bound(family: int, address: object) -> socket.socket:

@@ -21,7 +21,7 @@ from gateway.web.access import WHO, Access, cookie_name
 from gateway.web.backoff import Attempts
 from gateway.web.failures import Failures
 from gateway.web.guard import problem
-from gateway.web.listen import group
+from gateway.web.place import group
 from gateway.web.trail import Note
 from gateway.web.visits import Visits
 

@@ -60,6 +60,8 @@ class PageServer:
     ) -> None:
         self._view, self._host, self._port, self._ingest, self._entrance = view, host, port, ingest, entrance
         self._counts = counts or Counts()
+        self.security_txt = entrance.security_txt if entrance is not None else None
+        """Served from now on."""
         self._runner: web.AppRunner | None = None
         self._listening: Listening | None = None
 
@@ -122,9 +124,9 @@ class PageServer:
         return web.FileResponse(STATIC / "login.html")
 
     async def _security_txt(self, _: web.Request) -> web.StreamResponse:
-        if self._entrance is None or self._entrance.security_txt is None:
+        if self.security_txt is None:
             raise web.HTTPNotFound
-        return web.Response(body=self._entrance.security_txt, content_type="text/plain", charset="utf-8")
+        return web.Response(body=self.security_txt, content_type="text/plain", charset="utf-8")
 
     async def _page(self, _: web.Request) -> web.StreamResponse:
         return web.FileResponse(STATIC / "index.html")

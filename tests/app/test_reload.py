@@ -50,6 +50,20 @@ async def test_a_file_whose_name_is_no_utf8_is_reloaded_and_audited(site: Any) -
         assert line.name.endswith("/M\\udcfcller.yaml")
 
 
+async def test_a_contact_that_was_changed_is_shown_from_then_on(site: Any) -> None:
+    """RFC 9116: its file has an end and is written anew each year."""
+    contact = site.folder / "security.txt"
+    contact.write_text("Contact: mailto:a@plant.example\n")
+    site.configure(lambda text: text.replace("page: {port: 0}", "page: {port: 0, security_txt: security.txt}"))
+    async with site.run() as app:
+        port = app.page_port
+        assert (await site.get(app, "/.well-known/security.txt"))[1] == "Contact: mailto:a@plant.example\n"
+        contact.write_text("Contact: mailto:b@plant.example\n")
+        assert await app.reload()
+        assert (await site.get(app, "/.well-known/security.txt"))[1] == "Contact: mailto:b@plant.example\n"
+        assert app.page_port == port
+
+
 async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None:
     """The file names it as before: who has the old token gets in no longer, who has the new one does."""
     secrets = {name: site.folder / "secrets" / name for name in ("mes", "crm")}

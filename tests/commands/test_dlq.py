@@ -527,6 +527,10 @@ def test_thousands_of_them(command: Command, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert [line.count for line in ledger.lines(connection)] == [3_000]
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
+        told = connection.execute("SELECT what, name, before FROM audit ORDER BY number").fetchall()
+    # As many lines as letters would push out all that the audit had before.
+    assert [line[0] for line in told] == ["dead letters sent again"] * 6 + ["dead letters dropped"] * 6
+    assert told[0][1:] == (f"500 of crm: {event(0).id} to {event(499).id}", "x" * 400)
 
 
 @pytest.mark.parametrize("words", [("retry", "--all"), ("drop", "--all", "--yes")])

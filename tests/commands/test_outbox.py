@@ -302,6 +302,7 @@ def test_check_knows_of_a_start_that_was_killed(command: Command, tmp_path: Path
 def test_export_writes_every_event_and_where_it_waits(command: Command, tmp_path: Path, filled: list[Event]) -> None:
     out = tmp_path / "out.jsonl"
     assert command("export", str(out)).output == f"8 events written to {out}\n"
+    assert out.stat().st_mode & 0o777 == 0o600  # what the state folder keeps from others
     lines = [json.loads(line) for line in out.read_bytes().splitlines()]
     assert [(line["destination"], line["lane"], line["event"]["id"]) for line in lines] == [
         ("crm", "urgent", filled[4].id),

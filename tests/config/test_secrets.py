@@ -38,6 +38,22 @@ def test_a_systemd_credential_goes_before_the_environment_and_that_before_a_file
     assert secrets(REF) == "from systemd"
 
 
+def test_white_space_around_it_and_a_mark_of_windows_are_no_part_of_it(
+    folder: Path, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret_file.write_bytes(b"\xef\xbb\xbf from the file\r\n")
+    monkeypatch.setenv("LINESIDE_SECRET_NATS_HUB_CREDS", " \n")
+    assert Secrets(folder)(REF) == "from the file"
+    monkeypatch.setenv("LINESIDE_SECRET_NATS_HUB_CREDS", " from the environment\n")
+    assert Secrets(folder)(REF) == "from the environment"
+
+
+def test_an_environment_that_is_no_text_is_a_clear_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINESIDE_SECRET_NATS_HUB_CREDS", os.fsdecode(b"T\xfcr"))
+    with pytest.raises(ConfigError, match=r"\$LINESIDE_SECRET_NATS_HUB_CREDS is not UTF-8 text"):
+        Secrets(folder)(REF)
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
 def test_a_file_that_others_can_read_or_write_is_refused(folder: Path, secret_file: Path, mode: int) -> None:
     secret_file.chmod(mode)

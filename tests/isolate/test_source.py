@@ -68,6 +68,8 @@ async def test_everything_a_source_gives_and_says_crosses_the_border_unchanged_a
         ("segfault", "crashed", "its process ended: SIGSEGV"),
         pytest.param("exit", "crashed", "its process ended: exit code 3", marks=pytest.mark.long),
         ("flood", "flood", "was stopped: it flooded the gateway with messages"),
+        ("stale", "flood", "was stopped: it flooded the gateway with messages"),
+        ("heavy", "garbage", "was stopped: it sent a note of 4000"),
         ("garbage", "garbage", "was stopped: it sent "),
         pytest.param("huge", "garbage", "was stopped: it sent a message of 4294967295 bytes", marks=pytest.mark.long),
         pytest.param("cut", "no_answer", "was stopped: no answer for 0.5 s", marks=pytest.mark.long),

@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from gateway.outbox import audit as chain
 from gateway.outbox import audit_head
 from gateway.outbox.audit import Line, audit, last, rechain, shorten, verify
@@ -206,3 +208,23 @@ def test_lines_of_a_version_without_a_chain_get_one(tmp_path: Path) -> None:
         assert replaced is None
         assert [line.name for line, _ in chain.lines(again)] == ["press-07/t3", "press-07/t4", "press-07/t5"]
         assert verify(again) is None
+
+
+def test_an_export_that_breaks_off_leaves_no_half_a_file(
+    connection: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole = tmp_path / "audit.jsonl", chain.lines
+
+    def torn(connection: sqlite3.Connection) -> Iterator[tuple[Line, bytes]]:
+        yield next(whole(connection))
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    arguments = ["audit", "export", str(out), "--state-dir", str(tmp_path)]
+    monkeypatch.setattr("gateway.commands.audit.lines", torn)
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, "is damaged" in done.output, out.exists()) == (1, True, False)
+    monkeypatch.undo()
+    assert CliRunner().invoke(main, arguments).output == f"10 lines in {out}\n"
+    assert (out.stat().st_mode & 0o777, len(out.read_text().splitlines())) == (0o600, 10)
+    again = CliRunner().invoke(main, arguments)
+    assert (again.exit_code, "File exists" in again.output) == (1, True)

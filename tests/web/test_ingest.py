@@ -101,7 +101,7 @@ async def test_what_is_too_large_or_broken_never_reaches_the_source(
     got, text = await post(plant, body(), Content_Encoding=encoding)
     assert (got, why in text) == (status, True), text
     assert plant.got == []
-    assert plant.ingest._bytes == 0
+    assert plant.ingest._held == {}
     assert (await post(plant))[0] == 202
 
 
@@ -114,7 +114,32 @@ async def test_a_body_in_chunks_that_tells_no_length_is_bounded_too(plant: Plant
     assert plant.got == []
 
 
-async def test_all_that_waits_together_is_bounded(plant: Plant) -> None:
+@pytest.fixture
+async def elsewhere(monkeypatch: pytest.MonkeyPatch) -> aiohttp.TCPConnector:
+    """Of another machine, as far as the page knows."""
+    monkeypatch.setattr(ingest, "group", lambda address: address)
+    return aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+
+
+async def test_a_stranger_who_holds_up_posts_holds_up_their_own(plant: Plant, elsewhere: aiohttp.TCPConnector) -> None:
+    never = asyncio.Event()
+
+    async def drip() -> AsyncIterator[bytes]:
+        yield b"x" * (MOST_BYTES - 1)
+        await never.wait()
+
+    async with aiohttp.ClientSession(connector=elsewhere) as session:
+        held = [asyncio.create_task(session.post(f"{plant.url}/ingest/mes", data=drip())) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while sum(plant.ingest._held.values()) < (MOST_BYTES - 1) * (2 - any(task.done() for task in held)):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await post(plant, b"x" * 1_000_000))[0] == 202
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+
+
+async def test_all_that_waits_together_is_bounded(plant: Plant, elsewhere: aiohttp.TCPConnector, monkeypatch: pytest.MonkeyPatch) -> None:
     free, inside = asyncio.Event(), asyncio.Event()
 
     async def slow(posted: Posted) -> Answer:
@@ -125,12 +150,16 @@ async def test_all_that_waits_together_is_bounded(plant: Plant) -> None:
         return Answer(202, {})
 
     plant.door.serve(slow)
-    first = [asyncio.create_task(post(plant, b"x" * MOST_BYTES)) for _ in range(2)]
-    await asyncio.wait_for(inside.wait(), 10)
-    assert (await post(plant, b"x"))[0] == 503
-    free.set()
-    assert [status for status, _ in await asyncio.gather(*first)] == [202, 202]
-    assert plant.ingest._bytes == 0
+    async with aiohttp.ClientSession(connector=elsewhere) as session:
+        first = asyncio.create_task(post(plant, b"x" * MOST_BYTES))
+        other = asyncio.create_task(session.post(f"{plant.url}/ingest/mes", data=io.BytesIO(b"x" * MOST_BYTES)))
+        await asyncio.wait_for(inside.wait(), 10)
+        assert (await post(plant, b"x"))[0] == 503
+        monkeypatch.setattr(ingest, "group", lambda _: "a third one")
+        assert (await post(plant, b"x"))[0] == 503
+        free.set()
+        assert ((await first)[0], (await other).status) == (202, 202)
+    assert plant.ingest._held == {}
 
 
 async def test_a_body_that_does_not_come_is_given_up(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,22 @@ class BadSource:
             with suppress(BlockingIOError):
                 self.write_raw(FLOOD)
 
+    def heavy(self) -> None:
+        """More than a note may be, while an answer is awaited that may be as large."""
+        self.write_all(frames.pack(frames.Told("degraded", True, "", "", 10, b'{"a":[' + b"0," * 2_000_000 + b"0]}")))
+
+    def stale(self) -> None:
+        """Answers to nothing, each as large as one may be."""
+        block = frames.pack(frames.Done(2**31, [frames.Message("m1/order", 1, bytes(8 << 20))]))
+        while True:
+            self.write_all(block)
+
+    def write_all(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            with suppress(BlockingIOError):
+                left = left[os.write(int(sys.argv[1]), left) :]
+
     def write_raw(self, data: bytes) -> None:
         os.write(int(sys.argv[1]), data)
 
@@ -141,6 +157,8 @@ _DEEDS: dict[str, Any] = {
     "bug": lambda _self: _raise(ZeroDivisionError("no wonder")),
     "end": lambda _self: _raise(EndOfSource()),
     "flood": BadSource.flood,
+    "heavy": BadSource.heavy,
+    "stale": BadSource.stale,
     "garbage": lambda self: self.write_raw(b"\x05\x00\x00\x00abcde"),
     "huge": lambda self: self.write_raw(b"\xff\xff\xff\xff"),
     "cut": lambda self: (self.write_raw(b"\x20\x00\x00\x00ab"), _for_ever()),
