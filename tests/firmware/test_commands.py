@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import click
+import pytest
 import yaml
 
 from gateway.cli import main
@@ -50,3 +53,20 @@ def test_the_first_boot_shows_a_code_that_a_console_can_read(firmware: Path, tmp
     (code,) = [words.split()[-1] for words in shown.splitlines() if words.startswith("claim code")]
     assert len(read_code(code)) == 16
     assert number < len(steps) - 1  # before the gateway starts
+
+
+@pytest.mark.parametrize(("reached", "deleted"), [(True, False), (False, True)])
+def test_the_way_back_from_a_firewall_is_taken_only_by_whom_it_locked_out(
+    firmware: Path, tmp_path: Path, reached: bool, deleted: bool
+) -> None:
+    """Who can still come in ends the `sleep`, and the rules stay."""
+    found = re.search(r"`(nft -f [^`]*sleep 60[^`]*)`", (firmware / "nftables/README.md").read_text())
+    assert found is not None
+    (tmp_path / "nft").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/told\n')
+    (tmp_path / "sleep").write_text(f"#!/bin/sh\n{'kill -TERM $$' if reached else ':'}\n")
+    for name in ("nft", "sleep"):
+        (tmp_path / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", found[1]], check=False, timeout=30, env=env, capture_output=True)
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told == ["-f /etc/nftables.conf", *(["delete table inet lineside"] if deleted else [])]

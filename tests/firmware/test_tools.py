@@ -60,7 +60,9 @@ def test_sudo_allows_operations_what_the_documentation_tells_them_to_type(
 
 
 def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
-    rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
+    rules = (
+        (firmware / "nftables/lineside.nft").read_text().replace("/etc/nftables.d/lineside.nets", str(firmware / "nftables/lineside.nets"))
+    )
     (tmp_path / "good.nft").write_text(rules)
     (tmp_path / "bad.nft").write_text(rules.replace("policy drop", "policy dorp"))
     good = tool("nft", "-c", "-f", tmp_path / "good.nft", within=NETWORK)
@@ -69,7 +71,9 @@ def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
 
 
 def test_nftables_twice_leaves_one_table_that_lets_in_what_it_says(installed: Installed, firmware: Path, tmp_path: Path) -> None:
-    rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
+    rules = (
+        (firmware / "nftables/lineside.nft").read_text().replace("/etc/nftables.d/lineside.nets", str(firmware / "nftables/lineside.nets"))
+    )
     (tmp_path / "rules.nft").write_text(rules)
     script = f'"$0" -f {tmp_path}/rules.nft && "$0" -f {tmp_path}/rules.nft && "$0" list ruleset'
     done = subprocess.run([*NETWORK, "sh", "-c", script, installed("nft")], capture_output=True, text=True, check=True)
