@@ -70,3 +70,27 @@ def test_the_way_back_from_a_firewall_is_taken_only_by_whom_it_locked_out(
     subprocess.run(["sh", "-c", found[1]], check=False, timeout=30, env=env, capture_output=True)
     told = (tmp_path / "told").read_text().splitlines()
     assert told == ["-f /etc/nftables.conf", *(["delete table inet lineside"] if deleted else [])]
+
+
+STUBS = "apt-get chown lineside mkfs.ext4 mount systemctl umount"
+
+
+def test_what_a_gateway_has_comes_along_to_the_partition_of_its_own(firmware: Path, tmp_path: Path) -> None:
+    """Behind the mount its events and its key would not be seen any more; and it must not write while they are copied."""
+    block = re.search(r"```sh\n(.*?)```", (firmware / "overlayroot/README.md").read_text(), re.DOTALL)
+    assert block is not None
+    for path, text in (("etc/lineside/lineside.yaml", "version: 1"), ("var/lib/lineside/pki/device.key.pem", "key"), ("mnt/lost", "")):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+    for name in STUBS.split():
+        copied = f"$(test -e {tmp_path}/mnt/state/pki && echo copied)"
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "${{0##*/}} $* {copied}" >>{tmp_path}/told\n')
+        (tmp_path / name).chmod(0o755)
+    script = re.sub(r"(?<![\w/])/(etc/lineside|var/lib/lineside|mnt)\b", rf"{tmp_path}/\1", block[1])
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-ec", script], check=True, timeout=30, env=env, capture_output=True)
+    assert (tmp_path / "mnt/state/pki/device.key.pem").read_text() == "key"
+    assert (tmp_path / "mnt/config/lineside.yaml").read_text() == "version: 1"
+    told = (tmp_path / "told").read_text().splitlines()
+    assert any(line.startswith("systemctl stop lineside ") for line in told)
+    assert not any(line.startswith("lineside ") and line.endswith("copied") for line in told), "what it notes itself would be left behind"

@@ -277,6 +277,9 @@ def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     (tmp_path / "lineside.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
     (tmp_path / "lineside.service.d").mkdir()
     (tmp_path / "lineside.service.d/50-data.conf").write_text((firmware / "overlayroot/service.conf").read_text())
+    (tmp_path / "lineside@press.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    (tmp_path / "lineside@.service.d").mkdir()
+    (tmp_path / "lineside@.service.d/50-data.conf").write_text((firmware / "overlayroot/instance.conf").read_text())
     (tmp_path / "apt-daily-upgrade.service").write_text("[Service]\nExecStart=/bin/true\n")
     (tmp_path / "apt-daily-upgrade.timer").write_text("[Timer]\nOnCalendar=daily\n" + (firmware / "apt/timer.conf").read_text())
     mark = (firmware / "ota/lineside-mark-good.service").read_text()
@@ -286,6 +289,24 @@ def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     (tmp_path / "data.mount").write_text((tmp_path / "data.mount").read_text().replace("Where=/data", "Where=/elsewhere"))
     assert tool("systemd-analyze", "verify", "--man=no", tmp_path / "data.mount", SYSTEMD_UNIT_PATH=f"{tmp_path}:").stdout != ""
+
+
+def test_a_second_gateway_does_not_start_on_the_overlay_either(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    """Its state is no part of the first one's mount; `systemd-analyze condition` looks as the start does."""
+    text = (firmware / "overlayroot/instance.conf").read_text()
+    (said,) = re.findall(r"^AssertPathIsMountPoint=(.*)$", text, re.MULTILINE)
+    assert said == "/var/lib/lineside-%i"
+    for path, code in (("/proc", 0), (str(tmp_path), 1)):
+        assert tool("systemd-analyze", "condition", f"AssertPathIsMountPoint={path}").returncode == code
+    for row in load_manifest(firmware)["overlayroot"].files:
+        assert not row.file.endswith("instance.conf") or row.to == "/etc/systemd/system/lineside@.service.d/50-data.conf"
+
+
+def test_the_data_partition_is_checked_before_it_is_mounted(firmware: Path) -> None:
+    """What fstab names is by itself; a mount unit has to say it."""
+    text = (firmware / "overlayroot/data.mount").read_text()
+    for key in ("Requires", "After"):
+        assert f"{key}=systemd-fsck@dev-disk-by\\x2dlabel-LINESIDE.service\n" in text
 
 
 def test_shell_reads_the_settings_of_boot_and_overlay(firmware: Path) -> None:
