@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -346,6 +347,24 @@ def test_a_bundle_without_them_says_so(small: Callable[[str], Path], release: Re
 
     assert "built without `debian/`" in readme([])
     assert "built without" not in readme([other])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_a_purge_empties_what_is_a_mount_and_goes_on(tmp_path: Path) -> None:
+    """State and configuration on a partition of their own (firmware-config/overlayroot): rm cannot remove them, and dpkg stopped there."""
+    mounts = ("etc/lineside", "var/lib/lineside")
+    others = ("var/lib/lineside-press", *(f"etc/systemd/system/lineside{name}.d" for name in (".service", "@.service", "-backup.service")))
+    for name in (*mounts, *others):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "of-its-own").touch()
+    postrm = re.sub(r"(?<![\w/])/(?=etc/|var/|run/)", f"{tmp_path}/", (ROOT / "packaging/lineside/postrm").read_text())
+    script = "".join(
+        f"mount -t tmpfs none {tmp_path}/{name} && mkdir {tmp_path}/{name}/pki && touch {tmp_path}/{name}/pki/key && " for name in mounts
+    )
+    script += f'sh -c "$0" postrm purge && find {" ".join(f"{tmp_path}/{name}" for name in mounts)} -mindepth 1'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, postrm], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert [name for name in others if (tmp_path / name).exists()] == []
 
 
 def test_the_shell_scripts_are_read_by_a_shell() -> None:
