@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,15 +20,41 @@ from gateway.life.claim import read_code
 LINESIDE = "/usr/bin/lineside"
 
 
-def test_an_update_is_kept_when_the_gateway_is_healthy_and_not_awaited_longer_than_the_unit_may_take(firmware: Path) -> None:
+def test_an_update_is_kept_when_the_gateway_is_healthy_and_not_awaited_longer_than_the_unit_may_take(
+    firmware: Path, tmp_path: Path
+) -> None:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.read(firmware / "ota/lineside-mark-good.service")
-    program, command, *arguments = parser["Service"]["ExecStartPre"].split()
+    code, told = mark_good(firmware, tmp_path, configured=True)
+    command, *arguments = told.split()
+    assert (code, command) == (0, "health")
     found = main.get_command(click.Context(main), command)
     assert found is not None
     context = found.make_context(command, arguments)
-    assert (program, command, context.params["file"]) == (LINESIDE, "health", Path("/etc/lineside/lineside.yaml"))
+    assert context.params["file"] == Path("/etc/lineside/lineside.yaml")
     assert 60 <= context.params["wait_seconds"] < float(parser["Service"]["TimeoutStartSec"])
+
+
+def test_a_device_that_waits_for_its_configuration_does_not_use_up_the_tries_of_its_boot_loader(firmware: Path, tmp_path: Path) -> None:
+    """Started twice before somebody commissioned it, it went on to the other slot, where nothing need be yet."""
+    assert mark_good(firmware, tmp_path, configured=False) == (0, "")
+    assert mark_good(firmware, tmp_path, configured=False, mounted=False) == (0, "health --wait 120"), "it may be the update that lost it"
+
+
+def mark_good(firmware: Path, folder: Path, *, configured: bool, mounted: bool = True) -> tuple[int, str]:
+    """What is asked before an update is kept: the exit code, and what `lineside` was told."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read(firmware / "ota/lineside-mark-good.service")
+    (folder / "lineside").write_text(f'#!/bin/sh\necho "$@" >{folder}/told\n')
+    (folder / "mountpoint").write_text(f"#!/bin/sh\nexit {int(not mounted)}\n")
+    for name in ("lineside", "mountpoint"):
+        (folder / name).chmod(0o755)
+    if configured:
+        (folder / "lineside.yaml").touch()
+    told = parser["Service"]["ExecStartPre"].replace(LINESIDE, str(folder / "lineside"))
+    words = shlex.split(told.replace("/etc/lineside/lineside.yaml", str(folder / "lineside.yaml")))
+    done = subprocess.run(words, check=False, timeout=30, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+    return done.returncode, (folder / "told").read_text().strip() if (folder / "told").exists() else ""
 
 
 def test_the_first_boot_shows_a_code_that_a_console_can_read(firmware: Path, tmp_path: Path) -> None:

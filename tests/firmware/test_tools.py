@@ -271,6 +271,20 @@ def test_apt_takes_security_updates_only(tool: Tool, firmware: Path, tmp_path: P
     assert tool("apt-config", "dump", APT_CONFIG=str(tmp_path / "apt.conf")).returncode != 0
 
 
+def test_on_a_read_only_root_nothing_is_installed_at_night(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    """It would be gone after the restart that it asked for, and be installed the next night, with another restart."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    manifest = load_manifest(firmware)
+    for part in ("apt", "overlayroot"):
+        for row in manifest[part].files:
+            if row.to.startswith("/etc/apt/apt.conf.d/"):
+                (parts / Path(row.to).name).write_text((firmware / part / row.file).read_text())
+    (tmp_path / "apt.conf").write_text(f'Dir::Etc::parts "{parts}";\n')
+    dumped = tool("apt-config", "dump", APT_CONFIG=str(tmp_path / "apt.conf")).stdout.splitlines()
+    assert {'APT::Periodic::Unattended-Upgrade "0";', 'APT::Periodic::Update-Package-Lists "0";'} <= set(dumped)
+
+
 def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     for name in ("data.mount", "var-lib-lineside.mount", "etc-lineside.mount"):
         (tmp_path / name).write_text((firmware / "overlayroot" / name).read_text())
