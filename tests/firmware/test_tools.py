@@ -93,6 +93,13 @@ def test_chrony(tool: Tool, firmware: Path, tmp_path: Path, name: str) -> None:
         assert tool("chronyd", "-p", "-f", file).returncode == code
 
 
+def test_a_clock_that_was_alone_for_two_months_is_put_right_again(firmware: Path) -> None:
+    """chronyd ignores what is further off than maxchange, for ever with -1: that must be more than a cheap crystal drifts (10 ppm)."""
+    found = re.search(r"^maxchange (\S+) \d+ -1$", (firmware / "time/lineside.conf").read_text(), re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) > 60 * 86_400 * 10e-6
+
+
 def test_udev_rules(installed: Installed, firmware: Path, tmp_path: Path) -> None:
     """`udevadm verify` is newer than Debian 12; `test` reads all rules, too, and names what it does not know."""
     wrong = (firmware / "udev/65-lineside-serial.rules").read_text().replace("SYMLINK", "SYMLNK")
