@@ -152,6 +152,23 @@ def test_the_bill_of_materials_is_valid_and_the_same_each_time() -> None:
     assert found["two"]["licenses"] == [{"expression": "Apache-2.0 OR BSD-3-Clause"}]
 
 
+def test_bills_of_two_machines_are_not_taken_for_one() -> None:
+    """Their wheels are others, so CycloneDX wants another serial number."""
+    one, other = (json.loads(sbom("lineside", "1.0+deb12", "Apache-2.0", [wheel(name)], EPOCH)) for name in ("one", "two"))
+    assert one["serialNumber"] != other["serialNumber"]
+
+
+def test_the_bill_names_what_the_page_carries() -> None:
+    """It is in no lock; only the package with the gateway has it."""
+    text = sbom("lineside", "1.0", "Apache-2.0", [wheel("one")], EPOCH)
+    (chart,) = [each for each in json.loads(text)["components"] if each["name"] == "uplot"]
+    version = (ROOT / "gateway/web/static/vendor/uplot/VERSION").read_text().split()[1].rstrip(",")
+    assert (chart["purl"], chart["licenses"]) == (f"pkg:npm/uplot@{version}", [{"license": {"id": "MIT"}}])
+    assert [(each["alg"], len(each["content"])) for each in chart["hashes"]] == [("SHA-512", 128)]
+    assert schema_error(text) is None
+    assert "uplot" not in sbom("lineside-demo", "1.0", "Apache-2.0", [wheel("one")], EPOCH)
+
+
 def test_the_schema_would_find_a_wrong_bill() -> None:
     text = sbom("lineside", "1.0", "Apache-2.0", [wheel("one")], EPOCH)
     assert schema_error(text.replace("SHA-256", "SHA-257")) is not None
