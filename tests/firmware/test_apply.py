@@ -161,7 +161,8 @@ def test_what_was_written_before_one_could_not_be_is_told_with_what_makes_it_tak
     (root / "etc/sudoers.d").write_text("a file where a folder belongs")
     done = apply("sysctl", "sudoers.d", "--yes")
     (step,) = [part.then for name, part in load_manifest(Path(__file__).parents[2] / "firmware-config").items() if name == "sysctl"]
-    assert (done.exit_code, done.stdout.splitlines()[-3:]) == (2, ["1 file written", "to make it take effect:", f"  {step}"])
+    told = ["1 file written", f"to make it take effect, in {root} and not here:", f"  {step}"]
+    assert (done.exit_code, done.stdout.splitlines()[-3:]) == (2, told)
     left = root / "etc/sudoers.d/lineside"
     assert done.stderr.startswith(f"lineside: {left} cannot be written: ")
     assert done.stderr.endswith(f"; not written: {left}\n")
