@@ -384,6 +384,21 @@ def test_a_purge_empties_what_is_a_mount_and_goes_on(tmp_path: Path) -> None:
     assert [name for name in others if (tmp_path / name).exists()] == []
 
 
+def test_a_folder_that_cannot_be_set_right_does_not_leave_the_package_half_installed(tmp_path: Path) -> None:
+    """A stick with a file system without owners at /var/backups/lineside: the upgrade was unpacked and never begun."""
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    for program, code in (("systemd-sysusers", 0), ("systemd-tmpfiles", 73), ("systemctl", 0)):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho "${{0##*/}} $1" >>{tmp_path}/told\nexit {code}\n')
+        (tmp_path / program).chmod(0o755)
+    postinst = re.sub(r"(?<![\w/])/(?=etc/|var/|run/)", f"{tmp_path}/", (ROOT / "packaging/lineside/postinst").read_text())
+    words = ["sh", "-c", postinst.replace("@units@", "lineside.service"), "postinst", "configure", "0.1.0+deb12"]
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "told").read_text().splitlines()[-1] == "systemctl try-restart"
+    assert "systemd-tmpfiles --create lineside.conf" in done.stdout
+
+
 def test_the_shell_scripts_are_read_by_a_shell() -> None:
     maintainers = ("preinst", "postinst", "prerm", "postrm")
     scripts = [*(ROOT / "packaging").glob("*.sh"), *(ROOT / "packaging/lineside" / name for name in maintainers)]
