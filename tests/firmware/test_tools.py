@@ -226,6 +226,25 @@ def test_the_lan_goes_before_lte(firmware: Path) -> None:
         assert int(lan[family, "route-metric"]) < int(lte[family, "route-metric"])
 
 
+def test_the_check_of_the_connection_is_on_with_the_file_that_the_readme_tells_one_to_write(
+    tool: Tool, firmware: Path, tmp_path: Path
+) -> None:
+    """NetworkManager itself reads both, ours with enabled=false among them."""
+    found = re.search(
+        r"`/etc/NetworkManager/conf\.d/(\S+)`.*?```ini\n(.*?)```", (firmware / "networkmanager/README.md").read_text(), re.DOTALL
+    )
+    assert found is not None
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "NetworkManager.conf").touch()
+    (tmp_path / "conf.d" / found[1]).write_text(found[2])
+    (tmp_path / "conf.d/lineside.conf").write_text((firmware / "networkmanager/lineside.conf").read_text())
+    where = {"config": "NetworkManager.conf", "config-dir": "conf.d", "system-config-dir": "none"}
+    done = tool("NetworkManager", "--print-config", *(f"--{name}={tmp_path / path}" for name, path in where.items()))
+    read = parsed(done.stdout)
+    assert (read["connectivity", "enabled"], read["main", "no-auto-default"]) == ("true", "*")
+    assert read["connectivity", "uri"].startswith("http://")
+
+
 def test_every_ethernet_port_gets_the_lan_and_new_connections_are_read(firmware: Path) -> None:
     """One profile is active at one device unless it says multi-connect; a reload of NetworkManager reads no connections (its man page)."""
     assert parsed((firmware / "networkmanager/lan.nmconnection").read_text())["connection", "multi-connect"] == "3"
