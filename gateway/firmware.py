@@ -112,9 +112,15 @@ def _difference(source: Path, root: Path, part: str, row: File) -> Iterator[Chan
 def _wanted(before: bytes | None, ours: bytes, how: str) -> bytes:
     if before is None or how == "replace":
         return ours
-    if how == "once" or ours in before:
+    if how == "once" or _says(before, ours):
         return before
     return before + (b"" if before.endswith(b"\n") or not before else b"\n") + ours
+
+
+def _says(before: bytes, ours: bytes) -> bool:
+    """In lines of its own, one after the other: what stands in a comment is not said."""
+    lines, wanted = ([line.strip() for line in text.splitlines()] for text in (before, ours))
+    return any(lines[start : start + len(wanted)] == wanted for start in range(len(lines)))
 
 
 def _below(root: Path, path: str) -> Path:

@@ -33,7 +33,7 @@ def _backup(config: Path, target: Path | None, keep: int | None, with_secrets: b
     if keep is not None and not target.is_dir():
         raise ConfigError("--keep is for a folder of backups: give one with --to")
     manifest = take(config, known, file, passphrase=passphrase, never=secret, now_ns=now_ns)
-    gone = thin_out(file.parent, known.gateway, keep) if keep is not None else []
+    gone = thin_out(file.parent, known.gateway, keep, now_ns) if keep is not None else []
     _tell(file, manifest, gone, as_json)
     if others := belongings(config).names_of_others:
         click.echo(f"of other gateways, and not in it: {printable(others)} and what only they name", err=True)

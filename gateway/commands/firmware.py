@@ -55,7 +55,7 @@ def _write(changes: Sequence[Change], folder: Path, root: Path) -> int:
     if written:
         names = ", ".join(dict.fromkeys(change.part for change in written))
         record(root / "var/lib/lineside", "firmware settings written", names, after=counted(len(written), "files"))
-        _tell_what_next(written, folder)
+        _tell_what_next(written, folder, root)
     if problem is None:
         return 0
     left = [str(change.target) for change in changes[len(written) :]]
@@ -76,11 +76,12 @@ def _show(changes: Sequence[Change], root: Path) -> None:
             click.echo(f"mode of {name}: {'none' if change.mode_before is None else f'{change.mode_before:04o}'} -> {change.mode:04o}")
 
 
-def _tell_what_next(changes: Sequence[Change], folder: Path) -> None:
+def _tell_what_next(changes: Sequence[Change], folder: Path, root: Path) -> None:
     click.echo(f"{counted(len(changes), 'files')} written")
     manifest = load_manifest(folder)
     steps = dict.fromkeys(manifest[change.part].then for change in changes)
     if any(steps):
-        click.echo("to make it take effect:")
+        elsewhere = "" if root.resolve() == Path("/") else f", in {root} and not here"  # a restart, for example
+        click.echo(f"to make it take effect{elsewhere}:")
     for step in filter(None, steps):
         click.echo(f"  {step}")

@@ -44,7 +44,8 @@ def judge(clock: Clock) -> Iterator[Finding]:
         )
     if not clock.source:
         yield warning(
-            "nobody sets the clock (no chrony, timesyncd or ntpsec): it drifts by seconds a week", "sudo lineside firmware apply time"
+            "nobody sets the clock (no chrony, timesyncd or ntpsec): it drifts by seconds a week",
+            "sudo lineside firmware apply time, then: sudo apt-get install chrony",
         )
     elif clock.synchronised is False:
         yield warning(

@@ -70,9 +70,13 @@ def name_of(gateway: str, now_ns: int) -> str:
     return f"lineside-{gateway}-{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}.tar"
 
 
-def thin_out(folder: Path, gateway: str, keep: int) -> list[Path]:
-    """Delete all but the newest `keep` backups of this gateway; returns what was deleted."""
-    found = sorted(folder.glob(f"lineside-{gateway}-{_MOMENT}.tar"))
+def thin_out(folder: Path, gateway: str, keep: int, now_ns: int) -> list[Path]:
+    """Delete all but the newest `keep` backups of this gateway; returns what was deleted.
+
+    One that is named for a time to come was taken before now by a clock that was ahead, or this one is behind: it is older than the others.
+    """
+    now = name_of(gateway, now_ns)
+    found = sorted(folder.glob(f"lineside-{gateway}-{_MOMENT}.tar"), key=lambda path: (path.name <= now, path.name))
     old = found[:-keep]
     for path in old:
         path.unlink()

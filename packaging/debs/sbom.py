@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
@@ -13,12 +14,15 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from debs.target import ROOT
 from debs.wheels import Wheel
 
 
 def sbom(package: str, version: str, licence: str, wheels: Iterable[Wheel], epoch: int) -> str:
-    """As JSON. Its serial number is made of name, version and time: the same build gives the same file."""
-    bom = Bom(components=[_component(wheel) for wheel in wheels], serial_number=uuid5(NAMESPACE_URL, f"{package} {version} {epoch}"))
+    """As JSON. Its serial number is made of name, version, time and what is in it: the same build gives the same file."""
+    wheels = list(wheels)
+    content = " ".join([package, version, str(epoch), *(wheel.sha256 for wheel in wheels)])
+    bom = Bom(components=[*map(_component, wheels), *_vendored(package)], serial_number=uuid5(NAMESPACE_URL, content))
     bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
     bom.metadata.component = Component(
         type=ComponentType.APPLICATION,
@@ -30,6 +34,22 @@ def sbom(package: str, version: str, licence: str, wheels: Iterable[Wheel], epoc
     )
     bom.register_dependency(bom.metadata.component, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+
+
+def _vendored(package: str) -> Iterator[Component]:
+    """What the page carries, of which no lock knows; its note says version and integrity of the npm package."""
+    if package == "lineside":
+        note = (ROOT / "gateway/web/static/vendor/uplot/VERSION").read_text(encoding="utf-8")
+        version, integrity = note.split()[1].rstrip(","), note.partition("sha512-")[2].split()[0]
+        yield Component(
+            type=ComponentType.LIBRARY,
+            name="uplot",
+            version=version,
+            purl=PackageURL("npm", name="uplot", version=version),
+            bom_ref=f"uplot@{version}",
+            hashes=[HashType(alg=HashAlgorithm.SHA_512, content=b64decode(integrity).hex())],
+            licenses=[LicenseFactory().make_from_string("MIT")],
+        )
 
 
 def _component(wheel: Wheel) -> Component:

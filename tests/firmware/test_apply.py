@@ -67,10 +67,10 @@ def test_what_could_lock_somebody_out_is_only_applied_by_name(root: Path, apply:
 
 
 def test_a_file_that_is_the_owners_is_left_alone(root: Path, apply: Apply) -> None:
-    (root / "etc/lineside").mkdir(parents=True)
-    (root / "etc/lineside/nets.nft").write_text("define admin_nets = { 10.9.0.0/24 }\n")
+    (root / "etc/nftables.d").mkdir(parents=True)
+    (root / "etc/nftables.d/lineside.nets").write_text("define admin_nets = { 10.9.0.0/24 }\n")
     done = apply("nftables", "--yes")
-    assert (root / "etc/lineside/nets.nft").read_text() == "define admin_nets = { 10.9.0.0/24 }\n"
+    assert (root / "etc/nftables.d/lineside.nets").read_text() == "define admin_nets = { 10.9.0.0/24 }\n"
     assert "admin_nets = { 192" not in done.stdout
 
 
@@ -93,6 +93,29 @@ def test_lines_are_added_once_to_a_file_of_others_that_keeps_the_rest(root: Path
     for _ in range(2):
         assert apply("rpi", "--yes").exit_code == 0
     assert config.read_text() == "camera_auto_detect=1\n[cm5]\ndtoverlay=dwc2\n[all]\ninclude lineside.txt\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("flush ruleset\n", 'flush ruleset\ninclude "/etc/nftables.d/*.nft"\n'),
+        ('#include "/etc/nftables.d/*.nft"\n', '#include "/etc/nftables.d/*.nft"\ninclude "/etc/nftables.d/*.nft"\n'),
+        ('flush ruleset\ninclude "/etc/nftables.d/*.nft"', None),
+        ('include "/etc/nftables.d/*.nft" \nflush ruleset\n', None),
+    ],
+)
+def test_a_line_is_there_when_a_whole_line_says_it(root: Path, apply: Apply, before: str, after: str | None) -> None:
+    """Taken out with a `#` it is not; twice it would define the nets twice, and no rule would be loaded."""
+    (root / "etc").mkdir()
+    (root / "etc/nftables.conf").write_bytes(before.encode())
+    assert apply("nftables", "--yes").exit_code == 0
+    assert (root / "etc/nftables.conf").read_bytes().decode() == (before if after is None else after)
+
+
+def test_nothing_that_the_machine_needs_lies_where_a_purge_or_a_restore_takes_it_away(firmware: Path) -> None:
+    """A rule set whose nets are gone is not loaded, and the machine is open."""
+    targets = [row.to for part in load_manifest(firmware).values() for row in part.files]
+    assert [to for to in targets if to.startswith(("/etc/lineside/", "/var/lib/lineside"))] == []
 
 
 def test_a_file_that_was_changed_by_hand_or_opened_too_wide_is_set_right(root: Path, apply: Apply) -> None:
@@ -138,7 +161,8 @@ def test_what_was_written_before_one_could_not_be_is_told_with_what_makes_it_tak
     (root / "etc/sudoers.d").write_text("a file where a folder belongs")
     done = apply("sysctl", "sudoers.d", "--yes")
     (step,) = [part.then for name, part in load_manifest(Path(__file__).parents[2] / "firmware-config").items() if name == "sysctl"]
-    assert (done.exit_code, done.stdout.splitlines()[-3:]) == (2, ["1 file written", "to make it take effect:", f"  {step}"])
+    told = ["1 file written", f"to make it take effect, in {root} and not here:", f"  {step}"]
+    assert (done.exit_code, done.stdout.splitlines()[-3:]) == (2, told)
     left = root / "etc/sudoers.d/lineside"
     assert done.stderr.startswith(f"lineside: {left} cannot be written: ")
     assert done.stderr.endswith(f"; not written: {left}\n")
@@ -151,6 +175,13 @@ def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
     done = apply("--from", str(tmp_path))
     assert done.exit_code == 2
     assert "manifest.yaml" in done.stderr
+
+
+def test_what_reads_a_file_and_is_in_no_plain_debian_is_among_what_makes_it_take_effect(firmware: Path) -> None:
+    """Applied without a word to a system with timesyncd, the clock was as it was."""
+    manifest = load_manifest(firmware)
+    for part, package in (("time", "chrony"), ("apt", "unattended-upgrades"), ("nftables", "nftables"), ("overlayroot", "overlayroot")):
+        assert manifest[part].then.startswith(f"apt-get install {package} && ")
 
 
 def test_every_file_is_in_the_manifest_or_is_for_the_builder_and_every_folder_says_what_it_is(firmware: Path) -> None:

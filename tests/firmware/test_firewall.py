@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,27 @@ print("listening", flush=True)
 while True:
     for ear in select.select(ears, [], [])[0]:
         ear.accept()[0].close()
+"""
+NETS = """\
+define admin_nets = { 10.9.1.0/24, 10.9.1.2 }
+define page_nets = { 10.9.1.0/24 }
+define page_ports = { 8080, 8081 }
+"""
+"""A machine beside its own net is no mistake."""
+QUERY = """\
+import socket, sys
+out = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+out.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+out.sendto(bytes([130, 0, 0, 0, 0, 100, 0, 0]) + bytes(16), ("ff02::1", 0, 0, socket.if_nametoindex(sys.argv[1])))
+"""
+HEAR = """\
+import socket, time
+ear = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+print("listening", flush=True)
+ear.settimeout(10)
+while ear.recv(2048)[0] != 130:
+    pass
+print("asked", flush=True)
 """
 CALL = """\
 import socket, sys
@@ -86,10 +108,10 @@ def hosts(installed: Callable[[str], str], firmware: Path, tmp_path: Path) -> It
         joined(gateway, admin, "plant", ADMIN)
         joined(gateway, stranger, "office", STRANGER)
         gateway.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
-        (tmp_path / "nets.nft").write_text("define admin_nets = { 10.9.1.0/24 }\ndefine page_nets = { 10.9.1.0/24 }\n")
-        rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(tmp_path / "nets.nft"))
+        (tmp_path / "nets").write_text(NETS)
+        rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/nftables.d/lineside.nets", str(tmp_path / "nets"))
         (tmp_path / "rules.nft").write_text(rules)
-        gateway.listen("0.0.0.0", 22, 8080, 4840)
+        gateway.listen("0.0.0.0", 22, 8080, 8081, 4840)
         admin.listen(ADMIN[1], 4840)
         stranger.listen(STRANGER[1], 443)
         assert [stranger.call(STRANGER[0], 22), stranger.call(ADMIN[1], 4840)] == ["open", "open"], "without the rules"
@@ -102,10 +124,26 @@ def hosts(installed: Callable[[str], str], firmware: Path, tmp_path: Path) -> It
 
 def test_only_the_named_nets_reach_page_and_ssh_and_the_gateway_reaches_all(hosts: tuple[Host, Host, Host]) -> None:
     gateway, admin, stranger = hosts
-    assert [admin.call(ADMIN[0], port) for port in (22, 8080, 4840)] == ["open", "open", "silent"]
-    assert [stranger.call(STRANGER[0], port) for port in (22, 8080)] == ["silent", "silent"]
+    assert [admin.call(ADMIN[0], port) for port in (22, 8080, 8081, 4840)] == ["open", "open", "open", "silent"]
+    assert [stranger.call(STRANGER[0], port) for port in (22, 8080, 8081)] == ["silent"] * 3
     assert [gateway.call(STRANGER[1], 443), gateway.call(ADMIN[1], 4840)] == ["open", "open"]
     assert stranger.call(ADMIN[1], 4840) == "silent", "forwarded from the office to the plant"
+
+
+def test_a_switch_that_asks_who_listens_is_heard(hosts: tuple[Host, Host, Host]) -> None:
+    """MLD: a switch that snoops takes whoever does not answer out of his groups, and IPv6 finds no neighbour any more."""
+    gateway, admin, _ = hosts
+    hear = ["nsenter", "-t", gateway.pid, "-n", "python3", "-c", HEAR]
+    with subprocess.Popen(hear, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as ear:
+        assert ear.stdout is not None
+        assert ear.stdout.readline() == "listening\n"
+        for _ in range(40):
+            admin.run("sh", "-c", 'python3 -c "$0" eth0 2>/dev/null || sleep 0.2', QUERY)  # its own address is being looked for at first
+            if ear.poll() is not None:
+                break
+            time.sleep(0.1)
+        ear.kill()
+        assert ear.stdout.read() == "asked\n"
 
 
 def test_who_knocks_too_often_at_ssh_has_to_wait(hosts: tuple[Host, Host, Host]) -> None:

@@ -60,7 +60,9 @@ def test_sudo_allows_operations_what_the_documentation_tells_them_to_type(
 
 
 def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
-    rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
+    rules = (
+        (firmware / "nftables/lineside.nft").read_text().replace("/etc/nftables.d/lineside.nets", str(firmware / "nftables/lineside.nets"))
+    )
     (tmp_path / "good.nft").write_text(rules)
     (tmp_path / "bad.nft").write_text(rules.replace("policy drop", "policy dorp"))
     good = tool("nft", "-c", "-f", tmp_path / "good.nft", within=NETWORK)
@@ -69,7 +71,9 @@ def test_nftables(tool: Tool, firmware: Path, tmp_path: Path) -> None:
 
 
 def test_nftables_twice_leaves_one_table_that_lets_in_what_it_says(installed: Installed, firmware: Path, tmp_path: Path) -> None:
-    rules = (firmware / "nftables/lineside.nft").read_text().replace("/etc/lineside/nets.nft", str(firmware / "nftables/nets.nft"))
+    rules = (
+        (firmware / "nftables/lineside.nft").read_text().replace("/etc/nftables.d/lineside.nets", str(firmware / "nftables/lineside.nets"))
+    )
     (tmp_path / "rules.nft").write_text(rules)
     script = f'"$0" -f {tmp_path}/rules.nft && "$0" -f {tmp_path}/rules.nft && "$0" list ruleset'
     done = subprocess.run([*NETWORK, "sh", "-c", script, installed("nft")], capture_output=True, text=True, check=True)
@@ -87,6 +91,13 @@ def test_chrony(tool: Tool, firmware: Path, tmp_path: Path, name: str) -> None:
     for given, code in (((firmware / "time" / name).read_text().replace("#server", "server"), 0), ("makestap 1.0 3\n", 1)):
         file.write_text(given)
         assert tool("chronyd", "-p", "-f", file).returncode == code
+
+
+def test_a_clock_that_was_alone_for_two_months_is_put_right_again(firmware: Path) -> None:
+    """chronyd ignores what is further off than maxchange, for ever with -1: that must be more than a cheap crystal drifts (10 ppm)."""
+    found = re.search(r"^maxchange (\S+) \d+ -1$", (firmware / "time/lineside.conf").read_text(), re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) > 60 * 86_400 * 10e-6
 
 
 def test_udev_rules(installed: Installed, firmware: Path, tmp_path: Path) -> None:
@@ -215,6 +226,25 @@ def test_the_lan_goes_before_lte(firmware: Path) -> None:
         assert int(lan[family, "route-metric"]) < int(lte[family, "route-metric"])
 
 
+def test_the_check_of_the_connection_is_on_with_the_file_that_the_readme_tells_one_to_write(
+    tool: Tool, firmware: Path, tmp_path: Path
+) -> None:
+    """NetworkManager itself reads both, ours with enabled=false among them."""
+    found = re.search(
+        r"`/etc/NetworkManager/conf\.d/(\S+)`.*?```ini\n(.*?)```", (firmware / "networkmanager/README.md").read_text(), re.DOTALL
+    )
+    assert found is not None
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "NetworkManager.conf").touch()
+    (tmp_path / "conf.d" / found[1]).write_text(found[2])
+    (tmp_path / "conf.d/lineside.conf").write_text((firmware / "networkmanager/lineside.conf").read_text())
+    where = {"config": "NetworkManager.conf", "config-dir": "conf.d", "system-config-dir": "none"}
+    done = tool("NetworkManager", "--print-config", *(f"--{name}={tmp_path / path}" for name, path in where.items()))
+    read = parsed(done.stdout)
+    assert (read["connectivity", "enabled"], read["main", "no-auto-default"]) == ("true", "*")
+    assert read["connectivity", "uri"].startswith("http://")
+
+
 def test_every_ethernet_port_gets_the_lan_and_new_connections_are_read(firmware: Path) -> None:
     """One profile is active at one device unless it says multi-connect; a reload of NetworkManager reads no connections (its man page)."""
     assert parsed((firmware / "networkmanager/lan.nmconnection").read_text())["connection", "multi-connect"] == "3"
@@ -267,12 +297,29 @@ def test_apt_takes_security_updates_only(tool: Tool, firmware: Path, tmp_path: P
     assert tool("apt-config", "dump", APT_CONFIG=str(tmp_path / "apt.conf")).returncode != 0
 
 
+def test_on_a_read_only_root_nothing_is_installed_at_night(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    """It would be gone after the restart that it asked for, and be installed the next night, with another restart."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    manifest = load_manifest(firmware)
+    for part in ("apt", "overlayroot"):
+        for row in manifest[part].files:
+            if row.to.startswith("/etc/apt/apt.conf.d/"):
+                (parts / Path(row.to).name).write_text((firmware / part / row.file).read_text())
+    (tmp_path / "apt.conf").write_text(f'Dir::Etc::parts "{parts}";\n')
+    dumped = tool("apt-config", "dump", APT_CONFIG=str(tmp_path / "apt.conf")).stdout.splitlines()
+    assert {'APT::Periodic::Unattended-Upgrade "0";', 'APT::Periodic::Update-Package-Lists "0";'} <= set(dumped)
+
+
 def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     for name in ("data.mount", "var-lib-lineside.mount", "etc-lineside.mount"):
         (tmp_path / name).write_text((firmware / "overlayroot" / name).read_text())
     (tmp_path / "lineside.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
     (tmp_path / "lineside.service.d").mkdir()
     (tmp_path / "lineside.service.d/50-data.conf").write_text((firmware / "overlayroot/service.conf").read_text())
+    (tmp_path / "lineside@press.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    (tmp_path / "lineside@.service.d").mkdir()
+    (tmp_path / "lineside@.service.d/50-data.conf").write_text((firmware / "overlayroot/instance.conf").read_text())
     (tmp_path / "apt-daily-upgrade.service").write_text("[Service]\nExecStart=/bin/true\n")
     (tmp_path / "apt-daily-upgrade.timer").write_text("[Timer]\nOnCalendar=daily\n" + (firmware / "apt/timer.conf").read_text())
     mark = (firmware / "ota/lineside-mark-good.service").read_text()
@@ -282,6 +329,24 @@ def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     (tmp_path / "data.mount").write_text((tmp_path / "data.mount").read_text().replace("Where=/data", "Where=/elsewhere"))
     assert tool("systemd-analyze", "verify", "--man=no", tmp_path / "data.mount", SYSTEMD_UNIT_PATH=f"{tmp_path}:").stdout != ""
+
+
+def test_a_second_gateway_does_not_start_on_the_overlay_either(tool: Tool, firmware: Path, tmp_path: Path) -> None:
+    """Its state is no part of the first one's mount; `systemd-analyze condition` looks as the start does."""
+    text = (firmware / "overlayroot/instance.conf").read_text()
+    (said,) = re.findall(r"^AssertPathIsMountPoint=(.*)$", text, re.MULTILINE)
+    assert said == "/var/lib/lineside-%i"
+    for path, code in (("/proc", 0), (str(tmp_path), 1)):
+        assert tool("systemd-analyze", "condition", f"AssertPathIsMountPoint={path}").returncode == code
+    for row in load_manifest(firmware)["overlayroot"].files:
+        assert not row.file.endswith("instance.conf") or row.to == "/etc/systemd/system/lineside@.service.d/50-data.conf"
+
+
+def test_the_data_partition_is_checked_before_it_is_mounted(firmware: Path) -> None:
+    """What fstab names is by itself; a mount unit has to say it."""
+    text = (firmware / "overlayroot/data.mount").read_text()
+    for key in ("Requires", "After"):
+        assert f"{key}=systemd-fsck@dev-disk-by\\x2dlabel-LINESIDE.service\n" in text
 
 
 def test_shell_reads_the_settings_of_boot_and_overlay(firmware: Path) -> None:

@@ -156,6 +156,23 @@ OTHER = "press-01-2-20250101T000000Z"
 """Of the gateway press-01-2, which has its backups in the same folder."""
 
 
+def test_a_backup_is_not_thinned_out_by_those_of_a_clock_that_was_ahead(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
+    """Named for a day that is still to come: each night's backup was older than these, and deleted as soon as it was written."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    ahead = [f"lineside-press-01-{year}0101T000000Z.tar" for year in (2098, 2099)]
+    before = [f"lineside-press-01-{year}0101T000000Z.tar" for year in (2020, 2025)]
+    for name in (*ahead, *before):
+        (folder / name).touch()
+    for keep, old in ((4, [ahead[1], *before]), (2, [before[1]])):
+        assert lineside("backup", "--config", gateway.file, "--to", folder, "--keep", keep).exit_code == 0
+        left = {path.name: path.stat().st_size for path in folder.iterdir()}
+        assert {name for name, size in left.items() if not size} == set(old)
+        new = max(name for name, size in left.items() if size)
+        (folder / new).rename(folder / "kept.tar")
+    assert (folder / "kept.tar").exists()
+
+
 def test_the_timer_keeps_the_newest_of_this_gateway_only(gateway: Any, lineside: Lineside, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,23 @@ def test_the_bill_of_materials_is_valid_and_the_same_each_time() -> None:
     assert found["one"]["purl"] == "pkg:pypi/one@1.0"
     assert found["one"]["hashes"] == [{"alg": "SHA-256", "content": wheels[0].sha256}]
     assert found["two"]["licenses"] == [{"expression": "Apache-2.0 OR BSD-3-Clause"}]
+
+
+def test_bills_of_two_machines_are_not_taken_for_one() -> None:
+    """Their wheels are others, so CycloneDX wants another serial number."""
+    one, other = (json.loads(sbom("lineside", "1.0+deb12", "Apache-2.0", [wheel(name)], EPOCH)) for name in ("one", "two"))
+    assert one["serialNumber"] != other["serialNumber"]
+
+
+def test_the_bill_names_what_the_page_carries() -> None:
+    """It is in no lock; only the package with the gateway has it."""
+    text = sbom("lineside", "1.0", "Apache-2.0", [wheel("one")], EPOCH)
+    (chart,) = [each for each in json.loads(text)["components"] if each["name"] == "uplot"]
+    version = (ROOT / "gateway/web/static/vendor/uplot/VERSION").read_text().split()[1].rstrip(",")
+    assert (chart["purl"], chart["licenses"]) == (f"pkg:npm/uplot@{version}", [{"license": {"id": "MIT"}}])
+    assert [(each["alg"], len(each["content"])) for each in chart["hashes"]] == [("SHA-512", 128)]
+    assert schema_error(text) is None
+    assert "uplot" not in sbom("lineside-demo", "1.0", "Apache-2.0", [wheel("one")], EPOCH)
 
 
 def test_the_schema_would_find_a_wrong_bill() -> None:
@@ -346,6 +364,39 @@ def test_a_bundle_without_them_says_so(small: Callable[[str], Path], release: Re
 
     assert "built without `debian/`" in readme([])
     assert "built without" not in readme([other])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_a_purge_empties_what_is_a_mount_and_goes_on(tmp_path: Path) -> None:
+    """State and configuration on a partition of their own (firmware-config/overlayroot): rm cannot remove them, and dpkg stopped there."""
+    mounts = ("etc/lineside", "var/lib/lineside")
+    others = ("var/lib/lineside-press", *(f"etc/systemd/system/lineside{name}.d" for name in (".service", "@.service", "-backup.service")))
+    for name in (*mounts, *others):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "of-its-own").touch()
+    postrm = re.sub(r"(?<![\w/])/(?=etc/|var/|run/)", f"{tmp_path}/", (ROOT / "packaging/lineside/postrm").read_text())
+    script = "".join(
+        f"mount -t tmpfs none {tmp_path}/{name} && mkdir {tmp_path}/{name}/pki && touch {tmp_path}/{name}/pki/key && " for name in mounts
+    )
+    script += f'sh -c "$0" postrm purge && find {" ".join(f"{tmp_path}/{name}" for name in mounts)} -mindepth 1'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, postrm], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert [name for name in others if (tmp_path / name).exists()] == []
+
+
+def test_a_folder_that_cannot_be_set_right_does_not_leave_the_package_half_installed(tmp_path: Path) -> None:
+    """A stick with a file system without owners at /var/backups/lineside: the upgrade was unpacked and never begun."""
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    for program, code in (("systemd-sysusers", 0), ("systemd-tmpfiles", 73), ("systemctl", 0)):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho "${{0##*/}} $1" >>{tmp_path}/told\nexit {code}\n')
+        (tmp_path / program).chmod(0o755)
+    postinst = re.sub(r"(?<![\w/])/(?=etc/|var/|run/)", f"{tmp_path}/", (ROOT / "packaging/lineside/postinst").read_text())
+    words = ["sh", "-c", postinst.replace("@units@", "lineside.service"), "postinst", "configure", "0.1.0+deb12"]
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "told").read_text().splitlines()[-1] == "systemctl try-restart"
+    assert "systemd-tmpfiles --create lineside.conf" in done.stdout
 
 
 def test_the_shell_scripts_are_read_by_a_shell() -> None:
