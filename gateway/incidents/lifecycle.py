@@ -260,8 +260,8 @@ class Incidents:
         raise_at = now + max(0.0, rule.hold_of(finding) - (finding.t_ns - finding.since_ns) / 1e9)
         too = Beside(rule, finding, raise_at if before is None else min(before.raise_at, raise_at))
         track.beside[rule.detector] = too
-        if not track.incident.active:
-            return self._pass_on(key, track, too, finding.t_ns)
+        if not track.incident.active:  # what comes back before it is closed need not hold again
+            return self._pass_on(key, track, too._replace(raise_at=now), finding.t_ns)
         if track.raise_at is not None and too.raise_at < track.raise_at:
             track.beside[track.rule.detector] = Beside(track.rule, track.said, track.raise_at)
             return self._pass_on(key, track, too, finding.t_ns)

@@ -22,8 +22,8 @@ class Rule:
     """``machine/tag`` and ``machine/record`` of the watch; None: whatever it says."""
     quiet: Callable[[str, int], bool] = field(default=lambda _machine, _now_ns: False, compare=False)
     """(machine, wall time) -> it raises nothing new of this machine now."""
-    tells: Callable[[str], bool] = field(default=lambda _condition: True, compare=False)
-    """condition -> the watch has an opinion on it at all, and so will tell its end."""
+    tells: Callable[[str, str], bool] = field(default=lambda _machine, _condition: True, compare=False)
+    """(machine, condition) -> the watch has an opinion on it at all, and so will tell its end."""
 
     def hold_of(self, finding: Finding) -> float:
         """Before it is raised; a finding may bring its own."""
@@ -31,7 +31,7 @@ class Rule:
 
     def covers(self, incident: Incident) -> bool:
         """The watch still looks at what the incident is about, and for that."""
-        if not self.tells(incident.condition):
+        if not self.tells(incident.machine, incident.condition):
             return False
         if self.watched is None:
             return True

@@ -279,7 +279,7 @@ class TestRetire:
         for name in ("limit-1", "limit-2"):
             life = Life()
             life.active()
-            low = Rule(name, "limit", 0.0, 0.0, frozenset({"press-07/oil"}), tells=lambda condition: condition == "oil_low")
+            low = Rule(name, "limit", 0.0, 0.0, frozenset({"press-07/oil"}), tells=lambda _machine, condition: condition == "oil_low")
             assert life.restart(rules={name: low}) == ["cleared"]
 
     async def test_a_pending_one_is_dropped(self) -> None:
@@ -469,6 +469,13 @@ class TestTwoWatches:
         life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
         assert life.active(rule=rule) == ["raised"]
         assert life.over(rule=rule) + life.active(rule=self.HOT) + life.over(rule=self.HOT) == ["cleared"]
+
+    async def test_what_the_second_says_before_it_is_closed_goes_on(self) -> None:
+        life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
+        assert life.active(rule=rule) + life.over(rule=rule) == ["raised"]
+        assert life.active(rule=self.SLOW) == []
+        assert await life.wait(500) == []
+        assert life.over(rule=self.SLOW) == ["cleared"]
 
     async def test_a_shelved_one_goes_on_too(self) -> None:
         life, why = Life(), ["shelved"]
