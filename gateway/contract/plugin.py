@@ -202,7 +202,8 @@ class DetectorPlugin:
     check    raises ConfigError for what the options alone cannot show (a unit, a bearing that is not in the table), so
              that it is found before anything starts; quick, no I/O beyond the plugin's own files
     needs    libraries that an installation may lack; a configuration that names the detector is refused then, with the remedy
-    tells    whether it has an opinion on a condition, with these options; an incident of one on which no watch has any is closed
+    tells    whether it has an opinion on a condition, with these options and this context, which is of one machine; an incident of one on
+             which no watch has any is closed. It may raise ConfigError, which is none
     """
 
     name: str

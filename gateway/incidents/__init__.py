@@ -2,6 +2,7 @@
 
 from gateway.incidents.history import History
 from gateway.incidents.incident import Change, Incident, Phase
-from gateway.incidents.lifecycle import Incidents, Rule
+from gateway.incidents.lifecycle import Incidents
+from gateway.incidents.rule import Rule
 
 __all__ = ["Change", "History", "Incident", "Incidents", "Phase", "Rule"]

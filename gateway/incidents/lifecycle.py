@@ -3,6 +3,9 @@
 Delays run on the gateway's monotonic clock, because a source's clock may be wrong or stand still; what has already
 passed between `since_ns` and the finding's own time counts. After a restart they run from wall time.
 
+Two watches may tell of one condition (both have a `high` for one tag): it is raised as soon as one of them would, and is over when no
+one says any more that it is active.
+
 What is withheld (shelved, or in a blackout of its watch) stays pending when it would be raised, or open when it would be updated, and
 is told when nothing withholds it any more, if it still holds. The end of one that was told is always told.
 """
@@ -11,53 +14,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import count
+
+import msgspec
 
 from gateway.contract import Clock, Finding, Json, State
 from gateway.incidents.incident import Change, Incident, Phase
 from gateway.incidents.rates import Rates
+from gateway.incidents.rule import Beside, Rule, Track
 
 REVIEW_SECONDS = 1.0
 """How often it is looked whether something is still withheld."""
 _STALE_MOST = 256
 """Timers that were set again or are of no use any more, at most; beyond, they are cleared away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How one watch's findings become incidents. Seconds."""
-
-    detector: str
-    domain: str
-    hold: float
-    clear_after: float
-    watched: frozenset[str] | None = None
-    """``machine/tag`` and ``machine/record`` of the watch; None: whatever it says."""
-    quiet: Callable[[str, int], bool] = field(default=lambda _machine, _now_ns: False, compare=False)
-    """(machine, wall time) -> it raises nothing new of this machine now."""
-    tells: Callable[[str], bool] = field(default=lambda _condition: True, compare=False)
-    """condition -> the watch has an opinion on it at all, and so will tell its end."""
-
-    def covers(self, incident: Incident) -> bool:
-        """The watch still looks at what the incident is about, and for that."""
-        if not self.tells(incident.condition):
-            return False
-        if self.watched is None:
-            return True
-        if not incident.tags:
-            return any(path.startswith(f"{incident.machine}/") for path in self.watched)
-        return any(f"{incident.machine}/{tag}" in self.watched for tag in incident.tags)
-
-
-@dataclass(slots=True)
-class _Track:
-    incident: Incident
-    rule: Rule
-    raise_at: float | None = None
-    clear_at: float | None = None
-    evidence_at: float | None = None
-    waits: str = ""
 
 
 class Incidents:
@@ -70,11 +39,12 @@ class Incidents:
     def __init__(self, clock: Clock, make_id: Callable[[str, str, int], str], *, evidence_seconds: float) -> None:
         self._clock, self.make_id, self.evidence_seconds = clock, make_id, evidence_seconds
         self.rates = Rates(clock)
-        self._tracks: dict[tuple[str, str], _Track] = {}
+        self._tracks: dict[tuple[str, str], Track] = {}
         self._timers: list[tuple[float, int, tuple[str, str]]] = []
         self._ticket = count()
         self._last_since: dict[tuple[str, str], int] = {}
         self._forgot = False
+        self._rules: Mapping[str, Rule] = {}
         self.withhold: Callable[[Incident], str] = lambda _incident: ""
         """Why it must not be told now, for people; empty: it may."""
         self._waiting: set[tuple[str, str]] = set()
@@ -84,7 +54,7 @@ class Incidents:
     def waiting(self) -> list[tuple[Incident, str]]:
         """What is withheld, and why."""
         tracks = [self._tracks[key] for key in sorted(self._waiting) if key in self._tracks]
-        found = [(track.incident, track.waits or (track.incident.withheld and self.withhold(track.incident))) for track in tracks]
+        found = ((track.incident, track.waits or (track.incident.withheld and self.withhold(track.incident))) for track in tracks)
         return [(incident, why) for incident, why in found if why]
 
     @property
@@ -109,9 +79,8 @@ class Incidents:
         now, now_ns = self._clock.monotonic(), self._clock.now_ns()
         for incident in incidents:
             rule = rules.get(incident.detector, Rule(incident.detector, incident.domain, 0.0, 0.0))
-            track = _Track(incident, rule)
             key = (incident.machine, incident.condition)
-            self._tracks[key] = track
+            track = self._tracks[key] = Track(incident, rule)
             passed = max(0.0, (now_ns - incident.changed_ns) / 1e9)
             if incident.state == "pending":
                 self._set(track, key, "raise_at", now + max(0.0, incident.hold_seconds - passed))
@@ -139,11 +108,13 @@ class Incidents:
 
         A watch that only got another name (unnamed ones are numbered) takes over what its like began.
         """
-        changes = []
+        changes, before, self._rules = [], self._rules, rules
         now_ns = self._clock.now_ns()
         for key, track in list(self._tracks.items()):
-            rule = _successor(track.incident, rules)
-            if rule is not None:
+            rule = track.successor(rules, before)
+            if rule is not None and rule.detector in track.beside:
+                changes += self._pass_on(key, track, track.beside[rule.detector], now_ns)
+            elif rule is not None:
                 track.rule, track.incident.detector = rule, rule.detector
             elif track.incident.state == "open":
                 track.incident.explanation["ended"] = "the configuration does not watch this any more"
@@ -157,11 +128,15 @@ class Incidents:
         """One finding, ACTIVE or OVER (facts are not incidents)."""
         key = (finding.machine, finding.condition)
         track, over = self._tracks.get(key), finding.state is State.OVER
-        if over and (track is None or track.rule.detector != rule.detector):
-            return []  # nobody knows it, or another watch still says that it is active
         if track is None:
-            return self._begin(key, finding, rule, from_record)
-        changes = self._over(key, track, finding) if over else self._again(key, track, finding)
+            return [] if over else self._begin(key, finding, rule, from_record)
+        if over:
+            track.beside.pop(rule.detector, None)
+        if track.rule.detector != rule.detector:
+            changes = [] if over else self._too(key, track, finding, rule)
+        else:
+            track.said = finding
+            changes = self._over(key, track, finding) if over else self._again(key, track, finding)
         if from_record and not changes and key in self._tracks:
             track.incident.from_record = True  # it is on disk from now on, and so must be what becomes of it
             return [Change(Phase.NOTED, track.incident, finding.t_ns)]
@@ -175,8 +150,7 @@ class Incidents:
         now = self._clock.monotonic()
         while self._timers and self._timers[0][0] <= now:
             due, _, key = heapq.heappop(self._timers)
-            track = self._tracks.get(key)
-            if track is not None:
+            if (track := self._tracks.get(key)) is not None:
                 yield from self._due(key, track, due)
         if self._waiting and now - self._reviewed >= REVIEW_SECONDS:
             self._reviewed = now
@@ -188,8 +162,7 @@ class Incidents:
 
     def _begin(self, key: tuple[str, str], finding: Finding, rule: Rule, from_record: bool) -> list[Change]:
         now_ns = self._clock.now_ns()
-        hold = rule.hold if finding.hold_seconds is None else finding.hold_seconds
-        since_ns = self._since(key, finding)
+        hold, since_ns = rule.hold_of(finding), self._since(key, finding)
         incident = Incident(
             id=self.make_id(finding.machine, finding.condition, since_ns),
             machine=finding.machine,
@@ -209,7 +182,7 @@ class Incidents:
         )
         incident.take(finding)
         self.rates.activated(key)
-        track = self._tracks[key] = _Track(incident, rule)
+        track = self._tracks[key] = Track(incident, rule, finding)
         left = hold - (finding.t_ns - since_ns) / 1e9
         if left <= 0:
             return self._ripe(key, track, finding.t_ns)
@@ -224,7 +197,7 @@ class Incidents:
         last = self._last_since.get(key, finding.since_ns if self._forgot else None)
         return finding.t_ns if last is not None and finding.since_ns <= last < finding.t_ns else finding.since_ns
 
-    def _ripe(self, key: tuple[str, str], track: _Track, t_ns: int) -> list[Change]:
+    def _ripe(self, key: tuple[str, str], track: Track, t_ns: int) -> list[Change]:
         """It has held long enough: it is raised, unless something withholds it."""
         track.raise_at, before, track.waits = None, track.waits, self._withheld(track)
         if not track.waits:
@@ -236,7 +209,7 @@ class Incidents:
         # A pending condition of a business message must survive a crash: its acknowledgement says so.
         return [Change(Phase.NOTED, track.incident, t_ns)] if track.incident.from_record and not before else []
 
-    def _withheld(self, track: _Track) -> str:
+    def _withheld(self, track: Track) -> str:
         incident = track.incident
         if incident.state == "pending" and track.rule.quiet(incident.machine, self._clock.now_ns()):
             return "in a blackout of its watch"
@@ -254,7 +227,7 @@ class Incidents:
                 self._waiting.discard(key)
                 yield self._update(track.incident, now_ns, track.incident.withheld)
 
-    def _raise(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
+    def _raise(self, key: tuple[str, str], track: Track, t_ns: int) -> Change:
         incident = track.incident
         self.rates.raised()
         incident.state, incident.raised_ns, incident.changed_ns = "open", t_ns, self._clock.now_ns()
@@ -264,7 +237,7 @@ class Incidents:
             self._set(track, key, "evidence_at", self._clock.monotonic() + self.evidence_seconds)
         return Change(Phase.RAISED, incident, t_ns)
 
-    def _again(self, key: tuple[str, str], track: _Track, finding: Finding) -> list[Change]:
+    def _again(self, key: tuple[str, str], track: Track, finding: Finding) -> list[Change]:
         incident = track.incident
         before_peak, before_key = incident.peak, incident.key
         if not incident.active:
@@ -281,6 +254,40 @@ class Incidents:
             return [self._changed(key, incident, finding.t_ns, "diagnosis")]
         return []
 
+    def _too(self, key: tuple[str, str], track: Track, finding: Finding, rule: Rule) -> list[Change]:
+        """Another watch says so as well: not before its own `hold` is over."""
+        now, before = self._clock.monotonic(), track.beside.get(rule.detector)
+        raise_at = now + max(0.0, rule.hold_of(finding) - (finding.t_ns - finding.since_ns) / 1e9)
+        too = Beside(rule, finding, raise_at if before is None else min(before.raise_at, raise_at))
+        track.beside[rule.detector] = too
+        if not track.incident.active:  # what comes back before it is closed need not hold again
+            return self._pass_on(key, track, too._replace(raise_at=now), finding.t_ns)
+        if track.raise_at is not None and too.raise_at < track.raise_at:
+            track.beside[track.rule.detector] = Beside(track.rule, track.said, track.raise_at)
+            return self._pass_on(key, track, too, finding.t_ns)
+        if too.raise_at <= now:
+            return [] if track.raise_at is not None else self._again(key, track, finding)
+        self._set_timer(key, too.raise_at)
+        return []
+
+    def _pass_on(self, key: tuple[str, str], track: Track, to: Beside, t_ns: int) -> list[Change]:
+        """From now on this watch tells of it."""
+        incident, held = track.incident, to.raise_at <= self._clock.monotonic()
+        track.rule, track.said, incident.detector = to.rule, to.finding, to.rule.detector
+        if held or incident.state != "open":
+            del track.beside[to.rule.detector]
+        if incident.state == "open":
+            return self._again(key, track, to.finding) if held and to.finding is not None else []
+        if to.finding is not None:
+            incident.peak = 0
+            incident.take(to.finding)
+            incident.hold_seconds = to.rule.hold_of(to.finding)
+        self._waiting.discard(key)
+        track.waits = ""
+        if not held:
+            self._set(track, key, "raise_at", to.raise_at)
+        return self._ripe(key, track, t_ns) if held else []
+
     def _changed(self, key: tuple[str, str], incident: Incident, t_ns: int, reason: str) -> Change:
         if not self.withhold(incident):
             return self._update(incident, t_ns, reason)
@@ -293,8 +300,10 @@ class Incidents:
         incident.changed_ns, incident.withheld = self._clock.now_ns(), ""
         return Change(Phase.UPDATED, incident, t_ns, reason)
 
-    def _over(self, key: tuple[str, str], track: _Track, finding: Finding) -> list[Change]:
+    def _over(self, key: tuple[str, str], track: Track, finding: Finding) -> list[Change]:
         incident = track.incident
+        if track.beside:
+            return self._pass_on(key, track, min(track.beside.values(), key=lambda other: other.raise_at), finding.t_ns)
         if incident.state == "pending":
             del self._tracks[key]
             return [Change(Phase.DROPPED, incident, finding.t_ns)] if incident.from_record else []
@@ -307,7 +316,7 @@ class Incidents:
         self._set(track, key, "clear_at", self._clock.monotonic() + track.rule.clear_after)
         return []
 
-    def _clear(self, key: tuple[str, str], track: _Track, t_ns: int) -> Change:
+    def _clear(self, key: tuple[str, str], track: Track, t_ns: int) -> Change:
         incident = track.incident
         incident.state, incident.cleared_ns, incident.changed_ns = "closed", t_ns, self._clock.now_ns()
         incident.events += 1
@@ -315,7 +324,7 @@ class Incidents:
         self._last_since[key] = max(incident.since_ns, self._last_since.get(key, 0))
         return Change(Phase.CLEARED, incident, t_ns)
 
-    def _due(self, key: tuple[str, str], track: _Track, due: float) -> list[Change]:
+    def _due(self, key: tuple[str, str], track: Track, due: float) -> list[Change]:
         now_ns = self._clock.now_ns()
         if track.raise_at == due:
             return self._ripe(key, track, now_ns)
@@ -325,23 +334,16 @@ class Incidents:
             track.evidence_at = None
             # Later there are no readings of then any more: what was withheld so long is told without.
             return [] if self.withhold(track.incident) else [self._update(track.incident, now_ns, "evidence")]
-        return []
+        held = [other.finding for other in track.beside.values() if other.raise_at == due and other.finding is not None]
+        worse = [finding for finding in held if finding.severity > track.incident.peak]
+        return [change for finding in worse for change in self._again(key, track, msgspec.structs.replace(finding, t_ns=now_ns))]
 
-    def _set(self, track: _Track, key: tuple[str, str], timer: str, due: float) -> None:
+    def _set(self, track: Track, key: tuple[str, str], timer: str, due: float) -> None:
         setattr(track, timer, due)
+        self._set_timer(key, due)
+
+    def _set_timer(self, key: tuple[str, str], due: float) -> None:
         if len(self._timers) > _STALE_MOST + 3 * len(self._tracks):  # a signal that flaps sets one timer after the other
-            self._timers = [entry for entry in self._timers if self._is_set(entry)]
+            self._timers = [entry for entry in self._timers if (track := self._tracks.get(entry[2])) is not None and track.is_set(entry[0])]
             heapq.heapify(self._timers)
         heapq.heappush(self._timers, (due, next(self._ticket), key))
-
-    def _is_set(self, entry: tuple[float, int, tuple[str, str]]) -> bool:
-        track = self._tracks.get(entry[2])
-        return track is not None and entry[0] in (track.raise_at, track.clear_at, track.evidence_at)
-
-
-def _successor(incident: Incident, rules: Mapping[str, Rule]) -> Rule | None:
-    """The watch that answers for the incident from now on: the same one, else another of its kind that covers it."""
-    own = rules.get(incident.detector)
-    likely = [own] if own is not None else []
-    likely += [rule for rule in rules.values() if rule.domain == incident.domain]
-    return next((rule for rule in likely if rule.covers(incident)), None)

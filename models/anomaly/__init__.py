@@ -19,9 +19,10 @@ def check(options: AnomalyOptions, context: DetectorContext) -> None:
 
 
 def tells(_options: AnomalyOptions, context: DetectorContext, told: str) -> bool:
+    from models.anomaly.gauges import gauges
     from models.anomaly.words import condition
 
-    return told in map(condition, context.tags)
+    return told in map(condition, gauges(context))
 
 
 plugin = DetectorPlugin(name="anomaly", domain="anomaly", options=AnomalyOptions, build=build, check=check, tells=tells)

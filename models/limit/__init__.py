@@ -17,8 +17,9 @@ def check(_options: LimitOptions, context: DetectorContext) -> None:
         raise ConfigError("none of its tags has single values: a limit judges no waveform and no record")
 
 
-def tells(options: LimitOptions, _context: DetectorContext, condition: str) -> bool:
-    return condition.rpartition("_")[2] in options.sides
+def tells(options: LimitOptions, context: DetectorContext, condition: str) -> bool:
+    name, _, side = condition.rpartition("_")
+    return side in options.sides and any(tag.name == name and tag.options.kind != "waveform" for tag in context.tags)
 
 
 plugin = DetectorPlugin(name="limit", domain="limit", options=LimitOptions, build=build, check=check, tells=tells)

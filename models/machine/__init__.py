@@ -18,10 +18,11 @@ def check(options: MachineOptions, context: DetectorContext) -> None:
     watched.tags_by_machine(options, context)
 
 
-def tells(_options: MachineOptions, _context: DetectorContext, condition: str) -> bool:
+def tells(options: MachineOptions, context: DetectorContext, condition: str) -> bool:
+    from models.machine import watched
     from models.machine.telling import CONDITION
 
-    return condition == CONDITION
+    return condition == CONDITION and bool(watched.tags_by_machine(options, context))
 
 
 plugin = DetectorPlugin(name="machine", domain="anomaly", options=MachineOptions, build=build, check=check, tells=tells)

@@ -87,16 +87,20 @@ class MachineDetector:
         return state.dump(self._options, self._watches)
 
     def load(self, saved: bytes) -> None:
-        watches = dict(self._watches)
+        """A machine that has other tags now begins anew, and it alone; in which order they stand is all one."""
+        watches, refused = dict(self._watches), ""
         for machine, names, head, arrays in state.read(self._options, saved):
             if machine not in watches:
                 continue
-            if names != self._names[machine]:
-                raise StateError(f"state of {machine} is of the tags {', '.join(names)}")
+            if set(names) != set(self._names[machine]):
+                refused = f"state of {machine} is of the tags {', '.join(names)}"
+                continue
             watches[machine] = Watch(machine, names, self._options)
             watches[machine].alarm.tune(self._factors.get(machine, 1.0))
             try:
                 state.restore(watches[machine], head, arrays)
             except (KeyError, ValueError, TypeError, IndexError) as exc:
                 raise StateError(f"state of {machine} is damaged: {exc}") from exc
+        if refused and watches == self._watches:
+            raise StateError(refused)
         self._watches = watches

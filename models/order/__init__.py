@@ -17,4 +17,8 @@ def check(_options: OrderOptions, context: DetectorContext) -> None:
         raise ConfigError("it watches no record: order steps are records of a machine, not tags")
 
 
-plugin = DetectorPlugin(name="order", domain="order", options=OrderOptions, build=build, check=check)
+def tells(options: OrderOptions, _context: DetectorContext, condition: str) -> bool:
+    return options.late_after is not None if condition.endswith("_late") else options.unreadable == "tell"
+
+
+plugin = DetectorPlugin(name="order", domain="order", options=OrderOptions, build=build, check=check, tells=tells)

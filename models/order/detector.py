@@ -27,7 +27,8 @@ class Order:
     returns    the fact; then OVER of the old waiting, and ACTIVE of the new one. A repeated record says the same again
                (same key, same time: the same event id), one that is older than the order's last step is a fact only
     score      0
-    state      time and name of the last step, for at most `max_orders` orders; a number per kind of record
+               With the first record after a start, OVER of what is not waited for any more by another configuration
+    state      time and name of the last step, for at most `max_orders` orders; a number per kind of record; the final steps
     """
 
     takes: ClassVar[frozenset[type]] = frozenset({Record})
@@ -39,6 +40,8 @@ class Order:
         self._machine = {record.path: record.machine for record in context.records}
         self._memory = Memory(options.max_orders)
         self._unreadable = Unreadable(context.records) if options.unreadable == "tell" else None
+        self._ended: list[tuple[str, str, str]] = []
+        """Machine, order and why: by the configuration of now it is not waited for any more."""
 
     def process(self, item: Batch | Frame | Waveform | Record) -> list[Finding]:
         assert isinstance(item, Record)  # noqa: S101  `takes` says so
@@ -48,8 +51,12 @@ class Order:
             return []
         if order is None or step is None:
             return self._readable(item, "order" if order is None else "step")
-        told = [_milestone(machine, order, step, item), *self._waiting(machine, order, step, item.t_ns)]
+        told = [_milestone(machine, order, step, item), *self._over_since(item.t_ns), *self._waiting(machine, order, step, item.t_ns)]
         return [*told, *self._readable(item, "")]
+
+    def _over_since(self, t_ns: int) -> list[Finding]:
+        ended, self._ended = self._ended if self._late_after is not None else [], []
+        return [_over(machine, order, t_ns, why) for machine, order, why in ended]
 
     def _readable(self, item: Record, missing: Literal["", "order", "step"]) -> list[Finding]:
         return [] if self._unreadable is None else self._unreadable.seen(item, missing, self._paths.get(missing, ""))
@@ -93,12 +100,15 @@ class Order:
         self._memory.leap(machine, delta_ns)
 
     def dump(self) -> bytes:
-        return self._memory.dump(self._unreadable.counts if self._unreadable else {})
+        return self._memory.dump(self._unreadable.counts if self._unreadable else {}, self._final)
 
     def load(self, state: bytes) -> None:
-        counts = self._memory.load(state)
+        loaded = self._memory.load(state)
         if self._unreadable is not None:
-            self._unreadable.load(counts)
+            self._unreadable.load(loaded.unreadable)
+        self._ended = [(*order, "is not followed any more: too many orders") for order in loaded.forgotten]
+        now_final = self._final - loaded.final
+        self._ended += [(*order, f"is done: {last.steps[-1]}") for order, last in self._memory if last.steps[-1] in now_final]
 
 
 def _milestone(machine: str, order: str, step: str, record: Record) -> Finding:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from gateway.contract import Json, StateError
 
@@ -23,6 +24,14 @@ class Last:
     def then(self, t_ns: int, step: str) -> Last:
         """After one more step."""
         return Last(t_ns, (*self.steps, step)[-_MOST_AT_ONCE:] if t_ns == self.t_ns else (step,))
+
+
+class Loaded(NamedTuple):
+    """What `Memory.dump` was given, and the orders there are too many of now."""
+
+    unreadable: dict[str, int]
+    final: frozenset[str]
+    forgotten: list[tuple[str, str]]
 
 
 class Memory:
@@ -51,24 +60,29 @@ class Memory:
             if order[0] == machine:
                 self._last[order] = Last(last.t_ns + delta_ns, last.steps)
 
-    def dump(self, unreadable: Mapping[str, int]) -> bytes:
+    def dump(self, unreadable: Mapping[str, int], final: Iterable[str]) -> bytes:
+        """`final` steps: by another configuration other orders are done."""
         rows = [[machine, number, last.t_ns, list(last.steps)] for (machine, number), last in self._last.items()]
-        return json.dumps(
-            {"version": _VERSION, "orders": rows, "unreadable": dict(unreadable)}, ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        state = {"version": _VERSION, "orders": rows, "unreadable": dict(unreadable), "final": sorted(final)}
+        return json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def load(self, state: bytes) -> dict[str, int]:
-        """Returns what `dump` was given. Raises StateError, and is unchanged then."""
+    def __iter__(self) -> Iterator[tuple[tuple[str, str], Last]]:
+        """The order seen longest ago first."""
+        return iter(self._last.items())
+
+    def load(self, state: bytes) -> Loaded:
+        """Raises StateError, and is unchanged then."""
         try:
             found = json.loads(state)
             if found["version"] != _VERSION:
                 raise StateError(f"state is of version {found['version']}")
             rows = dict(_row(row) for row in found["orders"])
             unreadable = {str(source): int(count) for source, count in found["unreadable"].items()}
+            final = frozenset(str(step) for step in found.get("final", ()))
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise StateError(f"state cannot be read: {exc!r}") from exc
         self._last = dict(list(rows.items())[-self._most :])
-        return unreadable
+        return Loaded(unreadable, final, [order for order in rows if order not in self._last])
 
 
 def _row(row: Json) -> tuple[tuple[str, str], Last]:

@@ -18,8 +18,10 @@ def check(options: RiverOptions, context: DetectorContext) -> None:
     watched.check(options, context)
 
 
-def tells(options: RiverOptions, _context: DetectorContext, condition: str) -> bool:
-    return condition == options.condition
+def tells(options: RiverOptions, context: DetectorContext, condition: str) -> bool:
+    from models.river import watched
+
+    return condition == options.condition and bool(watched.names_by_machine(context))
 
 
 plugin = DetectorPlugin(

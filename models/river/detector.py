@@ -41,12 +41,11 @@ class River:
         self._make = maker(options.steps)
         refuse_unworkable(options, self._make)
         self._condition, self._factors = options.condition, dict[str, float]()
-        self._members = {machine: self._member(machine) for machine in self._names}
+        self._members = {machine: self._member(machine, names) for machine, names in self._names.items()}
         self._last = dict.fromkeys(self._names, 0)
         self._scores: Scores | None = None
 
-    def _member(self, machine: str) -> Member:
-        names = self._names[machine]
+    def _member(self, machine: str, names: tuple[str, ...]) -> Member:
         if self._options.kind == "drift":
             return Drifts(machine, names, self._options, self._make)
         member = Anomalies(machine, names, self._condition, self._options, self._make)
@@ -112,15 +111,19 @@ class River:
         return state.dump(self._options, {machine: (self._last[machine], member) for machine, member in self._members.items()})
 
     def load(self, saved: bytes) -> None:
-        members, last = dict(self._members), dict(self._last)
+        """A machine that has other tags now begins anew, and it alone; in which order they stand is all one."""
+        members, last, refused = dict(self._members), dict(self._last), ""
         for machine, names, last_ns, arrays in state.read(self._options, saved):
             if machine not in members:
                 continue
-            if names != self._names[machine]:
-                raise StateError(f"state of {machine} is of the tags {', '.join(names)}")
-            members[machine], last[machine] = self._member(machine), last_ns
+            if set(names) != set(self._names[machine]):
+                refused = f"state of {machine} is of the tags {', '.join(names)}"
+                continue
+            members[machine], last[machine] = self._member(machine, names), last_ns
             try:
                 members[machine].restore(arrays)
             except (KeyError, ValueError) as exc:
                 raise StateError(f"state of {machine} is damaged: {exc}") from exc
+        if refused and members == self._members:
+            raise StateError(refused)
         self._members, self._last = members, last

@@ -18,4 +18,10 @@ def check(options: SensorOptions, context: DetectorContext) -> None:
     watched(context)
 
 
-plugin = DetectorPlugin(name="sensor", domain="sensor", options=SensorOptions, build=build, check=check, everything=True)
+def tells(_options: SensorOptions, context: DetectorContext, condition: str) -> bool:
+    from models.sensor.tags import CLOCK, may_have
+
+    return condition == CLOCK or may_have(context.tags, condition)
+
+
+plugin = DetectorPlugin(name="sensor", domain="sensor", options=SensorOptions, build=build, check=check, everything=True, tells=tells)

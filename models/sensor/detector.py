@@ -15,11 +15,10 @@ from models.sensor.config import SensorOptions
 from models.sensor.order import largest_before, nth, pieces, rounds
 from models.sensor.plant import Plant, Verdict
 from models.sensor.settings import DAY_NS, LATE_HOLD_SECONDS, TICK_NS, Settings
-from models.sensor.tags import GAP, QUIET, troubles, watched
+from models.sensor.tags import CLOCK, GAP, QUIET, condition, troubles, watched
 from models.sensor.usual import COUNTER, GAUGE, STATE
 
 _KINDS = {"gauge": GAUGE, "counter": COUNTER, "state": STATE}
-_CLOCK = "sensor_clock_back"
 
 
 class Sensor:
@@ -104,7 +103,7 @@ class Sensor:
         told = words.facts(tag, trouble, c.now[:, row], quality, (t_ns - since) * 1e-9) if active else {}
         return Finding(
             machine=tag.machine,
-            condition=words.condition(tag, trouble),
+            condition=condition(tag, trouble),
             state=State.ACTIVE if active else State.OVER,
             t_ns=t_ns,
             since_ns=since,
@@ -120,7 +119,7 @@ class Sensor:
         what = f"times go back: {verdict.share:.0%} of its readings are older than earlier ones" if active else "times are in order again"
         return Finding(
             machine=name,
-            condition=_CLOCK,
+            condition=CLOCK,
             state=State.ACTIVE if active else State.OVER,
             t_ns=verdict.t_ns,
             since_ns=verdict.since_ns,

@@ -23,7 +23,7 @@ from models.sensor.columns import (
 )
 from models.sensor.numerics import Floats
 from models.sensor.settings import SPIKES_READINGS, SPIKES_SECONDS
-from models.sensor.tags import BAD, COARSE, GAP, NAMES, QUIET, RANGE, SPIKES, STUCK
+from models.sensor.tags import BAD, COARSE, GAP, QUIET, RANGE, SPIKES, STUCK
 
 SEVERITIES = {
     BAD: Severity.WARNING,
@@ -36,10 +36,6 @@ SEVERITIES = {
 }
 TITLE_MOST = 255
 Facts = Mapping[str, Json]
-
-
-def condition(tag: Tag, trouble: int) -> str:
-    return f"{tag.name}_sensor_{NAMES[trouble]}"
 
 
 def facts(tag: Tag, trouble: int, now: Floats, quality: int, seconds: float) -> dict[str, Json]:

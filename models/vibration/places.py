@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -50,7 +50,7 @@ class Machine:
                 times[name] += delta_ns
         for said in self.said.values():
             for tag, finding in said.items():
-                said[tag] = replace(finding, t_ns=finding.t_ns + delta_ns, since_ns=finding.since_ns + delta_ns)
+                said[tag] = msgspec.structs.replace(finding, t_ns=finding.t_ns + delta_ns, since_ns=finding.since_ns + delta_ns)
 
     def hear(self, tag: str, t_ns: int, findings: Iterable[Finding]) -> list[Finding]:
         """What is to be told after this channel's block of `t_ns`: of causes, for the whole machine, and all else as it is.

@@ -24,17 +24,19 @@ class AnySequence(RuleBasedStateMachine):
 
     @initialize(hold=st.sampled_from([0.0, 5.0]), clear_after=st.sampled_from([0.0, 5.0]), evidence=st.sampled_from([0.0, 3.0]))
     def begin(self, hold: float, clear_after: float, evidence: float) -> None:
-        self.rules = {"limit-1": Rule("limit-1", "limit", hold, clear_after)}
+        self.rules = {"limit-1": Rule("limit-1", "limit", hold, clear_after), "limit-2": Rule("limit-2", "limit", 2.0, 0.0)}
         self.evidence = evidence
         self.clock = FakeClock()
         self.rows: dict[str, bytes] = {}
         self.events: dict[str, list[tuple[int, str]]] = {}
         self.waiting: list[Change] = []
-        self.since: dict[tuple[str, str], int] = {}
-        self.remembered: dict[tuple[str, str], int] = {}
+        self.killed = False
+        self.since: dict[tuple[str, tuple[str, str]], int] = {}
+        self.remembered: dict[tuple[str, tuple[str, str]], int] = {}
         self.incidents = self._fresh()
 
     @rule(
+        watch=st.sampled_from(["limit-1", "limit-1", "limit-2"]),
         key=st.tuples(st.sampled_from(MACHINES), st.sampled_from(CONDITIONS)),
         active=st.booleans(),
         severity=st.sampled_from([Severity.WARNING, Severity.CRITICAL]),
@@ -42,13 +44,15 @@ class AnySequence(RuleBasedStateMachine):
         diagnosis=st.sampled_from(["", "outer_race"]),
         step=st.sampled_from([0.001, 1.0]),
     )
-    def find(self, key: tuple[str, str], active: bool, severity: Severity, from_record: bool, diagnosis: str, step: float) -> None:
+    def find(
+        self, watch: str, key: tuple[str, str], active: bool, severity: Severity, from_record: bool, diagnosis: str, step: float
+    ) -> None:
         """A detector that keeps when its condition began, as `limit` does."""
         self._run(self.clock.advance(step))
         t_ns = self.clock.now_ns()
-        since = self.since.setdefault(key, t_ns) if active else t_ns
+        since = self.since.setdefault((watch, key), t_ns) if active else t_ns
         if not active:
-            self.since.pop(key, None)
+            self.since.pop((watch, key), None)
         finding = Finding(
             machine=key[0],
             condition=key[1],
@@ -59,7 +63,7 @@ class AnySequence(RuleBasedStateMachine):
             title="x",
             key=diagnosis,
         )
-        self._take(self.incidents.apply(finding, self.rules["limit-1"], from_record=from_record))
+        self._take(self.incidents.apply(finding, self.rules[watch], from_record=from_record))
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 6.0, 60.0]))
     def wait(self, seconds: float) -> None:
@@ -79,6 +83,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(stale=st.booleans())
     def kill(self, stale: bool) -> None:
         """What was not committed is gone; the detector wakes with its last snapshot, or with nothing."""
+        self.killed = True
         self.waiting = []
         self.since = dict(self.remembered) if stale else {}
         self.incidents = self._fresh()
@@ -126,6 +131,13 @@ class AnySequence(RuleBasedStateMachine):
         for incidents in (stored, self.incidents.open if hasattr(self, "incidents") else []):
             keys = [(i.machine, i.condition) for i in incidents if i.state in ("open", "pending")]
             assert len(keys) == len(set(keys))
+
+    @invariant()
+    def what_is_open_and_not_ending_is_what_a_watch_says(self) -> None:
+        for incident in self.incidents.open if hasattr(self, "incidents") and not self.killed else []:
+            says = {watch for watch, key in self.since if key == (incident.machine, incident.condition)}
+            assert incident.active == bool(says)
+            assert not says or incident.detector in says
 
 
 TestAnySequence = AnySequence.TestCase

@@ -279,7 +279,7 @@ class TestRetire:
         for name in ("limit-1", "limit-2"):
             life = Life()
             life.active()
-            low = Rule(name, "limit", 0.0, 0.0, frozenset({"press-07/oil"}), tells=lambda condition: condition == "oil_low")
+            low = Rule(name, "limit", 0.0, 0.0, frozenset({"press-07/oil"}), tells=lambda _machine, condition: condition == "oil_low")
             assert life.restart(rules={name: low}) == ["cleared"]
 
     async def test_a_pending_one_is_dropped(self) -> None:
@@ -422,3 +422,81 @@ class TestWithheld:
         assert await life.wait(1) == ["raised"]
         night[0] = True
         assert life.active(severity=Severity.CRITICAL) == ["updated severity"]
+
+
+class TestTwoWatches:
+    """Of one condition: `slow` waits longer with what is less."""
+
+    SLOW = Rule("slow", "limit", hold=600.0, clear_after=0.0, watched=frozenset({"press-07/oil"}))
+    HOT = Rule("hot", "limit", hold=0.0, clear_after=0.0, watched=frozenset({"press-07/oil"}))
+    LATE = Rule("late", "limit", hold=60.0, clear_after=0.0, watched=frozenset({"press-07/oil"}))
+
+    @pytest.mark.parametrize("first", [SLOW, HOT], ids=["slow first", "hot first"])
+    async def test_it_is_raised_as_soon_as_one_would_and_over_when_no_one_says_so_any_more(self, first: Rule) -> None:
+        life = Life()
+        told = life.active(rule=first) + life.active(rule=self.HOT if first is self.SLOW else self.SLOW)
+        assert told == ["raised"]
+        assert life.over(rule=self.HOT) == []
+        assert life.one.detector == "slow"
+        assert await life.wait(700) == []
+        assert life.over(rule=self.SLOW) == ["cleared"]
+
+    async def test_one_that_came_to_nothing_leaves_the_other_its_time(self) -> None:
+        life = Life()
+        assert life.active(rule=self.SLOW, title="slow") + life.active(rule=self.LATE, severity=Severity.CRITICAL) == []
+        assert life.over(rule=self.LATE) == []
+        assert await life.wait(599) == []
+        assert await life.wait(1) == ["raised"]
+        assert (life.one.detector, life.one.title, life.one.peak) == ("slow", "slow", Severity.WARNING)
+
+    async def test_the_second_makes_it_worse_when_it_has_held_for_its_time(self) -> None:
+        life = Life()
+        assert life.active(rule=self.HOT) + life.active(rule=self.LATE, severity=Severity.CRITICAL) == ["raised"]
+        assert await life.wait(59) == []
+        assert await life.wait(1) == ["updated severity"]
+        assert life.over(rule=self.HOT) + life.over(rule=self.LATE) == ["cleared"]
+
+    async def test_the_second_makes_it_worse_when_the_first_has_gone_meanwhile(self) -> None:
+        life = Life()
+        life.active(rule=self.HOT)
+        life.active(rule=self.LATE, severity=Severity.CRITICAL)
+        await life.wait(30)
+        assert life.over(rule=self.HOT) == []
+        assert await life.wait(30) == ["updated severity"]
+        assert life.over(rule=self.LATE) == ["cleared"]
+
+    async def test_what_the_second_begins_again_it_ends(self) -> None:
+        life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
+        assert life.active(rule=rule) == ["raised"]
+        assert life.over(rule=rule) + life.active(rule=self.HOT) + life.over(rule=self.HOT) == ["cleared"]
+
+    async def test_what_the_second_says_before_it_is_closed_goes_on(self) -> None:
+        life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
+        assert life.active(rule=rule) + life.over(rule=rule) == ["raised"]
+        assert life.active(rule=self.SLOW) == []
+        assert await life.wait(500) == []
+        assert life.over(rule=self.SLOW) == ["cleared"]
+
+    async def test_a_shelved_one_goes_on_too(self) -> None:
+        life, why = Life(), ["shelved"]
+        life.incidents.withhold = lambda _incident: why[0]
+        assert life.active(rule=self.HOT) + life.active(rule=self.SLOW) + life.over(rule=self.HOT) == []
+        why[0] = ""
+        assert await life.wait(500) == []
+        assert await life.wait(100) == ["raised"]
+        assert life.over(rule=self.SLOW) == ["cleared"]
+
+    async def test_a_watch_that_goes_leaves_it_to_the_one_that_says_the_same(self) -> None:
+        life = Life()
+        life.active(rule=self.HOT)
+        life.active(rule=self.SLOW)
+        assert life.note(life.incidents.retire({"slow": self.SLOW, "other": self.LATE})) == []
+        assert life.one.detector == "slow"
+        assert life.over(rule=self.SLOW) == ["cleared"]
+
+    async def test_a_watch_that_goes_leaves_it_to_nobody_who_has_never_said_so(self) -> None:
+        """It would stay open until that one's own limit was crossed and left again."""
+        life = Life()
+        life.note(life.incidents.retire({"hot": self.HOT, "slow": self.SLOW}))
+        life.active(rule=self.HOT)
+        assert life.note(life.incidents.retire({"slow": self.SLOW})) == ["cleared"]

@@ -147,3 +147,31 @@ def test_what_is_usual_at_another_hour_is_told_as_a_broken_season() -> None:
     last[44:, 1] -= 60
     found = run(detector, last, begin + 12 * 86_400, 900)
     assert "season broken" in kinds(found, "b")
+
+
+@pytest.mark.parametrize("begun_first", [1, 3])
+@pytest.mark.parametrize(
+    "paths",
+    [PATHS[1:], ["press/new", *PATHS], PATHS[::-1], [path for path in PATHS if path != "press/b"], ["press/d", "oven/g"]],
+    ids=["one less", "one more", "turned round", "without the first to begin", "few left"],
+)
+def test_an_incident_of_several_tags_goes_on_when_the_configuration_gets_or_loses_others(
+    learnt: bytes, paths: list[str], begun_first: int
+) -> None:
+    detector = anomaly()
+    detector.load(learnt)
+    x = noise(120, seed=2)
+    x[:60, begun_first] += 20
+    x[1:60, 4 - begun_first] += 20
+    told = active(run(detector, x[:20], LEARNT))[-1]
+    assert sorted(told.tags) == ["b", "d"]
+    after = plugin.build(plugin.options.model_validate({"on": "*/*", **FAST}), detector_context(plugin, paths))
+    after.load(detector.dump())
+    columns = [PATHS.index(path) if path in PATHS else 0 for path in paths]
+    found = run(after, x[20:, columns], LEARNT + 20)
+    said = {one.condition for one in active(found)}
+    both = {"press/b", "press/d"} <= set(paths)
+    assert said == {told.condition if both or f"press/{told.condition[0]}" in paths else "d_anomaly"}
+    last = {one.condition: one for one in found if one.condition in said}
+    assert {one.state for one in last.values()} == {State.OVER}
+    assert all(one.t_ns > START + (LEARNT + 60) * SECOND for one in last.values())

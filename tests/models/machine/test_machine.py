@@ -240,6 +240,29 @@ def test_state_of_other_options_or_tags_is_refused() -> None:
         plugin.build(plugin.options.model_validate({"on": "*/*", **QUICK}), context).load(saved)
 
 
+def test_a_machine_that_gets_a_tag_begins_anew_and_no_other_one() -> None:
+    """Nor does one whose tags stand in another order now."""
+
+    def watching(*tags: str) -> MachineDetector:
+        made = plugin.build(plugin.options.model_validate({"on": "*/*", **QUICK}), detector_context(plugin, tags))
+        assert isinstance(made, MachineDetector)
+        return made
+
+    before = watching(*(f"{machine}/{name}" for machine in ("press-07", "press-08") for name in NAMES))
+    x = together(1000)
+    for name in ("press-07", "press-08"):
+        before.process(replace(frame(x[:600]), machine=name))
+    after = watching(*(f"press-07/{name}" for name in reversed(NAMES)), *(f"press-08/{name}" for name in (*NAMES, "speed")))
+    after.load(before.dump())
+    assert [(one.machine, one.share) for one in after.learning()] == [("press-07", 1.0), ("press-08", 0.0)]
+    x[800:, 1] -= 30
+    rest = frame(x[600:], start=600)
+    turned = replace(rest, names=rest.names[::-1], x=rest.x[:, ::-1])
+    assert [(one.state, at(one), one.tags[0]) for one in edges(after.process(turned))] == [
+        (one.state, at(one), one.tags[0]) for one in before.process(rest)
+    ]
+
+
 @pytest.mark.parametrize(
     ("tags", "options", "problem"),
     [

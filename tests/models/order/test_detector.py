@@ -136,6 +136,33 @@ def test_memory_is_bounded_and_a_forgotten_order_is_not_late_any_more() -> None:
     assert not {"order_A-0_late", "order_A-2_late"} & {finding.condition for finding in found}
 
 
+def test_an_order_at_a_step_that_became_a_final_one_is_not_late_any_more() -> None:
+    """Nor is one that fewer are remembered of now; each is told with the first record, once."""
+    before, after = detector(max_orders=3), detector(max_orders=2, final=["finished", "packed"])
+    for number, name in enumerate(("milling", "packed", "milling")):
+        before.process(step(number, f"A-{number}", name))
+    after.load(before.dump())
+    found = after.process(step(3, "A-2", "washing"))
+    assert states(found)[1:3] == [(State.OVER, "order_A-0_late"), (State.OVER, "order_A-1_late")]
+    assert [finding.title for finding in found[1:3]] == ["order A-0 is not followed any more: too many orders", "order A-1 is done: packed"]
+    assert [one for one in states(after.process(step(4, "A-2", "drying"))) if "A-2" not in one[1]] == [(State.FACT, "milestone_reached")]
+    again = detector(max_orders=2, final=["finished", "packed"])
+    again.load(after.dump())
+    assert [one for one in states(again.process(step(5, "A-2", "drying"))) if "A-2" not in one[1]] == [(State.FACT, "milestone_reached")]
+
+
+def test_it_has_no_opinion_on_what_it_is_not_asked_for_any_more() -> None:
+    """So an incident of it is closed by the configuration."""
+
+    def told(**options: Any) -> list[bool]:
+        made = plugin.options.model_validate({"on": "*/*", **options})
+        return [plugin.tells(made, None, condition) for condition in ("order_A-1_late", UNREADABLE)]  # type: ignore[arg-type]
+
+    assert told(late_after="2h") == [True, True]
+    assert told() == [False, True]
+    assert told(late_after="2h", unreadable="ignore") == [True, False]
+
+
 def test_ten_thousand_orders_make_a_small_state() -> None:
     orders = detector(max_orders=1000)
     for number in range(10_000):

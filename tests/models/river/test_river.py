@@ -173,6 +173,22 @@ def test_state_of_another_model_or_other_tags_is_refused() -> None:
         other.load(saved)
 
 
+def test_a_machine_that_gets_a_tag_begins_anew_and_no_other_one() -> None:
+    """Nor does one whose tags stand in another order now."""
+    before = river(("press-07", "press-08"))
+    for name in ("press-07", "press-08"):
+        before.process(frame(together(600), machine=name))
+    tags = [*(f"press-07/{name}" for name in reversed(NAMES)), *(f"press-08/{name}" for name in (*NAMES, "speed"))]
+    after: Any = plugin.build(plugin.options.model_validate({"on": "*/*", **TREES, **QUICK}), detector_context(plugin, tags))
+    after.load(before.dump())
+    assert [(one.machine, one.share) for one in after.learning()] == [("press-07", 1.0), ("press-08", 0.0)]
+    rest = frame(together(700)[600:], start=600)
+    assert [one.score for one in after.process(replace(rest, names=NAMES[::-1], x=rest.x[:, ::-1]))][1:] == [
+        one.score for one in before.process(rest)
+    ]
+    assert after._members["press-07"].rare == before._members["press-07"].rare  # type: ignore[attr-defined]
+
+
 def test_late_rows_are_left_out() -> None:
     detector = river()
     detector.process(frame(together(10)))

@@ -223,3 +223,22 @@ def test_it_learns_forgets_and_adopts() -> None:
 def test_waveforms_alone_are_an_error_of_the_configuration() -> None:
     with pytest.raises(ConfigError, match="gauge, counter or state"):
         sensor({"kind": "waveform"})
+
+
+def test_it_has_an_opinion_on_what_each_kind_of_tag_can_have() -> None:
+    """An incident of a gauge that is a state now is closed by the configuration: nothing else would."""
+    gauge, state = (
+        DetectorContext(name="s", tags=(Tag(0, "m", "t0", TagOptions.model_validate({"kind": kind})),)) for kind in ("gauge", "state")
+    )
+    conditions = ["t0_sensor_quiet", "t0_sensor_stuck", "sensor_clock_back", "t1_sensor_stuck", "t0_high"]
+    assert [plugin.tells(None, gauge, one) for one in conditions] == [True, True, True, False, False]
+    assert [plugin.tells(None, state, one) for one in conditions] == [False, True, True, False, False]
+
+
+def test_whatever_it_says_it_has_an_opinion_on() -> None:
+    tags = tuple(Tag(i, "m", f"t{i}", TagOptions()) for i in range(3))
+    x = noise(900)
+    x[300:600, 1] = x[300, 1]
+    told = {finding.condition for finding in run(sensor(), x)}
+    assert "t1_sensor_stuck" in told
+    assert all(plugin.tells(None, DetectorContext(name="s", tags=tags), one) for one in told)

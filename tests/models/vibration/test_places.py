@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,3 +103,17 @@ def test_points_that_do_not_fit_the_tags_are_refused(names: str, says: str) -> N
 def test_a_tag_of_two_points_is_refused() -> None:
     with pytest.raises(ValidationError, match="points names x twice"):
         VibrationOptions.model_validate({"on": "p/*", "points": {"one": {"axial": "x"}, "two": {"axial": "x"}}})
+
+
+def test_what_the_points_said_goes_along_with_a_clock_that_leaps() -> None:
+    vibration, hour = detector(), 3600 * 10**9
+    told = of(run(vibration, 0, 4, {}, unbalance=0.1), "velocity")
+    vibration.leap("pump-3", -hour)
+    over = []
+    for number in range(4, 16):
+        for tag in range(4):
+            quiet = block(number, noise(10 * number + tag), tag=tag)
+            over += vibration.process(replace(quiet, t_ns=quiet.t_ns - hour))
+    (end,) = of(over, "velocity")
+    assert end.state is State.OVER
+    assert 0 < end.t_ns - (told[0].t_ns - hour) < 60 * 10**9

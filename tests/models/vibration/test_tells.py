@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.config.settings import WatchSettings
 from gateway.contract import Bearing, DetectorContext, Finding, Machine, Severity, State, Tag, TagOptions
+from gateway.engine.opinion import has_opinion
 from gateway.incidents import Incidents, Rule
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs.vibration import Rig
@@ -20,11 +22,16 @@ PLACED = {"vibration_velocity", "vibration_trend", "x_signal", "y_signal"}
 
 
 def rule(*, bearing: bool = True, unit: str = "g", **more: Any) -> Rule:
-    tags = tuple(Tag(i, "pump-3", name, TagOptions(kind="waveform", unit=unit)) for i, name in enumerate("xy"))
-    machine = Machine(name="pump-3", bearing=Bearing(designation="6205", speed=1500.0) if bearing else None)
-    context = DetectorContext(name="v", tags=tags, machines={"pump-3": machine})
-    options = VibrationOptions.model_validate({"on": "pump-3/*"} | more)
-    tells = partial(plugin.tells, options, context)
+    """Of a watch that looks at another pump, too, which has all that one can have."""
+    tags = tuple(
+        Tag(i, machine, name, TagOptions(kind="waveform", unit=unit if machine == "pump-3" else "g"))
+        for i, (machine, name) in enumerate((machine, name) for machine in ("pump-3", "pump-4") for name in "xy")
+    )
+    known = Bearing(designation="6205", speed=1500.0)
+    machines = {name: Machine(name=name, bearing=known if bearing or name == "pump-4" else None) for name in ("pump-3", "pump-4")}
+    context = DetectorContext(name="v", tags=tags, machines=machines)
+    options = VibrationOptions.model_validate({"on": "*/*"} | more)
+    tells = partial(has_opinion, WatchSettings(name="v", plugin=plugin, options=options, tags=tags, records=()), context)
     return Rule("v", plugin.domain, 0.0, 0.0, frozenset(tag.path for tag in tags), tells=tells)
 
 
@@ -40,7 +47,7 @@ def rule(*, bearing: bool = True, unit: str = "g", **more: Any) -> Rule:
 )
 def test_it_has_an_opinion_on_what_its_sensors_and_their_machine_allow(given: dict[str, Any], expected: set[str]) -> None:
     known = {*PLAIN, *PLACED, "x_bearing", "y_bearing", "vibration_bearing", "z_velocity", "x_high"}
-    assert {condition for condition in known if rule(**given).tells(condition)} == expected
+    assert {condition for condition in known if rule(**given).tells("pump-3", condition)} == expected
 
 
 def test_whatever_it_says_it_has_an_opinion_on() -> None:
@@ -48,7 +55,7 @@ def test_whatever_it_says_it_has_an_opinion_on() -> None:
     detector = rig.detector()
     told = {finding.condition for item in rig.faulty() for finding in detector.process(item)}
     assert {"vibration_x_velocity", "vibration_x_bearing"} <= told
-    assert all(rule().tells(condition.replace("vibration_x", "x")) for condition in told)
+    assert all(rule().tells("pump-3", condition.replace("vibration_x", "x")) for condition in told)
 
 
 @pytest.mark.parametrize(
