@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected
+from gateway.contract import Batch, ConfigError, EndOfSource, NotConnected, Record
 from gateway.engine import pump as pump_module
 from gateway.engine.inbox import Inbox
-from gateway.engine.pump import run_source
+from gateway.engine.pump import pump, run_source
 from gateway.supervisor import LONGEST_SECONDS, Backoff, supervise
 from gateway.telemetry.status import Link, Status
 from gateway.testkit.clock import FakeClock
@@ -181,6 +181,54 @@ async def test_a_source_is_built_once_and_closed_after_each_life() -> None:
     assert source.calls == ["connect", "read", "read", "close", "connect", "read", "read", "close"]
     assert [entry.item.value[0] for entry in inbox.take() if isinstance(entry.item, Batch)] == [1.0, 2.0]
     assert link.state == "ended"
+
+
+class Endless(Finite):
+    """Of records; waits after the third."""
+
+    async def read(self) -> list[Any]:
+        self.calls.append("read")
+        if self.calls.count("read") == 4:
+            await asyncio.Event().wait()
+        return [Record(source="mes/step", t_ns=1, fields={}) for _ in range(2)]
+
+
+async def stopping(source: Endless) -> tuple[asyncio.Task[None], Inbox]:
+    """A pump that is told to end as soon as it has given something."""
+    status, given = Status(FakeClock()), asyncio.Event()
+    inbox = Inbox("drop_oldest", wake=given.set, took=lambda count: None, dropped=lambda *given: None)
+    task = asyncio.create_task(pump(source, inbox, status.add("source", "mes"), status))
+    await given.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    return task, inbox
+
+
+@pytest.mark.parametrize(
+    ("arrived", "calls"),
+    [
+        pytest.param(2, ["connect", "read", "read", "close"], id="on disk while it stops"),
+        pytest.param(1, ["connect", "read", "close"], id="not in time"),
+    ],
+)
+async def test_what_comes_to_the_disk_while_a_source_stops_is_acknowledged(
+    monkeypatch: pytest.MonkeyPatch, arrived: int, calls: list[str]
+) -> None:
+    monkeypatch.setattr(pump_module, "ACCEPTED_SECONDS", 5.0 if arrived == 2 else 0.01)
+    task, inbox = await stopping(source := Endless())
+    for entry in inbox.take()[:arrived]:
+        assert entry.accepted is not None
+        entry.accepted.set_result(None)
+    await asyncio.wait([task], timeout=5)
+    assert (task.cancelled(), source.calls) == (True, calls)
+
+
+async def test_records_that_had_no_room_yet_are_not_acknowledged_at_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.engine.inbox.MAX_RECORDS", 1)
+    task, inbox = await stopping(source := Endless())
+    assert inbox.records == 1
+    await asyncio.wait([task], timeout=5)
+    assert source.calls == ["connect", "read", "close"]
 
 
 async def test_a_driver_that_hangs_while_connecting_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

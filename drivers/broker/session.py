@@ -22,6 +22,10 @@ EARLY_BYTES = 64 << 20
 FILTERS_PER_PACKET = 100
 
 
+class Swamped(NotConnected):
+    """More came before an answer than is kept."""
+
+
 class Session:
     """Everything raises NotConnected when the link is lost or the broker does not keep to the protocol.
 
@@ -46,11 +50,16 @@ class Session:
         self.session_present, self._maximum_qos = answer.session_present, answer.maximum_qos
 
     async def subscribe(self, wanted: Sequence[tuple[str, int, bool]]) -> list[str]:
-        """`wanted`: (topic filter, QoS, True if retained messages are wanted once only: version 5). Returns the filters it refuses."""
+        """`wanted`: (topic filter, QoS, True if retained messages are wanted once only: version 5). Returns the filters it refuses.
+
+        Where it kept more for us than we keep here its answer comes behind that, when nobody waits for it any more.
+        """
         refused: list[str] = []
         for at in range(0, len(wanted), FILTERS_PER_PACKET):
             part, mid = wanted[at : at + FILTERS_PER_PACKET], self._next_mid()
-            answer = await self.ask(packets.subscribe(mid, part, version5=self.version5), SUBACK, mid)
+            answer = await self._ask_beside(packets.subscribe(mid, part, version5=self.version5), SUBACK, mid)
+            if answer is None:
+                continue
             with self._strict():
                 granted = packets.read_suback(answer, version5=self.version5)
                 if len(granted) != len(part):
@@ -62,7 +71,7 @@ class Session:
         """Take them back; the broker may not have known them."""
         for at in range(0, len(filters), FILTERS_PER_PACKET):
             mid = self._next_mid()
-            await self.ask(packets.unsubscribe(mid, filters[at : at + FILTERS_PER_PACKET], version5=self.version5), UNSUBACK, mid)
+            await self._ask_beside(packets.unsubscribe(mid, filters[at : at + FILTERS_PER_PACKET], version5=self.version5), UNSUBACK, mid)
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> str:
         """A small message. QoS 0 is on its way on return, QoS 1 with the broker: bound the wait by `asyncio.timeout`.
@@ -84,6 +93,8 @@ class Session:
         self._awaited, self._answer = (answer, mid.to_bytes(2) if mid else b""), None
         self.link.send(packet)
         while self._answer is None:
+            if len(self._early) > EARLY_MESSAGES or self._early_bytes > EARLY_BYTES:
+                raise Swamped(self._peer, f"{len(self._early)} messages, {self._early_bytes >> 20} MB, and no answer")
             messages = self._cut()
             self._keep(messages)
             if not messages and self._answer is None:
@@ -91,6 +102,15 @@ class Session:
                 await self.link.wait()
         self._awaited = None
         return self._answer
+
+    async def _ask_beside(self, packet: bytes, answer: int, mid: int) -> bytes | None:
+        """None: what the broker kept for us has to be taken before its answer can come, and it sends no more until then."""
+        try:
+            return await self.ask(packet, answer, mid)
+        except Swamped:
+            if not self.session_present:
+                raise
+            return None
 
     def take(self) -> list[Publish]:
         """Messages that have come and were not taken over before; empty if there is nothing now."""
@@ -127,8 +147,6 @@ class Session:
     def _keep(self, messages: list[Publish]) -> None:
         self._early += messages
         self._early_bytes += sum(len(message[1] or b"") for message in messages)
-        if len(self._early) > EARLY_MESSAGES or self._early_bytes > EARLY_BYTES:
-            raise NotConnected(self._peer, f"{len(self._early)} messages, {self._early_bytes >> 20} MB, and no answer")
 
     def _check(self) -> None:
         if self.link.lost:

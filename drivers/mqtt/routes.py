@@ -19,11 +19,15 @@ from gateway.contract import Batch, ConfigError, RecordSpec, Tag
 MAX_TOPICS = 10_000
 
 
+BOM = b"\xef\xbb\xbf"
+"""Of UTF-8, as .NET writes it before a text."""
+
+
 class Route(NamedTuple):
-    """`by_magic`: what begins like gzip is gzip: no payload of these decoders begins so."""
+    """`text`: no payload of these decoders is a number or samples in bytes, which may begin like gzip or a BOM by chance."""
 
     decoders: Sequence[Decoder]
-    by_magic: bool
+    text: bool
 
 
 class Routes:
@@ -71,7 +75,7 @@ class Routes:
         for at, message in enumerate(messages):
             if message[0] == self._birth and message[1] is not None:
                 self._decode_present(self._presence, messages[start:at], now_ns, into)
-                self._presence(message[1], now_ns, into)
+                self._presence(message[1].removeprefix(BOM), now_ns, into)
                 start = at
         self._decode_present(self._presence, messages[start:], now_ns, into)
         return into
@@ -93,16 +97,18 @@ class Routes:
             route = known.get(topic)
             if route is None:
                 route = self._learn(topic)
-            decoders, by_magic = route
+            decoders, text = route
             if payload is None:
                 into.lose("message_too_large")
                 continue
-            if gzip or (by_magic and payload[:2] == MAGIC) or (auto and properties and is_gzip(properties)):
+            if gzip or (text and auto and payload[:2] == MAGIC) or (auto and properties and is_gzip(properties)):
                 try:
                     payload = gunzip(payload, self._most_bytes)
                 except TooLarge:
                     into.lose("message_too_large")
                     continue
+            if text and payload[:3] == BOM:
+                payload = payload[3:]
             for decode in decoders:
                 decode(payload, command & RETAIN != 0, properties, now_ns, into)
             if not decoders and topic != self._birth:
@@ -118,7 +124,7 @@ class Routes:
                 rows += self._rows[pattern]
         tags = sorted([row for row in rows if isinstance(row, Tag)], key=lambda tag: tag.index)
         decoders = compile_decoders(tags, [row for row in rows if isinstance(row, RecordSpec)])
-        route = self._known[topic] = Route(decoders, by_magic=self._auto and not any(is_binary(tag) for tag in tags))
+        route = self._known[topic] = Route(decoders, text=not any(is_binary(tag) for tag in tags))
         return route
 
 

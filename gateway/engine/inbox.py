@@ -49,13 +49,14 @@ class Inbox:
         self._when_full, self._wake, self._took, self._dropped = when_full, wake, took, dropped
         self._items: deque[Emitted] = deque()
         self._room = asyncio.Event()
+        self._given: list[asyncio.Future[None]] | None = None
         self.readings = self.samples = self.records = 0
         self.received = 0
         """Readings, blocks and messages since the source was started."""
 
     async def emit(self, items: list[Item]) -> None:
         """Returns when the readings are queued and what the records caused is on disk."""
-        waiting = []
+        self._given, waiting = None, []
         for item in items:
             self._admit(item)
             while self._full(item) and (self._when_full == "block" or isinstance(item, Record)):
@@ -65,9 +66,16 @@ class Inbox:
             waiting.append(self._put(item))
         if items:
             self._wake()
-        for accepted in waiting:
-            if accepted is not None:
-                await accepted
+        self._given = [accepted for accepted in waiting if accepted is not None]
+        for accepted in self._given:
+            if not accepted.done():
+                await asyncio.shield(accepted)
+
+    async def accepted(self, seconds: float) -> bool:
+        """After an `emit` that was cancelled: wait, at most so long. True: all of it came in after all, and what it caused is on disk."""
+        if self._given:
+            await asyncio.wait(self._given, timeout=seconds)
+        return self._given is not None and all(accepted.done() for accepted in self._given)
 
     def take(self) -> list[Emitted]:
         """Everything queued."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from gateway.contract import Clock, NotConnected, Source
+from gateway.contract import Clock, Item, NotConnected, Source
 from gateway.engine.inbox import Inbox
 from gateway.stall import SOURCE, Stalled
 from gateway.supervisor import supervise
@@ -19,6 +19,9 @@ RETRY_SECONDS = 4.0
 CONNECT_SECONDS = 30.0
 """For the driver that does not keep the contract's ten seconds: without it, its machine would be lost without a word."""
 CLOSE_SECONDS = 10.0
+ACCEPTED_SECONDS, ACKNOWLEDGE_SECONDS = 0.5, 0.2
+"""At the end, for what is on its way to the disk, and to say so: what its peer does not hear of it sends again, and a record that tells
+no time would be another event."""
 
 
 async def pump(source: Source, inbox: Inbox, link: Link, status: Status) -> None:
@@ -28,9 +31,26 @@ async def pump(source: Source, inbox: Inbox, link: Link, status: Status) -> None
         status.up(link)
         while True:
             got = await source.read()
-            await inbox.emit(got if isinstance(got, list) else [got])
+            await _emit(got if isinstance(got, list) else [got], inbox, source)
     finally:
         await _close(source, link)
+
+
+async def _emit(items: list[Item], inbox: Inbox, source: Source) -> None:
+    try:
+        await inbox.emit(items)
+    except asyncio.CancelledError:
+        if await inbox.accepted(ACCEPTED_SECONDS):
+            await _acknowledge(source)
+        raise
+
+
+async def _acknowledge(source: Source) -> None:
+    """It does so at the start of `read`. What that would bring stays with its peer."""
+    reading = asyncio.ensure_future(source.read())
+    await asyncio.wait([reading], timeout=ACKNOWLEDGE_SECONDS)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
 
 
 async def _close(source: Source, link: Link) -> None:

@@ -48,6 +48,10 @@ def test_offline_makes_every_tag_bad_until_online() -> None:
     assert found.health == [ONLINE]
 
 
+def test_a_bom_before_the_word_says_nothing() -> None:
+    assert routes().decode([message("s", b"\xef\xbb\xbfoffline")], 7).health == [OFFLINE]
+
+
 def test_offline_twice_is_one_batch_of_bad_readings() -> None:
     found = routes().decode([message("s", b"offline"), message("s", b"offline")], 7)
     assert qualities(found) == [(0, BAD), (1, BAD)]

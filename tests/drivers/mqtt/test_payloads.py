@@ -230,6 +230,24 @@ def test_compressed_is_told_by_how_it_begins() -> None:
     assert [quality for *_, quality in rows(gzip.compress(b"5"), compression="none")] == [Quality.BAD_FORMAT]
 
 
+@pytest.mark.parametrize(
+    ("payload", "options"),
+    [(b"5", {}), (b'{"v": 5}', {"value": "$.v"}), (b'{"s": [5]}', {"values": "$.s", "step": "1s"}), (b"v,w\n5,1", CSV | {"column": "v"})],
+)
+def test_a_bom_before_a_text_says_nothing(payload: bytes, options: dict[str, Any]) -> None:
+    bom = b"\xef\xbb\xbf"
+    assert rows(bom + payload, **options) == rows(gzip.compress(bom + payload), **options) == [(NOW, 5.0, GOOD)]
+    (block,) = gather(bom + b"\x00", **WAVE, format="int16le").blocks
+    assert len(block.samples) == 2
+
+
+def test_a_bom_before_a_message_says_nothing() -> None:
+    record = RecordSpec("m", "r", MqttRecord.model_validate({"topic": "r"}))
+    routes = Routes(MqttOptions.model_validate({"mqtt": "mqtt://h"}), [], [record], machine="m")
+    found = routes.decode([(b"r", b'\xef\xbb\xbf{"order": "4711"}', 0x32, b"\0\1", b"")], NOW)
+    assert ([each.fields for each in found.records], found.lost) == ([{"order": "4711"}], {})
+
+
 def test_bytes_that_begin_like_it_are_samples_unless_somebody_says_otherwise() -> None:
     samples = b"\x1f\x8b\x00\x00"
     (block,) = gather(samples, **WAVE, format="int16le").blocks

@@ -111,6 +111,26 @@ async def test_what_is_published_while_we_are_away_comes_later(broker: Mosquitto
     assert got == [1, 2, 3]
 
 
+async def test_more_than_is_kept_before_an_answer_comes_all_the_same(
+    broker: Mosquitto, make: Any, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.broker.session.EARLY_BYTES", 100)
+    earlier = make(broker.url, {}, RECORDS | {"old": {"topic": "old/+"}})
+    await earlier.connect()
+    await earlier.close()
+    await publish(broker, *range(50), qos=1)
+    source = make(broker.url, {}, RECORDS)
+    await source.connect()
+    got: list[int] = []
+    while len(got) < 50:
+        got += await numbers(read, source)
+    assert got == list(range(50))
+    async with Publisher(broker.url) as publisher:
+        await publisher.publish("old/1", b'{"n": 51}', qos=1)
+    await publish(broker, 52, qos=1)
+    assert await numbers(read, source) == [52]
+
+
 async def test_without_records_nothing_is_kept_while_we_are_away(broker: Mosquitto, make: Any, read: Any) -> None:
     source = make(broker.url, {"n": {"topic": "mes/+", "value": "$.n"}})
     await source.connect()
