@@ -25,6 +25,8 @@ OVERFLOW = 0x0480
 DEEP, BELIEVABLE = 20_000, 30_000_000
 READ_RESPONSE, RESPONSE_HEADER = b"\x01\x00\x7a\x02", 28
 """Its type, and where its results begin when nothing is said in its header (Part 4, 5.10.2 and 7.33)."""
+SESSION_RESPONSE = b"\x01\x00\xd0\x01"
+"""The first of a new session (CreateSession)."""
 
 
 def sized(head: bytes, body: bytes) -> bytes:
@@ -34,16 +36,21 @@ def sized(head: bytes, body: bytes) -> bytes:
 
 
 class Hostile:
-    """Changes every second chunk, each time in another way."""
+    """Changes every second chunk, each time in another way. Some sessions come as far as a read: few would by themselves."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice, self._number, self.bombs = dice, 0, 0
+        self._spares = False
 
     def __call__(self, chunk: bytes) -> bytes:
         self._number += 1
-        if chunk[HEADER : HEADER + 4] == READ_RESPONSE and self._dice.random() < 0.5:
+        kind = chunk[HEADER : HEADER + 4]
+        if kind == SESSION_RESPONSE:
+            self._spares = self._dice.random() < 0.4
+        if kind == READ_RESPONSE and (self._spares or self._dice.random() < 0.5):
+            self._spares = False
             return self._read(chunk[:HEADER], chunk[HEADER:])
-        if self._number % 2:
+        if self._number % 2 or self._spares:
             return chunk
         kinds: list[Callable[[bytes, bytes], bytes]] = [self._length, self._array, self._nested, self._cut, self._announced, self._noise]
         return self._dice.choice(kinds)(chunk[:HEADER], chunk[HEADER:])
