@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asyncua import ua
-from asyncua.server.uaprocessor import UaProcessor
 from asyncua.common.structures104 import new_struct, new_struct_field
+from asyncua.server.uaprocessor import UaProcessor
 
 from drivers.opcua import plugin
 from drivers.opcua.config import OpcuaOptions
