@@ -105,7 +105,12 @@ class Session:
         return float(self.client.secure_channel_timeout) / 1000 * RENEW_AFTER
 
     async def renew(self) -> None:
-        """New keys for the channel. Raises one of `FAILURES`."""
+        """New keys for the channel. Raises one of `FAILURES`.
+
+        What is still under way comes with the old ones. The library would judge by the server's time how old these are, and a PLC's
+        clock may be hours behind.
+        """
+        self.client.uaclient.protocol._connection.security_token.CreatedAt = datetime.now(UTC)
         await self._channel(renew=True)
         self.client.uaclient.revolve_security_token()
 
