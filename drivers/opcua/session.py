@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,6 +99,11 @@ class Session:
     async def send(self, request: Any, timeout: float | None = None) -> Any:
         """The bytes of the response. The library's only way to them is private; a test pins it."""
         return await self.client.uaclient._send_request(request, timeout)
+
+    @property
+    def publish_seconds(self) -> float:
+        """Between two publishes at most, for the session that the server granted; infinite if it does not end."""
+        return float(self.client.session_timeout) / 1000 / PUBLISHES or inf
 
     @property
     def renew_seconds(self) -> float:

@@ -185,6 +185,16 @@ async def test_a_session_outlives_the_pause_between_two_publishes(server: OpcuaS
         await reader.until(lambda b: 60.5 in b.value)
 
 
+async def test_a_server_that_grants_a_short_session_publishes_within_it(server: OpcuaServer, probe: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server.server.iserver, "min_session_timeout_ms", 100)
+    monkeypatch.setattr(server.server.iserver, "max_session_timeout_ms", 400)
+    async with probe(server.url, {"load": server.node("load")}, publishing="1s") as reader:
+        await reader.each(1)
+        for value in (62.5, 63.5):
+            await server.set("load", value)
+            await reader.until(lambda b, value=value: value in b.value)
+
+
 async def test_a_server_that_falls_silent_is_noticed_by_its_missing_keep_alive(server: OpcuaServer, probe: Any) -> None:
     clock = FakeClock()
     async with Relay(server.port) as relay:
