@@ -9,6 +9,7 @@ from drivers.modbus.messages import Request, write_coil, write_registers
 from drivers.modbus.plan import item_of
 from gateway.contract import ConfigError, Tag
 
+_EXACT = 1e-9  # of a number that is whole but for what scale and offset leave
 _FORMATS: dict[DataType, str] = {
     "int16": "h",
     "uint16": "H",
@@ -22,7 +23,8 @@ _FORMATS: dict[DataType, str] = {
 
 
 def request_to_write(tag: Tag, options: ModbusOptions, value: float) -> Request:
-    """Function 5 for a coil, 6 for one register, 16 for several. Raises ConfigError for what the tag cannot hold."""
+    """Function 5 for a coil, 6 for one register, 16 for several. Raises ConfigError for what the tag cannot hold, exactly: what is
+    written is what the limits were for, and what the audit says."""
     given: ModbusTag = tag.options
     item = item_of(tag, options)
     if given.writable is None or item.bits is not None or item.table in ("discrete", "input") or item.dtype == "text":
@@ -36,7 +38,10 @@ def request_to_write(tag: Tag, options: ModbusOptions, value: float) -> Request:
         big = _packed(raw, item.dtype)
     except (struct.error, OverflowError, ValueError) as exc:
         raise ConfigError(f"{tag.path}: {value:g} does not fit into {item.dtype} (raw {raw:g})") from exc
-    if item.order in ("BADC", "DCBA"):
+    if item.dtype not in ("float32", "float64") and abs(raw - round(raw)) > _EXACT * max(1.0, abs(raw)):
+        nearest = round(raw) * given.scale + given.offset
+        raise ConfigError(f"{tag.path}: {item.dtype} cannot hold {value:g}, the nearest it can is {nearest:g}")
+    if item.turned:
         big = b"".join(big[i : i + 2][::-1] for i in range(0, len(big), 2))
     words = list(struct.unpack(f">{len(big) // 2}H", big))
     return write_registers(item.unit, item.start, words[::-1] if item.order in ("CDAB", "DCBA") else words)

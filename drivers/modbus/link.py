@@ -66,7 +66,9 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if self._waiter is None or self._waiter.done():
-            if len(self._buffer) > MOST_BYTES:
+            if not self._has_transactions:
+                self._buffer = self._buffer[-MOST_BYTES:]  # noise of a line at rest; the next question forgets it
+            elif len(self._buffer) > MOST_BYTES:
                 self.abort("sends what nobody asked for")
             return
         try:

@@ -133,7 +133,7 @@ async def refresh(session: Session, subscription: int) -> str:
     ]
     try:
         (result,) = (await session.ask(request, ua.CallResponse)).Results
-    except (uaerrors.BadServiceUnsupported, uaerrors.BadMethodInvalid, uaerrors.BadNotSupported) as exc:
+    except uaerrors.UaStatusCodeError as exc:  # servers have many words for that they cannot
         return str(ua.status_codes.get_name_and_doc(exc.code)[0])
     return str(result.StatusCode.name) if result.StatusCode.is_bad() else ""
 

@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,12 +101,22 @@ class Session:
         return await self.client.uaclient._send_request(request, timeout)
 
     @property
+    def publish_seconds(self) -> float:
+        """Between two publishes at most, for the session that the server granted; infinite if it does not end."""
+        return float(self.client.session_timeout) / 1000 / PUBLISHES or inf
+
+    @property
     def renew_seconds(self) -> float:
         """After this long `renew` is due; the server decides the channel's life time."""
         return float(self.client.secure_channel_timeout) / 1000 * RENEW_AFTER
 
     async def renew(self) -> None:
-        """New keys for the channel. Raises one of `FAILURES`."""
+        """New keys for the channel. Raises one of `FAILURES`.
+
+        What is still under way comes with the old ones. The library would judge by the server's time how old these are, and a PLC's
+        clock may be hours behind.
+        """
+        self.client.uaclient.protocol._connection.security_token.CreatedAt = datetime.now(UTC)
         await self._channel(renew=True)
         self.client.uaclient.revolve_security_token()
 

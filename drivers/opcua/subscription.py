@@ -71,12 +71,12 @@ class Subscription:
 
     async def create(self) -> None:
         """The server may revise what we ask for; how long it may be silent follows from what it decides."""
-        options = self._options
+        publishing = min(self._options.publishing, self._session.publish_seconds)
         request = ua.CreateSubscriptionRequest()
         request.Parameters = ua.CreateSubscriptionParameters(
-            RequestedPublishingInterval=options.publishing * 1000,
-            RequestedLifetimeCount=max(100, int(LIFETIME_SECONDS / options.publishing)),
-            RequestedMaxKeepAliveCount=max(1, int(KEEP_ALIVE_SECONDS / options.publishing)),
+            RequestedPublishingInterval=publishing * 1000,
+            RequestedLifetimeCount=max(100, int(LIFETIME_SECONDS / publishing)),
+            RequestedMaxKeepAliveCount=max(1, int(KEEP_ALIVE_SECONDS / publishing)),
             MaxNotificationsPerPublish=0,
             PublishingEnabled=True,
             Priority=0,

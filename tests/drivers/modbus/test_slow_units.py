@@ -24,8 +24,10 @@ class Slow:
         self.heard: Callable[[bytes], bytes] = lambda _: b""
         self.asked = 0
         self.url = ""
+        self.writer: asyncio.StreamWriter
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
         try:
             while question := await reader.readexactly(8):
                 self.asked += 1
@@ -75,3 +77,15 @@ async def test_what_the_line_adds_before_a_unit_has_thought_is_no_answer(
     for _ in range(2):
         batch = await source.read()
         assert (batch.value.tolist(), batch.quality.tolist()) == ([1.0, 401.0], [GOOD, GOOD])
+
+
+async def test_noise_of_a_line_at_rest_is_no_reason_to_leave_it(slow: Slow, make: Make) -> None:
+    """RS-485 without its resistors, and a minute between two polls."""
+    source = make(slow.url, {"t": {"at": 40002}}, timeout="1s")
+    await source.connect()
+    await source.read()
+    for _ in range(5):
+        slow.writer.write(bytes(range(256)) * 4)
+        await slow.writer.drain()
+        await asyncio.sleep(0.01)
+    assert (await source.read()).value.tolist() == [1.0]

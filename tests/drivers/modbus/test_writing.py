@@ -93,6 +93,8 @@ async def test_every_framing_writes(framing: Any) -> None:
         ({"at": 40011, "as": "bcd16"}, 10_000, "does not fit into bcd16"),
         ({"at": 40011, "as": "float32"}, 1e300, "does not fit into float32"),
         ({"at": 40011}, float("nan"), "does not fit"),
+        ({"at": 40011, "writable": [0.5, 9.5]}, 0.5, "m1/t: uint16 cannot hold 0.5, the nearest it can is 0"),
+        ({"at": 40011, "as": "int16", "scale": 0.1, "offset": -40}, 21.53, "int16 cannot hold 21.53, the nearest it can is 21.5"),
         ({"at": 1}, 2, "a coil is 0 or 1"),
         ({"at": 40011, "writable": None}, 1, "m1/t is not writable"),
     ],

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from asyncua import ua
 from asyncua.common.structures104 import new_struct, new_struct_field
+from asyncua.server.uaprocessor import UaProcessor
 
 from drivers.opcua import plugin
 from drivers.opcua.config import OpcuaOptions
@@ -150,6 +151,20 @@ async def test_an_event_that_comes_twice_is_one_record(typed: OpcuaServer, probe
         alarms = next(iter(reader.source._connection._alarms.values()))
         assert alarms.record(again, 0) is None
         assert alarms.record(["ffff", *again[1:]], 0) is not None
+
+
+async def test_a_server_that_does_not_know_how_to_refresh_conditions_is_read(typed: OpcuaServer, probe: Any, monkeypatch: Any) -> None:
+    answer = UaProcessor.send_response
+
+    def knows_no_calls(self: Any, handle: Any, sequence: Any, response: Any, *rest: Any) -> None:
+        if isinstance(response, ua.CallResponse):
+            response = ua.ServiceFault()
+            response.ResponseHeader.ServiceResult = ua.StatusCode(ua.StatusCodes.BadNotImplemented)
+        answer(self, handle, sequence, response, *rest)
+
+    monkeypatch.setattr(UaProcessor, "send_response", knows_no_calls)
+    async with probe(typed.url, {"number": typed.node("number")}, records={"all": {"severity": 940}}) as reader:
+        await reader.each(1)
 
 
 async def test_an_event_source_that_is_not_there_is_named(typed: OpcuaServer, probe: Any) -> None:

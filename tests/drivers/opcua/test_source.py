@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,19 @@ async def test_the_channel_is_renewed_while_reading(server: OpcuaServer, probe: 
         assert connection.security_token.TokenId != before
 
 
+async def test_an_answer_with_the_old_keys_is_taken_from_a_server_whose_clock_is_behind(server: OpcuaServer, probe: Any) -> None:
+    """The library judged by the server's time how old keys are."""
+    async with probe(server.url, {"load": server.node("load")}, security="Basic256Sha256/Sign") as reader:
+        await reader.each(1)
+        connection = reader.source._connection
+        connection.session.client.uaclient.protocol._connection.security_token.CreatedAt -= timedelta(hours=3)
+        connection.subscription.listen()
+        await connection.session.renew()
+        await server.set("load", 61.5)  # answered before the server has seen the new keys
+        await asyncio.wait([connection.subscription._requests[0]], timeout=5)
+        await reader.until(lambda b: 61.5 in b.value)
+
+
 async def test_close_leaves_no_task_behind(server: OpcuaServer, probe: Any) -> None:
     before = asyncio.all_tasks()
     async with probe(server.url, {"load": server.node("load")}, security=ENCRYPTED) as reader:
@@ -170,6 +183,16 @@ async def test_a_session_outlives_the_pause_between_two_publishes(server: OpcuaS
         await reader.each(1)
         await server.set("load", 60.5)
         await reader.until(lambda b: 60.5 in b.value)
+
+
+async def test_a_server_that_grants_a_short_session_publishes_within_it(server: OpcuaServer, probe: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server.server.iserver, "min_session_timeout_ms", 100)
+    monkeypatch.setattr(server.server.iserver, "max_session_timeout_ms", 400)
+    async with probe(server.url, {"load": server.node("load")}, publishing="1s") as reader:
+        await reader.each(1)
+        for value in (62.5, 63.5):
+            await server.set("load", value)
+            await reader.until(lambda b, value=value: value in b.value)
 
 
 async def test_a_server_that_falls_silent_is_noticed_by_its_missing_keep_alive(server: OpcuaServer, probe: Any) -> None:
