@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 import click
 import numpy as np
 
+from gateway.commands.as_gateway import as_gateway
 from gateway.commands.database import Refused
 from gateway.commands.peers import context
 from gateway.commands.report import html
@@ -75,7 +76,8 @@ class Report:
 
 def commission(settings: Settings, report: Path | None, *, wait_seconds: float) -> int:
     """Exit code: 0 everything is as it should be, 1 something is not."""
-    found = asyncio.run(_examine(settings, wait_seconds))
+    with as_gateway(settings.state_dir):
+        found = asyncio.run(_examine(settings, wait_seconds))
     _print(found)
     if report is not None:
         try:

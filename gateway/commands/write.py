@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import click
 
+from gateway.commands.as_gateway import as_gateway
 from gateway.commands.database import Refused, outbox_file, writing
 from gateway.commands.peers import context
 from gateway.config import Settings
@@ -28,7 +29,8 @@ def write(settings: Settings, path: str, value: float, *, who: str) -> int:
         raise
     _note(settings, path, "asked", value, who)
     try:
-        asyncio.run(_write(settings, source, tag, value))
+        with as_gateway(settings.state_dir):
+            asyncio.run(_write(settings, source, tag, value))
     except (NotConnected, ConfigError, TimeoutError) as exc:
         why = str(exc) or f"no answer within {SECONDS:g} s"
         _note(settings, path, f"failed: {why}"[:300], value, who)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -152,6 +153,42 @@ def test_wrong_input_is_told(lineside: Callable[..., Result], driver: Callable[.
     result = lineside(*arguments)
     assert result.exit_code in (1, 2)
     assert said in result.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("verb", ["browse", "probe"])
+def test_what_a_driver_writes_for_root_is_the_gateways(lineside: Callable[..., Result], driver: Callable[..., None], verb: str) -> None:
+    """Else the gateway cannot use the certificate, and a link of its account has root write elsewhere."""
+    with TemporaryDirectory() as folder:
+        state, secret = Path(folder) / "state", Path(folder) / "of-root"
+        state.mkdir(mode=0o700)
+        secret.touch(mode=0o600)
+        (state / "link").symlink_to(secret)
+        Path(folder).chmod(0o755)
+        os.chown(state, 12345, 12346)
+        refused = []
+
+        async def work(context: Any) -> None:
+            context.pki.mkdir()
+            (context.pki / "own.key").touch(mode=0o600)
+            try:
+                (state / "link").write_text("x")
+            except PermissionError as exc:
+                refused.append(exc)
+
+        async def browsed(options: Any, context: Any, select: str) -> AsyncIterator[Found]:
+            await work(context)
+            yield Found(name="load", options={})
+
+        async def probed(options: Any, context: Any) -> AsyncIterator[str]:
+            await work(context)
+            yield "found"
+
+        driver(schemes=("tcp",), browse=browsed, probe=probed)
+        done = lineside(verb, "tcp://127.0.0.1:502", "--state-dir", state)
+        assert done.exit_code == 0, done.output
+        found = [(path.stat().st_uid, path.stat().st_gid) for path in (state / "pki", state / "pki/own.key")]
+        assert (found, len(refused), os.geteuid(), os.getegid()) == ([(12345, 12346)] * 2, 1, 0, 0)
 
 
 def certificate(name: str, days: float) -> bytes:
