@@ -1,7 +1,7 @@
 """Whether a server's certificate is one this gateway was told to trust.
 
-Files under the gateway's `pki` folder, all DER, named by their thumbprint: ``trusted/`` (servers, or authorities that sign for them)
-and ``rejected/`` (seen, and waiting for somebody to decide). `lineside trust` lists and moves them.
+Files under the gateway's `pki` folder, ours all DER and named by their thumbprint: ``trusted/`` (servers, or authorities that sign for
+them) and ``rejected/`` (seen, and waiting for somebody to decide). `lineside trust` lists and moves them.
 Source: OPC UA Part 4, 6.1.3 (what to check, and what a user may let pass).
 """
 
@@ -12,7 +12,7 @@ import ipaddress
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +21,12 @@ from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from drivers.certificates import FIRST_SANE_YEAR
 
 TRUSTED, REJECTED = "trusted", "rejected"
+_SUFFIXES = (".der", ".crt", ".cer", ".pem")
 _LONGEST_CHAIN = 5
 _KEPT_REJECTED = 100  # a server that shows a new one each time must not fill the disk
 
@@ -66,7 +68,7 @@ def check(shown: Shown, pki: Path, pins: Path, how: Literal["list", "first_use"]
         raise Untrusted("the server shows no certificate")
     certificate = _load(ders[0])
     _claims(certificate, shown.uri)
-    trusted = [file.read_bytes() for file in sorted((pki / TRUSTED).glob("*.der"))]
+    trusted = list(_trusted(pki / TRUSTED))
     if ders[0] in trusted:
         if how == "first_use":
             _pin(pins, shown.endpoint, ders[0])
@@ -86,6 +88,16 @@ def check(shown: Shown, pki: Path, pins: Path, how: Literal["list", "first_use"]
     raise Untrusted(
         f"the server's certificate ({subject}) {changed}; if it is the right one: lineside trust accept {thumbprint(ders[0])[:8]}"
     )
+
+
+def _trusted(folder: Path) -> Iterator[bytes]:
+    """In DER. A file that is none (a power cut left it, somebody copied something else there) keeps nobody else from being trusted."""
+    for file in sorted(folder.glob("*")):
+        if file.suffix in _SUFFIXES:
+            with suppress(OSError, ValueError):
+                raw = file.read_bytes()
+                load = x509.load_pem_x509_certificate if raw.lstrip().startswith(b"-----BEGIN") else x509.load_der_x509_certificate
+                yield load(raw).public_bytes(Encoding.DER)
 
 
 def _claims(certificate: x509.Certificate, uri: str) -> None:
