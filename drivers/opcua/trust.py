@@ -77,7 +77,7 @@ def check(shown: Shown, pki: Path, pins: Path, how: Literal["list", "first_use"]
         _valid(certificate, now)
         _names(certificate, shown.host)
         return certificate
-    pinned = _pins(pins).get(shown.endpoint)
+    pinned = _pinned(pins, shown.endpoint)
     if how == "first_use" and pinned is None:
         _put(pki / TRUSTED, ders[0])
         _pin(pins, shown.endpoint, ders[0])
@@ -189,6 +189,15 @@ def _pins(file: Path) -> dict[str, str]:
     return pins if isinstance(pins, dict) else {}
 
 
+def _pinned(file: Path, endpoint: str) -> str | None:
+    """Thumbprint of what was accepted. None: nothing yet. Empty: the file is damaged, so something was, and no other is the first."""
+    if not file.exists():
+        return None
+    pins = _pins(file)
+    found = pins.get(endpoint, None if pins else "")
+    return found if isinstance(found, str | None) else ""
+
+
 def _pin(file: Path, endpoint: str, der: bytes) -> None:
     pins = _pins(file)
     if pins.get(endpoint) != thumbprint(der):
@@ -201,4 +210,6 @@ def _replace(path: Path, content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut leaves no empty one, which would be a damaged one
     Path(name).replace(path)

@@ -73,6 +73,18 @@ def test_the_first_one_is_taken_and_from_then_on_no_other(tmp_path: Path) -> Non
     assert _try(tmp_path, other, "first_use").public_bytes(Encoding.DER) == other
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\x00" * 80, b"[]", b'{"opc.tcp://plc:4840": 5}'])
+def test_a_damaged_note_of_the_first_one_makes_no_other_the_first(tmp_path: Path, damaged: bytes) -> None:
+    first, other = Issued().der, Issued(days=(-5, 50)).der
+    _try(tmp_path, first, "first_use")
+    (tmp_path / "pinned.json").write_bytes(damaged)
+    with pytest.raises(Untrusted, match="is not trusted; if it is the right one"):
+        _try(tmp_path, other, "first_use")
+    _try(tmp_path, first, "first_use")
+    with pytest.raises(Untrusted, match="is another than the one accepted before"):
+        _try(tmp_path, other, "first_use")
+
+
 def test_one_signed_by_a_trusted_authority_is_taken_over_what_the_server_sends_between(tmp_path: Path) -> None:
     root = Issued(ca=True)
     middle = Issued(by=root, ca=True, days=(-9, 99))
