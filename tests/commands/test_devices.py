@@ -20,6 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway import registry
 from gateway.cli import main
+from gateway.commands.as_gateway import as_gateway
+from gateway.commands.peers import context
 from gateway.config.tags_csv import read_tags
 from gateway.contract import Found, Load, NotConnected, SourcePlugin
 
@@ -189,6 +191,26 @@ def test_what_a_driver_writes_for_root_is_the_gateways(lineside: Callable[..., R
         assert done.exit_code == 0, done.output
         found = [(path.stat().st_uid, path.stat().st_gid) for path in (state / "pki", state / "pki/own.key")]
         assert (found, len(refused), os.geteuid(), os.getegid()) == ([(12345, 12346)] * 2, 1, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_secret_only_root_may_read_is_known_at_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway gets it from systemd."""
+    with TemporaryDirectory() as folder:
+        state, credentials = Path(folder) / "state", Path(folder) / "credentials"
+        state.mkdir(mode=0o700)
+        credentials.mkdir(mode=0o700)
+        Path(folder).chmod(0o755)
+        os.chown(state, 12345, 12346)
+        (credentials / "pw").write_text("hunter2")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+        given = {"opcua": "opc.tcp://127.0.0.1:4840", "user": "u", "password": {"secret": "pw"}}
+        options = registry.source("opcua").options.model_validate(given)
+        made = context("cnc-02", options=options, state_dir=state, secrets=Path(folder))
+        (credentials / "pw").chmod(0o600)
+        with as_gateway(state):
+            assert os.geteuid() == 12345
+            assert made.secret(options.password) == "hunter2"  # type: ignore[attr-defined]
 
 
 def certificate(name: str, days: float) -> bytes:
