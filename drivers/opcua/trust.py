@@ -1,7 +1,7 @@
 """Whether a server's certificate is one this gateway was told to trust.
 
-Files under the gateway's `pki` folder, all DER, named by their thumbprint: ``trusted/`` (servers, or authorities that sign for them)
-and ``rejected/`` (seen, and waiting for somebody to decide). `lineside trust` lists and moves them.
+Files under the gateway's `pki` folder, ours all DER and named by their thumbprint: ``trusted/`` (servers, or authorities that sign for
+them) and ``rejected/`` (seen, and waiting for somebody to decide). `lineside trust` lists and moves them.
 Source: OPC UA Part 4, 6.1.3 (what to check, and what a user may let pass).
 """
 
@@ -12,7 +12,7 @@ import ipaddress
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +21,12 @@ from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from drivers.certificates import FIRST_SANE_YEAR
 
 TRUSTED, REJECTED = "trusted", "rejected"
+_SUFFIXES = (".der", ".crt", ".cer", ".pem")
 _LONGEST_CHAIN = 5
 _KEPT_REJECTED = 100  # a server that shows a new one each time must not fill the disk
 
@@ -66,7 +68,7 @@ def check(shown: Shown, pki: Path, pins: Path, how: Literal["list", "first_use"]
         raise Untrusted("the server shows no certificate")
     certificate = _load(ders[0])
     _claims(certificate, shown.uri)
-    trusted = [file.read_bytes() for file in sorted((pki / TRUSTED).glob("*.der"))]
+    trusted = list(_trusted(pki / TRUSTED))
     if ders[0] in trusted:
         if how == "first_use":
             _pin(pins, shown.endpoint, ders[0])
@@ -75,7 +77,7 @@ def check(shown: Shown, pki: Path, pins: Path, how: Literal["list", "first_use"]
         _valid(certificate, now)
         _names(certificate, shown.host)
         return certificate
-    pinned = _pins(pins).get(shown.endpoint)
+    pinned = _pinned(pins, shown.endpoint)
     if how == "first_use" and pinned is None:
         _put(pki / TRUSTED, ders[0])
         _pin(pins, shown.endpoint, ders[0])
@@ -86,6 +88,16 @@ def check(shown: Shown, pki: Path, pins: Path, how: Literal["list", "first_use"]
     raise Untrusted(
         f"the server's certificate ({subject}) {changed}; if it is the right one: lineside trust accept {thumbprint(ders[0])[:8]}"
     )
+
+
+def _trusted(folder: Path) -> Iterator[bytes]:
+    """In DER. A file that is none (a power cut left it, somebody copied something else there) keeps nobody else from being trusted."""
+    for file in sorted(folder.glob("*")):
+        if file.suffix in _SUFFIXES:
+            with suppress(OSError, ValueError):
+                raw = file.read_bytes()
+                load = x509.load_pem_x509_certificate if raw.lstrip().startswith(b"-----BEGIN") else x509.load_der_x509_certificate
+                yield load(raw).public_bytes(Encoding.DER)
 
 
 def _claims(certificate: x509.Certificate, uri: str) -> None:
@@ -177,6 +189,15 @@ def _pins(file: Path) -> dict[str, str]:
     return pins if isinstance(pins, dict) else {}
 
 
+def _pinned(file: Path, endpoint: str) -> str | None:
+    """Thumbprint of what was accepted. None: nothing yet. Empty: the file is damaged, so something was, and no other is the first."""
+    if not file.exists():
+        return None
+    pins = _pins(file)
+    found = pins.get(endpoint, None if pins else "")
+    return found if isinstance(found, str | None) else ""
+
+
 def _pin(file: Path, endpoint: str, der: bytes) -> None:
     pins = _pins(file)
     if pins.get(endpoint) != thumbprint(der):
@@ -189,4 +210,6 @@ def _replace(path: Path, content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut leaves no empty one, which would be a damaged one
     Path(name).replace(path)

@@ -34,12 +34,14 @@ def _peer(device: str, config: Path | None, given: tuple[str, ...], state_dir: P
     if "://" in device:
         plugin, options = by_address(device, given)
         name = "browse"
-        return plugin, options, context(name, state_dir=usable_state_dir(state_dir), secrets=config.parent if config else Path())
+        folder = config.parent if config else Path()
+        return plugin, options, context(name, options=options, state_dir=usable_state_dir(state_dir), secrets=folder)
     if given:
         raise click.UsageError("--option goes with an address; a machine's options stand in its file")
     settings = load_or_exit(config or Path(DEFAULT_CONFIG))
     source = by_name(settings, device)
-    return source.plugin, source.options, context(device, state_dir=state_dir or settings.state_dir, secrets=settings.path.parent)
+    plugin, options, folder = source.plugin, source.options, settings.path.parent
+    return plugin, options, context(device, options=options, state_dir=state_dir or settings.state_dir, secrets=folder)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from gateway.commands.as_gateway import as_gateway
 from gateway.commands.database import Refused
 from gateway.commands.printing import counted, printable
 from gateway.config.tags_csv import COMMENT
@@ -35,7 +36,7 @@ def browse(plugin: SourcePlugin, options: Any, context: SourceContext, select: s
                 click.echo(f"stopped at {MOST:,}; narrow it with --select", err=True)
                 return
 
-    _connected(gather)
+    _connected(gather, context)
     if not found:
         click.echo("nothing found" + (f" that matches {select!r}" if select else ""), err=True)
         return 1
@@ -47,9 +48,9 @@ def browse(plugin: SourcePlugin, options: Any, context: SourceContext, select: s
 def table(found: Iterable[Found]) -> str:
     """CSV with a header; columns that begin with # are for people and are skipped when it is read.
 
-    >>> print(table([Found(name="load", options={"node": "i=1"}, value="3.5")]), end="")
+    >>> print(table([Found(name="load", options={"node": "i=1"}, value="-3.5", note="=HYPERLINK(A1)")]), end="")
     name,node,#value,#note
-    load,i=1,3.5,
+    load,i=1,-3.5,'=HYPERLINK(A1)
     """
     rows = list(found)
     columns = list(dict.fromkeys(key for row in rows for key in row.options))
@@ -57,8 +58,24 @@ def table(found: Iterable[Found]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *columns, f"{COMMENT}value", f"{COMMENT}note"])
     for name, row in zip(_unique(row.name for row in rows), rows, strict=True):
-        writer.writerow([name, *(row.options.get(key, "") for key in columns), printable(row.value), printable(row.note)])
+        writer.writerow([name, *(row.options.get(key, "") for key in columns), _shown(row.value), _shown(row.note)])
     return text.getvalue()
+
+
+def _shown(said: object) -> str:
+    """For people, who open it with a spreadsheet: what a device says is no formula of theirs.
+
+    >>> _shown("=1+2"), _shown("-3.5"), _shown("@home"), _shown("a=b")
+    ("'=1+2", '-3.5', "'@home", 'a=b')
+    """
+    text = printable(said)
+    if not text.lstrip().startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -88,12 +105,13 @@ def probe(plugin: SourcePlugin, options: Any, context: SourceContext) -> int:
         async for line in plugin.probe(options, context):
             click.echo(line)
 
-    _connected(show)
+    _connected(show, context)
     return 0
 
 
-def _connected(work: Any) -> None:
+def _connected(work: Any, context: SourceContext) -> None:
     try:
-        asyncio.run(work())
+        with as_gateway(context.pki.parent):
+            asyncio.run(work())
     except (NotConnected, ConfigError) as exc:
         raise Refused(str(exc)) from exc

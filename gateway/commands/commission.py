@@ -9,18 +9,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import click
 import numpy as np
 
+from gateway.commands.as_gateway import as_gateway
 from gateway.commands.database import Refused
 from gateway.commands.peers import context
 from gateway.commands.report import html
 from gateway.commands.trust import SOON_DAYS, Shown, certificates
 from gateway.config import Settings
 from gateway.config.settings import SourceSettings
-from gateway.contract import BAD, Batch, ConfigError, EndOfSource, Health, Item, NotConnected, Quality, Tag, Waveform, reason
+from gateway.contract import BAD, Batch, ConfigError, EndOfSource, Health, Item, NotConnected, Quality, SourceContext, Tag, Waveform, reason
 from gateway.engine.order import in_order
 from gateway.engine.stages import Table, run
 
@@ -73,9 +74,19 @@ class Report:
         return sum(s.verdict == "fault" for s in self.sources) + sum(t.verdict == "fault" for s in self.sources for t in s.tags)
 
 
+class Met(NamedTuple):
+    """A source, what is found of it, and what its driver gets."""
+
+    source: SourceSettings
+    found: SourceReport
+    context: SourceContext
+
+
 def commission(settings: Settings, report: Path | None, *, wait_seconds: float) -> int:
     """Exit code: 0 everything is as it should be, 1 something is not."""
-    found = asyncio.run(_examine(settings, wait_seconds))
+    met = [_meet(source, settings) for source in settings.sources]
+    with as_gateway(settings.state_dir):
+        found = asyncio.run(_examine(settings, met, wait_seconds))
     _print(found)
     if report is not None:
         try:
@@ -86,8 +97,8 @@ def commission(settings: Settings, report: Path | None, *, wait_seconds: float) 
     return 1 if found.faults else 0
 
 
-async def _examine(settings: Settings, wait_seconds: float) -> Report:
-    sources = await asyncio.gather(*(_source(source, settings, wait_seconds) for source in settings.sources))
+async def _examine(settings: Settings, met: Sequence[Met], wait_seconds: float) -> Report:
+    sources = await asyncio.gather(*(_source(each, settings, wait_seconds) for each in met))
     try:
         shown = list(certificates(settings.state_dir / "pki"))
     except Refused:
@@ -95,16 +106,22 @@ async def _examine(settings: Settings, wait_seconds: float) -> Report:
     return Report(settings, datetime.now(UTC), sources, shown)
 
 
-async def _source(source: SourceSettings, settings: Settings, wait_seconds: float) -> SourceReport:
+def _meet(source: SourceSettings, settings: Settings) -> Met:
     found = SourceReport(source.machine, source.plugin.name)
     given = context(
         source.machine,
+        options=source.options,
         tags=source.tags,
         records=source.records,
         state_dir=settings.state_dir,
         secrets=settings.path.parent,
         told=found.health.append,
     )
+    return Met(source, found, given)
+
+
+async def _source(met: Met, settings: Settings, wait_seconds: float) -> SourceReport:
+    source, found, given = met
     reading = _Reading(source, settings, found)
     try:
         device = await asyncio.to_thread(source.plugin.build, source.options, given)

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.commands.failing import FAILED, answered
 from gateway.commands.printing import document, printable, when
+from gateway.commands.record import record
 from gateway.config.glance import glance
 from gateway.life.claim import Claim
 from gateway.life.identity import current
@@ -28,7 +29,10 @@ def _enrol(config: Path, state_dir: Path | None, days: float, renew: bool, show:
         known = glance(config)
         state_dir, gateway = state_dir or known.state_dir, known.urn
     now = time.time()
-    claim = current(state_dir) if show else make(state_dir, gateway=gateway, days=days, renew=renew, now=now)
+    before = current(state_dir)
+    claim = before if show else make(state_dir, gateway=gateway, days=days, renew=renew, now=now)
+    if claim is not None and claim != before:
+        record(state_dir, "claim made", claim.device, after=f"until {when(claim.expires * 1_000_000_000)}")
     if claim is None:
         click.echo("lineside: there is no claim yet; lineside enrol makes one", err=True)
         return FAILED

@@ -16,9 +16,9 @@ from gateway import registry
 from gateway.clock import SystemClock
 from gateway.commands.database import Refused
 from gateway.config import Settings
-from gateway.config.secrets import Secrets
+from gateway.config.secrets import Secrets, references
 from gateway.config.settings import SourceSettings
-from gateway.contract import Health, RecordSpec, SourceContext, SourcePlugin, Tag
+from gateway.contract import ConfigError, Health, RecordSpec, SecretRef, SourceContext, SourcePlugin, Tag
 
 STATE_DIR = Path("/var/lib/lineside")
 
@@ -84,6 +84,7 @@ def _value(key: str, text: str) -> Any:
 def context(
     name: str,
     *,
+    options: Any,
     tags: tuple[Tag, ...] = (),
     records: tuple[RecordSpec, ...] = (),
     state_dir: Path,
@@ -92,6 +93,8 @@ def context(
 ) -> SourceContext:
     """For a source of a command: what it drops or skips is nobody's loss.
 
+    options     of the source; secrets they name are looked up now: what the gateway gets from systemd only root may read, and root is
+                none at the device
     state_dir   of the gateway, for its certificates; the source's own notes go into a folder beside the daemon's
     secrets     folder the configuration lies in
     """
@@ -102,11 +105,28 @@ def context(
         clock=SystemClock(),
         state_dir=state_dir / "commands" / name,
         pki=state_dir / "pki",
-        secret=Secrets(secrets),
+        secret=_looked_up(Secrets(secrets), options),
         dropped=lambda _reason, _count: None,
         skipped=lambda _count: None,
         health=told,
     )
+
+
+def _looked_up(secrets: Secrets, options: Any) -> Callable[[SecretRef], str]:
+    found: dict[str, str | ConfigError] = {}
+    for _, ref in references(options):
+        try:
+            found[ref.secret] = secrets(ref)
+        except ConfigError as exc:
+            found[ref.secret] = exc
+
+    def secret(ref: SecretRef) -> str:
+        value = found[ref.secret] if ref.secret in found else secrets(ref)
+        if isinstance(value, ConfigError):
+            raise value
+        return value
+
+    return secret
 
 
 def usable_state_dir(wanted: Path | None) -> Path:

@@ -8,11 +8,12 @@ from contextlib import suppress
 
 import click
 
+from gateway.commands.as_gateway import as_gateway
 from gateway.commands.database import Refused, outbox_file, writing
 from gateway.commands.peers import context
 from gateway.config import Settings
 from gateway.config.settings import SourceSettings
-from gateway.contract import ConfigError, NotConnected, Tag, Writer
+from gateway.contract import ConfigError, NotConnected, SourceContext, Tag, Writer
 from gateway.outbox.audit import audit
 
 SECONDS = 20.0
@@ -28,7 +29,9 @@ def write(settings: Settings, path: str, value: float, *, who: str) -> int:
         raise
     _note(settings, path, "asked", value, who)
     try:
-        asyncio.run(_write(settings, source, tag, value))
+        given = context(source.machine, options=source.options, tags=(tag,), state_dir=settings.state_dir, secrets=settings.path.parent)
+        with as_gateway(settings.state_dir):
+            asyncio.run(_write(source, given, tag, value))
     except (NotConnected, ConfigError, TimeoutError) as exc:
         why = str(exc) or f"no answer within {SECONDS:g} s"
         _note(settings, path, f"failed: {why}"[:300], value, who)
@@ -56,8 +59,7 @@ def _tag(settings: Settings, path: str) -> tuple[SourceSettings, Tag]:
     raise Refused(f"there is no tag {path!r} in {settings.path}")
 
 
-async def _write(settings: Settings, source: SourceSettings, tag: Tag, value: float) -> None:
-    given = context(source.machine, tags=(tag,), state_dir=settings.state_dir, secrets=settings.path.parent)
+async def _write(source: SourceSettings, given: SourceContext, tag: Tag, value: float) -> None:
     device = source.plugin.build(source.options, given)
     if not isinstance(device, Writer):
         raise ConfigError(f"the driver {source.plugin.name} cannot write")

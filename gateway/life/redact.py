@@ -6,6 +6,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -52,12 +53,13 @@ _PATTERNS: Final = (
 """
 _HOST = re.compile(r"://(?:[^/@\s]*@)?([\w.-]+)")
 _IPV4 = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
-_KEPT_HOSTS = ("localhost", "127.0.0.1", "0.0.0.0", "255.255.255.255")
+_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
+_KEPT_HOSTS = ("localhost", "127.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "::")
 
 
 class Redactor:
     """secrets   values that must not be seen, wherever they are found and as web and JSON write them
-    hosts     names that are replaced by ``host-1`` and so on, the same one always by the same, IPv4 addresses too; None: they stay
+    hosts     names that are replaced by ``host-1`` and so on, the same one always by the same, addresses too; None: they stay
     """
 
     def __init__(self, secrets: Iterable[str], hosts: Iterable[str] | None = None) -> None:
@@ -80,11 +82,19 @@ class Redactor:
 
     def _without_hosts(self, text: str, names: dict[str, str]) -> str:
         def alias(match: re.Match[str]) -> str:
-            return match[0] if match[0] in _KEPT_HOSTS else names.setdefault(match[0], f"host-{len(names) + 1}")
+            name = match[0].lower()
+            return match[0] if name in _KEPT_HOSTS else names.setdefault(name, f"host-{len(names) + 1}")
+
+        def alias_of_six(match: re.Match[str]) -> str:
+            try:
+                ip_address(match[0])
+            except ValueError:  # a time, or a MAC address
+                return match[0]
+            return alias(match)
 
         known = "|".join(re.escape(name) for name in names)
-        text = re.sub(rf"(?<![\w.-])(?:{known})(?![\w-])", alias, text) if known else text
-        return _IPV4.sub(alias, text)
+        text = re.sub(rf"(?<![\w.-])(?:{known})(?![\w-])", alias, text, flags=re.IGNORECASE) if known else text
+        return _IPV6.sub(alias_of_six, _IPV4.sub(alias, text))
 
 
 def known_secrets(config: Path) -> Iterator[str]:
@@ -152,7 +162,8 @@ def _lines(text: str) -> list[str]:
 
 
 def _hidden(hosts: Iterable[str]) -> set[str]:
-    return {host for host in hosts if len(host) > 1 and host not in _KEPT_HOSTS}
+    """In small letters, as the log has them."""
+    return {host.lower() for host in hosts if len(host) > 1} - {*_KEPT_HOSTS}
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway import registry
 from gateway.cli import main
+from gateway.commands.as_gateway import as_gateway
+from gateway.commands.peers import context
 from gateway.config.tags_csv import read_tags
 from gateway.contract import Found, Load, NotConnected, SourcePlugin
 
@@ -154,6 +157,62 @@ def test_wrong_input_is_told(lineside: Callable[..., Result], driver: Callable[.
     result = lineside(*arguments)
     assert result.exit_code in (1, 2)
     assert said in result.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("verb", ["browse", "probe"])
+def test_what_a_driver_writes_for_root_is_the_gateways(lineside: Callable[..., Result], driver: Callable[..., None], verb: str) -> None:
+    """Else the gateway cannot use the certificate, and a link of its account has root write elsewhere."""
+    with TemporaryDirectory() as folder:
+        state, secret = Path(folder) / "state", Path(folder) / "of-root"
+        state.mkdir(mode=0o700)
+        secret.touch(mode=0o600)
+        (state / "link").symlink_to(secret)
+        Path(folder).chmod(0o755)
+        os.chown(state, 12345, 12346)
+        refused = []
+
+        async def work(context: Any) -> None:
+            context.pki.mkdir()
+            (context.pki / "own.key").touch(mode=0o600)
+            try:
+                (state / "link").write_text("x")
+            except PermissionError as exc:
+                refused.append(exc)
+
+        async def browsed(options: Any, context: Any, select: str) -> AsyncIterator[Found]:
+            await work(context)
+            yield Found(name="load", options={})
+
+        async def probed(options: Any, context: Any) -> AsyncIterator[str]:
+            await work(context)
+            yield "found"
+
+        driver(schemes=("tcp",), browse=browsed, probe=probed)
+        done = lineside(verb, "tcp://127.0.0.1:502", "--state-dir", state)
+        assert done.exit_code == 0, done.output
+        found = [(path.stat().st_uid, path.stat().st_gid) for path in (state / "pki", state / "pki/own.key")]
+        assert (found, len(refused), os.geteuid(), os.getegid()) == ([(12345, 12346)] * 2, 1, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_secret_only_root_may_read_is_known_at_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway gets it from systemd."""
+    with TemporaryDirectory() as folder:
+        state, credentials = Path(folder) / "state", Path(folder) / "credentials"
+        state.mkdir(mode=0o700)
+        credentials.mkdir(mode=0o700)
+        Path(folder).chmod(0o755)
+        os.chown(state, 12345, 12346)
+        (credentials / "pw").write_text("hunter2")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+        given = {"opcua": "opc.tcp://127.0.0.1:4840", "user": "u", "password": {"secret": "pw"}}
+        options = registry.source("opcua").options.model_validate(given)
+        made = context("cnc-02", options=options, state_dir=state, secrets=Path(folder))
+        (credentials / "pw").chmod(0o600)
+        with as_gateway(state):
+            assert os.geteuid() == 12345
+            assert made.secret(options.password) == "hunter2"  # type: ignore[attr-defined]
 
 
 def certificate(name: str, days: float) -> bytes:

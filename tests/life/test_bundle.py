@@ -185,6 +185,15 @@ def test_a_known_secret_is_never_seen_whatever_is_around_it(secret: str, before:
         assert plain not in Redactor([secret])(f"{before}{plain}{after}").replace("***", "")
 
 
+def test_hosts_are_hidden_however_they_are_written() -> None:
+    """The log has them in small letters, whatever the file has."""
+    hide = Redactor([], ["PLC-Press07.Plant"])
+    said = hide("tcp://PLC-Press07.Plant:502 lost peer=plc-press07.plant:502 inet6 FD00:1::20/64 fe80::a2:ff:fe00:1%eth0 [fd00:1::20]:4840")
+    assert said == "tcp://host-1:502 lost peer=host-1:502 inet6 host-2/64 host-3%eth0 [host-2]:4840"
+    plain = "12:30:45 aa:bb:cc:dd:ee:ff ::1 localhost 127.0.0.1 a::: x::y"
+    assert hide(plain) == plain
+
+
 def test_what_is_no_secret_stays() -> None:
     text = "press-07 lost why=refused\noil_temperature: {at: 40011}\ntokens 5\nmonkey: 3\npassword: {secret: crm}\ntoken: null\nhttps://h/x?page=2"
     assert Redactor(["hunter2"])(text) == text

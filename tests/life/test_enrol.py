@@ -114,6 +114,16 @@ def test_show_makes_nothing_and_says_when_it_is_over(gateway: Any, lineside: Lin
     assert lineside("enrol", "--config", gateway.file).exit_code == 0
 
 
+def test_who_made_a_claim_stands_in_the_audit(gateway: Any, lineside: Lineside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It voids the code of before."""
+    monkeypatch.setenv("SUDO_USER", "anna")
+    made = [told(lineside("enrol", "--config", gateway.file, "--json", *more))["claim"] for more in ((), (), ("--show",), ("--renew",))]
+    lines = [json.loads(line) for line in lineside("audit", "list", "--json", "--state-dir", gateway.state).stdout.splitlines()]
+    claims_made = [(line["who"], line["name"]) for line in lines if line["what"] == "claim made"]
+    assert claims_made == [("anna (command)", made[0]["device"])] * 2
+    assert made[3]["nonce"] not in str(lines)
+
+
 def test_a_key_that_was_deleted_takes_its_claim_along(gateway: Any, lineside: Lineside) -> None:
     """As the command itself advises where it is lost: the device gets a new identity."""
     first = told(lineside("enrol", "--config", gateway.file, "--json"))

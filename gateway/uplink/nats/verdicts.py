@@ -38,7 +38,7 @@ def verdict(payload: bytes) -> Verdict:
     """
     try:
         message = _decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ValueError(str(exc)) from exc
     return Verdict(
         id=message.id,

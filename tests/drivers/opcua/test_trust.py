@@ -73,6 +73,18 @@ def test_the_first_one_is_taken_and_from_then_on_no_other(tmp_path: Path) -> Non
     assert _try(tmp_path, other, "first_use").public_bytes(Encoding.DER) == other
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\x00" * 80, b"[]", b'{"opc.tcp://plc:4840": 5}'])
+def test_a_damaged_note_of_the_first_one_makes_no_other_the_first(tmp_path: Path, damaged: bytes) -> None:
+    first, other = Issued().der, Issued(days=(-5, 50)).der
+    _try(tmp_path, first, "first_use")
+    (tmp_path / "pinned.json").write_bytes(damaged)
+    with pytest.raises(Untrusted, match="is not trusted; if it is the right one"):
+        _try(tmp_path, other, "first_use")
+    _try(tmp_path, first, "first_use")
+    with pytest.raises(Untrusted, match="is another than the one accepted before"):
+        _try(tmp_path, other, "first_use")
+
+
 def test_one_signed_by_a_trusted_authority_is_taken_over_what_the_server_sends_between(tmp_path: Path) -> None:
     root = Issued(ca=True)
     middle = Issued(by=root, ca=True, days=(-9, 99))
@@ -84,6 +96,28 @@ def test_one_signed_by_a_trusted_authority_is_taken_over_what_the_server_sends_b
     with pytest.raises(Untrusted, match=r"for 10\.1\.4\.20, plc, not for other"):
         _try(tmp_path, leaf.der + middle.der, host="other")
     _try(tmp_path, leaf.der + middle.der, host="10.1.4.20")
+
+
+@pytest.mark.parametrize("content", [b"", b"noise", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None])
+def test_a_file_that_is_none_keeps_nobody_else_from_being_trusted(tmp_path: Path, content: bytes | None) -> None:
+    """A power cut left it, or somebody copied something else there."""
+    root = Issued(ca=True)
+    _trust(tmp_path, root.der)
+    bad = tmp_path / "trusted" / f"{0:040x}.der"
+    bad.mkdir() if content is None else bad.write_bytes(content)
+    _try(tmp_path, Issued(by=root).der)
+    _try(tmp_path, Issued(days=(-7, 70)).der, "first_use")
+    with pytest.raises(Untrusted, match="is not trusted; if it is the right one"):
+        _try(tmp_path, Issued(days=(-6, 60)).der)
+
+
+@pytest.mark.parametrize("name", ["plant-ca.der", "plant-ca.crt", "plant-ca.cer", "plant-ca.pem"])
+@pytest.mark.parametrize("encoding", [Encoding.DER, Encoding.PEM], ids=["der", "pem"])
+def test_what_lineside_trust_shows_as_trusted_is(tmp_path: Path, name: str, encoding: Encoding) -> None:
+    root = Issued(ca=True)
+    (tmp_path / "trusted").mkdir()
+    (tmp_path / "trusted" / name).write_bytes(x509.load_der_x509_certificate(root.der).public_bytes(encoding))
+    _try(tmp_path, Issued(by=root).der)
 
 
 def test_a_certificate_that_is_no_authority_signs_nothing(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ async def test_many_are_read_through_and_in_order(kept: NatsServer, listen: Make
 
 
 async def test_malformed_is_logged_and_never_comes_again(kept: NatsServer, listen: Make, caplog: pytest.LogCaptureFixture) -> None:
-    bad = [b"{", b"\xff", b"[]", message(1, verdict="maybe"), message(2, at="yesterday"), message(3, id=""), b""]
+    bad = [b"{", b"\xff", b"[]", message(1, verdict="maybe"), message(2, at="yesterday"), message(3, id=""), b"", b'{"a":' * 50_000]
     await publish(kept, *bad, message(9))
     feedback = await listen(kept.url)
     with caplog.at_level(logging.WARNING, "lineside"):
