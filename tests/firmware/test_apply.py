@@ -170,6 +170,17 @@ def test_what_was_written_before_one_could_not_be_is_told_with_what_makes_it_tak
     assert (root / "etc/sysctl.d/60-lineside.conf").exists()
 
 
+def test_on_a_read_only_root_it_is_said_that_the_next_start_undoes_it(root: Path, apply: Apply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """overlayroot shows the root below its overlay there; a firewall that was written onto it held until the power went."""
+    lower = root / "media/root-ro"
+    lower.mkdir(parents=True)
+    said = "the root is an overlay in memory: the next start undoes this; do it in overlayroot-chroot"
+    assert said not in apply("sysctl", "--yes").stderr
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == lower)
+    done = apply("journald", "--yes")
+    assert (done.exit_code, said in done.stderr) == (0, True)
+
+
 def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
     (tmp_path / "manifest.yaml").write_text("udev: {files: [{file: a, to: relative}]}")
     done = apply("--from", str(tmp_path))
