@@ -260,6 +260,15 @@ def test_memory_temperature_and_supply(tmp_path: Path) -> None:
     assert machine.read(tmp_path) == machine.Machine(available_bytes=2 << 20, celsius=61.0, throttled=0x50005)
 
 
+@pytest.mark.parametrize(("controllers", "limited"), [("cpuset cpu io memory pids\n", True), ("cpuset cpu io pids\n", False), (None, True)])
+def test_whether_the_memory_of_a_unit_can_be_limited(tmp_path: Path, controllers: str | None, limited: bool) -> None:
+    """A Raspberry Pi's firmware tells the kernel not to. None: not the hierarchy of today, nothing is known."""
+    put(tmp_path / "proc", meminfo="MemAvailable:   2048 kB\n")
+    if controllers is not None:
+        put(tmp_path / "sys/fs/cgroup", **{"cgroup.controllers": controllers})
+    assert machine.read(tmp_path).limited is limited
+
+
 def test_versions_of_this_environment(tmp_path: Path) -> None:
     found = versions.read()
     assert len(found.locked) > 40
