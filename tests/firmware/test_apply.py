@@ -191,8 +191,16 @@ def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
 def test_what_reads_a_file_and_is_in_no_plain_debian_is_among_what_makes_it_take_effect(firmware: Path) -> None:
     """Applied without a word to a system with timesyncd, the clock was as it was."""
     manifest = load_manifest(firmware)
-    for part, package in (("time", "chrony"), ("apt", "unattended-upgrades"), ("nftables", "nftables"), ("overlayroot", "overlayroot")):
-        assert manifest[part].then.startswith(f"apt-get install {package} && ")
+    needed = {
+        "time": "chrony",
+        "apt": "unattended-upgrades",
+        "nftables": "nftables",
+        "networkmanager": "network-manager modemmanager",
+        "overlayroot": "overlayroot",
+        "ota": "rauc",
+    }
+    for part, packages in needed.items():
+        assert manifest[part].then.startswith(f"apt-get install {packages} && ")
 
 
 def test_every_file_is_in_the_manifest_or_is_for_the_builder_and_every_folder_says_what_it_is(firmware: Path) -> None:
