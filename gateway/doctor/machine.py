@@ -31,10 +31,11 @@ def read(root: Path = Path("/")) -> Machine:
     memory = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines() if ":" in line)
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
     degrees = [value / 1000 for path in zones if (value := _number(path)) is not None]
-    throttled = _number(root / "sys/devices/platform/soc/soc:firmware/get_throttled", 16)
+    told = (root / "sys/devices/platform").glob("soc*/soc*:firmware/get_throttled")
+    throttled = next((value for path in told if (value := _number(path, 16)) is not None), 0)
     available = int(memory.get("MemAvailable", memory.get("MemFree", "0")).split()[0]) * 1024
     limited = "memory" in _controllers(root / "sys/fs/cgroup/cgroup.controllers")
-    return Machine(available_bytes=available, celsius=max(degrees, default=None), throttled=throttled or 0, limited=limited)
+    return Machine(available_bytes=available, celsius=max(degrees, default=None), throttled=throttled, limited=limited)
 
 
 def judge(machine: Machine) -> Iterator[Finding]:
