@@ -79,6 +79,8 @@ fits() {
 # shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "${VERSION_ID:-}")
 arch=$(dpkg --print-architecture)
+# The demo needs what analytics brings.
+case "$with " in *" lineside-demo "*) with="$with lineside-analytics" ;; esac
 set --
 for name in lineside lineside-analytics lineside-demo; do
   state=$(dpkg-query -W -f '${Version} ${db:Status-Status}' "$name" 2>/dev/null || true)
@@ -90,6 +92,9 @@ for name in lineside lineside-analytics lineside-demo; do
   [ -e "$file" ] || refuse "this bundle is not for $arch"
   case "$state" in '' | *" not-installed" | *" config-files") fits "$file" '' ;; *) fits "$file" "${state% *}" ;; esac
   set -- "$@" "$file"
+done
+for name in $with; do
+  case " $*" in *" ${name}_"*) ;; *) refuse "there is no $name in this bundle; --with knows analytics and demo" ;; esac
 done
 
 # Of Debian's own packages in the bundle apt takes what is missing here, and no more. Where it cannot, dpkg says what it lacks.

@@ -15,6 +15,8 @@ from gateway.contract import ConfigError
 from gateway.firmware import Board, Change, board_of, left_alone, load_manifest, plan, write
 
 _DIFFERS, _CANNOT = 1, 2
+_BELOW_OVERLAY = "media/root-ro"
+"""Where overlayroot shows the root that it covers."""
 
 
 def default_folder() -> Path:
@@ -78,6 +80,8 @@ def _show(changes: Sequence[Change], root: Path) -> None:
 
 def _tell_what_next(changes: Sequence[Change], folder: Path, root: Path) -> None:
     click.echo(f"{counted(len(changes), 'files')} written")
+    if (root / _BELOW_OVERLAY).is_mount():
+        click.echo("the root is an overlay in memory: the next start undoes this; do it in overlayroot-chroot", err=True)
     manifest = load_manifest(folder)
     steps = dict.fromkeys(manifest[change.part].then for change in changes)
     if any(steps):

@@ -15,11 +15,15 @@ _UNDER_VOLTAGE = 1 << 0 | 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """celsius None: no sensor; throttled as a Raspberry Pi's firmware says, 0 elsewhere"""
+    """celsius None: no sensor; throttled as a Raspberry Pi's firmware says, 0 elsewhere
+
+    limited   False: the kernel keeps no account of a unit's memory, as a Raspberry Pi's firmware wants it
+    """
 
     available_bytes: int
     celsius: float | None
     throttled: int
+    limited: bool = True
 
 
 def read(root: Path = Path("/")) -> Machine:
@@ -27,9 +31,11 @@ def read(root: Path = Path("/")) -> Machine:
     memory = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines() if ":" in line)
     zones = sorted((root / "sys/class/thermal").glob("thermal_zone*/temp"))
     degrees = [value / 1000 for path in zones if (value := _number(path)) is not None]
-    throttled = _number(root / "sys/devices/platform/soc/soc:firmware/get_throttled", 16)
+    told = (root / "sys/devices/platform").glob("soc*/soc*:firmware/get_throttled")
+    throttled = next((value for path in told if (value := _number(path, 16)) is not None), 0)
     available = int(memory.get("MemAvailable", memory.get("MemFree", "0")).split()[0]) * 1024
-    return Machine(available_bytes=available, celsius=max(degrees, default=None), throttled=throttled or 0)
+    limited = "memory" in _controllers(root / "sys/fs/cgroup/cgroup.controllers")
+    return Machine(available_bytes=available, celsius=max(degrees, default=None), throttled=throttled, limited=limited)
 
 
 def judge(machine: Machine) -> Iterator[Finding]:
@@ -46,11 +52,24 @@ def judge(machine: Machine) -> Iterator[Finding]:
         yield warning(
             f"the processor has {machine.celsius:.0f} °C, near where it slows down", "more air in the cabinet, a heat sink, less sun"
         )
+    if not machine.limited:
+        yield warning(
+            "the kernel limits no unit's memory: MemoryMax= does not hold, and a process that grows takes the machine with it",
+            "write cgroup_enable=memory at the end of the line in /boot/firmware/cmdline.txt, then restart the machine",
+        )
     if machine.throttled & _UNDER_VOLTAGE:
         yield error(
             "the supply's voltage is or was too low: readings stall and disks lose writes",
             "use the supply of the maker, a short thick cable, fewer USB devices",
         )
+
+
+def _controllers(path: Path) -> list[str]:
+    """Of control groups, version 2; where there is another one, nothing is known to be missing."""
+    try:
+        return path.read_text(encoding="ascii").split()
+    except OSError:
+        return ["memory"]
 
 
 def _number(path: Path, base: int = 10) -> int | None:

@@ -201,6 +201,7 @@ def test_a_gateway_in_somebodys_session() -> None:
         ({"available_bytes": 20 * MB}, "error: only 20 MB of memory"),
         ({"celsius": 90.0}, "error: the processor has 90 °C"),
         ({"celsius": 78.0}, "warning: the processor has 78 °C"),
+        ({"limited": False}, "warning: the kernel limits no unit's memory"),
         ({"throttled": 0x10000}, "error: the supply's voltage is or was too low"),
     ],
 )

@@ -251,13 +251,24 @@ def test_what_systemd_says(tmp_path: Path) -> None:
     assert service.read(os.getpid()).cgroup != ""
 
 
-def test_memory_temperature_and_supply(tmp_path: Path) -> None:
+@pytest.mark.parametrize("firmware", ["soc/soc:firmware", "soc@107c000000/soc@107c000000:firmware"])
+def test_memory_temperature_and_supply(tmp_path: Path, firmware: str) -> None:
+    """A Raspberry Pi 4 and a Raspberry Pi 5."""
     assert machine.read().available_bytes > 0
     put(tmp_path / "proc", meminfo="MemTotal: 1000 kB\nMemAvailable:   2048 kB\n")
     put(tmp_path / "sys/class/thermal/thermal_zone0", temp="48312\n")
     put(tmp_path / "sys/class/thermal/thermal_zone1", temp="61000\n")
-    put(tmp_path / "sys/devices/platform/soc/soc:firmware", get_throttled="50005\n")
+    put(tmp_path / "sys/devices/platform" / firmware, get_throttled="50005\n")
     assert machine.read(tmp_path) == machine.Machine(available_bytes=2 << 20, celsius=61.0, throttled=0x50005)
+
+
+@pytest.mark.parametrize(("controllers", "limited"), [("cpuset cpu io memory pids\n", True), ("cpuset cpu io pids\n", False), (None, True)])
+def test_whether_the_memory_of_a_unit_can_be_limited(tmp_path: Path, controllers: str | None, limited: bool) -> None:
+    """A Raspberry Pi's firmware tells the kernel not to. None: not the hierarchy of today, nothing is known."""
+    put(tmp_path / "proc", meminfo="MemAvailable:   2048 kB\n")
+    if controllers is not None:
+        put(tmp_path / "sys/fs/cgroup", **{"cgroup.controllers": controllers})
+    assert machine.read(tmp_path).limited is limited
 
 
 def test_versions_of_this_environment(tmp_path: Path) -> None:

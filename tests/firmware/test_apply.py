@@ -170,6 +170,17 @@ def test_what_was_written_before_one_could_not_be_is_told_with_what_makes_it_tak
     assert (root / "etc/sysctl.d/60-lineside.conf").exists()
 
 
+def test_on_a_read_only_root_it_is_said_that_the_next_start_undoes_it(root: Path, apply: Apply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """overlayroot shows the root below its overlay there; a firewall that was written onto it held until the power went."""
+    lower = root / "media/root-ro"
+    lower.mkdir(parents=True)
+    said = "the root is an overlay in memory: the next start undoes this; do it in overlayroot-chroot"
+    assert said not in apply("sysctl", "--yes").stderr
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == lower)
+    done = apply("journald", "--yes")
+    assert (done.exit_code, said in done.stderr) == (0, True)
+
+
 def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
     (tmp_path / "manifest.yaml").write_text("udev: {files: [{file: a, to: relative}]}")
     done = apply("--from", str(tmp_path))
@@ -180,8 +191,16 @@ def test_a_wrong_manifest_is_said(tmp_path: Path, apply: Apply) -> None:
 def test_what_reads_a_file_and_is_in_no_plain_debian_is_among_what_makes_it_take_effect(firmware: Path) -> None:
     """Applied without a word to a system with timesyncd, the clock was as it was."""
     manifest = load_manifest(firmware)
-    for part, package in (("time", "chrony"), ("apt", "unattended-upgrades"), ("nftables", "nftables"), ("overlayroot", "overlayroot")):
-        assert manifest[part].then.startswith(f"apt-get install {package} && ")
+    needed = {
+        "time": "chrony",
+        "apt": "unattended-upgrades",
+        "nftables": "nftables",
+        "networkmanager": "network-manager modemmanager",
+        "overlayroot": "overlayroot",
+        "ota": "rauc",
+    }
+    for part, packages in needed.items():
+        assert manifest[part].then.startswith(f"apt-get install {packages} && ")
 
 
 def test_every_file_is_in_the_manifest_or_is_for_the_builder_and_every_folder_says_what_it_is(firmware: Path) -> None:

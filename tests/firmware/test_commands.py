@@ -102,6 +102,18 @@ def test_the_way_back_from_a_firewall_is_taken_only_by_whom_it_locked_out(
 STUBS = "apt-get chown lineside mkfs.ext4 mount systemctl umount"
 
 
+def test_the_code_is_made_when_a_time_server_has_had_its_chance_and_not_much_later(firmware: Path) -> None:
+    """A board without a battery has the time of its image at first: a code that is void a week after that was void when it was shown."""
+    steps = yaml.safe_load((firmware / "cloud-init/user-data").read_text())["runcmd"]
+    number = next(n for n, step in enumerate(steps) if "enrol" in step[-1])
+    ((program, seconds, *words),) = [step for step in steps[:number] if LINESIDE in step]
+    assert (program, words[:2]) == ("timeout", [LINESIDE, "clock"])
+    assert 30 <= int(seconds) <= 120
+    command = main.get_command(click.Context(main), words[1])
+    assert command is not None
+    assert command.make_context(words[1], words[2:]).params["mark"] is not None
+
+
 def test_what_a_gateway_has_comes_along_to_the_partition_of_its_own(firmware: Path, tmp_path: Path) -> None:
     """Behind the mount its events and its key would not be seen any more; and it must not write while they are copied."""
     block = re.search(r"```sh\n(.*?)```", (firmware / "overlayroot/README.md").read_text(), re.DOTALL)

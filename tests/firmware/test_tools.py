@@ -167,6 +167,13 @@ def test_journald(installed: Installed, firmware: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_said_to_be_written_at_once_is_what_journald_writes_at_once(firmware: Path) -> None:
+    """journald.conf(5), SyncIntervalSec: "CRIT, ALERT or EMERG"; what is an error waits like the rest."""
+    for name in ("lineside.conf", "README.md"):
+        text = (firmware / "journald" / name).read_text()
+        assert re.findall(r"riority `?(\w+)`? and worse", text) == ["crit"]
+
+
 def test_sysctl(tool: Tool, firmware: Path) -> None:
     file = firmware / "sysctl/60-lineside.conf"
     done = tool("sysctl", "--dry-run", "-p", file)
@@ -249,7 +256,7 @@ def test_every_ethernet_port_gets_the_lan_and_new_connections_are_read(firmware:
     """One profile is active at one device unless it says multi-connect; a reload of NetworkManager reads no connections (its man page)."""
     assert parsed((firmware / "networkmanager/lan.nmconnection").read_text())["connection", "multi-connect"] == "3"
     steps = load_manifest(firmware)["networkmanager"].then.split(" && ")
-    assert steps == ["systemctl reload NetworkManager", "nmcli connection reload"]
+    assert steps[-2:] == ["systemctl reload NetworkManager", "nmcli connection reload"]
 
 
 @pytest.mark.parametrize("name", ["user-data", "60-lineside.cfg"])
@@ -320,6 +327,9 @@ def test_units(tool: Tool, firmware: Path, tmp_path: Path) -> None:
     (tmp_path / "lineside@press.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
     (tmp_path / "lineside@.service.d").mkdir()
     (tmp_path / "lineside@.service.d/50-data.conf").write_text((firmware / "overlayroot/instance.conf").read_text())
+    (tmp_path / "lineside-backup.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    (tmp_path / "lineside-backup.service.d").mkdir()
+    (tmp_path / "lineside-backup.service.d/50-data.conf").write_text((firmware / "overlayroot/backup.conf").read_text())
     (tmp_path / "apt-daily-upgrade.service").write_text("[Service]\nExecStart=/bin/true\n")
     (tmp_path / "apt-daily-upgrade.timer").write_text("[Timer]\nOnCalendar=daily\n" + (firmware / "apt/timer.conf").read_text())
     mark = (firmware / "ota/lineside-mark-good.service").read_text()
@@ -340,6 +350,14 @@ def test_a_second_gateway_does_not_start_on_the_overlay_either(tool: Tool, firmw
         assert tool("systemd-analyze", "condition", f"AssertPathIsMountPoint={path}").returncode == code
     for row in load_manifest(firmware)["overlayroot"].files:
         assert not row.file.endswith("instance.conf") or row.to == "/etc/systemd/system/lineside@.service.d/50-data.conf"
+
+
+def test_no_backup_is_written_into_the_memory_that_is_the_overlay(firmware: Path) -> None:
+    """Seven of them, each as large as the outbox, where nothing is mounted for them."""
+    rows = {row.to: row.file for row in load_manifest(firmware)["overlayroot"].files}
+    for unit in ("lineside-backup", "lineside-backup@"):
+        text = (firmware / "overlayroot" / rows[f"/etc/systemd/system/{unit}.service.d/50-data.conf"]).read_text()
+        assert "\nConditionPathIsMountPoint=/var/backups/lineside\n" in text
 
 
 def test_the_data_partition_is_checked_before_it_is_mounted(firmware: Path) -> None:

@@ -303,18 +303,23 @@ def gateway(tmp_path: Path, release: Release) -> Callable[..., tuple[subprocess.
         (programs / program).chmod(0o755)
 
     def make(version: str, debian: int, *words: str) -> tuple[subprocess.CompletedProcess[str], str]:
-        tree = tmp_path / f"{version}-{debian}"
-        (tree / "DEBIAN").mkdir(parents=True)
-        fields = f"Package: lineside\nVersion: {version}+deb{debian}\nArchitecture: {arch}\nMaintainer: a <a@example.org>\nDescription: x\n"
-        (tree / "DEBIAN/control").write_text(fields)
-        deb = tmp_path / f"lineside_{version}+deb{debian}_{arch}.deb"
-        pack(tree, deb, EPOCH)
-        path = bundle([deb], Target({12: "bookworm", 13: "trixie"}[debian], arch), release, None, tree)
+        debs, needs = [], {"lineside": "", "lineside-analytics": "lineside", "lineside-demo": "lineside-analytics"}
+        for name, need in needs.items():
+            tree = tmp_path / f"{name}-{version}-{debian}"
+            (tree / "DEBIAN").mkdir(parents=True)
+            fields = (
+                f"Package: {name}\nVersion: {version}+deb{debian}\nArchitecture: {arch}\nMaintainer: a <a@example.org>\nDescription: x\n"
+            )
+            (tree / "DEBIAN/control").write_text(fields + (f"Depends: {need}\n" if need else ""))
+            debs.append(tmp_path / f"{name}_{version}+deb{debian}_{arch}.deb")
+            pack(tree, debs[-1], EPOCH)
+        path = bundle(debs, Target({12: "bookworm", 13: "trixie"}[debian], arch), release, None, tree)
         env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
         script = str(ROOT / "packaging/install.sh")
         done = subprocess.run(["sh", script, "--unsigned", *words, str(path)], capture_output=True, text=True, check=False, env=env)
-        found = subprocess.run([programs / "dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}"], capture_output=True, text=True)
-        return done, found.stdout
+        shown = [programs / "dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n"]
+        found = subprocess.run(shown, capture_output=True, text=True, check=False)
+        return done, found.stdout.strip().removeprefix("lineside ")
 
     return make
 
@@ -344,6 +349,15 @@ def test_an_older_bundle_is_refused_with_an_exit_code_unless_the_person_says_so(
     assert f"1.0+deb{here} is older than 1.1+deb{here}, which is installed; --downgrade" in done.stderr
     done, left = gateway("0.9", here, "--downgrade")
     assert (done.returncode, left) == (0, f"0.9+deb{here} installed")
+
+
+def test_the_demo_brings_what_it_needs_and_what_no_bundle_has_is_refused(gateway: Callable[..., Any]) -> None:
+    here = debian()
+    done, left = gateway("1.0", here, "--with", "vibration")
+    assert (done.returncode, left) == (1, "")
+    assert "there is no lineside-vibration in this bundle" in done.stderr
+    done, left = gateway("1.1", here, "--with", "demo")
+    assert (done.returncode, left.count(f"1.1+deb{here} installed")) == (0, 3), done.stderr
 
 
 def test_without_qemu_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,18 @@ def test_the_backup_runs_as_the_gateway_does_and_writes_where_tmpfiles_made_a_pl
     assert "enable lineside-backup.timer" in (UNITS / "lineside.preset").read_text().splitlines()
 
 
+def test_the_backup_is_over_before_updates_restart_the_machine() -> None:
+    """Cut off it is not taken again that night: the timer has had its turn."""
+    service, timer = options("lineside-backup.service"), options("lineside-backup.timer", "Timer")
+    apt = (ROOT / "firmware-config/apt/52lineside-unattended").read_text()
+    begun = re.search(r"(\d+):(\d+)", timer["OnCalendar"])
+    restart = re.search(r'Automatic-Reboot-Time "(\d+):(\d+)"', apt)
+    assert begun is not None
+    assert restart is not None
+    longest = 60 * int(timer["RandomizedDelaySec"].removesuffix("h")) + int(service["TimeoutStartSec"].removesuffix("min"))
+    assert 60 * int(begun[1]) + int(begun[2]) + longest <= 60 * int(restart[1]) + int(restart[2])
+
+
 @pytest.mark.parametrize("name", ["lineside.service", "lineside-backup.service", "lineside-backup.timer"])
 def test_a_template_is_its_unit_with_names_of_its_own(name: str) -> None:
     one, other = UNITS / name, UNITS / name.replace(".", "@.")
