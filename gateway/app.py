@@ -258,13 +258,15 @@ class App:
             self._unit.refused()
             return False
         line.table.adopt(self.pipeline.line.table)  # readings went on while detectors were built
-        old, self.settings, self.pipeline.line = self.settings, settings, line
+        old, before = self.settings, self.pipeline.line
+        self.settings, self.pipeline.line = settings, line
         self._adopt(settings, line)
         self.devices.configure(settings.sources)
         self.pipeline.shadow.keep(line.watches)
         await self.lanes.start(line.watches)
         await self._lessons.apply_all()
         self._retire(line)
+        self.pipeline.look_again(before)
         await self.edges.apply(settings)
         await self.front.open(settings, Overview(self))
         self.trail.reloaded(old, settings, self._asked_by)

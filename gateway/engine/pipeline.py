@@ -199,6 +199,19 @@ class Pipeline:
                 for item in watch.items(batch, line.table):
                     self._look(watch, item)
 
+    def look_again(self, old: Line) -> None:
+        """After a reload, at what each tag told last: for a watch that was made anew a source that tells only changes may have nothing for
+        long, and what was to be told by other limits has not changed.
+        """
+        table = self.line.table
+        known = np.flatnonzero((table.last_t_ns > 0) & (table.last_quality < BAD))
+        last = in_order(Batch(known.astype(np.int32), table.last_t_ns[known], table.last_value[known], table.last_quality[known]))
+        for watch in self.line.watches:
+            if watch in old.watches or watch.slow or watch.detector is None or watch.takes != {Batch}:
+                continue
+            for item in watch.items(last, table) if len(last) else ():
+                self._look(watch, item)
+
     def leap(self, delta_ns: int) -> None:
         """The gateway's clock was put right by so much; who goes by it shows with its next item."""
         self.resumed = Resumed({})

@@ -97,3 +97,14 @@ class Change(NamedTuple):
     incident: Incident
     t_ns: int
     reason: str = ""
+
+
+def beginning(finding: Finding, last_ns: int | None, now_ns: int) -> int:
+    """When it began, of which its id is made. `last_ns`: when the last one of it began, which is over.
+
+    A detector whose state is older than the end of that one (a crash) may still believe in its beginning, or in that of one before; so
+    does one that judges the same reading by other limits. An id made from it would be the id of a case that is closed.
+    """
+    if last_ns is None or finding.since_ns > last_ns or finding.t_ns < last_ns:
+        return finding.since_ns
+    return finding.t_ns if finding.t_ns > last_ns else now_ns

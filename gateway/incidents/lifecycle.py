@@ -19,7 +19,7 @@ from itertools import count
 import msgspec
 
 from gateway.contract import Clock, Finding, Json, State
-from gateway.incidents.incident import Change, Incident, Phase
+from gateway.incidents.incident import Change, Incident, Phase, beginning
 from gateway.incidents.rates import Rates
 from gateway.incidents.rule import Beside, Rule, Track
 
@@ -183,7 +183,7 @@ class Incidents:
         incident.take(finding)
         self.rates.activated(key)
         track = self._tracks[key] = Track(incident, rule, finding)
-        left = hold - (finding.t_ns - since_ns) / 1e9
+        left = hold - max(0.0, (finding.t_ns - since_ns) / 1e9)
         if left <= 0:
             return self._ripe(key, track, finding.t_ns)
         self._set(track, key, "raise_at", self._clock.monotonic() + left)
@@ -191,11 +191,9 @@ class Incidents:
         return [Change(Phase.NOTED, incident, finding.t_ns)] if from_record else []
 
     def _since(self, key: tuple[str, str], finding: Finding) -> int:
-        """When it began. A detector whose state is older than the last incident's end (a crash) may still believe in the
-        beginning of that one, or of one before; an id made from it would be the id of a case that is closed.
-        """
-        last = self._last_since.get(key, finding.since_ns if self._forgot else None)
-        return finding.t_ns if last is not None and finding.since_ns <= last < finding.t_ns else finding.since_ns
+        if self._forgot and key not in self._last_since:
+            return beginning(finding, finding.since_ns, finding.since_ns)
+        return beginning(finding, self._last_since.get(key), self._clock.now_ns())
 
     def _ripe(self, key: tuple[str, str], track: Track, t_ns: int) -> list[Change]:
         """It has held long enough: it is raised, unless something withholds it."""
@@ -210,10 +208,10 @@ class Incidents:
         return [Change(Phase.NOTED, track.incident, t_ns)] if track.incident.from_record and not before else []
 
     def _withheld(self, track: Track) -> str:
-        incident = track.incident
-        if incident.state == "pending" and track.rule.quiet(incident.machine, self._clock.now_ns()):
+        pending, machine = track.incident.state == "pending", track.incident.machine
+        if pending and track.rule.quiet(machine, self._clock.now_ns()):
             return "in a blackout of its watch"
-        return self.withhold(incident)
+        return self.withhold(track.incident)
 
     def _review(self) -> Iterator[Change]:
         """Whether what was withheld may be told now."""
@@ -284,9 +282,10 @@ class Incidents:
             incident.hold_seconds = to.rule.hold_of(to.finding)
         self._waiting.discard(key)
         track.waits = ""
-        if not held:
-            self._set(track, key, "raise_at", to.raise_at)
-        return self._ripe(key, track, t_ns) if held else []
+        if held:
+            return self._ripe(key, track, t_ns)
+        self._set(track, key, "raise_at", to.raise_at)
+        return []
 
     def _changed(self, key: tuple[str, str], incident: Incident, t_ns: int, reason: str) -> Change:
         if not self.withhold(incident):

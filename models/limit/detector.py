@@ -39,6 +39,7 @@ class Limit:
         self._told = {side: np.zeros(n, dtype=bool) for side in options.sides}
         self._last = np.full(n, np.nan)
         self._last_t = np.zeros(n, dtype=np.int64)
+        self._heard = np.zeros(n, dtype=bool)
 
     def limits(self) -> dict[str, list[Json]]:
         """For the page: ``{"machine/tag": [{"name": "high", "value": 70.0}]}``, each side's nearer limit first."""
@@ -59,8 +60,10 @@ class Limit:
         return self._round(row, item.t_ns, item.value)
 
     def _round(self, row: NDArray[np.int32], t_ns: NDArray[np.int64], value: NDArray[np.float64]) -> list[Finding]:
-        """Each tag at most once. Late and repeated readings are left out."""
-        fresh = t_ns > self._last_t[row]
+        """Each tag at most once. Late and repeated readings are left out, but for what is repeated first after a start: a source that tells
+        only changes has nothing else to tell, and the limits may be others now.
+        """
+        fresh = (t_ns > self._last_t[row]) | ((t_ns == self._last_t[row]) & ~self._heard[row])
         if not fresh.all():
             row, t_ns, value = row[fresh], t_ns[fresh], value[fresh]
         found: list[Finding] = []
@@ -68,6 +71,7 @@ class Limit:
         for side in self._level:
             if side == "rate":
                 measure = rates(value - self._last[row], t_ns - self._last_t[row])
+                measure[t_ns == self._last_t[row]] = np.nan
                 new = levels(measure, self._level[side][row], o.rate, None, 0.0)
                 new[np.isnan(measure)] = self._level[side][row][np.isnan(measure)]
             elif side == "high":
@@ -77,12 +81,14 @@ class Limit:
                 new = levels(-value, self._level[side][row], _minus(o.low), _minus(o.low_low), o.hysteresis)
                 measure = value
             # After a start the first opinion is told even if nothing changed: an incident may have stayed open.
-            for i in np.flatnonzero(((new != self._level[side][row]) | ~self._told[side][row]) & (new != UNKNOWN)):
+            known = (new != UNKNOWN) & ~np.isnan(measure)
+            for i in np.flatnonzero(((new != self._level[side][row]) | ~self._told[side][row]) & known):
                 found.append(self._changed(side, int(row[i]), int(new[i]), int(t_ns[i]), float(measure[i])))  # noqa: PERF401
-            self._told[side][row] |= new != UNKNOWN
+            self._told[side][row] |= known
             self._level[side][row] = new
         self._last[row] = value
         self._last_t[row] = t_ns
+        self._heard[row] = True
         return found
 
     def _changed(self, side: str, row: int, level: int, t_ns: int, value: float) -> Finding:

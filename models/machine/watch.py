@@ -85,14 +85,18 @@ class Watch:
         return baseline
 
     def _judge(self, baseline: Baseline, dt: float, t_ns: int, x: Floats) -> tuple[float, list[Finding]]:
-        opinion = self._opinion(baseline, t_ns, x, baseline.see(dt, x, alarm=self.alarm.active))
+        opinion = self._opinion(baseline, t_ns, x, baseline.see(dt, x, alarm=self._holds(baseline)))
         found: list[Finding] = []
         if opinion.scored.any():
             baseline.calm = baseline.calm or self.alarm.calm(dt, opinion.score, self._warm_ups(baseline).max())
             if baseline.calm:
                 found = self._tell(baseline, opinion, dt)
-        baseline.wait(dt, opinion.deviation, opinion.z, opinion.members if opinion.settled else (), alarm=self.alarm.active)
+        baseline.wait(dt, opinion.deviation, opinion.z, opinion.members if opinion.settled else (), alarm=self._holds(baseline))
         return opinion.score, found
+
+    def _holds(self, baseline: Baseline) -> bool:
+        """Nothing is learnt in an alarm, but by what has no opinion: a new state, or all was forgotten. Nobody would ever end it."""
+        return self.alarm.active and bool(baseline.known.warm.any())
 
     def _opinion(self, baseline: Baseline, t_ns: int, x: Floats, deviation: Floats) -> Opinion:
         self._look(baseline)
@@ -119,7 +123,7 @@ class Watch:
             opinion.score = baseline.tails[-1].calibrated(total)
 
     def _look(self, baseline: Baseline) -> None:
-        if baseline.known_for <= 0 and not self.alarm.active:
+        if baseline.known_for <= 0 and not self._holds(baseline):
             baseline.look(self.options.warm_up_rows, self.options.warm_up)
             baseline.known_for, self._built = _REFRESH, None
         baseline.known_for -= 1

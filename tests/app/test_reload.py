@@ -64,6 +64,33 @@ async def test_a_contact_that_was_changed_is_shown_from_then_on(site: Any) -> No
         assert app.page_port == port
 
 
+async def test_a_new_limit_judges_what_a_source_that_tells_only_changes_has_told_last(site: Any) -> None:
+    """It has nothing new to tell, and the case is over all the same; and the other way round."""
+
+    def mes(limit: float) -> None:
+        source = "  mes: {source: {http: ingest, token: {secret: mes}}, tags: {oee: {}}}\n"
+        watch = f"watch:\n  - limit: {{name: oee, on: mes/oee, high: {limit}, hold: 0s, clear_after: 0s}}\n"
+        site.configure(lambda text: text.replace("watch:\n", source + watch, 1))
+
+    secret = site.folder / "secrets" / "mes"
+    secret.parent.mkdir()
+    secret.write_text("first-4711")
+    secret.chmod(0o600)
+    mes(70.0)
+    async with site.run() as app:
+        await site.until(lambda: "mes" in app.edges.sources and app.edges.sources["mes"][2].state == "up")
+        async with aiohttp.ClientSession() as session:
+            url, login = f"http://127.0.0.1:{app.page_port}/ingest/mes", {"Authorization": "Bearer first-4711"}
+            (await session.post(url, json={"oee": 75.0}, headers=login)).raise_for_status()
+        await site.until(lambda: site.told() == ["raised"])
+        mes(90.0)
+        assert await app.reload()
+        await site.until(lambda: site.told() == ["raised", "cleared"])
+        mes(60.0)
+        assert await app.reload()
+        await site.until(lambda: site.told() == ["raised", "cleared", "raised"])
+
+
 async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None:
     """The file names it as before: who has the old token gets in no longer, who has the new one does."""
     secrets = {name: site.folder / "secrets" / name for name in ("mes", "crm")}

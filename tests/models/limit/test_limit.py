@@ -43,6 +43,19 @@ def test_rates_are_per_second_and_unknown_without_an_earlier_reading() -> None:
     assert rates(np.array([-6.0, np.nan]), np.array([2 * SECOND, SECOND])).tolist() == pytest.approx([3.0, np.nan], nan_ok=True)
 
 
+def test_what_is_repeated_first_after_a_start_is_judged_by_the_limits_of_now_and_is_no_change() -> None:
+    """A server that tells only changes gives what it gave last, with the time of then."""
+    before, after = limit(high=70, rate=1), limit(high=80, rate=1)
+    before.process(readings([75.0, 75.5]))
+    after.load(before.dump())
+    assert [one[:2] for one in told(after.process(readings([75.5], start=1)))] == [("oil_temperature_high", State.OVER)]
+    assert after.process(readings([85.5], start=1)) == [], "of the same time it is no other reading"
+    again = limit(high=70, rate=1)
+    again.load(after.dump())
+    assert [one[:2] for one in told(again.process(readings([76.0], start=1)))] == [("oil_temperature_high", State.ACTIVE)]
+    assert [one[:2] for one in told(again.process(readings([76.5], start=2)))] == [("oil_temperature_rate", State.OVER)]
+
+
 def test_severity_rises_and_falls_within_one_condition() -> None:
     found = limit(high=70, high_high=85).process(readings([60, 72, 90, 80, 60]))
     assert told(found) == [

@@ -156,6 +156,32 @@ def test_what_is_forgotten_is_learnt_anew() -> None:
     assert [f.state for f in detector.process(frame(x[500:], start=500))] == [State.OVER]
 
 
+@pytest.mark.parametrize(("tags", "after"), [((), 150), (("pressure",), 1)], ids=["the machine", "the tag"])
+def test_what_is_forgotten_in_an_alarm_is_learnt_anew_and_the_alarm_is_over_then(tags: tuple[str, ...], after: int) -> None:
+    """A pump was replaced, and things are as they are now."""
+    x = together(1_500)
+    x[500:, 1] -= 30
+    x[1_200:1_300, 0] += 30
+    detector = machine()
+    assert edges(detector.process(frame(x[:600])))[-1].state is State.ACTIVE
+    detector.forget("press-07", frozenset(tags))
+    over, began, ended = detector.process(frame(x[600:], start=600))
+    assert (over.state, began.state, ended.state) == (State.OVER, State.ACTIVE, State.OVER)
+    assert at(over) < 600 + after + 20
+    assert 1_200 <= at(began) < 1_210
+
+
+def test_a_state_that_is_not_known_yet_is_learnt_though_an_alarm_began_in_another_one() -> None:
+    x = together(1_500)
+    x[500:520, 1] -= 30
+    recipe = np.where(np.arange(1_500) < 520, 1.0, 2.0)[:, None]
+    detector = machine(state=True, settle="0s")
+    began, over = edges(detector.process(frame(np.hstack([x, recipe]))))
+    assert (began.state, over.state) == (State.ACTIVE, State.OVER)
+    assert at(over) < 520 + 150 + 20
+    assert [one.share for one in detector.learning()] == [1.0, 1.0]
+
+
 def test_rows_of_an_alarm_and_those_just_before_are_not_learnt() -> None:
     """Else the second fault like the first would be less of one."""
     x = together(1_500)
