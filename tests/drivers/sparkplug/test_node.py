@@ -231,6 +231,22 @@ def test_births_kept_for_other_tags_are_not_used(talk: Any) -> None:
     assert more.load(1.0, 2).lost == {"birth_missing": 1}
 
 
+def test_what_was_lost_when_the_gateway_ended_is_told_again_at_once(talk: Any) -> None:
+    talk.births()
+    talk.say("DDEATH", payload(seq=2), "press")
+    device = type(talk)({"other": {"metric": "Other", "device": "press"}})
+    device.node.load(json.loads(json.dumps(talk.node.dump())))
+    assert device.node.due == 0.0
+    assert levels(device.wait(0.0)) == {(Trouble.LOST, "g/n/press"): True}
+    assert device.wait(0.0).health == []
+    talk.say("NDEATH", payload())
+    node = type(talk)()
+    node.node.load(talk.node.dump())
+    assert levels(node.wait(0.0)) == {(Trouble.LOST, "g/n"): True, (Trouble.LOST, "g/n/press"): True}
+    assert levels(node.births()) == {(Trouble.LOST, "g/n"): False, (Trouble.LOST, "g/n/press"): False, (Trouble.DEGRADED, "g/n"): False}
+    assert node.node.dump()["lost"] == []
+
+
 @pytest.mark.parametrize("known", [None, 3, {}, {"tags": 1, "births": []}, {"tags": "", "births": {"": 0}, "bd_seq": {}, "seq": 0}])
 def test_a_file_that_is_damaged_is_as_none(talk: Any, known: Any) -> None:
     sound = talk.node.dump()
