@@ -210,11 +210,15 @@ class Node:
 
     def _death(self, message: Message, now: Now, into: Gathered) -> None:
         died = _bd_seq(message.payload)
-        if died is not None and self._bd_seq is not None and died != self._bd_seq:
+        if died is not None and self._bd_seq is not None and died != self._bd_seq and not self._is_later(died):
             return  # of a connection it had before its last birth
         _, held = self._order.give_up()
         self._all(held, now, into)
         self._gone("it died" if died is None else f"it died (bdSeq {died})", now, into)
+
+    def _is_later(self, died: int) -> bool:
+        """Of a connection whose birth was missed, while we were away or in a gap: numbers count to 255 and begin anew."""
+        return not (self._sure and self._heard) and self._bd_seq is not None and 0 < (died - self._bd_seq) % 256 < 128
 
     def _gone(self, why: str, now: Now, into: Gathered) -> None:
         """The node, and with it all of its devices: one trouble."""

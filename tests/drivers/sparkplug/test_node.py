@@ -223,6 +223,19 @@ def test_births_outlive_a_restart(talk: Any, closing: bool) -> None:
     assert bad(after.say("NDEATH", payload(metric(INT64, 7, name="bdSeq")))) == [LOAD, SPEED]
 
 
+@pytest.mark.parametrize("away", [True, False], ids=["while we were away", "in a gap"])
+def test_a_death_after_a_birth_that_was_missed_is_one(talk: Any, away: bool) -> None:
+    talk.births(bd_seq=255)
+    assert talk.say("NDEATH", payload(metric(INT64, 0, name="bdSeq"))).health == []
+    if away:
+        talk.node.connected(talk.now)
+    else:
+        talk.load(1.0, 9)
+        talk.wait(2.0)
+    assert talk.say("NDEATH", payload(metric(INT64, 254, name="bdSeq"))).health == []
+    assert bad(talk.say("NDEATH", payload(metric(INT64, 0, name="bdSeq")))) == [LOAD, SPEED]
+
+
 def test_births_kept_for_other_tags_are_not_used(talk: Any) -> None:
     """They know the alias of a metric that nobody read then, and not its name."""
     talk.births()
