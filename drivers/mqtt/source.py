@@ -96,13 +96,16 @@ class MqttSource:
             await asyncio.to_thread(identity.subscribed, ours)
         if lost := sum(one in routes.of_records for one in self._refused):
             self._context.dropped("record_refused", lost)
-        self._tell(self._refused)
+        unkept = [one.removeprefix(self._group) for one in session.unkept]
+        self._tell(self._refused, [one for one in unkept if one in routes.of_records])
 
     def _shared(self, topic: str) -> str:
         """The state of a device is for everybody."""
         return topic if topic.startswith("$share/") or topic == self._routes.birth else self._group + topic
 
-    def _tell(self, refused: list[str]) -> None:
-        why = f"the broker refuses {len(refused)} of our subscriptions" if refused else ""
-        facts = {"topics": refused[:REFUSED_NAMED]} if refused else {}
-        self._context.health(Health(trouble=Trouble.DEGRADED, active=bool(refused), why=why, facts=facts))
+    def _tell(self, refused: list[str], unkept: list[str]) -> None:
+        """`unkept`: of records, with QoS 0: what comes while nobody listens, or is not on disk yet, is lost."""
+        why = [f"the broker refuses {len(refused)} of our subscriptions"] if refused else []
+        why += [f"the broker keeps nothing of {len(unkept)} of our subscriptions to records: it gives them QoS 0"] if unkept else []
+        facts = {"topics": [*refused, *unkept][:REFUSED_NAMED]} if why else {}
+        self._context.health(Health(trouble=Trouble.DEGRADED, active=bool(why), why="; ".join(why), facts=facts))
