@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 
 from drivers.broker.broker import Broker, connecting
+from drivers.broker.rival import Rival
 from drivers.broker.session import Session
 from drivers.certificates import Certificates
 from drivers.mqtt.config import MqttOptions
-from drivers.mqtt.rival import Rival
 from drivers.mqtt.routes import Routes
 from gateway.contract import ConfigError, Health, Item, NotConnected, SourceContext, Trouble
 
@@ -41,10 +41,7 @@ class MqttSource:
                     raise ConfigError(f"share needs version 5, and {self._broker.peer} speaks 3.1.1")
                 await self._subscribe(self._session)
         except NotConnected as exc:
-            if self._session is not None and self._session.taken_over:
-                raise self._rival.lost(self._session, exc, self._broker.identity.client_id) from exc
-            self._rival.away()
-            raise
+            raise self._rival.refused(self._session, exc, self._broker) from exc
         self._rival.connected()
         self._certificates.seen(self._broker.ends)
 
@@ -61,7 +58,7 @@ class MqttSource:
                     return items
                 await session.wait()
         except NotConnected as exc:
-            raise self._rival.lost(session, exc, self._broker.identity.client_id) from exc
+            raise self._rival.lost(session, exc, self._broker) from exc
 
     async def close(self) -> None:
         session, self._session = self._session, None
