@@ -122,11 +122,11 @@ def read_connack(body: bytes, *, version5: bool) -> Connack:
     return Connack(refusal, bool(body[0] & 1), keepalive, maximum_qos, code)
 
 
-def read_suback(body: bytes, *, version5: bool) -> list[bool]:
-    """For each filter whether it is granted, section 3.9; raises Malformed."""
+def read_suback(body: bytes, *, version5: bool) -> list[int]:
+    """For each filter the QoS it is granted, `REFUSED` or more if it is not, section 3.9; raises Malformed."""
     if len(body) < 3:
         raise Malformed("an answer to SUBSCRIBE of less than three bytes")
-    return [code < REFUSED for code in body[2 + _end_of_properties(body[2:]) if version5 else 2 :]]
+    return list(body[2 + _end_of_properties(body[2:]) if version5 else 2 :])
 
 
 def read_puback(body: bytes) -> str:

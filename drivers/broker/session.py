@@ -30,12 +30,14 @@ class Session:
     """Everything raises NotConnected when the link is lost or the broker does not keep to the protocol.
 
     taken_over        the broker of version 5 gave our session to another client with our id
+    unkept            filters that were asked for with QoS 1 or 2 and got 0: the broker keeps nothing of theirs
     session_present   the broker had a session of ours: its subscriptions are there, and what was not acknowledged comes again
     """
 
     def __init__(self, link: Link, framer: Framer, inflight: Inflight, peer: str, *, version5: bool) -> None:
         self.link, self._framer, self._inflight, self._peer, self.version5 = link, framer, inflight, peer, version5
         self.session_present = self.taken_over = False
+        self.unkept: list[str] = []
         self._maximum_qos = 2
         self._awaited: tuple[int, bytes] | None = None
         self._answer: bytes | None = None
@@ -64,7 +66,8 @@ class Session:
                 granted = packets.read_suback(answer, version5=self.version5)
                 if len(granted) != len(part):
                     raise Malformed(f"{len(granted)} answers to {len(part)} subscriptions")
-            refused += [one for (one, _, _), given in zip(part, granted, strict=True) if not given]
+            refused += [one for (one, _, _), given in zip(part, granted, strict=True) if given >= packets.REFUSED]
+            self.unkept += [one for (one, qos, _), given in zip(part, granted, strict=True) if qos and not given]
         return refused
 
     async def unsubscribe(self, filters: Sequence[str]) -> None:

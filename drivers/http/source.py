@@ -157,6 +157,10 @@ class HttpSource:
             post.taken = await self._parse(posted.body, *found, post.now_ns)
         except Unreadable as exc:
             return self._refuse(post, [str(exc)])
+        except asyncio.CancelledError:  # the page closes its connections; the same post may come again
+            self._by_key.pop(posted.key, None)
+            post.end(503, error="the page was closed while this was read; post it again")
+            raise
         finally:
             self._parsing -= 1
         if post.taken.refused:

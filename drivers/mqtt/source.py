@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 
 from drivers.broker.broker import Broker, connecting
+from drivers.broker.rival import Rival
 from drivers.broker.session import Session
 from drivers.certificates import Certificates
 from drivers.mqtt.config import MqttOptions
-from drivers.mqtt.rival import Rival
 from drivers.mqtt.routes import Routes
 from gateway.contract import ConfigError, Health, Item, NotConnected, SourceContext, Trouble
 
@@ -41,10 +41,7 @@ class MqttSource:
                     raise ConfigError(f"share needs version 5, and {self._broker.peer} speaks 3.1.1")
                 await self._subscribe(self._session)
         except NotConnected as exc:
-            if self._session is not None and self._session.taken_over:
-                raise self._rival.lost(self._session, exc, self._broker.identity.client_id) from exc
-            self._rival.away()
-            raise
+            raise self._rival.refused(self._session, exc, self._broker) from exc
         self._rival.connected()
         self._certificates.seen(self._broker.ends)
 
@@ -61,7 +58,7 @@ class MqttSource:
                     return items
                 await session.wait()
         except NotConnected as exc:
-            raise self._rival.lost(session, exc, self._broker.identity.client_id) from exc
+            raise self._rival.lost(session, exc, self._broker) from exc
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -96,13 +93,16 @@ class MqttSource:
             await asyncio.to_thread(identity.subscribed, ours)
         if lost := sum(one in routes.of_records for one in self._refused):
             self._context.dropped("record_refused", lost)
-        self._tell(self._refused)
+        unkept = [one.removeprefix(self._group) for one in session.unkept]
+        self._tell(self._refused, [one for one in unkept if one in routes.of_records])
 
     def _shared(self, topic: str) -> str:
         """The state of a device is for everybody."""
         return topic if topic.startswith("$share/") or topic == self._routes.birth else self._group + topic
 
-    def _tell(self, refused: list[str]) -> None:
-        why = f"the broker refuses {len(refused)} of our subscriptions" if refused else ""
-        facts = {"topics": refused[:REFUSED_NAMED]} if refused else {}
-        self._context.health(Health(trouble=Trouble.DEGRADED, active=bool(refused), why=why, facts=facts))
+    def _tell(self, refused: list[str], unkept: list[str]) -> None:
+        """`unkept`: of records, with QoS 0: what comes while nobody listens, or is not on disk yet, is lost."""
+        why = [f"the broker refuses {len(refused)} of our subscriptions"] if refused else []
+        why += [f"the broker keeps nothing of {len(unkept)} of our subscriptions to records: it gives them QoS 0"] if unkept else []
+        facts = {"topics": [*refused, *unkept][:REFUSED_NAMED]} if why else {}
+        self._context.health(Health(trouble=Trouble.DEGRADED, active=bool(why), why="; ".join(why), facts=facts))

@@ -49,6 +49,8 @@ class Node:
         self._births: dict[str, Birth] = {}
         self._bd_seq: int | None = None
         self._sure = self._heard = self._probed = self._lost = False
+        self._away: set[str] = set()
+        self._retold = True
         self._bad_ns: dict[str, int] = {}
         self._clock = (0, 0.0)
         self._patience: float | None = None
@@ -85,6 +87,10 @@ class Node:
 
     def look(self, now: Now, into: Gathered) -> None:
         """What time brings: messages that never came, births that were asked for and did not."""
+        if not self._retold:
+            self._retold = True
+            for device in sorted(self._away):
+                into.tell(Trouble.LOST, self._named(device), "it was lost when the gateway ended, and nothing was heard since")
         if self._order.due is not None and now.seconds >= self._order.due:
             self._gap(now, into)
         if self._patience is not None and now.seconds >= self._patience:
@@ -93,7 +99,7 @@ class Node:
 
     @property
     def due(self) -> float | None:
-        times = [self._order.due, self._patience, self._next_ask if self.wanted else None]
+        times = [0.0 if not self._retold else None, self._order.due, self._patience, self._next_ask if self.wanted else None]
         return min((each for each in times if each is not None), default=None)
 
     def ask(self, now: Now) -> bool:
@@ -110,11 +116,13 @@ class Node:
         self.changed = False
         seq = self._order.expected if closing and self._sure else None
         births = {device: birth.dump() for device, birth in self._births.items()}
-        return {"tags": self._digest(), "bd_seq": self._bd_seq, "seq": seq, "births": births}
+        return {"tags": self._digest(), "bd_seq": self._bd_seq, "seq": seq, "births": births, "lost": sorted(self._away)}
 
     def load(self, known: Any) -> None:
-        """Of a file: what is not sound, or is of other tags, is left out."""
+        """Of a file: what is not sound, or is of other tags, is left out. What was lost is told again: its trouble did not end with us."""
         try:
+            self._away = {str(device) for device in known.get("lost", ())} & {NODE, *self._tags}
+            self._retold = not self._away
             if known["tags"] != self._digest() or self._births:
                 return
             births = {str(device): Birth.load(told, self._tags.get(device, {})) for device, told in known["births"].items()}
@@ -162,8 +170,7 @@ class Node:
             self._device_birth(device, payload, now, into)
         elif kind == "DDEATH":
             if self._births.pop(device, None) is not None:
-                self.changed = True
-                self._away(device, "it says that this device is gone", now, into)
+                self._device_gone(device, "it says that this device is gone", now, into)
         elif (birth := self._births.get(device)) is None:
             into.lose("birth_missing", len(payload.metrics))
             self._want(f"device {device} was not born")
@@ -181,12 +188,14 @@ class Node:
         self.wanted, self._asked = "", 0
         self._patience = now.seconds + self._every
         self._lost = False
+        self._away.discard(NODE)
         into.tell(Trouble.LOST, self.name, "")
         into.tell(Trouble.DEGRADED, self.name, "")
         self._born(NODE, payload, now, into)
 
     def _device_birth(self, device: str, payload: Any, now: Now, into: Gathered) -> None:
-        into.tell(Trouble.LOST, f"{self.name}/{device}", "")
+        self._away.discard(device)
+        into.tell(Trouble.LOST, self._named(device), "")
         self._born(device, payload, now, into)
 
     def _born(self, device: str, payload: Any, now: Now, into: Gathered) -> None:
@@ -201,24 +210,34 @@ class Node:
 
     def _death(self, message: Message, now: Now, into: Gathered) -> None:
         died = _bd_seq(message.payload)
-        if died is not None and self._bd_seq is not None and died != self._bd_seq:
+        if died is not None and self._bd_seq is not None and died != self._bd_seq and not self._is_later(died):
             return  # of a connection it had before its last birth
         _, held = self._order.give_up()
         self._all(held, now, into)
         self._gone("it died" if died is None else f"it died (bdSeq {died})", now, into)
 
+    def _is_later(self, died: int) -> bool:
+        """Of a connection whose birth was missed, while we were away or in a gap: numbers count to 255 and begin anew."""
+        return not (self._sure and self._heard) and self._bd_seq is not None and 0 < (died - self._bd_seq) % 256 < 128
+
     def _gone(self, why: str, now: Now, into: Gathered) -> None:
         """The node, and with it all of its devices: one trouble."""
-        self.changed = self.changed or bool(self._births)
+        self.changed = self.changed or bool(self._births) or NODE not in self._away
+        self._away.add(NODE)
         self._births, self._bd_seq, self._sure, self._lost = {}, None, False, True
         self._patience, self.wanted = None, ""
         into.tell(Trouble.LOST, self.name, why)
         for device in self._tags:
             self._bad(device, now, into)
 
-    def _away(self, device: str, why: str, now: Now, into: Gathered) -> None:
-        into.tell(Trouble.LOST, f"{self.name}/{device}", why)
+    def _device_gone(self, device: str, why: str, now: Now, into: Gathered) -> None:
+        self.changed = True
+        self._away.add(device)
+        into.tell(Trouble.LOST, self._named(device), why)
         self._bad(device, now, into)
+
+    def _named(self, device: str) -> str:
+        return f"{self.name}/{device}" if device else self.name
 
     def _bad(self, device: str, now: Now, into: Gathered) -> None:
         t_ns = self._bad_ns[device] = self._its_time(now)
@@ -249,7 +268,7 @@ class Node:
             self._want("nothing was heard since we connected")
         elif self._sure:
             for device in sorted(self._tags.keys() - self._births.keys()):
-                self._away(device, f"no birth within {self._every:g} s of its node's", now, into)
+                self._device_gone(device, f"no birth within {self._every:g} s of its node's", now, into)
         elif self._asked:
             why = f"a birth may have been missed, and {self._asked} requests for another were not answered"
             into.tell(Trouble.DEGRADED, self.name, why, requests=self._asked)

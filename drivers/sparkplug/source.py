@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from drivers.broker.broker import Broker, connecting
 from drivers.broker.framing import RETAIN, Publish
+from drivers.broker.rival import Rival
 from drivers.broker.session import Session
 from drivers.broker.topics import fill
 from drivers.certificates import Certificates
@@ -28,7 +29,7 @@ class SparkplugSource:
     def __init__(self, options: SparkplugOptions, context: SourceContext) -> None:
         self._options, self._context = options, context
         self._broker = Broker(options, context, persistent=False)
-        self._certificates = Certificates(context)
+        self._certificates, self._rival = Certificates(context), Rival(context)
         self._host = Host(options, context.tags)
         self._state = State(fill(options.host_id, machine=context.name))
         self._state_topic = self._state.topic.encode()
@@ -37,33 +38,44 @@ class SparkplugSource:
         self._loaded = self._deny = False
 
     async def connect(self) -> None:
-        async with connecting(self._broker.peer):
-            if not self._loaded:
-                known, self._loaded = await asyncio.to_thread(self._memory.load), True
-                for name, node in self._host.nodes.items():
-                    node.load(known.get(name))
-            self._session = session = await self._broker.connect(self._state.begin(self._now().ns // 1_000_000))
-            qos = self._options.qos
-            wanted = [(each, qos, False) for each in (self._state.topic, *self._host.filters)]
-            if refused := await session.subscribe(wanted):
-                raise NotConnected(self._broker.peer, f"it refuses our subscription to {refused[0]}")
-            await self._say(session, self._state.online)
+        try:
+            async with connecting(self._broker.peer):
+                await self._open()
+        except NotConnected as exc:
+            raise self._rival.refused(self._session, exc, self._broker) from exc
+        self._rival.connected()
         self._certificates.seen(self._broker.ends)
         if waited := sum(node.connected(self._now()) for node in self._host.nodes.values()):
             self._context.dropped("sequence_gap", waited)
+
+    async def _open(self) -> None:
+        if not self._loaded:
+            known, self._loaded = await asyncio.to_thread(self._memory.load), True
+            for name, node in self._host.nodes.items():
+                node.load(known.get(name))
+        self._session = session = await self._broker.connect(self._state.begin(self._now().ns // 1_000_000))
+        qos = self._options.qos
+        wanted = [(each, qos, False) for each in (self._state.topic, *self._host.filters)]
+        if refused := await session.subscribe(wanted):
+            raise NotConnected(self._broker.peer, f"it refuses our subscription to {refused[0]}")
+        await self._say(session, self._state.online)
 
     async def read(self) -> list[Item]:
         session = self._session
         if session is None:
             raise NotConnected(self._broker.peer, "not connected")
-        while True:
-            await self._keep()
-            self._certificates.look()
-            session.accept()
-            await self._speak(session)
-            if items := self._items(session):
-                return items
-            await self._wait(session)
+        try:
+            while True:
+                await self._keep()
+                self._certificates.look()
+                self._rival.look()
+                session.accept()
+                await self._speak(session)
+                if items := self._items(session):
+                    return items
+                await self._wait(session)
+        except NotConnected as exc:
+            raise self._rival.lost(session, exc, self._broker) from exc
 
     async def close(self) -> None:
         session, self._session = self._session, None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drivers.http import bodies
 from drivers.http.keys import Kept, Keys
 from gateway.contract import Batch, Health, Item, NotConnected, Record, Source
 from gateway.testkit.clock import FakeClock
@@ -167,6 +169,27 @@ async def test_the_same_key_in_work_waits_for_the_first_and_is_taken_once(rig: R
         gateway.free.set()
         assert [status for status, _ in await asyncio.gather(*posts)] == [202, 202, 202]
     assert gateway.orders == ["4711"]
+
+
+async def test_a_post_whose_page_was_closed_while_it_was_read_may_be_repeated(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, free = threading.Event(), threading.Event()
+
+    def slow(*given: Any, **more: Any) -> Any:
+        busy.set()
+        free.wait(10)
+        return bodies.read(*given, **more)
+
+    monkeypatch.setattr("drivers.http.source.read", slow)
+    body = json.dumps([STEP] * 1_000)
+    async with Gateway(rig.source(answer_within="1s")) as gateway:
+        post = rig.begin(body, Idempotency_Key="k")
+        await asyncio.to_thread(busy.wait, 10)
+        await rig._page.stop()
+        await asyncio.gather(post, return_exceptions=True)
+        free.set()
+        await rig.start()
+        assert await rig.post(body, Idempotency_Key="k") == (202, {"rows": 1_000})
+    assert len(gateway.orders) == 1_000
 
 
 async def test_a_gateway_that_stops_answers_503_to_all_that_wait(rig: Rig) -> None:

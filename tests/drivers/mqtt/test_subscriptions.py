@@ -188,6 +188,21 @@ async def test_a_topic_the_broker_refuses_is_told_of_and_its_tag_bad(read: Any) 
     assert (health.trouble, health.active, health.facts) == (Trouble.DEGRADED, True, {"topics": ["no/1"]})
 
 
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+async def test_a_broker_that_gives_records_qos_0_is_told_of(version: str) -> None:
+    require_mosquitto()
+    told: list[Health] = []
+    plugin = registry.source("mqtt")
+    async with Mosquitto(extra="max_qos 0") as server:
+        context = source_context(plugin, TAGS, records={"step": {"topic": "mes/+"}}, told=told)
+        source = plugin.build(plugin.options.model_validate({"mqtt": server.url, "version": version}), context)
+        await source.connect()
+        await source.close()
+    (health,) = told
+    assert (health.trouble, health.active, health.facts) == (Trouble.DEGRADED, True, {"topics": ["mes/+"]})
+    assert "QoS 0" in health.why
+
+
 async def test_nothing_refused_is_told_too(broker: Mosquitto) -> None:
     told: list[Health] = []
     plugin = registry.source("mqtt")

@@ -223,12 +223,41 @@ def test_births_outlive_a_restart(talk: Any, closing: bool) -> None:
     assert bad(after.say("NDEATH", payload(metric(INT64, 7, name="bdSeq")))) == [LOAD, SPEED]
 
 
+@pytest.mark.parametrize("away", [True, False], ids=["while we were away", "in a gap"])
+def test_a_death_after_a_birth_that_was_missed_is_one(talk: Any, away: bool) -> None:
+    talk.births(bd_seq=255)
+    assert talk.say("NDEATH", payload(metric(INT64, 0, name="bdSeq"))).health == []
+    if away:
+        talk.node.connected(talk.now)
+    else:
+        talk.load(1.0, 9)
+        talk.wait(2.0)
+    assert talk.say("NDEATH", payload(metric(INT64, 254, name="bdSeq"))).health == []
+    assert bad(talk.say("NDEATH", payload(metric(INT64, 0, name="bdSeq")))) == [LOAD, SPEED]
+
+
 def test_births_kept_for_other_tags_are_not_used(talk: Any) -> None:
     """They know the alias of a metric that nobody read then, and not its name."""
     talk.births()
     more = type(talk)({"load": {"metric": "Load"}, "speed": {"metric": "Speed", "device": "press"}, "other": {"metric": "Other"}})
     more.node.load(talk.node.dump())
     assert more.load(1.0, 2).lost == {"birth_missing": 1}
+
+
+def test_what_was_lost_when_the_gateway_ended_is_told_again_at_once(talk: Any) -> None:
+    talk.births()
+    talk.say("DDEATH", payload(seq=2), "press")
+    device = type(talk)({"other": {"metric": "Other", "device": "press"}})
+    device.node.load(json.loads(json.dumps(talk.node.dump())))
+    assert device.node.due == 0.0
+    assert levels(device.wait(0.0)) == {(Trouble.LOST, "g/n/press"): True}
+    assert device.wait(0.0).health == []
+    talk.say("NDEATH", payload())
+    node = type(talk)()
+    node.node.load(talk.node.dump())
+    assert levels(node.wait(0.0)) == {(Trouble.LOST, "g/n"): True, (Trouble.LOST, "g/n/press"): True}
+    assert levels(node.births()) == {(Trouble.LOST, "g/n"): False, (Trouble.LOST, "g/n/press"): False, (Trouble.DEGRADED, "g/n"): False}
+    assert node.node.dump()["lost"] == []
 
 
 @pytest.mark.parametrize("known", [None, 3, {}, {"tags": 1, "births": []}, {"tags": "", "births": {"": 0}, "bd_seq": {}, "seq": 0}])

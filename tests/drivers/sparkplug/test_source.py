@@ -161,6 +161,24 @@ async def test_requests_are_throttled(broker: Mosquitto, node: EdgeNode, make: C
     assert (host.lost, node.asked) == ({"birth_missing": 30}, 1)
 
 
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_another_gateway_with_our_client_id_is_told_of_and_not_thrown_out_every_few_seconds(
+    broker: Mosquitto, make: Callable[..., Any], version: str
+) -> None:
+    us, other = (make(broker.url, machine=name, client_id="edge", version=version) for name in ("m1", "m2"))
+    await us.source.connect()
+    for time in range(3):
+        await other.source.connect()
+        with pytest.raises(NotConnected) as caught:
+            await us.until(lambda: False)
+        assert caught.value.login == (time == 2)
+        await us.source.close()
+        await us.source.connect()
+        await other.source.close()
+    assert "another client use our client id 'edge'" in caught.value.why
+    assert [(each.trouble, each.device) for each in us.told if each.active] == [(Trouble.LOST, "")]
+
+
 async def test_two_sources_of_one_host_id_keep_it_online(broker: Mosquitto, make: Callable[..., Any]) -> None:
     topic = "spBv1.0/STATE/line-1"
     listener = Listener(broker.port, topic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drivers.broker.broker import Broker
 from drivers.broker.session import Session
 from gateway.contract import Health, NotConnected, SourceContext, Trouble
 
@@ -28,12 +29,15 @@ class Rival:
     def connected(self) -> None:
         self._connected_at = self._context.clock.monotonic()
 
-    def away(self) -> None:
-        """The broker did not take us."""
+    def refused(self, session: Session | None, exc: NotConnected, broker: Broker) -> NotConnected:
+        """`exc`, or what it means: of a connection that did not come about."""
+        if session is not None and session.taken_over:
+            return self.lost(session, exc, broker)
         if not self._told:
             self._lost = 0
+        return exc
 
-    def lost(self, session: Session, exc: NotConnected, client_id: str) -> NotConnected:
+    def lost(self, session: Session, exc: NotConnected, broker: Broker) -> NotConnected:
         """`exc`, or what it means."""
         if not (session.taken_over or session.link.hung_up):
             return exc
@@ -41,6 +45,7 @@ class Rival:
         self._lost = self._lost + 1 if kept < SOON_SECONDS or self._told else 1
         if not self._told and self._lost < (TOLD_MOST if session.taken_over else UNTOLD_MOST):
             return exc
+        client_id = broker.identity.client_id
         why = f"another client uses our client id {client_id!r}: the broker gives the session to whoever came last"
         if not session.taken_over:
             why = f"hangs up on us again and again without a word: does another client use our client id {client_id!r}?"
