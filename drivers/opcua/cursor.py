@@ -18,7 +18,8 @@ WRITE_SECONDS = 60.0
 _SECONDS_PER_TAG = 0.06  # 10,000 tags are written every ten minutes: half a megabyte each time must not wear out a card
 MOST_GAPS_PER_TAG = 4
 _SET_BACK_NS = 86_400 * 10**9
-"""A reading so much older than the one before it: the clock was ahead, and nothing would be missed until that time comes."""
+"""A reading so much older than the one before it, which was of a time to come: the clock was ahead, and nothing would be missed until then.
+"""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,8 @@ class Cursor:
                 self._seen[position] = True
                 new |= self._open(position, first)
         last = self._last[positions]
-        self._last[positions] = np.where(t_ns < last - _SET_BACK_NS, t_ns, np.maximum(last, t_ns))
+        was_ahead = (last > self._clock.now_ns()) & (t_ns < last - _SET_BACK_NS)  # a PLC that begins in 1970 was not: it has no time yet
+        self._last[positions] = np.where(was_ahead, t_ns, np.maximum(last, t_ns))
         return new
 
     def _open(self, position: int, first_ns: int) -> bool:

@@ -100,7 +100,10 @@ class Backfill:
 
     def summary(self) -> tuple[int, int, int] | None:
         """(from_ns, to_ns, readings) once when all gaps are read and handed over, if there was anything."""
-        if not self._count or self.ready or not all(_among(gap, self._later) for gap in self._cursor.gaps):
+        if not self._count or self.ready:
+            return None
+        later = set(map(id, self._later))
+        if not all(id(gap) in later for gap in self._cursor.gaps):
             return None
         told = self._from_ns, self._to_ns, self._count
         self._count, self._from_ns, self._to_ns = 0, _FUTURE_NS, 0

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest_asyncio
 from asyncua import ua
 
 from drivers.opcua.cursor import Cursor, Gap
+from drivers.opcua.history import Backfill
 from gateway.contract import GOOD, Batch, Quality, Tag
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.servers.opcua import OpcuaServer
@@ -182,6 +184,26 @@ async def test_a_gap_begins_at_the_last_reading_and_not_before_the_reach(tmp_pat
     again.connected(60)
     assert again.gaps == [Gap(1, 9_990 * second, 9_999 * second), Gap(0, 9_970 * second, 9_999 * second)]
     assert not again.took(np.array([1]), np.array([9_999]) * second)  # it has not changed since: nothing was missed
+
+
+async def test_a_plc_that_begins_in_1970_has_nothing_read_again_that_was_there_before(tmp_path: Path) -> None:
+    clock = FakeClock()
+    cursor, place = _cursor(tmp_path, clock), np.array([0])
+    lost = clock.now_ns()
+    for told in (lost, 3 * 10**9, lost + 60 * 10**9):
+        cursor.connected(86_400)
+        cursor.took(place, np.array([told]))
+    assert cursor.gaps == [Gap(0, lost, lost + 60 * 10**9)]
+
+
+async def test_ten_thousand_gaps_that_are_left_to_the_next_connection_hold_up_nothing(tmp_path: Path) -> None:
+    cursor = _cursor(tmp_path, FakeClock())
+    cursor.gaps = [Gap(position, 1, 2, 1) for position in range(10_000)]
+    backfill = Backfill(None, cursor, {}, {}, np.arange(10_000, dtype=np.int32), 10)  # type: ignore[arg-type]
+    backfill._later, backfill._count, backfill._from_ns, backfill._to_ns = list(cursor.gaps), 1, 1, 2
+    began = process_time()
+    assert backfill.summary() == (1, 2, 1)
+    assert process_time() - began < 0.5
 
 
 async def test_a_damaged_file_means_that_nothing_is_known(tmp_path: Path) -> None:
