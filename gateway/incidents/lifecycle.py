@@ -196,8 +196,12 @@ class Incidents:
         return beginning(finding, self._last_since.get(key), self._clock.now_ns())
 
     def _ripe(self, key: tuple[str, str], track: Track, t_ns: int) -> list[Change]:
-        """It has held long enough: it is raised, unless something withholds it."""
-        track.raise_at, before, track.waits = None, track.waits, self._withheld(track)
+        """It has held long enough: it is raised, unless something withholds it; by another watch, if this one is in a blackout."""
+        track.raise_at, now = None, self._clock.monotonic()
+        if (other := track.awake(now, self._clock.now_ns())) is not None:
+            track.beside[track.rule.detector] = Beside(track.rule, track.said, now)
+            return self._pass_on(key, track, other, t_ns)
+        before, track.waits = track.waits, self._withheld(track)
         if not track.waits:
             if before:
                 track.incident.explanation["withheld"] = before
@@ -208,10 +212,7 @@ class Incidents:
         return [Change(Phase.NOTED, track.incident, t_ns)] if track.incident.from_record and not before else []
 
     def _withheld(self, track: Track) -> str:
-        pending, machine = track.incident.state == "pending", track.incident.machine
-        if pending and track.rule.quiet(machine, self._clock.now_ns()):
-            return "in a blackout of its watch"
-        return self.withhold(track.incident)
+        return "in a blackout of its watch" if track.is_quiet(self._clock.now_ns()) else self.withhold(track.incident)
 
     def _review(self) -> Iterator[Change]:
         """Whether what was withheld may be told now."""
@@ -265,7 +266,8 @@ class Incidents:
             return self._pass_on(key, track, too, finding.t_ns)
         if too.raise_at <= now:
             return [] if track.raise_at is not None else self._again(key, track, finding)
-        self._set_timer(key, too.raise_at)
+        if before is None or too.raise_at < before.raise_at:  # it may say so with every reading
+            self._set_timer(key, too.raise_at)
         return []
 
     def _pass_on(self, key: tuple[str, str], track: Track, to: Beside, t_ns: int) -> list[Change]:

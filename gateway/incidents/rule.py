@@ -70,6 +70,15 @@ class Track:
         """One of its timers is set for then."""
         return due in (self.raise_at, self.clear_at, self.evidence_at) or any(other.raise_at == due for other in self.beside.values())
 
+    def is_quiet(self, now_ns: int) -> bool:
+        """Nothing new is raised by the watch that tells of it."""
+        return self.incident.state == "pending" and self.rule.quiet(self.incident.machine, now_ns)
+
+    def awake(self, now: float, now_ns: int) -> Beside | None:
+        """Of the other watches, where that one is quiet: one that would have it raised by now, and may."""
+        ripe = [other for other in self.beside.values() if other.raise_at <= now] if self.is_quiet(now_ns) else []
+        return next((other for other in ripe if not other.rule.quiet(self.incident.machine, now_ns)), None)
+
     def successor(self, rules: Mapping[str, Rule], before: Mapping[str, Rule]) -> Rule | None:
         """The watch that answers for it from now on: the same one, else one that says the same, else a new one of its kind that covers it.
         What was among those of `before` would have said so.

@@ -465,6 +465,34 @@ class TestTwoWatches:
         assert await life.wait(30) == ["updated severity"]
         assert life.over(rule=self.LATE) == ["cleared"]
 
+    async def test_the_second_may_say_so_with_every_reading(self) -> None:
+        life = Life()
+        assert life.active(rule=self.HOT) == ["raised"]
+        began = life.clock.now_ns()
+        for _ in range(500):
+            assert await life.wait(0.1) + life.active(rule=self.LATE, severity=Severity.CRITICAL, since=began) == []
+        assert len(life.incidents._timers) < 10
+        assert await life.wait(10) == ["updated severity"]
+
+    async def test_in_a_blackout_of_the_first_the_second_raises_it(self) -> None:
+        """A warning's blackout at night is no reason to keep a critical limit back."""
+        night, life = [True], Life()
+        calm = Rule("calm", "limit", hold=0.0, clear_after=0.0, quiet=lambda _machine, _now_ns: night[0])
+        assert life.active(rule=calm) + await life.wait(5) == []
+        assert life.active(rule=self.LATE, severity=Severity.CRITICAL) + await life.wait(59) == []
+        assert await life.wait(2) == ["raised"]
+        assert (life.one.detector, life.one.peak) == ("late", Severity.CRITICAL)
+        assert life.over(rule=self.LATE) == []
+        assert life.over(rule=calm) == ["cleared"]
+
+    async def test_in_a_blackout_of_both_whose_ends_first_raises_it(self) -> None:
+        nights, life = {"calm": True, "still": True}, Life()
+        calm, still = (Rule(name, "limit", 0.0, 0.0, quiet=lambda _machine, _now_ns, name=name: nights[name]) for name in nights)
+        assert life.active(rule=calm) + life.active(rule=still) + await life.wait(5) == []
+        nights["still"] = False
+        assert await life.wait(1) == ["raised"]
+        assert life.one.detector == "still"
+
     async def test_what_the_second_begins_again_it_ends(self) -> None:
         life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
         assert life.active(rule=rule) == ["raised"]
