@@ -231,7 +231,6 @@ class Incidents:
         self.rates.raised()
         incident.state, incident.raised_ns, incident.changed_ns = "open", t_ns, self._clock.now_ns()
         incident.events += 1
-        track.raise_at = None
         if self.evidence_seconds > 0 and not incident.from_record:
             self._set(track, key, "evidence_at", self._clock.monotonic() + self.evidence_seconds)
         return Change(Phase.RAISED, incident, t_ns)
@@ -276,8 +275,9 @@ class Incidents:
         track.rule, track.said, incident.detector = to.rule, to.finding, to.rule.detector
         if held or incident.state != "open":
             del track.beside[to.rule.detector]
-        if incident.state == "open":
-            return self._again(key, track, to.finding) if held and to.finding is not None else []
+        if incident.state == "open":  # on disk, too: the next start believes who told of it when it says that it is over
+            worse = self._again(key, track, to.finding) if held and to.finding is not None else []
+            return worse or [Change(Phase.NOTED, incident, t_ns)]
         if to.finding is not None:
             incident.peak = 0
             incident.take(to.finding)

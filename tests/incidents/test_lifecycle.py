@@ -436,7 +436,7 @@ class TestTwoWatches:
         life = Life()
         told = life.active(rule=first) + life.active(rule=self.HOT if first is self.SLOW else self.SLOW)
         assert told == ["raised"]
-        assert life.over(rule=self.HOT) == []
+        assert life.over(rule=self.HOT) == ["noted"]
         assert life.one.detector == "slow"
         assert await life.wait(700) == []
         assert life.over(rule=self.SLOW) == ["cleared"]
@@ -454,16 +454,24 @@ class TestTwoWatches:
         assert life.active(rule=self.HOT) + life.active(rule=self.LATE, severity=Severity.CRITICAL) == ["raised"]
         assert await life.wait(59) == []
         assert await life.wait(1) == ["updated severity"]
-        assert life.over(rule=self.HOT) + life.over(rule=self.LATE) == ["cleared"]
+        assert life.over(rule=self.HOT) + life.over(rule=self.LATE) == ["noted", "cleared"]
 
     async def test_the_second_makes_it_worse_when_the_first_has_gone_meanwhile(self) -> None:
         life = Life()
         life.active(rule=self.HOT)
         life.active(rule=self.LATE, severity=Severity.CRITICAL)
         await life.wait(30)
-        assert life.over(rule=self.HOT) == []
+        assert life.over(rule=self.HOT) == ["noted"]
         assert await life.wait(30) == ["updated severity"]
         assert life.over(rule=self.LATE) == ["cleared"]
+
+    async def test_it_is_one_incident_over_a_restart_after_which_the_first_says_again_that_it_is_over(self) -> None:
+        life = Life()
+        assert life.active(rule=self.HOT) + life.active(rule=self.SLOW) == ["raised"]
+        life.over(rule=self.HOT)
+        assert life.restart({"hot": self.HOT, "slow": self.SLOW}) == []
+        assert life.over(rule=self.HOT) + life.active(rule=self.SLOW, since=life.one.since_ns) == []
+        assert life.over(rule=self.SLOW) == ["cleared"]
 
     async def test_the_second_may_say_so_with_every_reading(self) -> None:
         life = Life()
@@ -482,7 +490,7 @@ class TestTwoWatches:
         assert life.active(rule=self.LATE, severity=Severity.CRITICAL) + await life.wait(59) == []
         assert await life.wait(2) == ["raised"]
         assert (life.one.detector, life.one.peak) == ("late", Severity.CRITICAL)
-        assert life.over(rule=self.LATE) == []
+        assert life.over(rule=self.LATE) == ["noted"]
         assert life.over(rule=calm) == ["cleared"]
 
     async def test_in_a_blackout_of_both_whose_ends_first_raises_it(self) -> None:
@@ -496,12 +504,12 @@ class TestTwoWatches:
     async def test_what_the_second_begins_again_it_ends(self) -> None:
         life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
         assert life.active(rule=rule) == ["raised"]
-        assert life.over(rule=rule) + life.active(rule=self.HOT) + life.over(rule=self.HOT) == ["cleared"]
+        assert life.over(rule=rule) + life.active(rule=self.HOT) + life.over(rule=self.HOT) == ["noted", "cleared"]
 
     async def test_what_the_second_says_before_it_is_closed_goes_on(self) -> None:
         life, rule = Life(), Rule("first", "limit", hold=0.0, clear_after=300.0)
         assert life.active(rule=rule) + life.over(rule=rule) == ["raised"]
-        assert life.active(rule=self.SLOW) == []
+        assert life.active(rule=self.SLOW) == ["noted"]
         assert await life.wait(500) == []
         assert life.over(rule=self.SLOW) == ["cleared"]
 
@@ -518,7 +526,7 @@ class TestTwoWatches:
         life = Life()
         life.active(rule=self.HOT)
         life.active(rule=self.SLOW)
-        assert life.note(life.incidents.retire({"slow": self.SLOW, "other": self.LATE})) == []
+        assert life.note(life.incidents.retire({"slow": self.SLOW, "other": self.LATE})) == ["noted"]
         assert life.one.detector == "slow"
         assert life.over(rule=self.SLOW) == ["cleared"]
 
