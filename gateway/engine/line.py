@@ -34,6 +34,15 @@ class Line:
         """How findings become incidents, by watch; one on trial has none."""
         return {watch.name: watch.rule for watch in self.watches if not watch.shadow}
 
+    def same_tags(self, old: Line) -> NDArray[np.bool_]:
+        """bool[tags]: those that are read as before, and from where they were."""
+        before, now = ({source.machine: source.options for source in line.settings.sources} for line in (old, self))
+        elsewhere = {machine for machine, options in now.items() if options != before.get(machine)}
+        same = np.zeros(len(self.settings.tags), dtype=bool)
+        for tag, known in zip(self.settings.tags, old.settings.tags, strict=False):  # new ones come behind
+            same[tag.index] = tag == known and tag.machine not in elsewhere
+        return same
+
     def swing(self, block: Waveform) -> float | None:
         """By which share of its mean the shaft speed changed during the block and as long before it; None: fewer than two readings."""
         tag = self.settings.tags[block.tag]

@@ -91,6 +91,35 @@ async def test_a_new_limit_judges_what_a_source_that_tells_only_changes_has_told
         await site.until(lambda: site.told() == ["raised", "cleared", "raised"])
 
 
+async def test_what_was_told_last_is_not_judged_when_the_tag_has_another_scale_now(site: Any) -> None:
+    """It is in the unit of before: five bar are no five millibar."""
+
+    def mes(scale: int) -> None:
+        source = f"  mes: {{source: {{http: ingest, token: {{secret: mes}}}}, tags: {{supply: {{scale: {scale}}}}}}}\n"
+        watch = f"watch:\n  - limit: {{name: supply, on: mes/supply, low: {2 * scale}, hold: 0s, clear_after: 0s}}\n"
+        site.configure(lambda text: text.replace("watch:\n", source + watch, 1))
+
+    secret = site.folder / "secrets" / "mes"
+    secret.parent.mkdir()
+    secret.write_text("first-4711")
+    secret.chmod(0o600)
+    mes(1)
+    async with site.run() as app, aiohttp.ClientSession() as session:
+
+        async def post(value: float) -> None:
+            await site.until(lambda: "mes" in app.edges.sources and app.edges.sources["mes"][2].state == "up")
+            url, login = f"http://127.0.0.1:{app.page_port}/ingest/mes", {"Authorization": "Bearer first-4711"}
+            (await session.post(url, json={"supply": value}, headers=login)).raise_for_status()
+            await site.until(lambda: value * app.pipeline.line.table.scale[-1] == app.pipeline.line.table.last_value[-1])
+
+        await post(5.0)
+        mes(1000)
+        assert await app.reload()
+        assert app.incidents.open == []
+        await post(1.0)
+        await site.until(lambda: site.told() == ["raised"])
+
+
 async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None:
     """The file names it as before: who has the old token gets in no longer, who has the new one does."""
     secrets = {name: site.folder / "secrets" / name for name in ("mes", "crm")}
