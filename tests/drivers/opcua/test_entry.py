@@ -151,3 +151,13 @@ async def test_no_encryption_makes_no_certificate(server: OpcuaServer, probe: An
 async def test_a_session_that_we_lost_is_not_held_for_an_hour(server: OpcuaServer, probe: Any) -> None:
     async with probe(server.url, {"speed": server.node("speed")}) as reader:
         assert reader.source._connection.session.client.session_timeout == 60_000
+
+
+async def test_a_folder_of_ours_that_cannot_be_used_is_named_and_not_blamed_on_the_server(
+    server: OpcuaServer, probe: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki" / "own").write_text("no folder")
+    with pytest.raises(NotConnected, match=f": {tmp_path}/pki/own: file exists"):
+        async with probe(server.url, {"speed": server.node("speed")}, security=ENCRYPTED):
+            pass
