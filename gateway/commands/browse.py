@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from gateway.commands.database import Refused
-from gateway.commands.peers import hand_over
 from gateway.commands.printing import counted, printable
 from gateway.config.tags_csv import COMMENT
 from gateway.contract import ConfigError, Found, NotConnected, SourceContext, SourcePlugin
@@ -36,7 +35,7 @@ def browse(plugin: SourcePlugin, options: Any, context: SourceContext, select: s
                 click.echo(f"stopped at {MOST:,}; narrow it with --select", err=True)
                 return
 
-    _connected(gather, context)
+    _connected(gather)
     if not found:
         click.echo("nothing found" + (f" that matches {select!r}" if select else ""), err=True)
         return 1
@@ -89,14 +88,12 @@ def probe(plugin: SourcePlugin, options: Any, context: SourceContext) -> int:
         async for line in plugin.probe(options, context):
             click.echo(line)
 
-    _connected(show, context)
+    _connected(show)
     return 0
 
 
-def _connected(work: Any, context: SourceContext) -> None:
+def _connected(work: Any) -> None:
     try:
         asyncio.run(work())
     except (NotConnected, ConfigError) as exc:
         raise Refused(str(exc)) from exc
-    finally:
-        hand_over(context.pki.parent)

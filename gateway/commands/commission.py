@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from gateway.commands.database import Refused
-from gateway.commands.peers import context, hand_over
+from gateway.commands.peers import context
 from gateway.commands.report import html
 from gateway.commands.trust import SOON_DAYS, Shown, certificates
 from gateway.config import Settings
@@ -75,10 +75,7 @@ class Report:
 
 def commission(settings: Settings, report: Path | None, *, wait_seconds: float) -> int:
     """Exit code: 0 everything is as it should be, 1 something is not."""
-    try:
-        found = asyncio.run(_examine(settings, wait_seconds))
-    finally:
-        hand_over(settings.state_dir)
+    found = asyncio.run(_examine(settings, wait_seconds))
     _print(found)
     if report is not None:
         try:

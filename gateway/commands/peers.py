@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,21 +107,6 @@ def context(
         skipped=lambda _count: None,
         health=told,
     )
-
-
-def hand_over(state_dir: Path) -> None:
-    """What drivers left there while root used them (our certificate, one that was refused) belongs to whom the folder belongs: the
-    gateway has to read it, and to write beside it. Follows no link, and gives away nothing that has a second name elsewhere."""
-    if os.geteuid() != 0 or not state_dir.is_dir():
-        return
-    owner = state_dir.stat()
-    for part in [state_dir / name for name in ("pki", "commands") if (state_dir / name).is_dir()]:
-        for _, folders, files, folder in os.fwalk(part):
-            for name in (".", *folders, *files):
-                with suppress(FileNotFoundError):  # the gateway works there, too
-                    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                    if found.st_uid == 0 and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
-                        os.chown(name, owner.st_uid, owner.st_gid, dir_fd=folder, follow_symlinks=False)
 
 
 def usable_state_dir(wanted: Path | None) -> Path:

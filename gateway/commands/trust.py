@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.commands.database import Refused
-from gateway.commands.peers import hand_over
 from gateway.commands.printing import printable
 from gateway.commands.record import record
 
@@ -94,7 +93,6 @@ def move(pki: Path, prefix: str, *, accept: bool) -> int:
         one.path.replace(folder / one.path.name)
     except OSError as exc:
         raise Refused(f"{one.path} cannot be moved: {exc.strerror}; run the command as the gateway's user") from exc
-    hand_over(pki.parent)
     record(pki.parent, f"certificate {target}", one.thumbprint, before=one.folder, after=one.subject)
     click.echo(f"{one.subject} is {target} now; a source that waits for it connects at its next attempt")
     return 0

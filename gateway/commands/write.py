@@ -9,7 +9,7 @@ from contextlib import suppress
 import click
 
 from gateway.commands.database import Refused, outbox_file, writing
-from gateway.commands.peers import context, hand_over
+from gateway.commands.peers import context
 from gateway.config import Settings
 from gateway.config.settings import SourceSettings
 from gateway.contract import ConfigError, NotConnected, Tag, Writer
@@ -33,8 +33,6 @@ def write(settings: Settings, path: str, value: float, *, who: str) -> int:
         why = str(exc) or f"no answer within {SECONDS:g} s"
         _note(settings, path, f"failed: {why}"[:300], value, who)
         raise Refused(why) from exc
-    finally:
-        hand_over(settings.state_dir)
     _note(settings, path, "taken", value, who)
     click.echo(f"{path} = {value:g} {tag.options.unit}".rstrip())
     return 0
