@@ -18,6 +18,7 @@ from drivers.opcua.session import Session
 from gateway.contract import Found, NotConnected, SourceContext
 
 DEEPEST, MOST_NODES = 20, 200_000
+_PROPERTY = ua.NodeId(ask.IDS.HasProperty)
 _ABOUT_ITSELF = ua.NodeId(ask.IDS.Server)
 _WORDS = ("boolean", "sbyte", "byte", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float", "double", "string", "datetime")
 _NUMBERS = dict(enumerate(_WORDS, start=1)) | {26: "number", 27: "integer", 28: "uinteger", 29: "enumeration"}
@@ -61,6 +62,8 @@ async def _variables(session: Session, limits: ask.Limits, globs: Sequence[str])
         found: list[Seen] = []
         async for node, references in ask.children(session, list(level), limits.browse):
             for child in references:
+                if child.ReferenceTypeId == _PROPERTY:
+                    continue  # it has nothing below it
                 each = ask.plain(child.NodeId)
                 if each in known or len(known) >= MOST_NODES or (each == _ABOUT_ITSELF and not about_itself):
                     continue
@@ -68,11 +71,7 @@ async def _variables(session: Session, limits: ask.Limits, globs: Sequence[str])
                 path = f"{level[node]}/{_step(child.BrowseName)}"
                 if child.NodeClass in (ua.NodeClass.Object, ua.NodeClass.Variable):
                     below[each] = path
-                if (
-                    child.NodeClass == ua.NodeClass.Variable
-                    and child.ReferenceTypeId.Identifier != ask.IDS.HasProperty
-                    and _fits(path, globs)
-                ):
+                if child.NodeClass == ua.NodeClass.Variable and _fits(path, globs):
                     found.append(Seen(path, each, child.BrowseName.Name))
         if found:
             yield found

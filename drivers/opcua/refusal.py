@@ -81,7 +81,8 @@ def why(exc: BaseException, options: OpcuaOptions, file: Path, server: str, *, o
     if isinstance(exc, struct.error):
         return f"an answer that is none: {exc}"
     if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
-        return os.strerror(exc.errno).lower()
+        words = os.strerror(exc.errno).lower()
+        return f"{exc.filename}: {words}" if exc.filename else words  # a file is ours, not the server's
     return (str(exc) or type(exc).__name__).splitlines()[0][:200]
 
 

@@ -53,7 +53,7 @@ class Session:
     server once a second and call it dead when it takes a second to answer.
 
     server            what the server calls itself: its product and name
-    ends              when the certificates in use end: ours and the server's
+    ends              when the certificates in use end: ours, the server's, and the user's
     """
 
     def __init__(self, options: OpcuaOptions, context: SourceContext) -> None:
@@ -78,6 +78,7 @@ class Session:
             await self._secure(*options.security.split("/"))
         if options.certificate:
             client.user_certificate, client.user_private_key = await asyncio.to_thread(self._user)
+            self.ends["the user's"] = client.user_certificate.not_valid_after_utc
         await client.connect_socket()
         await client.send_hello()
         self._largest_request = bounds.agreed(client.uaclient.protocol._connection._limits)

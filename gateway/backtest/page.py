@@ -130,7 +130,7 @@ def _facts(alarm: Alarm, windows: Sequence[Window], zone: ZoneInfo, *, labelled:
 
 
 def _overview(run: Run, row: Row, alarms: Sequence[Alarm], windows: Sequence[Window]) -> Picture:
-    begin, end = int(run.readings.t_ns[0]), int(run.readings.t_ns.max())
+    begin, end = int(run.readings.t_ns.min()), int(run.readings.t_ns.max())
     tags = [tag for tag in run.tags if tag.machine == row.machine and tag.name in row.tags][:_LINES]
     return Picture(
         begin,
@@ -147,7 +147,7 @@ def _overview(run: Run, row: Row, alarms: Sequence[Alarm], windows: Sequence[Win
 def _close_up(run: Run, alarm: Alarm, windows: Sequence[Window]) -> Picture:
     by_name = {tag.name: tag for tag in run.tags if tag.machine == alarm.machine}
     tags = [by_name[name] for name in alarm.tags if name in by_name][:_LINES]
-    first, last = int(run.readings.t_ns[0]), int(run.readings.t_ns.max())
+    first, last = int(run.readings.t_ns.min()), int(run.readings.t_ns.max())
     ends = alarm.cleared_ns or last
     lines = [(tag.name, run.series[tag.index]) for tag in tags]
     usual = max((float(np.median(np.diff(t_ns))) for _, (t_ns, _) in lines if len(t_ns) > 1), default=1e9)

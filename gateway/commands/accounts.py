@@ -183,10 +183,14 @@ def _warn_without_admin(accounts: Accounts) -> None:
 
 def _asked(name: str) -> str:
     """Twice on a terminal; else one line. Never an argument: those are in the shell's history and in the list of processes."""
-    if sys.stdin.isatty():
-        password = str(click.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
+    try:
+        if sys.stdin.isatty():
+            password = str(click.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
+        else:
+            password = sys.stdin.readline().rstrip("\r\n")
+        password.encode()  # half characters come in where the locale is C
+    except UnicodeError:
+        raise Refused("this password is not taken: it is not UTF-8 text") from None
     if (why := weakness(name, password)) is not None:
         raise Refused(f"this password is not taken: {why}")
     return password

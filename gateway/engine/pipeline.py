@@ -201,10 +201,12 @@ class Pipeline:
 
     def look_again(self, old: Line) -> None:
         """After a reload, at what each tag told last: for a watch that was made anew a source that tells only changes may have nothing for
-        long, and what was to be told by other limits has not changed. If the tag has: with another scale, or from elsewhere, it is another.
+        long, and what was to be told by other limits has not changed. But not where that is of a clock's time before it leapt, nor where
+        the tag has changed: with another scale, or from elsewhere, it is another.
         """
         table = self.line.table
-        known = np.flatnonzero((table.last_t_ns > 0) & (table.last_quality < BAD) & self.line.same_tags(old))
+        judged = (table.last_quality < BAD) & (table.unleapt_ns == 0) & self.line.same_tags(old)
+        known = np.flatnonzero((table.last_t_ns > 0) & judged)
         last = in_order(Batch(known.astype(np.int32), table.last_t_ns[known], table.last_value[known], table.last_quality[known]))
         for watch in self.line.watches:
             if watch in old.watches or watch.slow or watch.detector is None or watch.takes != {Batch}:

@@ -21,6 +21,7 @@ from gateway.life.sealed import unseal
 from gateway.outbox import epoch
 from gateway.outbox.database import open_database
 from gateway.outbox.migrate import SCHEMA_VERSION
+from gateway.owner import as_owner_of
 
 _ACCOUNT = "lineside"
 
@@ -105,16 +106,16 @@ def restore(
     try:
         for place in places.values():
             swap.discard(place)
-            with swap.as_owner_of(place.parent):
+            with as_owner_of(place.parent):
                 place.mkdir(mode=0o700)
                 swap.give_to_owner_of(place.parent, place)
         with opened(file) as (tar, _):
             secrets = _secrets(tar, manifest, passphrase)
             names, taken = list(filter(wanted, manifest.files)), list(filter(wanted, secrets))
             for top, place in places.items():
-                with swap.as_owner_of(place.parent):
+                with as_owner_of(place.parent):
                     _put(place, tar, _of(top, names), {name: secrets[name] for name in _of(top, taken)}, manifest.modes)
-        with swap.as_owner_of(state_dir):
+        with as_owner_of(state_dir):
             begun = _begin_epoch(places[STATE], manifest, now_ns, who)
         config = [name.removeprefix(f"{CONFIG}/") for name in [*names, *taken] if name.startswith(f"{CONFIG}/")]
         swap.decide(state_dir, config_dir, manifest.config, config, stamp)

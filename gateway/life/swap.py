@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -19,6 +18,7 @@ import msgspec
 from gateway.contract import ConfigError
 from gateway.durable import sync, write
 from gateway.life.contents import BEFORE, OF_MACHINE, STAGING, is_of_state
+from gateway.owner import as_owner_of
 
 _JOURNAL = "journal.json"
 _KEPT = (*OF_MACHINE, STAGING)
@@ -39,30 +39,6 @@ class Journal(msgspec.Struct, frozen=True):
 
     stamp: str
     folders: list[Folder]
-
-
-@contextmanager
-def as_owner_of(folder: Path) -> Iterator[None]:
-    """Root works in a folder of the gateway's account as that account: whoever has taken it over, and puts a link in the way meanwhile,
-    has nothing written that they could not write themselves. Where the account cannot get to (a folder above is root's alone), it could
-    not do that either.
-    """
-    owner = folder.stat()
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        yield
-        return
-    group, groups = os.getegid(), os.getgroups()
-    os.setgroups([])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-            os.seteuid(0)
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 def staging(folder: Path, config: str = "") -> Path:

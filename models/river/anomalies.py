@@ -21,6 +21,7 @@ from models.river.week import WEEK_SECONDS, Week
 
 _BACK = 0.75  # of the threshold: below it, an anomaly is over
 _REFIT = 32  # rows between two fits of the yardstick
+_NONE = Yardstick(0.0, 1.0, 0.0, 1.0)
 _HIGHEST = STRONGEST - 1.0  # a threshold that is raised ends here: beyond, nothing would ever reach it
 
 
@@ -39,6 +40,8 @@ class Anomalies:
         self._threshold = self._configured
         self._timed = options.kind == "time_series"
         self._since, self._accept_ns, self._before_ns = 0, 0, 0
+        # Of the second half of the warm-up; there are fewer when that was longer by the configuration of before.
+        self._enough = min(options.warm_up_rows - options.warm_up_rows // 2, options.remember)
         self._skipped, self._over_budget, self._diverged = 0, 0, 0
         self._alarms, self.rare = Week(), 0.0
         self._begin_anew()
@@ -51,7 +54,7 @@ class Anomalies:
         self._past = Past(self._options.remember, self._scorer.window)
         self._recent: deque[float] = deque(maxlen=self._options.smooth_rows)
         self._scores: deque[float] = deque(maxlen=self._options.remember)
-        self._yardstick = Yardstick(0.0, 1.0, 0.0, 1.0)
+        self._yardstick = _NONE
         self._waiting: deque[Floats] = deque()  # rows with their scores, not yet learnt
         self._learnt = 0
 
@@ -85,7 +88,7 @@ class Anomalies:
     def _scored(self, t_ns: int, x: Floats) -> list[Finding]:
         self._recent.append(self._scorer.score(self._scaling.scaled(x)))
         score = sum(self._recent) / len(self._recent)
-        judged = self._learnt >= self._options.warm_up_rows
+        judged = self._learnt >= self._options.warm_up_rows and self._yardstick != _NONE
         self.rare = rarity(self._yardstick, score) if judged else 0.0
         found = self._judge(t_ns, x, score) if judged else []
         if self._timed and self._active:
@@ -141,7 +144,8 @@ class Anomalies:
         self._learnt += 1
         if self._learnt > self._options.warm_up_rows // 2:
             self._scores.append(score)
-        if self._learnt >= self._options.warm_up_rows and (self._learnt - self._options.warm_up_rows) % _REFIT == 0:
+        due = self._yardstick == _NONE or (self._learnt - self._options.warm_up_rows) % _REFIT == 0
+        if due and self._learnt >= self._options.warm_up_rows and len(self._scores) >= self._enough:
             self._yardstick = fit(np.array(self._scores), self._options.smooth_rows)
 
     def _judge(self, t_ns: int, x: Floats, score: float) -> list[Finding]:

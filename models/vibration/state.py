@@ -100,9 +100,9 @@ def load(state: bytes, channels: Mapping[str, Channel], points: Mapping[str, Seq
         machines = [str(machine) for machine in columns["machines"]]
         trends = {machine: Trend(len(mine)) for machine, mine in points.items()}
         for machine, trend in trends.items():
-            same = [path for path in paths if path.rpartition("/")[0] == machine] == list(points[machine])
-            if machine in machines and same:
-                _follow_on(trend, columns, machines.index(machine))
+            before, now = [path for path in paths if path.rpartition("/")[0] == machine], points[machine]
+            if machine in machines and set(before) == set(now):
+                _follow_on(trend, columns, machines.index(machine), [before.index(path) for path in now])
     return found, trends
 
 
@@ -136,17 +136,18 @@ def _remember(memory: Memory, density: NDArray[Any], numbers: NDArray[Any]) -> N
         setattr(memory, name, int(value) if name == "blocks" else value)
 
 
-def _follow_on(trend: Trend, columns: Mapping[str, NDArray[Any]], row: int) -> None:
+def _follow_on(trend: Trend, columns: Mapping[str, NDArray[Any]], row: int, order: Sequence[int]) -> None:
+    """`order`: where each point stands in what was saved."""
     classes, levels, together, history = (columns[f"{name}_{row}"] for name in ("classes", "levels", "together", "history"))
     if history.shape != trend.history.shape or classes.ndim != 2 or classes.shape[1] != 2 or not np.isfinite(levels).all():
         raise ValueError("levels of the wrong shape")
-    trend.history = history.astype(np.float64)
+    trend.history = history[order].astype(np.float64)
     for running, known, counts in zip(classes.tolist(), levels, together, strict=True):
         mine = tuple(Level(trend.points) for _ in QUANTITIES)
         for level, one, count in zip(mine, known, counts.tolist(), strict=True):
             if one.shape != level.known.shape:
                 raise ValueError("levels of the wrong shape")
-            level.known, level.together = one.astype(np.float64), int(count)
+            level.known, level.together = one[:, order].astype(np.float64), int(count)
         trend.levels[int(running[0]), int(running[1])] = mine
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +21,7 @@ from gateway.clock import record
 from gateway.clock.signs import boot_id, since_boot_ns
 
 PASSWORD = "correct horse battery"
+LINESIDE = (sys.executable, "-c", "from gateway.cli import main; main()")
 Given = Callable[..., Result]
 
 
@@ -52,6 +56,20 @@ def test_a_user_is_added_listed_changed_and_removed(given: Given, tmp_path: Path
 def test_a_weak_password_is_not_taken(given: Given, tmp_path: Path, typed: str) -> None:
     refused = given("user", "add", "eva", "--role", "admin", typed=typed)
     assert (refused.exit_code, "this password is not taken" in refused.output) == (1, True)
+    assert not (tmp_path / "accounts.json").exists()
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"], ids=["de_DE.UTF-8", "C.UTF-8"])
+def test_a_password_that_no_browser_could_send_is_not_taken(tmp_path: Path, errors: str) -> None:
+    """From a file in Latin-1."""
+    done = subprocess.run(
+        [*LINESIDE, "user", "add", "eva", "--role", "admin", "--state-dir", str(tmp_path)],
+        input=b"ein langes Pa\xdfwort 1\n",
+        env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"this password is not taken: it is not UTF-8 text\n")
     assert not (tmp_path / "accounts.json").exists()
 
 

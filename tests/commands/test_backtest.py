@@ -64,6 +64,18 @@ def test_a_report_stands_alone(lineside: Lineside, files: Path) -> None:
     assert not re.findall(r"(?:src|href)=|url\(|@import|<script", page)
 
 
+def test_alarms_are_drawn_though_the_clock_was_set_back_to_before_the_recording(lineside: Lineside, files: Path) -> None:
+    rows = ["time,oil_temperature", *(row.replace("03-01", "02-01") if row >= "2024-03-01 12" else row for row in DAY)]
+    (files / "day.csv").write_text("\n".join(rows) + "\n")
+    result = lineside("backtest", "lineside.yaml", "day.csv", "--report", "r.html", "--json")
+    assert "a clock was set back meanwhile" in result.stderr
+    assert [alarm["raised"] for alarm in json.loads(result.stdout)["alarms"]] == ["2024-03-01T09:00:00Z", "2024-02-01T20:00:00Z"]
+    whole, *alarms = (files / "r.html").read_text().split("<svg ")[1:]
+    assert whole.count('<rect class="alarm"') == 2
+    assert [picture.count('<rect class="alarm"') for picture in alarms] == [1, 1]
+    assert all("<path" in picture or "<polyline" in picture for picture in alarms)
+
+
 def test_names_in_a_report_are_text(lineside: Lineside, files: Path) -> None:
     text = (files / "lineside.yaml").read_text().replace("as: float32", 'as: float32, unit: "<b>"')
     (files / "<i>.yaml").write_text(text)

@@ -43,3 +43,18 @@ async def test_folders_the_server_has_no_continuation_point_left_for_are_asked_a
     options = plugin.options.model_validate({"opcua": server.url})
     found = [each.note async for each in plugin.browse(options, source_context(plugin, {}, state_dir=tmp_path), "Objects/Line/*")]
     assert len(found) == 2 * STATIONS
+
+
+async def test_properties_of_many_variables_do_not_hide_what_lies_deeper(tmp_path: Path, monkeypatch: Any) -> None:
+    """So many nodes are looked at, at most; ranges and units are none of them."""
+    monkeypatch.setattr("drivers.opcua.browse.MOST_NODES", 40)
+    async with OpcuaServer({f"load{number}": 0.0 for number in range(10)}) as many:
+        for number in range(10):
+            for name in ("EURange", "Limit", "Note", "Source", "Unit"):
+                await many.nodes(f"load{number}").add_property(2, name, 1.0)
+        folder = await many.server.nodes.objects.add_folder(2, "Cell")
+        await (await (await folder.add_folder(2, "Line")).add_folder(2, "Station")).add_variable(2, "Deep", 1.0)
+        assert plugin.browse is not None
+        options = plugin.options.model_validate({"opcua": many.url})
+        found = [each.name async for each in plugin.browse(options, source_context(plugin, {}, state_dir=tmp_path), "")]
+    assert set(found) >= {"deep", *(f"load{number}" for number in range(10))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ import pytest
 from drivers.opcua.certificate import own_certificate
 from drivers.opcua.config import Security
 from drivers.opcua.refusal import click
-from gateway.contract import ConfigError, NotConnected
+from gateway.contract import ConfigError, NotConnected, Trouble
 from gateway.testkit.servers.opcua import OpcuaServer
 from gateway.testkit.servers.ports import free_port
 
@@ -151,3 +152,24 @@ async def test_no_encryption_makes_no_certificate(server: OpcuaServer, probe: An
 async def test_a_session_that_we_lost_is_not_held_for_an_hour(server: OpcuaServer, probe: Any) -> None:
     async with probe(server.url, {"speed": server.node("speed")}) as reader:
         assert reader.source._connection.session.client.session_timeout == 60_000
+
+
+async def test_the_end_of_the_users_certificate_is_told_ahead(server: OpcuaServer, probe: Any, tmp_path: Path) -> None:
+    own = own_certificate(tmp_path / "user", "urn:operator", now=datetime.now(UTC) - timedelta(days=3640))
+    (tmp_path / "key.pem").write_bytes(own.key)
+    told: list[Any] = []
+    entry = {"certificate": own.file, "key": tmp_path / "key.pem", "security": ENCRYPTED, "told": told}
+    async with probe(server.url, {"speed": server.node("speed")}, **entry):
+        (last,) = [health for health in told if health.trouble is Trouble.CERTIFICATE]
+    assert last.active
+    assert last.why == f"the user's certificate ends on {own.until:%Y-%m-%d}"
+
+
+async def test_a_folder_of_ours_that_cannot_be_used_is_named_and_not_blamed_on_the_server(
+    server: OpcuaServer, probe: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki" / "own").write_text("no folder")
+    with pytest.raises(NotConnected, match=f": {tmp_path}/pki/own: file exists"):
+        async with probe(server.url, {"speed": server.node("speed")}, security=ENCRYPTED):
+            pass

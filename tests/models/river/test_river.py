@@ -189,6 +189,20 @@ def test_a_machine_that_gets_a_tag_begins_anew_and_no_other_one() -> None:
     assert after._members["press-07"].rare == before._members["press-07"].rare  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("learnt", [150, 455, 503, 509])
+def test_a_shorter_warm_up_judges_when_there_are_scores_to_compare_with(learnt: int) -> None:
+    """By the longer one nothing was scored yet, or hardly anything."""
+    before, after = river(warm_up_rows=1_000), river(warm_up_rows=200, false_alarms_per_week=100)
+    x = together(1_300)
+    x[1_000:1_200, 1] -= 60
+    before.process(frame(x[:learnt]))
+    after.load(before.dump())
+    first, began, over = after.process(frame(x[learnt:], start=learnt))
+    assert (first.state, began.state, over.state) == (State.OVER, State.ACTIVE, State.OVER)
+    assert learnt < at(first) <= max(learnt, 200) + 130
+    assert 1_000 <= at(began) < 1_030
+
+
 def test_late_rows_are_left_out() -> None:
     detector = river()
     detector.process(frame(together(10)))

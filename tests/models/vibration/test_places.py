@@ -117,3 +117,16 @@ def test_what_the_points_said_goes_along_with_a_clock_that_leaps() -> None:
     (end,) = of(over, "velocity")
     assert end.state is State.OVER
     assert 0 < end.t_ns - (told[0].t_ns - hour) < 60 * 10**9
+
+
+def test_levels_are_those_of_their_points_in_whatever_order_these_stand_after_a_restart() -> None:
+    before, after = detector(), detector(names="dcba")
+    run(before, 0, 6, {}, unbalance=0.05)
+    after.load(before.dump())
+    trend, same = before._trends["pump-3"], after._trends["pump-3"]
+    assert trend.levels.keys() == same.levels.keys()
+    assert np.array_equal(trend.history[::-1], same.history, equal_nan=True)
+    for levels, others in zip(trend.levels.values(), same.levels.values(), strict=True):
+        for level, other in zip(levels, others, strict=True):
+            assert np.array_equal(level.known[:, ::-1], other.known)
+    assert len({tuple(column) for column in levels[0].known.T}) > 1
