@@ -148,14 +148,18 @@ class Link(asyncio.Protocol):
     def _silent(self, waiter: asyncio.Future[bytes], unit: int, timeout: float) -> None:
         if self._has_transactions and self._buffer:  # what comes next would be taken for its rest
             self.abort(f"unit {unit} sent half an answer within {timeout:g} s")
-        elif self._buffer:
+        elif self._heard():
             self._damaged()
         else:
             waiter.set_exception(NoAnswer(f"unit {unit} did not answer within {timeout:g} s"))
 
+    def _heard(self) -> bytes:
+        """What came, without the echo of our own question."""
+        return self._buffer.replace(self._sent, b"", 1)
+
     def _has_begun(self) -> bool:
-        """Not with the echo of our own question, nor a glitch of the line as it turns round: behind these the unit still thinks."""
-        heard = self._buffer.replace(self._sent, b"", 1)
+        """Not with that echo, nor a glitch of the line as it turns round: behind these the unit still thinks."""
+        heard = self._heard()
         return not self._sent.startswith(heard) and self._frames.begins(heard, self._asked)
 
     def _await_silence(self) -> None:

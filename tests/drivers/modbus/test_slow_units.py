@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from drivers.modbus import link
-from gateway.contract import GOOD
+from gateway.contract import GOOD, NotConnected
 from gateway.testkit.checks.watch import until
 from gateway.testkit.servers.modbus import crc
 
@@ -22,7 +22,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.heard: Callable[[bytes], bytes] = lambda _: b""
-        self.asked = 0
+        self.asked, self.off = 0, False
         self.url = ""
         self.writer: asyncio.StreamWriter
 
@@ -32,6 +32,8 @@ class Slow:
             while question := await reader.readexactly(8):
                 self.asked += 1
                 writer.write(self.heard(question))
+                if self.off:
+                    continue
                 await asyncio.sleep(0.1)
                 start, count = unpack(">HH", question[2:6])
                 answer = question[:2] + bytes([2 * count]) + pack(f">{count}H", *range(start, start + count))
@@ -89,3 +91,13 @@ async def test_noise_of_a_line_at_rest_is_no_reason_to_leave_it(slow: Slow, make
         await slow.writer.drain()
         await asyncio.sleep(0.01)
     assert (await source.read()).value.tolist() == [1.0]
+
+
+async def test_the_echo_alone_is_no_damaged_answer_of_a_unit_that_is_off(slow: Slow, make: Make) -> None:
+    """It costs the line one timeout a minute, and not three: those are for units that answer, on a line with noise."""
+    slow.heard, slow.off = lambda question: question, True
+    source = make(slow.url, {"a": {"at": 40002}}, timeout="200ms")
+    await source.connect()
+    with pytest.raises(NotConnected, match=r"did not answer within 0\.2 s"):
+        await source.read()
+    assert slow.asked == 1
