@@ -159,8 +159,13 @@ async def test_bad_cable_gives_answers_or_not_connected_and_never_a_wrong_value(
             finally:
                 await source.close()
         relay.mangle = None
-        await source.connect()
-        assert (await source.read()).quality.tolist() == [0] * 30
+        found: list[int] = []
+        async with asyncio.timeout(10):
+            while not found:
+                with suppress(NotConnected):  # a busy machine may be slower than the device is given
+                    await source.connect()
+                    found = (await source.read()).quality.tolist()
+        assert found == [0] * 30
     assert seen
 
 
