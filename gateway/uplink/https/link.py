@@ -226,7 +226,10 @@ class Link:
             raise NotConnected(peer, in_words(exc)) from exc
 
     def _proxy(self, url: str) -> Proxy | None:
-        return proxy_for(url, self._options.proxy, self._context.secret)
+        try:
+            return proxy_for(url, self._options.proxy, self._context.secret)
+        except ValueError as exc:
+            raise NotConnected(self.peer, f"no way out: {exc}") from exc
 
     def _login_headers(self) -> dict[str, str]:
         auth = self._options.auth
@@ -236,6 +239,8 @@ class Link:
             return {auth.header: self._header_secret(auth.token)}
         if auth.kind == "basic":
             user = self._header_secret(auth.username) if isinstance(auth.username, SecretRef) else auth.username or ""
+            if ":" in user:
+                raise NotConnected(self.peer, "the secret of auth.username is no user name: a colon stands in it")
             login = aiohttp.encode_basic_auth(user, self._header_secret(auth.password), "utf-8")
             self._masking.hides(login.partition(" ")[2])
             return {"Authorization": login}

@@ -10,7 +10,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 import aiohttp
 
 from gateway.contract import SecretRef
-from gateway.uplink.https.checked import is_loopback
+from gateway.uplink.https.checked import can_be_asked, is_loopback
 from gateway.uplink.https.config import ProxyOptions
 
 
@@ -37,7 +37,10 @@ def port_of(url: str) -> int:
 
 
 def proxy_for(url: str, options: ProxyOptions | None, secret: Callable[[SecretRef], str]) -> Proxy | None:
-    """None: straight. A proxy that the options name is taken for every address, one of the environment not for this machine."""
+    """None: straight. A proxy that the options name is taken for every address, one of the environment not for this machine.
+
+    raises ValueError   nobody checked the environment; what it says is not repeated, for a password may stand in it
+    """
     if options is not None:
         if options.url == "off":
             return None
@@ -48,7 +51,10 @@ def proxy_for(url: str, options: ProxyOptions | None, secret: Callable[[SecretRe
     found = getproxies_environment().get(parts.scheme, "")
     if not found or is_loopback(host) or proxy_bypass(host):
         return None
-    given = urlsplit(found if "://" in found else f"http://{found}")
+    whole = found if "://" in found else f"http://{found}"
+    if not whole.lower().startswith(("http:", "https:")) or not can_be_asked(whole):
+        raise ValueError(f"{parts.scheme}_proxy of the environment is no http://host:port")
+    given = urlsplit(whole)
     login = (unquote(given.username), unquote(given.password or "")) if given.username else None
     return _proxy(f"{given.scheme}://{given.netloc.rpartition('@')[2]}", login)
 

@@ -334,6 +334,15 @@ async def test_plain_kinds_send_their_header(bench: Bench, auth: dict[str, Any],
         assert site.seen[0].headers.get(header) == value
 
 
+async def test_secret_of_a_user_that_holds_the_password_too_is_told(bench: Bench) -> None:
+    """It ended the gateway."""
+    bench.secrets["user"] = "plant:s3cret"
+    auth = {"kind": "basic", "username": {"secret": "user"}, "password": {"secret": "crm"}}
+    with pytest.raises(NotConnected, match=r"the secret of auth\.username is no user name: a colon") as refused:
+        await bench.uplink("https://localhost:1", auth=auth)
+    assert "s3cret" not in str(refused.value)
+
+
 async def test_basic_takes_a_user_in_any_script(bench: Bench) -> None:
     async with Site(door=basic("müller", "s3cret")) as site:
         uplink = await bench.uplink(site.url, auth={"kind": "basic", "username": "müller", "password": {"secret": "crm"}})

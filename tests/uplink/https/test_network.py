@@ -164,6 +164,23 @@ async def test_proxy_of_the_environment_is_taken_for_others_than_this_machine(
         assert len(proxy.targets) == 1
 
 
+@pytest.mark.parametrize(
+    "given", ["http://proxy:port", "http://plant:pa/ss@proxy:3128", "http://[::1", "socks5://proxy:1080", "http://a..b:3128"]
+)
+async def test_proxy_of_the_environment_that_is_none_is_not_connected(bench: Bench, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """It ended the gateway."""
+    monkeypatch.setenv("https_proxy", given)
+    with pytest.raises(NotConnected, match="no way out: https_proxy of the environment is no http://host:port") as refused:
+        await bench.uplink("https://crm.invalid/")
+    assert "plant" not in str(refused.value)
+
+
+async def test_proxy_of_the_environment_with_a_user_that_none_can_be(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://plant%3Aa:b@proxy:3128")
+    with pytest.raises(NotConnected, match="no way out"):
+        await bench.uplink("https://crm.invalid/")
+
+
 @pytest.fixture(params=["garbage", "half", "endless", "silence", "hung up"])
 async def broken(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """A receiver that says 200, or nothing, and then breaks the rules."""
