@@ -76,5 +76,7 @@ def wait_seconds(retry_after: str | None, now_seconds: float) -> float:
 
 
 def excerpt(body: str) -> str:
-    """The first 200 characters without control characters."""
-    return _CONTROL.sub(" ", body)[:200].strip()
+    """The first 200 characters without control characters. Bytes that are no UTF-8, in a header or the words of a status, come as half a
+    surrogate pair each, which no file takes.
+    """
+    return _CONTROL.sub(" ", body.encode("utf-8", "replace").decode())[:200].strip()

@@ -14,7 +14,7 @@ from yarl import URL
 
 from gateway.contract import Json, NotConnected, SecretRef, UplinkContext
 from gateway.uplink.https import signing
-from gateway.uplink.https.answers import Answer
+from gateway.uplink.https.answers import Answer, excerpt
 from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.encryption import context_of, in_words, refuses_us, stamp_of, why
 from gateway.uplink.https.masking import Masking
@@ -198,7 +198,7 @@ class Link:
 
     def _lost(self, exc: aiohttp.ClientError | OSError, peer: str, proxy: Proxy | None) -> Exception:
         if isinstance(exc, aiohttp.ClientHttpProxyError) and proxy is not None:
-            return NotConnected(proxy.peer, self._masking.masked(f"refuses the way to {peer}: {exc.status} {exc.message}")[:200])
+            return NotConnected(proxy.peer, excerpt(self._masking.masked(f"refuses the way to {peer}: {exc.status} {exc.message}")))
         if isinstance(exc, aiohttp.ClientProxyConnectionError) and proxy is not None:
             return NotConnected(proxy.peer, why(exc))
         if isinstance(exc, aiohttp.ClientConnectorError):

@@ -124,6 +124,16 @@ async def test_proxy_that_refuses_is_not_connected(bench: Bench, pki: Pki, refus
         assert site.seen == []
 
 
+async def test_what_a_proxy_says_in_another_script_can_be_written_down(bench: Bench) -> None:
+    """In Latin-1, as some of them do: the gateway ended when it noted why nothing goes out."""
+    reason = "HTTP/1.1 407 Berechtigung für den Proxy nötig\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    async with raw_server(said(reason)) as proxy:
+        uplink = await bench.uplink("https://crm.invalid/", proxy=proxy)
+        with pytest.raises(NotConnected, match=r"407 Berechtigung f.+r den Proxy") as refused:
+            await uplink.send([incident(1)])
+    assert str(refused.value).encode()
+
+
 async def test_proxy_that_is_not_there_is_named(bench: Bench) -> None:
     with pytest.raises(NotConnected, match="proxy localhost:1: connection refused"):
         await bench.uplink("https://crm.invalid/", proxy="http://localhost:1")
