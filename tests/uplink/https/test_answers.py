@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -34,6 +35,25 @@ NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 )
 def test_retry_after_is_seconds_or_a_date_and_nonsense_is_nothing(header: str | None, seconds: float) -> None:
     assert wait_seconds(header, NOW) == seconds
+
+
+@pytest.mark.parametrize("header", ["Fri, 15 Jan 2027 08:00:30 -0000", "Fri Jan 15 08:00:30 2027", "Fri, 15 Jan 2027 09:00:30 +0100"])
+def test_retry_after_without_a_zone_is_utc_wherever_the_gateway_stands(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/Chicago")
+    time.tzset()
+    try:
+        assert wait_seconds(header, NOW) == 30.0
+        assert Answer(400, {"date": header}, b"").clock_seconds() == NOW + 30
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("wrong", [-86_400.0, 0.0, 600.0])
+def test_date_of_a_retry_after_is_by_the_clock_of_whoever_wrote_it(wrong: float) -> None:
+    """A clock that was a day behind made six hours of half a minute."""
+    headers = {"date": "Fri, 15 Jan 2027 08:00:00 GMT", "retry-after": "Fri, 15 Jan 2027 08:00:30 GMT"}
+    assert Answer(503, headers, b"").wait_seconds(NOW + wrong) == 30.0
 
 
 @given(st.text(max_size=60))

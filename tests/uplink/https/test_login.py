@@ -106,7 +106,7 @@ async def test_token_endpoint_that_is_busy_is_not_connected(bench: Bench, status
 async def test_token_endpoint_that_says_when_is_not_asked_before(bench: Bench, header: str, seconds: float) -> None:
     clock = bench.clock = FakeClock()
     async with TokenEndpoint() as tokens, Site(door=tokens.valid) as site:
-        tokens.script.append(Answer(429, {"error": "slow_down"}, {"Retry-After": header}))
+        tokens.script.append(Answer(429, {"error": "slow_down"}, {"Retry-After": header, "Date": "Fri, 15 Jan 2027 08:00:00 GMT"}))
         uplink = await bench.uplink(site.url, **client(tokens.token_url))
         (outcome,) = await uplink.send([incident(1)])
         assert (outcome.kind.value, outcome.after_seconds) == ("hold", seconds)
