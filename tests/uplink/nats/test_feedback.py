@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.js.api import AckPolicy, ConsumerConfig
 
 from gateway import registry
 from gateway.contract import Feedback, Judgement, NotConnected, Verdict
@@ -177,6 +178,29 @@ async def test_subject_stream_and_consumer_are_chosen(server: NatsServer, listen
     client = await server.client()
     assert (await client.jetstream().consumer_info("OTHER", "mine")).config.filter_subject == "verdicts.press"
     await client.close()
+
+
+@pytest.mark.parametrize("others", [{"filter_subject": "fb.v1.other.test-gw"}, {"filter_subjects": ["fb.v1.other.test-gw", "fb.v2.>"]}])
+async def test_consumer_of_a_gateway_of_the_same_name_elsewhere_is_left_to_it(
+    kept: NatsServer, listen: Make, others: dict[str, Any]
+) -> None:
+    """It was taken for ours: each had some of the verdicts on the other one, and ours never came."""
+    client = await kept.client()
+    await client.jetstream().add_consumer("FB", ConsumerConfig(durable_name="lineside-test-gw", **others))
+    await client.close()
+    with pytest.raises(NotConnected, match=r"lineside-test-gw of stream FB is for fb\.v1\.other\.test-gw.*; set feedback: \{consumer:"):
+        await listen(kept.url)
+    await publish(kept, message(1))
+    assert [found.id for found in await read(await listen(kept.url, feedback={"consumer": "ours"}))] == ["v1"]
+
+
+@pytest.mark.parametrize("wide", [{}, {"filter_subject": "fb.v1.*.test-gw"}, {"filter_subjects": ["fb.v2.>", SUBJECT]}])
+async def test_consumer_that_was_made_beforehand_is_taken_as_it_is(kept: NatsServer, listen: Make, wide: dict[str, Any]) -> None:
+    client = await kept.client()
+    await client.jetstream().add_consumer("FB", ConsumerConfig(durable_name="lineside-test-gw", ack_policy=AckPolicy.EXPLICIT, **wide))
+    await client.close()
+    await publish(kept, message(1))
+    assert [found.id for found in await read(await listen(kept.url))] == ["v1"]
 
 
 async def test_least_that_a_user_needs(listen: Make) -> None:
