@@ -335,7 +335,7 @@ async def test_plain_kinds_send_their_header(bench: Bench, auth: dict[str, Any],
 
 
 async def test_secret_of_a_user_that_holds_the_password_too_is_told(bench: Bench) -> None:
-    """It ended the gateway."""
+    """It was an error of the program, of which the breaker, and so the fallback, heard nothing."""
     bench.secrets["user"] = "plant:s3cret"
     auth = {"kind": "basic", "username": {"secret": "user"}, "password": {"secret": "crm"}}
     with pytest.raises(NotConnected, match=r"the secret of auth\.username is no user name: a colon") as refused:

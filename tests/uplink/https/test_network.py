@@ -125,7 +125,7 @@ async def test_proxy_that_refuses_is_not_connected(bench: Bench, pki: Pki, refus
 
 
 async def test_what_a_proxy_says_in_another_script_can_be_written_down(bench: Bench) -> None:
-    """In Latin-1, as some of them do: the gateway ended when it noted why nothing goes out."""
+    """In Latin-1, as some of them do: why nothing goes out could not be noted, so no fallback took over."""
     reason = "HTTP/1.1 407 Berechtigung für den Proxy nötig\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
     async with raw_server(said(reason)) as proxy:
         uplink = await bench.uplink("https://crm.invalid/", proxy=proxy)
@@ -178,7 +178,7 @@ async def test_proxy_of_the_environment_is_taken_for_others_than_this_machine(
     "given", ["http://proxy:port", "http://plant:pa/ss@proxy:3128", "http://[::1", "socks5://proxy:1080", "http://a..b:3128"]
 )
 async def test_proxy_of_the_environment_that_is_none_is_not_connected(bench: Bench, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    """It ended the gateway."""
+    """It was an error of the program, of which the breaker, and so the fallback, heard nothing."""
     monkeypatch.setenv("https_proxy", given)
     with pytest.raises(NotConnected, match="no way out: https_proxy of the environment is no http://host:port") as refused:
         await bench.uplink("https://crm.invalid/")
