@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.uplink.halves import mended
+
 LONGEST_WAIT = 6 * 3600.0
 _LOOKED_AT = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -39,7 +41,7 @@ class Answer:
         if self.cut:
             raise ValueError(self.cut)
         try:
-            return _decode(self.body)
+            return _decode(mended(self.body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise ValueError("it is no JSON") from exc
 

@@ -75,6 +75,19 @@ def test_any_body_is_json_or_a_reason_why_not(body: bytes) -> None:
         Answer(200, {}, body).document()
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (rb'"cut \ud83d"', "cut \ufffd"),
+        (rb'"\udd25 cut, \ud83d\udd25 whole"', "\ufffd cut, \U0001f525 whole"),
+        (rb'"\ud83d\ud83d\udd25"', "\ufffd\U0001f525"),
+        (rb'"\\ud83d \uD83D"', r"\ud83d" + " \ufffd"),
+    ],
+)
+def test_half_a_character_in_an_answer_makes_it_no_nonsense(body: bytes, said: str) -> None:
+    assert Answer(200, {}, body).document() == said
+
+
 def test_body_that_broke_off_is_never_read_as_json() -> None:
     with pytest.raises(ValueError, match="breaks off"):
         Answer(200, {}, b"[1]", "it breaks off after 3 bytes").document()

@@ -334,6 +334,12 @@ def test_words_are_taken_as_people_write_them(word: str) -> None:
     assert verdict(message(1, verdict=word)).judgement is Judgement.FALSE_ALARM
 
 
+def test_comment_that_was_cut_in_the_middle_of_a_character_costs_no_verdict() -> None:
+    """As JavaScript's `slice` does it: the verdict was given back as one that makes no sense."""
+    told = message(1, comment="oil \\u \U0001f525 hot \U0001f525").replace(b'\\ud83d\\udd25"', b'\\ud83d"')
+    assert (verdict(told).id, verdict(told).comment) == ("v1", "oil \\u \U0001f525 hot \ufffd")
+
+
 def test_unknown_and_empty_fields_are_no_error() -> None:
     found = verdict(message(1, by=None, case=12345, more={"a": 1}, comment="x" * 10_000, at="2027-01-15T09:00:00.5+01:00"))
     assert (found.by, found.case, len(found.comment), found.t_ns) == ("", "12345", 4000, 1_800_000_000_500_000_000)
