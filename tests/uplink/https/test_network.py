@@ -16,6 +16,7 @@ from gateway.testkit.servers.crm import Answer, Site
 from gateway.testkit.servers.pki import Pki
 from gateway.testkit.servers.proxy import ConnectProxy
 from gateway.testkit.servers.raw import Reply, endless, half_an_answer, raw_server, said, status_and_silence
+from gateway.uplink.https.outward import proxy_for
 
 PER_ITEM = {"body": {"form": "array"}, "result": {"per_item": {"ok": "success == true", "code": "code"}}}
 
@@ -189,6 +190,25 @@ async def test_proxy_of_the_environment_with_a_user_that_none_can_be(bench: Benc
     monkeypatch.setenv("https_proxy", "http://plant%3Aa:b@proxy:3128")
     with pytest.raises(NotConnected, match="no way out"):
         await bench.uplink("https://crm.invalid/")
+
+
+@pytest.mark.parametrize(
+    ("names", "straight"),
+    [
+        ("10.0.0.0/8", ["https://10.1.2.3/", "https://10.9.9.9:8443/"]),
+        ("localhost, fd00::/8 ,192.168.7.9", ["https://[fd00::7]/", "https://192.168.7.9:8443/"]),
+        ("192.168.7.9:8443,crm.example:443", ["https://192.168.7.9:8443/", "https://crm.example/"]),
+        ("*", ["https://10.1.2.3/", "https://[fd00::7]:1/", "https://192.168.7.9:8443/", "https://10.9.9.9:8443/", "https://crm.example/"]),
+    ],
+)
+def test_no_proxy_takes_nets_and_ports_as_other_programs_do(monkeypatch: pytest.MonkeyPatch, names: str, straight: list[str]) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", names)
+    urls = ["https://10.1.2.3/", "https://10.9.9.9:8443/", "https://[fd00::7]/", "https://[fd00::7]:1/", "https://192.168.7.9:8443/"]
+    found = {url for url in [*urls, "https://crm.example/", "https://crm.example:8443/"] if proxy_for(url, None, str) is None}
+    assert found >= set(straight)
+    assert ("https://crm.example:8443/" in found) is (names == "*")
+    assert ("https://10.1.2.3/" in found) is ("https://10.1.2.3/" in straight)
 
 
 @pytest.fixture(params=["garbage", "half", "endless", "silence", "hung up"])
