@@ -19,6 +19,7 @@ from gateway.contract import Feedback, Judgement, NotConnected, Verdict
 from gateway.testkit.checks.watch import Left
 from gateway.testkit.contexts import uplink_context
 from gateway.testkit.servers.nats import NatsServer
+from gateway.uplink.nats.subjects import consumer_name, feedback_subject
 from gateway.uplink.nats.verdicts import verdict
 
 Make = Callable[..., Any]
@@ -338,6 +339,15 @@ def test_comment_that_was_cut_in_the_middle_of_a_character_costs_no_verdict() ->
     """As JavaScript's `slice` does it: the verdict was given back as one that makes no sense."""
     told = message(1, comment="oil \\u \U0001f525 hot \U0001f525").replace(b'\\ud83d\\udd25"', b'\\ud83d"')
     assert (verdict(told).id, verdict(told).comment) == ("v1", "oil \\u \U0001f525 hot \ufffd")
+
+
+@pytest.mark.parametrize("names", ["test:" + "g" * 63, "werk-sued:werk-sued-halle-3-linie-12-presse-01", "a-:b_"])
+def test_verdicts_come_to_the_names_as_the_events_have_them(names: str) -> None:
+    """Publishers take them from `source`. Long ones were cut: nothing came, and two gateways with one beginning shared a consumer."""
+    source = f"urn:lineside:acme:{names}"
+    assert feedback_subject(source) == "fb.v1." + names.replace(":", ".")
+    assert consumer_name(source) == "lineside-" + names.split(":")[1]
+    assert consumer_name(source) != consumer_name(source[:-1] + "2")
 
 
 def test_unknown_and_empty_fields_are_no_error() -> None:
