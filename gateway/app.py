@@ -274,7 +274,7 @@ class App:
         self._unit.ready(self.settings)
         return True
 
-    async def _urge(self, name: str) -> Link | None:
+    async def _urge(self, name: str) -> Link | str:
         async with self.pipeline.changing:
             return await self.edges.urge(name, self.settings)
 

@@ -104,11 +104,15 @@ class Edges:
                 self._start_sender(destination, settings, anew=before.get(destination.name, _asks(destination)) != _asks(destination))
         await self._tell_orphaned(destinations)
 
-    async def urge(self, name: str, settings: Settings) -> Link | None:
-        """Begin anew with a destination that waits, whatever for; as if its options had changed. None: it does not."""
-        if name not in self.senders or not self.senders[name][3].held_back:
-            return None
-        destination = self.senders[name][0]
+    async def urge(self, name: str, settings: Settings) -> Link | str:
+        """Begin anew with a destination that waits for something that may be over; as if its options had changed. A text: it does not,
+        or only for its budget, which is in that text.
+        """
+        if name not in self.senders:
+            return ""
+        destination, _, link, sender = self.senders[name]
+        if not sender.held_back and link.state != "down":
+            return sender.throttle.why or sender.throttle.machines
         await self.stop_senders([name])
         self._start_sender(destination, settings, anew=True)
         return self.senders[name][2]

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, chosen, outbox_file, reading, stand_back, writing
 from gateway.commands.outbox import kind_word, only_one, show
 from gateway.commands.printing import counted, printable, when
@@ -123,7 +124,7 @@ def retry(state_dir: Path, which: Which, corrections: Mapping[str, Json], withou
 
 
 def _as_they_are(state_dir: Path, which: Which) -> int:
-    now_ns, who = time.time_ns(), typed()
+    now_ns, who = gateway_now_ns(state_dir), typed()
     to, left, late = Counter[str](), list[str](), list[DeadLetter]()
     configured: Collection[str] | None = None
 
@@ -143,7 +144,7 @@ def _as_they_are(state_dir: Path, which: Which) -> int:
 
 def _correct(state_dir: Path, which: Which, corrections: Mapping[str, Json], without: Collection[str]) -> int:
     """All in one transaction: what one of them cannot be, none is."""
-    now_ns, who = time.time_ns(), typed()
+    now_ns, who = gateway_now_ns(state_dir), typed()
 
     def correct(event: Event) -> Event:
         return _corrected(event, corrections, without, now_ns)
@@ -172,7 +173,7 @@ def drop(state_dir: Path, which: Which, *, sure: bool) -> int:
         with reading(path) as connection:
             count = _count(connection, *_where(connection, which))
         raise Refused(f"{counted(count, 'dead letter')} would be given up for good; if you want that, say --yes")
-    dropped, now_ns, who = 0, time.time_ns(), typed()
+    dropped, now_ns, who = 0, gateway_now_ns(state_dir), typed()
 
     def step(connection: sqlite3.Connection, letters: list[DeadLetter]) -> None:
         nonlocal dropped

@@ -12,7 +12,7 @@ from gateway.exports.salesforce.folder import Mode, source_folder
 def write_folder(folder: Path, *, mode: Mode, contact: str, certificate: Path | None) -> int:
     """Exit code: 0 written, 2 the certificate is of no use or FOLDER cannot be written."""
     try:
-        pem = certificate.read_text(encoding="ascii") if certificate else None
+        pem = certificate.read_text(encoding="ascii", errors="replace") if certificate else None
         texts = source_folder(mode=mode, contact=contact, certificate=pem)
     except OSError as exc:
         click.echo(f"lineside: {certificate} cannot be read: {exc.strerror}", err=True)

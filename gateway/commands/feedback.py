@@ -7,13 +7,13 @@ from __future__ import annotations
 import re
 import secrets
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, outbox_file, reading, writing
 from gateway.commands.printing import counted, document, printable, when
 from gateway.commands.who import typed, user
@@ -42,7 +42,7 @@ def add(state_dir: Path, incident: str, judgement: str, *, by: str | None, comme
     given = {"by": user() if by is None else by, "comment": comment, "case": case}
     for name, text in given.items():
         _check(name, text)
-    now_ns = time.time_ns()
+    now_ns = gateway_now_ns(state_dir)
     with writing(outbox_file(state_dir)) as connection:
         known = only_one(connection, incident)
         stood = connection.execute("SELECT judgement, by FROM label WHERE incident=? ORDER BY number DESC LIMIT 1", (known.id,)).fetchone()
@@ -127,7 +127,7 @@ def print_precision(state_dir: Path, *, as_json: bool) -> int:
     """By watch; then the thresholds that are not as configured."""
     with reading(outbox_file(state_dir)) as connection:
         ever = labels.precision(connection)
-        recent = labels.precision(connection, time.time_ns() - RECENT_DAYS * 86_400_000_000_000)
+        recent = labels.precision(connection, gateway_now_ns(state_dir) - RECENT_DAYS * 86_400_000_000_000)
         unknown = int(connection.execute("SELECT count(DISTINCT incident) FROM label WHERE detector=''").fetchone()[0])
         moved = [(place, factor) for place, factor in factors.factors(connection).items() if factor != 1.0]
     if as_json:
@@ -199,9 +199,10 @@ def print_audit(state_dir: Path, limit: int, *, as_json: bool) -> int:
 
 def revert(state_dir: Path, *, watch: str | None, machine: str | None, condition: str | None) -> int:
     """Exit code 1: something was named, and no threshold of it is moved."""
+    now_ns = gateway_now_ns(state_dir)
     with writing(outbox_file(state_dir)) as connection:
         moved = [place for place, factor in factors.factors(connection).items() if factor != 1.0]
-        made = factors.revert(connection, who=typed(), now_ns=time.time_ns(), detector=watch, machine=machine, condition=condition)
+        made = factors.revert(connection, who=typed(), now_ns=now_ns, detector=watch, machine=machine, condition=condition)
     if not made and (watch, machine, condition) != (None, None, None):
         raise Refused(f"nothing was changed: {_not_meant(moved)}")
     if not made:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from gateway.clock import gateway_now_ns
 from gateway.commands.database import Refused, destinations, outbox_file, reading, stand_back, writing
 from gateway.commands.printing import counted, printable
 from gateway.commands.who import typed
@@ -29,7 +30,7 @@ def move(state_dir: Path, old: str, new: str) -> int:
         try:
             with writing(path) as connection:
                 if count < 0:
-                    _note(connection, old, new)
+                    _note(connection, old, new, gateway_now_ns(state_dir))
                 count = fallback.move(connection, old, new)
         except Refused as exc:
             if not moved:
@@ -55,7 +56,7 @@ def _check(old: str, new: str, known: list[str]) -> None:
         raise Refused("that is where they wait already")
 
 
-def _note(connection: sqlite3.Connection, old: str, new: str) -> None:
+def _note(connection: sqlite3.Connection, old: str, new: str, now_ns: int) -> None:
     """With the first of them: however it ends, it is known who began it."""
     if waiting := tally.backlog(connection).get(old, {}).get("ready"):
-        audit(connection, who=typed(), what="outbox move", name=old, before=f"{waiting} waiting", after=new, now_ns=time.time_ns())
+        audit(connection, who=typed(), what="outbox move", name=old, before=f"{waiting} waiting", after=new, now_ns=now_ns)

@@ -17,10 +17,10 @@ _LOOK_SECONDS = 0.1
 class Urging:
     """
     names   of the destinations
-    urge    begins anew with one; None: nothing held it back
+    urge    begins anew with one; a text: nothing held it back, or only this budget of ours
     """
 
-    def __init__(self, names: Callable[[], Collection[str]], urge: Callable[[str], Awaitable[Link | None]], clock: Clock) -> None:
+    def __init__(self, names: Callable[[], Collection[str]], urge: Callable[[str], Awaitable[Link | str]], clock: Clock) -> None:
         self._names, self._urge, self._clock = names, urge, clock
 
     async def do(self, request: Request) -> str:
@@ -29,8 +29,8 @@ class Urging:
         if name not in names:
             return f"{NOT_DONE}there is no destination {name!r}; there are {', '.join(names) or 'none'}"
         link = await self._urge(name)
-        if link is None:
-            return f"nothing holds {name} back: it was not refused, and it answers"
+        if isinstance(link, str):
+            return f"nothing holds {name} back{f' but {link}' if link else ''}: it was not refused, and it answers"
         until = self._clock.monotonic() + PATIENCE_SECONDS
         while link.state == "connecting" and self._clock.monotonic() < until:
             await self._clock.sleep(_LOOK_SECONDS)

@@ -208,6 +208,31 @@ class TestTry:
         async with site.run():
             await site.until(lambda: site.told() == ["raised"])
 
+    async def test_what_waits_for_a_file_of_ours_is_tried_too(self, site: Any, command: Command) -> None:
+        """It said that nothing held it back, and that it answered."""
+        async with site.run() as app:
+            (site.folder / "secrets" / "crm").rename(site.folder / "elsewhere")
+            site.receiver._token = "ours-4711"
+            await app.edges.stop_senders(["crm"])
+            app.edges._start_sender(app.settings.destinations[0], app.settings, anew=True)
+            await site.until(lambda: app.edges.senders["crm"][2].state == "down")
+            assert not app.edges.senders["crm"][3].held_back
+            done = await command("outbox", "try", "crm", "--by", "Eva")
+            assert (done.exit_code, done.output[:24]) == (1, "takes nothing yet: crm: ")
+            (site.folder / "elsewhere").rename(site.folder / "secrets" / "crm")
+            done = await command("outbox", "try", "crm", "--by", "Eva")
+            assert (done.exit_code, done.output) == (0, "crm answers\n")
+
+    async def test_what_the_budget_holds_back_is_told_as_that(self, site: Any, command: Command) -> None:
+        site.receiver._token = "ours-4711"
+        site.configure(lambda text: text.replace("mode: batch", "token: {secret: crm}, budget: {per_hour: 1, reserve: 0}, mode: batch"))
+        async with site.run() as app:
+            await site.until(lambda: site.told() == ["raised"])
+            site.oil(20)
+            await site.until(lambda: bool(app.edges.senders["crm"][3].throttle.why))
+            done = await command("outbox", "try", "crm")
+            assert (done.exit_code, done.output) == (0, "nothing holds crm back but budget per_hour: it was not refused, and it answers\n")
+
 
 class TestLearning:
     async def test_its_progress_is_told_and_in_the_log_once_when_it_knows(self, site: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -16,7 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, record
+from gateway.clock.signs import boot_id, since_boot_ns
 from gateway.commands.dlq import Which, retry
 from gateway.contract import SENT, Event, Machine, Outcome, Severity, UplinkOptions
 from gateway.events.build import EventBuilder
@@ -292,6 +294,21 @@ def test_retry_with_a_correction(command: Command, tmp_path: Path, letters: list
     assert shown["dead_letters"][0]["replaced_by"] == identity
     assert (waiting(tmp_path), dead(tmp_path)) == ([6, 7], [1, 2, 3, 4, 5])
     assert balanced(tmp_path)
+
+
+def test_a_correction_is_as_old_as_the_gateways_clock_has_it(command: Command, tmp_path: Path, letters: list[Event]) -> None:
+    """The system's may be hours behind it while no time server has answered: the event was older than `max_age` when it was made."""
+    now_ns = time.time_ns() + 86_400 * 10**9
+    kept = record.Record(boot=boot_id(), offset_ns=now_ns - since_boot_ns(), state="not_yet", seen_ns=now_ns)
+    record.save(tmp_path, msgspec.json.encode(kept))
+    assert command("retry", letters[1].id, "--set", "data.title=good").exit_code == 0
+    assert command("drop", letters[2].id, "--yes").exit_code == 0
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
+        *_, sent = lease(connection, "crm", Wanted(9, max_age_ns=3600 * 10**9), now_ns) or []
+        told = [at_ns for (at_ns,) in connection.execute("SELECT at_ns FROM audit")]
+    assert json.loads(sent.data)["title"] == "good"
+    assert len(told) == 2
+    assert min(told) >= now_ns
 
 
 def incident() -> Event:

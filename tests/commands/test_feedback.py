@@ -7,18 +7,20 @@ import json
 import re
 import shlex
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from gateway.cli.feedback import JUDGEMENTS
-from gateway.clock import SystemClock
-from gateway.commands import feedback
+from gateway.clock import SystemClock, record
+from gateway.clock.signs import boot_id, since_boot_ns
 from gateway.config import load
 from gateway.contract import FeedbackOptions, Judgement, Verdict
 from gateway.feedback.factors import Move, Place, factors, move
@@ -95,6 +97,20 @@ def test_a_verdict_is_kept_with_the_names_of_its_incident(
     (row,) = kept(file)
     assert (row.incident, row.machine, row.condition, row.detector) == (incident, "press-07", "temperature_anomaly", WATCH)
     assert (row.judgement, row.by, row.comment, row.case_number, row.origin) == (judgement, "Anna", "sensor was loose", "500042", "command")
+
+
+def test_a_verdict_is_of_the_time_that_the_gateway_has(
+    command: Command, file: sqlite3.Connection, raised: Incidents, tmp_path: Path
+) -> None:
+    """The system's clock may be far behind it while no time server has answered."""
+    now_ns = time.time_ns() + 400 * DAY
+    known = record.Record(boot=boot_id(), offset_ns=now_ns - since_boot_ns(), state="not_yet", seen_ns=now_ns)
+    record.save(tmp_path, msgspec.json.encode(known))
+    assert command("add", raised("a1"), "false_alarm").exit_code == 0
+    assert min(kept(file)[0].t_ns, kept(file)[0].recorded_ns) >= now_ns
+    raise_factor(file)
+    assert command("revert").exit_code == 0
+    assert file.execute("SELECT max(at_ns) FROM audit").fetchone()[0] >= now_ns
 
 
 def test_the_verdicts_of_the_contract_and_of_the_command_are_the_same() -> None:
@@ -226,7 +242,7 @@ def test_what_a_crm_wrote_cannot_command_the_terminal(command: Command, file: sq
 def test_precision_counts_one_vote_per_incident_and_the_last_ninety_days(
     command: Command, file: sqlite3.Connection, raised: Incidents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feedback.time, "time_ns", lambda: T0 + 100 * DAY)
+    monkeypatch.setattr(time, "time_ns", lambda: T0 + 100 * DAY)
     for name in ("a", "b", "c"):
         judge(file, raised(name), "true_positive", t_ns=T0)
     judge(file, raised("d"), "true_positive", t_ns=T0 + 99 * DAY)
@@ -391,7 +407,7 @@ def test_the_examples_of_the_documentation_happen_as_they_stand_there(
 ) -> None:
     """Eight incidents judged before, three of them lately; then the examples, one after the other."""
     monkeypatch.setenv("SUDO_USER", "Eva")
-    monkeypatch.setattr(feedback.time, "time_ns", lambda: T0)
+    monkeypatch.setattr(time, "time_ns", lambda: T0)
     before = [("true_positive", 200)] * 4 + [("maintenance", 200), ("true_positive", 30), ("false_alarm", 20)]
     for number, (judgement, days) in enumerate(before):
         judge(file, raised(f"{number}", "oil_temperature_anomaly"), judgement, t_ns=T0 - days * DAY)

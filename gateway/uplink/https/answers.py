@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
+
+from gateway.uplink.halves import mended
 
 LONGEST_WAIT = 6 * 3600.0
 _LOOKED_AT = 64 * 1024
@@ -38,7 +41,7 @@ class Answer:
         if self.cut:
             raise ValueError(self.cut)
         try:
-            return _decode(self.body)
+            return _decode(mended(self.body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise ValueError("it is no JSON") from exc
 
@@ -46,13 +49,18 @@ class Answer:
         """Hidden before it is cut: half a secret is one, too."""
         return excerpt(self.hide(self.body[:_LOOKED_AT].decode("utf-8", "replace")))
 
-    def wait_seconds(self, now_seconds: float) -> float:
-        return wait_seconds(self.headers.get("retry-after"), now_seconds)
+    def wait_seconds(self, ours: float) -> float:
+        return wait_seconds(self.headers.get("retry-after"), self.now_seconds(ours))
+
+    def now_seconds(self, ours: float) -> float:
+        """By the receiver's clock, which times of its own are to be compared with; ours, where it does not tell, may be wrong."""
+        theirs = self.clock_seconds()
+        return ours if theirs is None else theirs
 
     def clock_seconds(self) -> float | None:
         """The receiver's clock, from its Date header."""
         try:
-            return parsedate_to_datetime(self.headers["date"]).timestamp()
+            return _seconds(self.headers["date"])
         except (KeyError, ValueError, TypeError, OverflowError):
             return None
 
@@ -69,12 +77,20 @@ def wait_seconds(retry_after: str | None, now_seconds: float) -> float:
         seconds = float(retry_after)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(retry_after).timestamp() - now_seconds
+            seconds = _seconds(retry_after) - now_seconds
         except (ValueError, TypeError, OverflowError):
             return 0.0
     return min(LONGEST_WAIT, max(0.0, seconds)) if seconds == seconds else 0.0
 
 
+def _seconds(date: str) -> float:
+    """Since 1970, of a date of HTTP; one without a zone is UTC. Raises ValueError, TypeError or OverflowError."""
+    found = parsedate_to_datetime(date)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 def excerpt(body: str) -> str:
-    """The first 200 characters without control characters."""
-    return _CONTROL.sub(" ", body)[:200].strip()
+    """The first 200 characters without control characters. Bytes that are no UTF-8, in a header or the words of a status, come as half a
+    surrogate pair each, which no file takes.
+    """
+    return _CONTROL.sub(" ", body.encode("utf-8", "replace").decode())[:200].strip()

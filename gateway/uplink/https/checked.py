@@ -37,11 +37,23 @@ def address(value: str) -> str:
     parts = urlsplit(value)
     if not parts.hostname or parts.scheme not in ("https", "http"):
         raise ValueError(f"{value!r} is not supported; write https://host/path")
+    if not can_be_asked(value):
+        raise ValueError(f"{value!r} names no host and port that can be; write https://host/path or https://host:8443/path")
     if parts.username or parts.password:
         raise ValueError("no user or password in the address; write {secret: NAME} under auth")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("http:// is not encrypted and allowed for this machine only; write https://")
     return value
+
+
+def can_be_asked(url: str) -> bool:
+    """Whether its host could be looked up, and its port is one; what is not would be found in the middle of a connect."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _token_url(value: str) -> str:
@@ -55,6 +67,13 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def user_name(value: str) -> str:
+    """Basic: what stands behind the first colon is the password."""
+    if ":" in value:
+        raise ValueError("a user name has no colon in it")
+    return value
 
 
 def header_name(value: str) -> str:
@@ -81,5 +100,6 @@ TokenUrl = Annotated[str, AfterValidator(_token_url)]
 """An address, or a path at the destination's."""
 OriginName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=253)]
 """In the form of a DNS name."""
+UserName = Annotated[str, AfterValidator(user_name)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]

@@ -9,7 +9,17 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.contract import Duration, Json, SecretRef, StrictModel, UplinkOptions
 from gateway.uplink.https import presets
-from gateway.uplink.https.checked import Address, Condition, HeaderName, HeaderValue, OriginName, Template, address
+from gateway.uplink.https.checked import (
+    Address,
+    Condition,
+    HeaderName,
+    HeaderValue,
+    OriginName,
+    Template,
+    UserName,
+    address,
+    can_be_asked,
+)
 from gateway.uplink.https.login import AuthOptions
 from gateway.uplink.https.rules import ResultOptions
 from gateway.uplink.https.shape import SINGLE, BodyOptions
@@ -35,8 +45,15 @@ class ProxyOptions(StrictModel):
     """The way out of the plant."""
 
     url: str = Field(pattern=r"^(https?://[^\s/@]+/?|off)$", description="http://host:port; off: none, whatever the environment says")
-    username: str | None = None
+    username: UserName | None = None
     password: SecretRef | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_asked(cls, value: str) -> str:
+        if value != "off" and not can_be_asked(value):
+            raise ValueError(f"{value!r} names no host and port that can be; write http://host:port")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -79,15 +79,25 @@ def _round(digits: Any = 0) -> Apply:
     return apply
 
 
+def _length(found: str) -> int:
+    """In UTF-16, as most receivers count (Java, .NET, JavaScript): what lies beyond the first 65,536 characters is two of them."""
+    return len(found) if found.isascii() else len(found.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _beginning(found: str, most: int) -> str:
+    """At most so long, without half a character at its end."""
+    return found[:most].encode("utf-16-le", "surrogatepass")[: 2 * most].decode("utf-16-le", "ignore")
+
+
 def _truncate(longest: Any, *, cuts: Cuts, label: str) -> Apply:
     most = _whole(longest, 1, _LONGEST)
 
     def apply(value: Any) -> str:
         found = text(value)
-        if len(found) <= most:
+        if _length(found) <= most:
             return found
         cuts[label] += 1
-        return found[: most - 1] + CUT
+        return _beginning(found, most - 1) + CUT
 
     return apply
 
@@ -124,8 +134,8 @@ def _at_most(longest: Any) -> Apply:
 
     def apply(value: Any) -> str:
         found = text(value)
-        if len(found) > most:
-            raise Unfit(f"is {len(found)} characters long, at most {most} are allowed and it must not be cut")
+        if (length := _length(found)) > most:
+            raise Unfit(f"is {length} characters long, at most {most} are allowed and it must not be cut")
         return found
 
     return apply

@@ -129,7 +129,7 @@ class Judge:
             return Outcome.hold(f"the receiver refuses our credentials ({words})", wait)
         for quota in options.quota:
             if _fits(quota, status, said):
-                until = 3600 - now_seconds % 3600 if quota.hold == "next_hour" else quota.hold
+                until = 3600 - answer.now_seconds(now_seconds) % 3600 if quota.hold == "next_hour" else quota.hold
                 return Outcome.hold(f"an allowance of the receiver is used up ({words})", wait or float(until))
         if any(_fits(rule, status, said) for rule in options.duplicate_ok):
             return DUPLICATE

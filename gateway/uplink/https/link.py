@@ -14,12 +14,13 @@ from yarl import URL
 
 from gateway.contract import Json, NotConnected, SecretRef, UplinkContext
 from gateway.uplink.https import signing
-from gateway.uplink.https.answers import Answer
+from gateway.uplink.https.answers import Answer, excerpt
 from gateway.uplink.https.config import HttpsOptions
 from gateway.uplink.https.encryption import context_of, in_words, refuses_us, stamp_of, why
 from gateway.uplink.https.masking import Masking
 from gateway.uplink.https.oauth import LoginRefused, Token, Tokens
 from gateway.uplink.https.outward import Proxy, port_of, proxy_for
+from gateway.uplink.https.skew import Skew
 
 _REACH_SECONDS = 9.0
 _DRAIN_SECONDS = 1.0
@@ -50,6 +51,7 @@ class Link:
         self._stamp: tuple[float, ...] = ()
         self._own: dict[str, str] = {}
         self._signers: list[signing.Sign] = []
+        self._skew = Skew(context, self.peer)
         self.tokens: Tokens | None = None
         if options.auth.is_oauth:
             self.tokens = context.shared.setdefault("tokens", Tokens(options.auth, self._base, self._context))
@@ -96,7 +98,8 @@ class Link:
     async def send(
         self, path: str, body: bytes, headers: Mapping[str, str], id_: str, refused: Callable[[Answer], bool], under_way: UnderWay
     ) -> Answer:
-        """One request, and with OAuth the same once more after a new login, if the first is refused for its token.
+        """One request, and with OAuth the same once more after a new login, if the first is refused for its token; with signatures once
+        more with the receiver's time, if it was refused and our clock is another one.
 
         id_         what signatures call it
         under_way   told True when the first byte of it goes out: from then on it may have been taken; False when it was refused
@@ -104,10 +107,15 @@ class Link:
         raises Unanswered     nobody knows
         raises LoginRefused   there is no token to be had
         """
-        signed = self._signature(id_, body)
         method, most = self._options.method, self._options.result.longest_answer
         needs_body = self._options.result.ok is not None or self._options.result.per_item is not None
-        return await self._with_token(path, refused, method, body, {**headers, **signed}, most if needs_body else 0, under_way)
+        given = (path, refused, method, body)
+        then = (most if needs_body else 0, under_way)
+        answer = await self._with_token(*given, {**headers, **self._signature(id_, body)}, *then)
+        if self._signers and 400 <= answer.status < 500 and self._skew.learnt(answer):
+            under_way(False)
+            answer = await self._with_token(*given, {**headers, **self._signature(id_, body)}, *then)
+        return answer
 
     async def get(self, path: str, refused: Callable[[Answer], bool] = lambda answer: answer.status == 401) -> Answer:
         """Raises as `send` does."""
@@ -198,7 +206,7 @@ class Link:
 
     def _lost(self, exc: aiohttp.ClientError | OSError, peer: str, proxy: Proxy | None) -> Exception:
         if isinstance(exc, aiohttp.ClientHttpProxyError) and proxy is not None:
-            return NotConnected(proxy.peer, self._masking.masked(f"refuses the way to {peer}: {exc.status} {exc.message}")[:200])
+            return NotConnected(proxy.peer, excerpt(self._masking.masked(f"refuses the way to {peer}: {exc.status} {exc.message}")))
         if isinstance(exc, aiohttp.ClientProxyConnectionError) and proxy is not None:
             return NotConnected(proxy.peer, why(exc))
         if isinstance(exc, aiohttp.ClientConnectorError):
@@ -226,7 +234,10 @@ class Link:
             raise NotConnected(peer, in_words(exc)) from exc
 
     def _proxy(self, url: str) -> Proxy | None:
-        return proxy_for(url, self._options.proxy, self._context.secret)
+        try:
+            return proxy_for(url, self._options.proxy, self._context.secret)
+        except ValueError as exc:
+            raise NotConnected(self.peer, f"no way out: {exc}") from exc
 
     def _login_headers(self) -> dict[str, str]:
         auth = self._options.auth
@@ -236,6 +247,8 @@ class Link:
             return {auth.header: self._header_secret(auth.token)}
         if auth.kind == "basic":
             user = self._header_secret(auth.username) if isinstance(auth.username, SecretRef) else auth.username or ""
+            if ":" in user:
+                raise NotConnected(self.peer, "the secret of auth.username is no user name: a colon stands in it")
             login = aiohttp.encode_basic_auth(user, self._header_secret(auth.password), "utf-8")
             self._masking.hides(login.partition(" ")[2])
             return {"Authorization": login}
@@ -259,7 +272,7 @@ class Link:
     def _signature(self, id_: str, body: bytes) -> dict[str, str]:
         if not self._signers:
             return {}
-        return signing.headers(id_, self._context.clock.now_ns() // 1_000_000_000, body, self._signers)
+        return signing.headers(id_, int(self._skew.now_seconds), body, self._signers)
 
 
 async def _going(_session: aiohttp.ClientSession, context: object, _params: object) -> None:

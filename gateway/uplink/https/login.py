@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gateway.contract import Duration, SecretRef, StrictModel
-from gateway.uplink.https.checked import HeaderName, TokenUrl
+from gateway.uplink.https.checked import HeaderName, TokenUrl, user_name
 
 _OAUTH = {"token_url", "client_id", "scope", "extra", "token_ttl", "base_from"}
 _NEEDS: dict[str, set[str]] = {
@@ -63,4 +63,6 @@ class AuthOptions(StrictModel):
         foreign = self.model_fields_set - needs - _MAY.get(self.kind, set()) - {"kind"}
         if foreign := {name for name in foreign if getattr(self, name)}:
             raise ValueError(f"auth of kind {self.kind} takes no {', '.join(sorted(foreign))}")
+        if self.kind == "basic" and isinstance(self.username, str):
+            user_name(self.username)
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +14,10 @@ from gateway.contract import NotConnected, SecretRef, UplinkContext
 from gateway.uplink.https.answers import Answer, excerpt
 from gateway.uplink.https.checked import address
 from gateway.uplink.https.login import AuthOptions
+from gateway.uplink.https.skew import Skew
 
-log = logging.getLogger("lineside")
 # Logins are counted by the other side, and some lock an account: what was refused is not tried again at once.
 SLOW_PROBE_SECONDS = 900.0
-_SKEW_SECONDS = 30.0
 _SHORTEST_SECONDS = 30.0
 """A token that is said to live shorter is used so long all the same: a 401 tells, and logins are limited."""
 _EARLY_SECONDS = 60.0
@@ -66,7 +64,7 @@ class Tokens:
         self._lock = asyncio.Lock()
         self._token: Token | None = None
         self._refused: tuple[float, LoginRefused] | None = None
-        self._skew = 0.0
+        self._skew = Skew(context, self._peer)
 
     async def current(self, post: Post) -> Token:
         """Logs in when there is none; raises NotConnected when the endpoint does not answer, else LoginRefused.
@@ -99,7 +97,7 @@ class Tokens:
 
     async def _log_in(self, post: Post) -> Token:
         answer = await self._ask(post)
-        if _refusal(answer) and self._options.kind == "oauth2_jwt_bearer" and self._clock_was_wrong(answer):
+        if _refusal(answer) and self._options.kind == "oauth2_jwt_bearer" and self._skew.learnt(answer):
             answer = await self._ask(post)
         if not answer.taken:
             raise self._why(answer)
@@ -135,7 +133,7 @@ class Tokens:
         import jwt
 
         options = self._options
-        now = int(self._context.clock.now_ns() / 1e9 + self._skew)
+        now = int(self._skew.now_seconds)
         audience = options.audience or self._url.removesuffix(urlsplit(self._url).path)
         claims = {"iss": client, "sub": self._text(options.username), "aud": audience, "iat": now, "exp": now + int(options.valid_for)}
         headers = {"kid": options.key_id} if options.key_id else None
@@ -145,23 +143,10 @@ class Tokens:
             name = options.private_key.secret if options.private_key else ""
             raise LoginRefused(f"secret {name} is no private key in PEM for {options.algorithm}") from exc
 
-    def _clock_was_wrong(self, answer: Answer) -> bool:
-        """Learnt from the Date of the refusal; told once for each change."""
-        theirs = answer.clock_seconds()
-        if theirs is None:
-            return False
-        skew = theirs - self._context.clock.now_ns() / 1e9
-        if abs(skew - self._skew) < _SKEW_SECONDS:
-            return False
-        self._skew = skew
-        facts = {"destination": self._context.name, "clock_behind_seconds": round(skew), "by": self._peer}
-        log.warning("clock skew: this gateway's clock is wrong; signing with the time of the token endpoint", extra={"fields": facts})
-        return True
-
     def _why(self, answer: Answer) -> Exception:
         code, description = _words(answer)
         said = excerpt(answer.hide(": ".join(filter(None, (code, description))))) or answer.said()
-        wait = answer.wait_seconds(self._context.clock.now_ns() / 1e9 + self._skew)
+        wait = answer.wait_seconds(self._skew.now_seconds)
         if _refusal(answer):
             why = f"the token endpoint refuses the login ({answer.status}: {said})"
             return LoginRefused(why[:300], code, max(wait, SLOW_PROBE_SECONDS))

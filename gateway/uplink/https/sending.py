@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from gateway.contract import NotConnected, Outcome, OutcomeKind
@@ -10,12 +11,27 @@ from gateway.uplink.https.plan import Entry
 _NOT_NOW = (OutcomeKind.RETRY, OutcomeKind.HOLD)
 _ARRIVED = (OutcomeKind.SENT, OutcomeKind.DUPLICATE)
 _IN_A_ROW = 3
+_ANSWERS = 3
+
+
+class Patience:
+    """`seconds` for each answer, and three times that for all of them together: whoever answers is not hung, but others wait, too."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._end = seconds, asyncio.get_running_loop().time() + _ANSWERS * seconds
+        self.deadline = asyncio.timeout(seconds)
+
+    def answered(self) -> None:
+        """It begins anew."""
+        if not self.deadline.expired():
+            self.deadline.reschedule(min(self._end, asyncio.get_running_loop().time() + self._seconds))
 
 
 class Sending:
     """After the first "not now" nothing more is tried; what was not tried cannot have been taken."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, patience: Patience) -> None:
+        self.patience = patience
         self._outcomes: list[Outcome | None] = [None] * count
         self._under_way: set[int] = set()
         self._refused: tuple[str, int] = ("", 0)

@@ -16,7 +16,7 @@ from gateway.uplink.https.limits import Limits
 from gateway.uplink.https.link import Link, Unanswered, UnderWay
 from gateway.uplink.https.oauth import SLOW_PROBE_SECONDS, LoginRefused
 from gateway.uplink.https.plan import Entry, Mapper, halves, in_order, plan
-from gateway.uplink.https.sending import Sending
+from gateway.uplink.https.sending import Patience, Sending
 from gateway.uplink.https.shape import SINGLE
 from gateway.uplink.https.template import Scope
 
@@ -50,11 +50,11 @@ class HttpsUplink:
     async def send(self, events: Sequence[Event]) -> list[Outcome]:
         """See the contract."""
         await self._link.renew()
-        sending = Sending(len(events))
+        sending = Sending(len(events), Patience(self._options.timeout))
         requests, refused = plan(events, self._mapper, self._options)
         sending.refuses(refused.items())
         try:
-            async with asyncio.timeout(self._options.timeout):
+            async with sending.patience.deadline:
                 if self._options.body.form in SINGLE:
                     await self._side_by_side(sending, requests)
                 else:
@@ -117,6 +117,7 @@ class HttpsUplink:
             return [Outcome.hold(str(exc), exc.after_seconds)] * len(entries)
         except Unanswered as exc:
             return [Outcome.retry(f"unknown: {exc}", unknown=True)] * len(entries)
+        sending.patience.answered()
         if usage := self._judge.usage(answer):
             self._used(usage)
         if self._link.tokens is not None and self._judge.refuses_login(answer):

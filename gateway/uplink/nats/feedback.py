@@ -14,7 +14,7 @@ from gateway.contract import NotConnected, UplinkContext, Verdict
 from gateway.uplink.nats.config import NatsOptions, VerdictsOptions
 from gateway.uplink.nats.link import Link, Refused, Unheard, reason
 from gateway.uplink.nats.stream import Answer, decoded
-from gateway.uplink.nats.subjects import consumer_name, feedback_subject
+from gateway.uplink.nats.subjects import consumer_name, feedback_subject, overlap
 from gateway.uplink.nats.verdicts import verdict
 
 log = logging.getLogger("lineside")
@@ -27,6 +27,20 @@ _OVER = ("404", "408")  # a pull that ended without more messages
 
 class _Names(Answer):
     streams: list[str] | None = None
+
+
+class _ConsumerConfig(msgspec.Struct):
+    filter_subject: str = ""
+    filter_subjects: list[str] | None = None
+
+    @property
+    def subjects(self) -> list[str]:
+        """Empty: all that the stream holds."""
+        return self.filter_subjects or [subject for subject in [self.filter_subject] if subject]
+
+
+class _Consumer(Answer):
+    config: _ConsumerConfig | None = None
 
 
 class NatsFeedback:
@@ -153,7 +167,7 @@ class NatsFeedback:
         return ""
 
     async def _make_consumer(self) -> None:
-        """One that is there already is taken as it is."""
+        """One that is there already is taken as it is, unless it can bring nothing of ours: it is another site's, or of before a move."""
         api, path = self._options.api, f"{self._stream}.{self._consumer}"
         answer = await self._ask(f"{api}.CONSUMER.INFO.{path}", b"")
         if answer.error and answer.error.err_code == _NO_CONSUMER:
@@ -168,13 +182,17 @@ class NatsFeedback:
             }
             request = msgspec.json.encode({"stream_name": self._stream, "config": config})
             answer = await self._ask(f"{api}.CONSUMER.CREATE.{path}.{self.subject}", request)
+        which = f"consumer {self._consumer} of stream {self._stream}"
         if answer.error:
-            why = f"consumer {self._consumer} of stream {self._stream}: {answer.error.description} ({answer.error.err_code})"
-            raise NotConnected(self._options.nats, why)
+            raise NotConnected(self._options.nats, f"{which}: {answer.error.description} ({answer.error.err_code})")
+        theirs = answer.config.subjects if answer.config else []
+        if theirs and not any(overlap(each, self.subject) for each in theirs):
+            remedy = "set feedback: {consumer: NAME} to a name of its own, or delete it if nobody reads from it"
+            raise NotConnected(self._options.nats, f"{which} is for {', '.join(theirs)[:100]}, not for {self.subject}; {remedy}")
 
-    async def _ask(self, subject: str, payload: bytes) -> Answer:
+    async def _ask(self, subject: str, payload: bytes) -> _Consumer:
         try:
-            return decoded(await self._link.ask(subject, payload), Answer, self._options)
+            return decoded(await self._link.ask(subject, payload), _Consumer, self._options)
         except Refused as exc:
             raise NotConnected(self._options.nats, self._may_not(subject)) from exc
         except (Unheard, TimeoutError) as exc:

@@ -48,11 +48,12 @@ def probe_subject(source: str, prefix: str, *, own: bool) -> str:
 
 
 def feedback_subject(source: str) -> str:
-    """
+    """With the names as they are, which are tokens already: whoever publishes takes them from an event.
+
     >>> feedback_subject("urn:lineside:acme:dresden:press-01")
     'fb.v1.dresden.press-01'
     """
-    return ".".join(["fb.v1", *map(token, source.split(":")[3:5])])
+    return ".".join(["fb.v1", *source.split(":")[3:5]])
 
 
 def consumer_name(source: str) -> str:
@@ -60,7 +61,7 @@ def consumer_name(source: str) -> str:
     >>> consumer_name("urn:lineside:acme:dresden:press-01")
     'lineside-press-01'
     """
-    return f"lineside-{token(source.split(':')[4])}"
+    return f"lineside-{source.split(':')[4]}"
 
 
 def coverage(patterns: list[str], ours: str) -> Coverage:

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from gateway.contract import Judgement, Verdict
+from gateway.uplink.halves import mended
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -37,7 +38,7 @@ def verdict(payload: bytes) -> Verdict:
     <Judgement.FALSE_ALARM: 'false_alarm'>
     """
     try:
-        message = _decode(payload)
+        message = _decode(mended(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ValueError(str(exc)) from exc
     return Verdict(

@@ -29,6 +29,19 @@ def test_folder_is_written_and_written_again(tmp_path: Path, mode: str) -> None:
     assert written(tmp_path / "sf") == source_folder(mode=mode, contact="crm@acme.example")  # type: ignore[arg-type]
 
 
+def test_certificate_with_what_openssl_writes_before_it(tmp_path: Path) -> None:
+    """As it comes out of a .pfx: with the name of its owner, umlauts and all."""
+    (tmp_path / "gateway.crt").write_text(f"Bag Attributes\n    friendlyName: Gateway Süd\n{PEM}", encoding="utf-8")
+    assert lineside(str(tmp_path / "sf"), "--certificate", str(tmp_path / "gateway.crt")).exit_code == 0
+    assert written(tmp_path / "sf") == source_folder(certificate=PEM)
+
+
+def test_certificate_in_binary_form_is_told_as_none(tmp_path: Path) -> None:
+    (tmp_path / "gateway.der").write_bytes(b"\x30\x82\x03\xff")
+    result = lineside(str(tmp_path / "sf"), "--certificate", str(tmp_path / "gateway.der"))
+    assert (result.exit_code, "not one certificate in PEM form" in result.output) == (2, True)
+
+
 def test_certificate_is_taken_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "gateway.crt").write_text(PEM)
     assert lineside(str(tmp_path / "sf"), "--certificate", str(tmp_path / "gateway.crt")).exit_code == 0

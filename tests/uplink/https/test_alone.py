@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import SecretRef
-from gateway.testkit.posting import Bench, incident, kinds
+from gateway.testkit.posting import Bench, incident, kinds, sent
 from gateway.testkit.servers.crm.site import Answer, Seen, Site, bearer
 from gateway.uplink.https.masking import Masking
 
@@ -216,3 +217,24 @@ def test_last_secrets_are_remembered_in_every_form_they_have_on_the_wire() -> No
     masking.hides('a/b"c+d')
     assert masking.masked('form=a%2Fb%22c%2Bd twice=a%252Fb%2522c%252Bd json="a/b\\"c+d"') == 'form=*** twice=*** json="***"'
     assert masking.masked("short") == "short"
+
+
+class Slow(Site):
+    """Takes its time for each."""
+
+    async def answer(self, seen: Seen) -> Answer:
+        await asyncio.sleep(0.05)
+        return Answer(202)
+
+
+async def test_receiver_that_answers_one_after_the_other_is_not_hung(bench: Bench) -> None:
+    """Events of one machine go one by one, so many of them take longer than one may. The rest counted as a failure each time: the
+    destination was down while it took event after event, and one of them came twice.
+    """
+    async with Slow() as site:
+        uplink = await bench.uplink(site.url, timeout="300ms")
+        assert kinds(await uplink.send([incident(number) for number in range(12)])) == sent(12)
+        assert len(site.seen) == 12
+        outcomes = await uplink.send([incident(number) for number in range(40)])
+    assert {outcome.kind.value for outcome in outcomes} == {"sent", "retry"}, "but not for ever: others wait for what became of these"
+    assert 12 <= kinds(outcomes).count("sent") <= 18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -36,6 +37,25 @@ def test_retry_after_is_seconds_or_a_date_and_nonsense_is_nothing(header: str | 
     assert wait_seconds(header, NOW) == seconds
 
 
+@pytest.mark.parametrize("header", ["Fri, 15 Jan 2027 08:00:30 -0000", "Fri Jan 15 08:00:30 2027", "Fri, 15 Jan 2027 09:00:30 +0100"])
+def test_retry_after_without_a_zone_is_utc_wherever_the_gateway_stands(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/Chicago")
+    time.tzset()
+    try:
+        assert wait_seconds(header, NOW) == 30.0
+        assert Answer(400, {"date": header}, b"").clock_seconds() == NOW + 30
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("wrong", [-86_400.0, 0.0, 600.0])
+def test_date_of_a_retry_after_is_by_the_clock_of_whoever_wrote_it(wrong: float) -> None:
+    """A clock that was a day behind made six hours of half a minute."""
+    headers = {"date": "Fri, 15 Jan 2027 08:00:00 GMT", "retry-after": "Fri, 15 Jan 2027 08:00:30 GMT"}
+    assert Answer(503, headers, b"").wait_seconds(NOW + wrong) == 30.0
+
+
 @given(st.text(max_size=60))
 def test_no_retry_after_breaks_anything(header: str) -> None:
     assert 0.0 <= wait_seconds(header, NOW) <= LONGEST_WAIT
@@ -53,6 +73,19 @@ def test_any_body_is_json_or_a_reason_why_not(body: bytes) -> None:
     """No body raises anything but that reason."""
     with suppress(ValueError):
         Answer(200, {}, body).document()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (rb'"cut \ud83d"', "cut \ufffd"),
+        (rb'"\udd25 cut, \ud83d\udd25 whole"', "\ufffd cut, \U0001f525 whole"),
+        (rb'"\ud83d\ud83d\udd25"', "\ufffd\U0001f525"),
+        (rb'"\\ud83d \uD83D"', r"\ud83d" + " \ufffd"),
+    ],
+)
+def test_half_a_character_in_an_answer_makes_it_no_nonsense(body: bytes, said: str) -> None:
+    assert Answer(200, {}, body).document() == said
 
 
 def test_body_that_broke_off_is_never_read_as_json() -> None:

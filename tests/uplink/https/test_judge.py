@@ -112,6 +112,11 @@ def test_quota_is_held_for_the_time_of_its_rule() -> None:
     assert "too many" in day.reason
 
 
+def test_the_next_hour_is_the_receivers() -> None:
+    used_up = [{"success": False, "errors": [{"statusCode": "LIMIT_EXCEEDED"}]}]
+    assert only(judged(200, used_up, headers={"date": "Fri, 15 Jan 2027 07:55:00 GMT"}, **TABLE)).after_seconds == 300.0
+
+
 def test_code_of_a_login_that_ended_is_credentials_whatever_the_status() -> None:
     judge = Judge(ResultOptions.model_validate(TABLE))
     answer = Answer(403, {}, b'[{"errorCode":"INVALID_SESSION_ID"}]')

@@ -106,7 +106,7 @@ async def test_token_endpoint_that_is_busy_is_not_connected(bench: Bench, status
 async def test_token_endpoint_that_says_when_is_not_asked_before(bench: Bench, header: str, seconds: float) -> None:
     clock = bench.clock = FakeClock()
     async with TokenEndpoint() as tokens, Site(door=tokens.valid) as site:
-        tokens.script.append(Answer(429, {"error": "slow_down"}, {"Retry-After": header}))
+        tokens.script.append(Answer(429, {"error": "slow_down"}, {"Retry-After": header, "Date": "Fri, 15 Jan 2027 08:00:00 GMT"}))
         uplink = await bench.uplink(site.url, **client(tokens.token_url))
         (outcome,) = await uplink.send([incident(1)])
         assert (outcome.kind.value, outcome.after_seconds) == ("hold", seconds)
@@ -332,6 +332,15 @@ async def test_plain_kinds_send_their_header(bench: Bench, auth: dict[str, Any],
         uplink = await bench.uplink(site.url, auth=auth)
         assert kinds(await uplink.send([incident(1)])) == ["sent"]
         assert site.seen[0].headers.get(header) == value
+
+
+async def test_secret_of_a_user_that_holds_the_password_too_is_told(bench: Bench) -> None:
+    """It was an error of the program, of which the breaker, and so the fallback, heard nothing."""
+    bench.secrets["user"] = "plant:s3cret"
+    auth = {"kind": "basic", "username": {"secret": "user"}, "password": {"secret": "crm"}}
+    with pytest.raises(NotConnected, match=r"the secret of auth\.username is no user name: a colon") as refused:
+        await bench.uplink("https://localhost:1", auth=auth)
+    assert "s3cret" not in str(refused.value)
 
 
 async def test_basic_takes_a_user_in_any_script(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from gateway.testkit.servers.crm import Answer, Site
 from gateway.testkit.servers.pki import Pki
 from gateway.testkit.servers.proxy import ConnectProxy
 from gateway.testkit.servers.raw import Reply, endless, half_an_answer, raw_server, said, status_and_silence
+from gateway.uplink.https.outward import proxy_for
 
 PER_ITEM = {"body": {"form": "array"}, "result": {"per_item": {"ok": "success == true", "code": "code"}}}
 
@@ -124,6 +125,16 @@ async def test_proxy_that_refuses_is_not_connected(bench: Bench, pki: Pki, refus
         assert site.seen == []
 
 
+async def test_what_a_proxy_says_in_another_script_can_be_written_down(bench: Bench) -> None:
+    """In Latin-1, as some of them do: why nothing goes out could not be noted, so no fallback took over."""
+    reason = "HTTP/1.1 407 Berechtigung für den Proxy nötig\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    async with raw_server(said(reason)) as proxy:
+        uplink = await bench.uplink("https://crm.invalid/", proxy=proxy)
+        with pytest.raises(NotConnected, match=r"407 Berechtigung f.+r den Proxy") as refused:
+            await uplink.send([incident(1)])
+    assert str(refused.value).encode()
+
+
 async def test_proxy_that_is_not_there_is_named(bench: Bench) -> None:
     with pytest.raises(NotConnected, match="proxy localhost:1: connection refused"):
         await bench.uplink("https://crm.invalid/", proxy="http://localhost:1")
@@ -162,6 +173,42 @@ async def test_proxy_of_the_environment_is_taken_for_others_than_this_machine(
         with pytest.raises(NotConnected, match=r"https://crm\.invalid"):
             await bench.uplink("https://crm.invalid/")
         assert len(proxy.targets) == 1
+
+
+@pytest.mark.parametrize(
+    "given", ["http://proxy:port", "http://plant:pa/ss@proxy:3128", "http://[::1", "socks5://proxy:1080", "http://a..b:3128"]
+)
+async def test_proxy_of_the_environment_that_is_none_is_not_connected(bench: Bench, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """It was an error of the program, of which the breaker, and so the fallback, heard nothing."""
+    monkeypatch.setenv("https_proxy", given)
+    with pytest.raises(NotConnected, match="no way out: https_proxy of the environment is no http://host:port") as refused:
+        await bench.uplink("https://crm.invalid/")
+    assert "plant" not in str(refused.value)
+
+
+async def test_proxy_of_the_environment_with_a_user_that_none_can_be(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://plant%3Aa:b@proxy:3128")
+    with pytest.raises(NotConnected, match="no way out"):
+        await bench.uplink("https://crm.invalid/")
+
+
+@pytest.mark.parametrize(
+    ("names", "straight"),
+    [
+        ("10.0.0.0/8", ["https://10.1.2.3/", "https://10.9.9.9:8443/"]),
+        ("localhost, fd00::/8 ,192.168.7.9", ["https://[fd00::7]/", "https://192.168.7.9:8443/"]),
+        ("192.168.7.9:8443,crm.example:443", ["https://192.168.7.9:8443/", "https://crm.example/"]),
+        ("*", ["https://10.1.2.3/", "https://[fd00::7]:1/", "https://192.168.7.9:8443/", "https://10.9.9.9:8443/", "https://crm.example/"]),
+    ],
+)
+def test_no_proxy_takes_nets_and_ports_as_other_programs_do(monkeypatch: pytest.MonkeyPatch, names: str, straight: list[str]) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", names)
+    urls = ["https://10.1.2.3/", "https://10.9.9.9:8443/", "https://[fd00::7]/", "https://[fd00::7]:1/", "https://192.168.7.9:8443/"]
+    found = {url for url in [*urls, "https://crm.example/", "https://crm.example:8443/"] if proxy_for(url, None, str) is None}
+    assert found >= set(straight)
+    assert ("https://crm.example:8443/" in found) is (names == "*")
+    assert ("https://10.1.2.3/" in found) is ("https://10.1.2.3/" in straight)
 
 
 @pytest.fixture(params=["garbage", "half", "endless", "silence", "hung up"])

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract import NotConnected
+from gateway.testkit.clock import FakeClock
 from gateway.testkit.posting import Bench, incident, kinds
 from gateway.testkit.servers.crm import Site, WebhookInbox
 from gateway.uplink.https.signing import BadSecret, headers, signer
@@ -90,3 +91,23 @@ async def test_request_of_many_is_signed_over_all_of_them(bench: Bench) -> None:
         await uplink.send([incident(2), incident(1)])
         assert len(inbox.accepted) == 2
         assert inbox.repeats == 1
+
+
+@pytest.mark.parametrize("behind", [3600.0, -86_400.0])
+async def test_a_signature_that_is_refused_for_its_time_has_the_receivers(bench: Bench, behind: float) -> None:
+    """A gateway without a battery, before its time server answers: its login was refused, or each of its events."""
+    bench.secrets["crm"] = whsec()
+    bench.clock = FakeClock(start_ns=int((time.time() - behind) * 1e9))
+    async with WebhookInbox(whsec(), now=time.time()) as inbox:
+        uplink = await bench.uplink(inbox.url, preset="webhook", auth={"secrets": [{"secret": "crm"}]})
+        assert kinds(await uplink.send([incident(1)])) == ["sent"]
+        assert kinds(await uplink.send([incident(2)])) == ["sent"]
+        assert (list(inbox.accepted), len(inbox.seen)) == (["inc-1-raised", "inc-2-raised"], 3)
+
+
+async def test_a_signature_that_is_refused_for_another_reason_goes_once(bench: Bench) -> None:
+    bench.secrets["crm"] = whsec("a")
+    async with WebhookInbox(whsec("b"), now=time.time()) as inbox:
+        uplink = await bench.uplink(inbox.url, preset="webhook", auth={"secrets": [{"secret": "crm"}]})
+        assert kinds(await uplink.send([incident(1)])) == ["hold"]
+        assert len(inbox.seen) == 1

@@ -208,13 +208,27 @@ def test_alone_it_is_the_value_itself(value: Any) -> None:
     assert found == msgspec.json.decode(msgspec.json.encode(value))
 
 
+def utf16(text: str) -> int:
+    return len(text.encode("utf-16-be")) // 2
+
+
+def test_length_is_counted_as_the_receivers_count_it() -> None:
+    """In UTF-16: five characters, of which two are two each, do not fit into a field of six."""
+    assert render("{{ data.x | truncate(6) }}", {"x": "oil\U0001f525\U0001f525"}) == "oil\U0001f525" + CUT
+    assert render("{{ data.x | truncate(5) }}", {"x": "oil\U0001f525\U0001f525"}) == "oil" + CUT
+    assert render("{{ data.x | at_most(7) }}", {"x": "oil\U0001f525\U0001f525"}) == "oil\U0001f525\U0001f525"
+    with pytest.raises(Unfit, match="is 7 characters long"):
+        render("{{ data.x | at_most(6) }}", {"x": "oil\U0001f525\U0001f525"})
+
+
 @given(st.text(max_size=300), st.integers(1, 200))
 def test_cut_text_is_as_long_as_allowed_marked_and_counted(text: str, most: int) -> None:
     scope = Scope(cuts=Counter())
     template = f"{{{{ data.x | truncate({most}) }}}}"
     found = compiled(template, scope)(view({"x": text}))
-    was_cut = len(text) > most
-    assert found == (text[: most - 1] + CUT if was_cut else text)
+    was_cut = utf16(text) > most
+    assert most - was_cut <= utf16(found) <= most if was_cut else found == text
+    assert text.startswith(found.removesuffix(CUT))
     assert scope.cuts == ({template: 1} if was_cut else {})
 
 

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.js.api import AckPolicy, ConsumerConfig
 
 from gateway import registry
 from gateway.contract import Feedback, Judgement, NotConnected, Verdict
 from gateway.testkit.checks.watch import Left
 from gateway.testkit.contexts import uplink_context
 from gateway.testkit.servers.nats import NatsServer
+from gateway.uplink.nats.subjects import consumer_name, feedback_subject
 from gateway.uplink.nats.verdicts import verdict
 
 Make = Callable[..., Any]
@@ -179,6 +181,29 @@ async def test_subject_stream_and_consumer_are_chosen(server: NatsServer, listen
     await client.close()
 
 
+@pytest.mark.parametrize("others", [{"filter_subject": "fb.v1.other.test-gw"}, {"filter_subjects": ["fb.v1.other.test-gw", "fb.v2.>"]}])
+async def test_consumer_of_a_gateway_of_the_same_name_elsewhere_is_left_to_it(
+    kept: NatsServer, listen: Make, others: dict[str, Any]
+) -> None:
+    """It was taken for ours: each had some of the verdicts on the other one, and ours never came."""
+    client = await kept.client()
+    await client.jetstream().add_consumer("FB", ConsumerConfig(durable_name="lineside-test-gw", **others))
+    await client.close()
+    with pytest.raises(NotConnected, match=r"lineside-test-gw of stream FB is for fb\.v1\.other\.test-gw.*; set feedback: \{consumer:"):
+        await listen(kept.url)
+    await publish(kept, message(1))
+    assert [found.id for found in await read(await listen(kept.url, feedback={"consumer": "ours"}))] == ["v1"]
+
+
+@pytest.mark.parametrize("wide", [{}, {"filter_subject": "fb.v1.*.test-gw"}, {"filter_subjects": ["fb.v2.>", SUBJECT]}])
+async def test_consumer_that_was_made_beforehand_is_taken_as_it_is(kept: NatsServer, listen: Make, wide: dict[str, Any]) -> None:
+    client = await kept.client()
+    await client.jetstream().add_consumer("FB", ConsumerConfig(durable_name="lineside-test-gw", ack_policy=AckPolicy.EXPLICIT, **wide))
+    await client.close()
+    await publish(kept, message(1))
+    assert [found.id for found in await read(await listen(kept.url))] == ["v1"]
+
+
 async def test_least_that_a_user_needs(listen: Make) -> None:
     publishes = [
         "$JS.API.STREAM.NAMES",
@@ -308,6 +333,21 @@ def test_any_bytes_are_a_verdict_or_a_value_error(payload: bytes) -> None:
 @pytest.mark.parametrize("word", ["false alarm", "False Alarm", "false-alarm", " FALSE_ALARM "])
 def test_words_are_taken_as_people_write_them(word: str) -> None:
     assert verdict(message(1, verdict=word)).judgement is Judgement.FALSE_ALARM
+
+
+def test_comment_that_was_cut_in_the_middle_of_a_character_costs_no_verdict() -> None:
+    """As JavaScript's `slice` does it: the verdict was given back as one that makes no sense."""
+    told = message(1, comment="oil \\u \U0001f525 hot \U0001f525").replace(b'\\ud83d\\udd25"', b'\\ud83d"')
+    assert (verdict(told).id, verdict(told).comment) == ("v1", "oil \\u \U0001f525 hot \ufffd")
+
+
+@pytest.mark.parametrize("names", ["test:" + "g" * 63, "werk-sued:werk-sued-halle-3-linie-12-presse-01", "a-:b_"])
+def test_verdicts_come_to_the_names_as_the_events_have_them(names: str) -> None:
+    """Publishers take them from `source`. Long ones were cut: nothing came, and two gateways with one beginning shared a consumer."""
+    source = f"urn:lineside:acme:{names}"
+    assert feedback_subject(source) == "fb.v1." + names.replace(":", ".")
+    assert consumer_name(source) == "lineside-" + names.split(":")[1]
+    assert consumer_name(source) != consumer_name(source[:-1] + "2")
 
 
 def test_unknown_and_empty_fields_are_no_error() -> None:
