@@ -8,11 +8,22 @@ from gateway.config.settings import WatchSettings
 from gateway.contract import ConfigError, DetectorContext
 
 
-def has_opinion(watch: WatchSettings, context: DetectorContext, machine: str, condition: str) -> bool:
-    """By what it watches of this machine, as if there were no other one."""
-    tags = tuple(tag for tag in context.tags if tag.machine == machine)
-    records = tuple(record for record in context.records if record.machine == machine)
-    try:
-        return watch.plugin.tells(watch.options, replace(context, tags=tags, records=records), condition)
-    except ConfigError:
-        return False  # of this machine there is nothing that it could look at
+class Opinion:
+    """By what it watches of a machine, as if there were no other one. That is looked for once: thousands of incidents may be open."""
+
+    def __init__(self, watch: WatchSettings, context: DetectorContext) -> None:
+        self._watch, self._context = watch, context
+        self._of: dict[str, DetectorContext] = {}
+
+    def __call__(self, machine: str, condition: str) -> bool:
+        if machine not in self._of:
+            self._of[machine] = self._alone(machine)
+        try:
+            return self._watch.plugin.tells(self._watch.options, self._of[machine], condition)
+        except ConfigError:
+            return False  # of this machine there is nothing that it could look at
+
+    def _alone(self, machine: str) -> DetectorContext:
+        tags = tuple(tag for tag in self._context.tags if tag.machine == machine)
+        records = tuple(record for record in self._context.records if record.machine == machine)
+        return replace(self._context, tags=tags, records=records)

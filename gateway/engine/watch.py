@@ -32,7 +32,7 @@ from gateway.engine.acquire import Acquisition, Swing
 from gateway.engine.align import Aligner
 from gateway.engine.blackout import Blackout
 from gateway.engine.gate import Gate
-from gateway.engine.opinion import has_opinion
+from gateway.engine.opinion import Opinion
 from gateway.engine.snapshot import Snapshots
 from gateway.engine.stages import Table
 from gateway.expression import compile_expression
@@ -72,7 +72,7 @@ class Watch:
             incidents.clear_after if options.clear_after is None else options.clear_after,
             frozenset([tag.path for tag in settings.tags] + [record.path for record in settings.records]),
             self.quiet,
-            partial(has_opinion, settings, context),
+            Opinion(settings, context),
         )
         self._blackout = Blackout(options.blackout, context.timezone) if options.blackout else None
         self._latest_ns: dict[str, int] = {}

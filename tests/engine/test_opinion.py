@@ -9,7 +9,7 @@ import pytest
 from gateway import registry
 from gateway.config.settings import WatchSettings
 from gateway.contract import DetectorContext, Machine, Tag, TagOptions
-from gateway.engine.opinion import has_opinion
+from gateway.engine.opinion import Opinion
 
 RIVER = {"model": "anomaly.HalfSpaceTrees"}
 
@@ -34,7 +34,7 @@ def test_a_tag_of_one_machine_that_is_of_another_kind_now(kind: str, options: di
             for i, (name, tag) in enumerate((name, tag) for name in ("press-07", "press-08") for tag in "ab")
         )
         context = DetectorContext(name="w", tags=tags, machines={name: Machine(name=name) for name in ("press-07", "press-08")})
-        return has_opinion(WatchSettings(name="w", plugin=plugin, options=made, tags=tags, records=()), context, machine, condition)
+        return Opinion(WatchSettings(name="w", plugin=plugin, options=made, tags=tags, records=()), context)(machine, condition)
 
     other = "waveform" if kind in ("river", "limit") else "state"
     assert told("press-07", "gauge")
