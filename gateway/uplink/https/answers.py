@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.uplink.halves import mended
+from gateway.events.halves import mended
 
 LONGEST_WAIT = 6 * 3600.0
 _LOOKED_AT = 64 * 1024

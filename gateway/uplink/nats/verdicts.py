@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from gateway.contract import Judgement, Verdict
-from gateway.uplink.halves import mended
+from gateway.events.halves import mended
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
