@@ -100,7 +100,7 @@ def _note(connection: sqlite3.Connection, done: Sequence[tuple[DeadLetter, str]]
 
 def overtaken(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     """Those whose incident went on, and whose destination may have what came later: it waits no more and is no dead letter."""
-    return [letter for letter in letters if _later(connection, letter) > _kept(connection, letter)]
+    return [letter for letter in letters if (later := _later(connection, letter)) > 0 and later > _kept(connection, letter)]
 
 
 def _later(connection: sqlite3.Connection, letter: DeadLetter) -> int:
@@ -119,7 +119,7 @@ def _kept(connection: sqlite3.Connection, letter: DeadLetter) -> int:
         "OR EXISTS (SELECT 1 FROM dead_letter l WHERE l.destination=? AND l.seq=e.seq)"
     )
     identity = letter.id.rpartition("-")[0]
-    statement = f"SELECT count(*) FROM event e WHERE e.id>? AND e.id<? AND e.seq>? AND ({has_not})"
+    statement = f"SELECT count(*) FROM event e WHERE e.id>? AND e.id<? AND +e.seq>? AND ({has_not})"
     values = (f"{identity}-", f"{identity}.", letter.seq, letter.destination, letter.destination)
     return int(connection.execute(statement, values).fetchone()[0])
 

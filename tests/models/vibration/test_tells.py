@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from gateway.config.settings import WatchSettings
 from gateway.contract import Bearing, DetectorContext, Finding, Machine, Severity, State, Tag, TagOptions
-from gateway.engine.opinion import has_opinion
+from gateway.engine.opinion import Opinion
 from gateway.incidents import Incidents, Rule
 from gateway.testkit.clock import FakeClock
 from gateway.testkit.rigs.vibration import Rig
@@ -31,7 +30,7 @@ def rule(*, bearing: bool = True, unit: str = "g", **more: Any) -> Rule:
     machines = {name: Machine(name=name, bearing=known if bearing or name == "pump-4" else None) for name in ("pump-3", "pump-4")}
     context = DetectorContext(name="v", tags=tags, machines=machines)
     options = VibrationOptions.model_validate({"on": "*/*"} | more)
-    tells = partial(has_opinion, WatchSettings(name="v", plugin=plugin, options=options, tags=tags, records=()), context)
+    tells = Opinion(WatchSettings(name="v", plugin=plugin, options=options, tags=tags, records=()), context)
     return Rule("v", plugin.domain, 0.0, 0.0, frozenset(tag.path for tag in tags), tells=tells)
 
 
