@@ -20,6 +20,7 @@ BOOT_ID = "LINESIDE_BOOT_ID"
 """From the unit, whose sandbox hides the file."""
 _RTC = Path("/sys/class/rtc/rtc0/since_epoch")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LIBC = ctypes.CDLL(None)  # once: each one brings a class of its own, and this is asked every second for years
 _STA_UNSYNC = 0x40
 _TIME_ERROR = 5
 
@@ -42,7 +43,7 @@ def synchronised() -> bool:
     """The kernel's clock is disciplined now: chrony, ntpd, timesyncd and PTP tell it so. False also where nobody may ask."""
     told = _Timex()
     try:
-        state = int(ctypes.CDLL(None).adjtimex(ctypes.byref(told)))
+        state = int(_LIBC.adjtimex(ctypes.byref(told)))
     except AttributeError:  # no such call in this libc
         state = -1
     return 0 <= state != _TIME_ERROR and not told.status & _STA_UNSYNC
