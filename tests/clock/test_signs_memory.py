@@ -9,7 +9,7 @@ from gateway.clock import signs
 
 
 def test_looking_at_the_kernels_clock_leaves_nothing_behind() -> None:
-    """A library that is loaded brings a class of its own, of which some bytes stay: 2.3 MB a day at a look every second (row 42)."""
+    """A library that is loaded brings a class of its own, of which some bytes stay."""
     signs.synchronised()
     tracemalloc.start(2)
     try:
