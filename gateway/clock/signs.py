@@ -39,14 +39,19 @@ class _Timex(ctypes.Structure):
     )
 
 
-def synchronised() -> bool:
-    """The kernel's clock is disciplined now: chrony, ntpd, timesyncd and PTP tell it so. False also where nobody may ask."""
+def kernel_says() -> bool | None:
+    """Whether the kernel's clock is disciplined now: chrony, ntpd, timesyncd and PTP tell it so. None where nobody may ask."""
     told = _Timex()
     try:
         state = int(_LIBC.adjtimex(ctypes.byref(told)))
     except AttributeError:  # no such call in this libc
-        state = -1
-    return 0 <= state != _TIME_ERROR and not told.status & _STA_UNSYNC
+        return None
+    return None if state < 0 else state != _TIME_ERROR and not told.status & _STA_UNSYNC
+
+
+def synchronised() -> bool:
+    """It says so. False also where nobody may ask."""
+    return kernel_says() is True
 
 
 def marked_ns() -> int:

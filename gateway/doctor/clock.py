@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway.clock.signs import kernel_says
 from gateway.doctor.finding import Finding, error, warning
 
 FIRST_SANE_YEAR, LAST_SANE_YEAR = 2025, 2060
 RTC_OFF_SECONDS = 120.0
-_UNSYNCHRONISED = 5
-"""TIME_ERROR of adjtimex(2)."""
 _SOURCES = {"chrony": "run/chrony/chronyd.pid", "systemd-timesyncd": "run/systemd/timesync", "ntpsec": "run/ntpd.pid"}
 
 
@@ -32,7 +30,7 @@ class Clock:
 def read(now: float, root: Path = Path("/")) -> Clock:
     """`root` is for tests; the kernel's word on synchronisation is always that of this machine."""
     found = next((name for name, path in _SOURCES.items() if (root / path).exists()), "")
-    return Clock(now=now, synchronised=_synchronised(), source=found, rtc=_rtc(root / "sys/class/rtc/rtc0/since_epoch"))
+    return Clock(now=now, synchronised=kernel_says(), source=found, rtc=_rtc(root / "sys/class/rtc/rtc0/since_epoch"))
 
 
 def judge(clock: Clock) -> Iterator[Finding]:
@@ -62,15 +60,6 @@ def judge(clock: Clock) -> Iterator[Finding]:
             f"the clock with the battery is {clock.rtc - clock.now:+,.0f} s off: the next start begins with that",
             "sudo hwclock --systohc, and check its battery",
         )
-
-
-def _synchronised() -> bool | None:
-    buffer = ctypes.create_string_buffer(512)  # struct timex, modes = 0: only asks
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
-    except (OSError, AttributeError):
-        return None
-    return None if state < 0 else state != _UNSYNCHRONISED
 
 
 def _rtc(path: Path) -> float | None:

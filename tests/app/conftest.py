@@ -56,6 +56,14 @@ class Site:
         text = CONFIG.format(plc=self.plc.url, crm=self.receiver.url, state=self.state, high=high)
         self.file.write_text(change(text))
 
+    def secret(self, name: str, value: str) -> Path:
+        """One that the configuration may name; its file, to be written anew."""
+        file = self.folder / "secrets" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(value)
+        file.chmod(0o600)
+        return file
+
     def oil(self, value: float) -> None:
         self.plc.set_float("holding", 10, value)
 

@@ -171,10 +171,7 @@ class TestTry:
 
     @pytest.fixture(autouse=True)
     def refused(self, site: Any) -> None:
-        secret = site.folder / "secrets" / "crm"
-        secret.parent.mkdir()
-        secret.write_text("ours-4711")
-        secret.chmod(0o600)
+        site.secret("crm", "ours-4711")
         site.receiver._token = "another-4711"
         site.configure(lambda text: text.replace("mode: batch", "token: {secret: crm}, mode: batch"))
         site.oil(75.0)

@@ -72,10 +72,7 @@ async def test_a_new_limit_judges_what_a_source_that_tells_only_changes_has_told
         watch = f"watch:\n  - limit: {{name: oee, on: mes/oee, high: {limit}, hold: 0s, clear_after: 0s}}\n"
         site.configure(lambda text: text.replace("watch:\n", source + watch, 1))
 
-    secret = site.folder / "secrets" / "mes"
-    secret.parent.mkdir()
-    secret.write_text("first-4711")
-    secret.chmod(0o600)
+    site.secret("mes", "first-4711")
     mes(70.0)
     async with site.run() as app:
         await site.until(lambda: "mes" in app.edges.sources and app.edges.sources["mes"][2].state == "up")
@@ -99,10 +96,7 @@ async def test_what_was_told_last_is_not_judged_when_the_tag_has_another_scale_n
         watch = f"watch:\n  - limit: {{name: supply, on: mes/supply, low: {2 * scale}, hold: 0s, clear_after: 0s}}\n"
         site.configure(lambda text: text.replace("watch:\n", source + watch, 1))
 
-    secret = site.folder / "secrets" / "mes"
-    secret.parent.mkdir()
-    secret.write_text("first-4711")
-    secret.chmod(0o600)
+    site.secret("mes", "first-4711")
     mes(1)
     async with site.run() as app, aiohttp.ClientSession() as session:
 
@@ -157,10 +151,7 @@ async def test_a_secret_that_was_changed_is_used_from_then_on(site: Any) -> None
 
 async def test_a_login_that_was_put_right_is_tried_at_once(site: Any) -> None:
     """What the receiver refused was the old one: the new one need not wait for that."""
-    secret = site.folder / "secrets" / "crm"
-    secret.parent.mkdir()
-    secret.write_text("wrong-4711")
-    secret.chmod(0o600)
+    secret = site.secret("crm", "wrong-4711")
     site.receiver._token = "right-4711"
     site.configure(lambda text: text.replace("mode: batch", "token: {secret: crm}, mode: batch"))
     site.oil(75.0)
